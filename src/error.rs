@@ -1,0 +1,163 @@
+//! What can go wrong, with the place where it did, and the way out as a separate hint.
+//!
+//! Messages start in lower case and name the attribute, layer, store path or file. The hint is for
+//! the printer to show on a line of its own.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure of the library. One variant for each thing that a user would fix in a different place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something: a missing store path, a full disk, a closed pipe.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// The verb, as in "cannot read PATH".
+        operation: &'static str,
+        /// The file or directory that was worked on.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// Writing to a stream failed that has no path: standard output, a hasher, a socket.
+    #[error("cannot write {what}")]
+    Stream {
+        /// What was being written, as in "layer sha256:…".
+        what: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// An attribute of a derivation, that is an argument of a Nix function, is wrong.
+    #[error("attribute {attribute}: {message}")]
+    Attribute {
+        /// The argument, as the user wrote it: `perms[2].mode`.
+        attribute: String,
+        /// What is wrong with it.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+
+    /// Two sources want different things at one path of the image.
+    #[error("conflict at /{path}: {first} and {second} disagree about {about}")]
+    Conflict {
+        /// The path in the image, without the leading slash.
+        path: String,
+        /// One source, with its store path.
+        first: String,
+        /// The other.
+        second: String,
+        /// What differs: the content, the kind, the mode and so on.
+        about: String,
+        /// The rule or argument that would settle it.
+        hint: String,
+    },
+
+    /// A document (of Nix, of OCI, of ours) does not parse or does not say what it must.
+    #[error("{document}: {message}")]
+    Document {
+        /// Its path or name.
+        document: String,
+        /// What is wrong with it.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+
+    /// Bytes are not those that were promised: a layer changed since the image was built.
+    #[error("{what}: expected {expected}, found {found}")]
+    Mismatch {
+        /// The layer or store path.
+        what: String,
+        /// The digest or size that was recorded.
+        expected: String,
+        /// The digest or size that there is now.
+        found: String,
+        /// The way out.
+        hint: String,
+    },
+
+    /// A reference or destination that the user typed is not one.
+    #[error("{what} {value:?}: {message}")]
+    Name {
+        /// What it should have been: "image name", "tag", "destination".
+        what: &'static str,
+        /// What was typed.
+        value: String,
+        /// What is wrong with it.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+
+    /// A registry refused, failed or could not be reached.
+    #[error("{operation}: {message}")]
+    Registry {
+        /// What was asked of which registry.
+        operation: String,
+        /// What it answered.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+
+    /// The user interrupted the work.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// An [`Error::Io`] for `map_err`.
+    pub fn io(operation: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io { operation, path, source }
+    }
+
+    /// An [`Error::Stream`] for `map_err`.
+    pub fn stream(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Stream { what, source }
+    }
+
+    /// The way out, if one is known. Shown by the printer as `hint: …`.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Attribute { hint, .. }
+            | Self::Conflict { hint, .. }
+            | Self::Document { hint, .. }
+            | Self::Mismatch { hint, .. }
+            | Self::Name { hint, .. }
+            | Self::Registry { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
+            Self::Io { path, source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => Some(format!(
+                    "{} is not there; `nix-store --realise` brings a missing store path back",
+                    path.display()
+                )),
+                io::ErrorKind::PermissionDenied => {
+                    Some("check the permissions of this path and the user that runs this".into())
+                }
+                io::ErrorKind::StorageFull => Some("free some space on that disk".into()),
+                _ => None,
+            },
+            Self::Stream { source, .. } => (source.kind() == io::ErrorKind::StorageFull)
+                .then(|| "free some space on that disk".into()),
+            Self::Interrupted => None,
+        }
+    }
+
+    /// Whether the reader of our output went away, which is no failure of ours.
+    pub fn is_broken_pipe(&self) -> bool {
+        match self {
+            Self::Io { source, .. } | Self::Stream { source, .. } => {
+                source.kind() == io::ErrorKind::BrokenPipe
+            }
+            _ => false,
+        }
+    }
+}

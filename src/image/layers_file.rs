@@ -1,0 +1,99 @@
+//! `layers.json`: how the layer blobs of an image are made (docs/formats.md).
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::{Digest, History, json};
+use crate::tree::{Recipe, Rule};
+use crate::{Error, Result};
+
+/// The file's name in the output of a derivation.
+pub const LAYERS_FILE: &str = "layers.json";
+/// The version of the format that this program writes and reads.
+const VERSION: u32 = 1;
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LayersFile {
+    version: u32,
+    /// The store directory that the recipes' store paths are in.
+    pub store_dir: String,
+    /// What the image is called; null for the output of `buildLayer`.
+    pub image: Option<ImageName>,
+    /// The outputs of `buildLayer` that lie below these layers; empty for an image.
+    #[serde(default)]
+    pub nested: Vec<String>,
+    /// The rules given to `buildLayer`, which may name paths of the nested layers; empty for an image.
+    #[serde(default)]
+    pub perms: Vec<PathRule>,
+    /// The layers, lowest first.
+    pub layers: Vec<LayerRecord>,
+}
+
+/// A rule with the store path that it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathRule {
+    /// A store path.
+    pub path: String,
+    /// The rule itself.
+    #[serde(flatten)]
+    pub rule: Rule,
+}
+
+/// What an image is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageName {
+    /// The name, lower-case, with or without a registry.
+    pub name: String,
+    /// The tag.
+    pub tag: String,
+}
+
+/// One layer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerRecord {
+    /// The digest of the uncompressed tar, the diff ID.
+    pub digest: Digest,
+    /// The length of the uncompressed tar in bytes.
+    pub size: u64,
+    /// Where the tar is kept, for layers that are not reproducible.
+    pub tar: Option<String>,
+    /// The layer's entry in the config's history.
+    pub history: History,
+    /// How to make the tar.
+    pub recipe: Recipe,
+}
+
+impl LayersFile {
+    /// A file of this version.
+    pub fn new(store_dir: String, image: Option<ImageName>, layers: Vec<LayerRecord>) -> Self {
+        Self { version: VERSION, store_dir, image, nested: Vec::new(), perms: Vec::new(), layers }
+    }
+
+    /// Reads the file's bytes; `document` is its path, for the error.
+    pub fn parse(bytes: &[u8], document: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let error = |message: String, hint: &str| Error::Document {
+            document: document.to_owned(),
+            message,
+            hint: hint.to_owned(),
+        };
+        let rebuild = "rebuild it with this version of Strata";
+        let Version { version } = serde_json::from_slice(bytes)
+            .map_err(|source| error(format!("not a list of layers: {source}"), rebuild))?;
+        if version != VERSION {
+            return Err(error(format!("version {version}, expected {VERSION}"), rebuild));
+        }
+        serde_json::from_slice(bytes).map_err(|source| error(source.to_string(), rebuild))
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        json::to_bytes(self)
+    }
+}

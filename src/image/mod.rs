@@ -1,0 +1,50 @@
+//! Images as a thing to copy: documents whose bytes are known, and layers whose bytes are made on
+//! demand.
+//!
+//! [`Image::open`] reads what a derivation built; sinks in [`crate::transport`] take an [`Image`].
+
+mod layers_file;
+mod open;
+mod stream;
+
+use std::io::Write;
+
+use crate::Result;
+use crate::oci::{Descriptor, Digest, ImageConfig, Manifest};
+
+pub use layers_file::{ImageName, LayerRecord, LayersFile};
+pub use stream::{LayerReader, digest_recipes, write_layer};
+
+/// One layer: what it is called, and a way to make its bytes.
+pub trait Layer: Send + Sync {
+    /// Media type, digest and size of the bytes that [`Layer::write_to`] gives.
+    fn descriptor(&self) -> &Descriptor;
+
+    /// The digest of the uncompressed layer.
+    fn diff_id(&self) -> Digest;
+
+    /// The store paths whose files the layer holds, for people to read.
+    fn store_paths(&self) -> Vec<&str>;
+
+    /// Writes the bytes. They are digested on the way, and the result is an error if they are not
+    /// the promised ones: then the guilty store path is named, and what was written is worthless.
+    fn write_to(&self, writer: &mut dyn Write) -> Result<()>;
+}
+
+/// An image that can be copied.
+pub struct Image {
+    /// What the image is called, if its builder said so.
+    pub name: Option<ImageName>,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The manifest's bytes, of which `manifest_descriptor` holds the digest.
+    pub manifest_bytes: Vec<u8>,
+    /// The manifest's media type, digest and size.
+    pub manifest_descriptor: Descriptor,
+    /// The config.
+    pub config: ImageConfig,
+    /// The config's bytes.
+    pub config_bytes: Vec<u8>,
+    /// The layers, lowest first, one for each of the manifest's.
+    pub layers: Vec<Box<dyn Layer>>,
+}

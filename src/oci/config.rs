@@ -1,0 +1,229 @@
+//! Image configurations (OCI config.md).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Digest, json};
+use crate::{Error, Result};
+
+/// What a config blob says about an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// GOARCH, as in `amd64`.
+    pub architecture: String,
+    /// GOOS; images of Strata are for `linux`.
+    pub os: String,
+    /// When the image was made, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// What a container starts with; keys that Strata does not know are kept.
+    #[serde(default)]
+    pub config: Config,
+    /// The layers' digests when uncompressed.
+    pub rootfs: RootFs,
+    /// One entry for each layer.
+    #[serde(default)]
+    pub history: Vec<History>,
+}
+
+/// The `config` object: `Env`, `Cmd` and so on, as the user gave it.
+pub type Config = Map<String, Value>;
+
+/// The `rootfs` object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RootFs {
+    /// Always `layers`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The digests of the uncompressed layers, lowest first.
+    pub diff_ids: Vec<Digest>,
+}
+
+/// How a layer came to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// The command that made the layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+impl ImageConfig {
+    /// The config of a Linux image.
+    pub fn new(
+        architecture: String,
+        created: String,
+        config: Config,
+        layers: impl IntoIterator<Item = (Digest, History)>,
+    ) -> Self {
+        let (diff_ids, history) = layers.into_iter().unzip();
+        Self {
+            architecture,
+            os: "linux".to_owned(),
+            created: Some(created),
+            config,
+            rootfs: RootFs { kind: "layers".to_owned(), diff_ids },
+            history,
+        }
+    }
+}
+
+/// The shape that a known key of `config` must have.
+#[derive(Clone, Copy)]
+enum Shape {
+    Text,
+    Texts,
+    Set,
+    TextMap,
+    Object,
+    Boolean,
+}
+
+/// The keys of the specification and of Docker (moby image spec), in their spelling.
+const KNOWN: [(&str, Shape); 13] = [
+    ("ArgsEscaped", Shape::Boolean),
+    ("Cmd", Shape::Texts),
+    ("Entrypoint", Shape::Texts),
+    ("Env", Shape::Texts),
+    ("ExposedPorts", Shape::Set),
+    ("Healthcheck", Shape::Object),
+    ("Labels", Shape::TextMap),
+    ("OnBuild", Shape::Texts),
+    ("Shell", Shape::Texts),
+    ("StopSignal", Shape::Text),
+    ("User", Shape::Text),
+    ("Volumes", Shape::Set),
+    ("WorkingDir", Shape::Text),
+];
+
+/// The user's `config` with known keys in their own spelling (nix2container's Go reader takes
+/// `entrypoint` for `Entrypoint`, so flakes are full of it), nulls dropped, unknown keys kept.
+pub fn canonical_user_config(user: &Value) -> Result<Config> {
+    let Value::Object(fields) = user else {
+        return Err(Error::Attribute {
+            attribute: "config".into(),
+            message: format!("expected an attribute set, found {}", kind_of(user)),
+            hint: "write config = { Cmd = [ \"…\" ]; };".into(),
+        });
+    };
+    if let Some(attribute) = json::find_float(user, "config") {
+        return Err(Error::Attribute {
+            attribute,
+            message: "numbers must be integers".into(),
+            hint: "durations are in nanoseconds; Nix prints fractions differently from version to version".into(),
+        });
+    }
+    let mut config = Config::new();
+    for (key, value) in fields {
+        if value.is_null() {
+            continue;
+        }
+        let known = KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+        let name = known.map_or(key.as_str(), |(name, _)| name);
+        if let Some((_, shape)) = known {
+            check_shape(name, value, *shape)?;
+        }
+        if config.insert(name.to_owned(), value.clone()).is_some() {
+            return Err(Error::Attribute {
+                attribute: format!("config.{name}"),
+                message: "given twice in different spellings".into(),
+                hint: format!("keep the one called {name}"),
+            });
+        }
+    }
+    Ok(config)
+}
+
+fn check_shape(name: &str, value: &Value, shape: Shape) -> Result<()> {
+    let all_text = |values: &mut dyn Iterator<Item = &Value>| values.all(Value::is_string);
+    let (fits, expected, hint) = match shape {
+        Shape::Text => (value.is_string(), "a string", "write it in quotes"),
+        Shape::Boolean => (value.is_boolean(), "true or false", "write it without quotes"),
+        Shape::Texts => (
+            value.as_array().is_some_and(|items| all_text(&mut items.iter())),
+            "a list of strings",
+            "write each word as a string of its own: [ \"ls\" \"-l\" ]",
+        ),
+        Shape::Set => (
+            value.as_object().is_some_and(|items| items.values().all(Value::is_object)),
+            "an attribute set of empty sets",
+            "write { \"80/tcp\" = { }; }",
+        ),
+        Shape::TextMap => (
+            value.as_object().is_some_and(|items| all_text(&mut items.values())),
+            "an attribute set of strings",
+            "write { key = \"value\"; }",
+        ),
+        Shape::Object => (value.is_object(), "an attribute set", "see config.md of the OCI image specification"),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::Attribute {
+        attribute: format!("config.{name}"),
+        message: format!("expected {expected}, found {}", kind_of(value)),
+        hint: hint.into(),
+    })
+}
+
+/// What a value is, in the words of a Nix user.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list with other things in it",
+        Value::Object(_) => "an attribute set with other things in it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn known_keys_get_their_spelling_and_unknown_ones_stay() {
+        let config = canonical_user_config(&json!({
+            "entrypoint": ["/bin/sh"], "ENV": ["A=b"], "x-mine": { "deep": [1] }, "Cmd": null
+        }));
+        assert_eq!(
+            Value::Object(config.unwrap()),
+            json!({ "Entrypoint": ["/bin/sh"], "Env": ["A=b"], "x-mine": { "deep": [1] } })
+        );
+    }
+
+    #[test]
+    fn mistakes_name_the_attribute() {
+        for (value, message) in [
+            (json!("Cmd"), "attribute config: expected an attribute set, found a string"),
+            (
+                json!({ "entrypoint": "ls -l" }),
+                "attribute config.Entrypoint: expected a list of strings, found a string",
+            ),
+            (
+                json!({ "cmd": ["a"], "Cmd": ["b"] }),
+                "attribute config.Cmd: given twice in different spellings",
+            ),
+            (
+                json!({ "Healthcheck": { "Interval": 0.5 } }),
+                "attribute config.Healthcheck.Interval: numbers must be integers",
+            ),
+            (
+                json!({ "Labels": { "a": 1 } }),
+                "attribute config.Labels: expected an attribute set of strings, found an attribute set with other things in it",
+            ),
+        ] {
+            let error = canonical_user_config(&value).unwrap_err();
+            assert_eq!(error.to_string(), message);
+            assert!(error.hint().is_some());
+        }
+    }
+}

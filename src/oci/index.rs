@@ -1,0 +1,40 @@
+//! Image indices (OCI image-index.md), here as the `index.json` of a layout.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Descriptor, media_type};
+
+/// A list of manifests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// [`media_type::INDEX`]; older writers leave it out.
+    #[serde(default)]
+    pub media_type: String,
+    /// The manifests, each with its name in the annotations.
+    pub manifests: Vec<Descriptor>,
+    /// Free-form remarks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Index {
+    /// The annotation that holds a tag (OCI annotations.md).
+    pub const REFERENCE_NAME: &str = "org.opencontainers.image.ref.name";
+    /// The annotation that holds the whole name and tag; containerd's importer reads it.
+    pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+    /// An index of `manifests`.
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: media_type::INDEX.to_owned(),
+            manifests,
+            annotations: BTreeMap::new(),
+        }
+    }
+}

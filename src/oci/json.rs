@@ -1,0 +1,51 @@
+//! The canonical form of JSON: keys sorted, no white space, integers only.
+//!
+//! Digests are taken over these bytes, so this module is the only place that makes them.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// The canonical bytes of `value`.
+pub fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
+    // `Value` keeps objects in a `BTreeMap`, which sorts the keys that structs declare in any order.
+    // Documents of ours have string keys only, so neither step can fail.
+    serde_json::to_value(value).map(|value| value.to_string().into_bytes()).unwrap_or_default()
+}
+
+/// Where `value` holds a number that is not an integer, as a dotted path; Nix prints `1.0` as `1`
+/// or `1.0` depending on its version, so floats cannot be digested.
+pub fn find_float(value: &Value, at: &str) -> Option<String> {
+    match value {
+        Value::Number(number) => number.is_f64().then(|| at.to_owned()),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| find_float(item, &format!("{at}[{index}]"))),
+        Value::Object(fields) => {
+            fields.iter().find_map(|(key, item)| find_float(item, &format!("{at}.{key}")))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn keys_are_sorted_and_nothing_is_padded() {
+        let value = json!({ "b": [1, "ü\n"], "a": { "d": null, "c": true } });
+        assert_eq!(
+            String::from_utf8(to_bytes(&value)).unwrap(),
+            r#"{"a":{"c":true,"d":null},"b":[1,"ü\n"]}"#
+        );
+    }
+
+    #[test]
+    fn floats_are_found_with_their_place() {
+        let value = json!({ "Healthcheck": { "Interval": [1, 2.5] } });
+        assert_eq!(find_float(&value, "config").unwrap(), "config.Healthcheck.Interval[1]");
+        assert_eq!(find_float(&json!({ "a": -3 }), "config"), None);
+    }
+}

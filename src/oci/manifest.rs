@@ -1,0 +1,36 @@
+//! Image manifests (OCI manifest.md).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Descriptor, media_type};
+
+/// Which config and which layers make an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Always 2.
+    pub schema_version: u32,
+    /// [`media_type::MANIFEST`].
+    pub media_type: String,
+    /// The config blob.
+    pub config: Descriptor,
+    /// The layer blobs, lowest first.
+    pub layers: Vec<Descriptor>,
+    /// Free-form remarks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// An OCI manifest.
+    pub fn new(
+        config: Descriptor,
+        layers: Vec<Descriptor>,
+        annotations: BTreeMap<String, String>,
+    ) -> Self {
+        let media_type = media_type::MANIFEST.to_owned();
+        Self { schema_version: 2, media_type, config, layers, annotations }
+    }
+}

@@ -1,0 +1,10 @@
+//! Media types of the OCI image specification, "Media Types" (media-types.md).
+
+/// An image index.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// An image manifest.
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// An image configuration.
+pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// An uncompressed layer.
+pub const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";

@@ -1,0 +1,22 @@
+//! The documents of the OCI image specification that Strata writes and reads.
+//!
+//! This room does no I/O: parsers take bytes, writers give bytes. [`json`] is the only writer of
+//! JSON whose bytes are digested.
+
+mod config;
+mod descriptor;
+mod digest;
+mod index;
+pub mod json;
+mod layout;
+mod manifest;
+pub mod media_type;
+mod reference;
+
+pub use config::{Config, History, ImageConfig, canonical_user_config};
+pub use descriptor::{Descriptor, Platform};
+pub use digest::{Digest, Hasher};
+pub use index::Index;
+pub use layout::{LAYOUT_FILE, LAYOUT_VERSION};
+pub use manifest::Manifest;
+pub use reference::{Reference, validate_tag};

@@ -1,0 +1,154 @@
+//! Image references as people type them, by the grammar of the `distribution/reference` package,
+//! which Docker, podman and the registries share.
+
+use std::fmt;
+
+use super::Digest;
+use crate::{Error, Result};
+
+/// The registry that a name without one means.
+const DEFAULT_REGISTRY: &str = "docker.io";
+/// The tag that a name without one means.
+const DEFAULT_TAG: &str = "latest";
+
+/// A registry, a repository and what to find in it: `[registry/]repository[:tag][@digest]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Host and port, `docker.io` when none was given.
+    pub registry: String,
+    /// The repository, with `library/` before Docker's official ones.
+    pub repository: String,
+    /// The tag, if one was given.
+    pub tag: Option<String>,
+    /// The digest, if one was given.
+    pub digest: Option<Digest>,
+}
+
+impl Reference {
+    /// Parses what follows `docker://` or a plain image name.
+    pub fn parse(text: &str) -> Result<Self> {
+        let error = |message: &str, hint: &str| Error::Name {
+            what: "image name",
+            value: text.to_owned(),
+            message: message.to_owned(),
+            hint: hint.to_owned(),
+        };
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => {
+                let digest = digest.parse().map_err(|message: String| {
+                    error(&message, "a digest is sha256: and 64 lower-case hex digits")
+                })?;
+                (name, Some(digest))
+            }
+            None => (text, None),
+        };
+        let (name, tag) = match name.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => {
+                validate_tag(tag)?;
+                (name, Some(tag.to_owned()))
+            }
+            _ => (name, None),
+        };
+        let (registry, repository) = match name.split_once('/') {
+            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
+                (first, rest.to_owned())
+            }
+            Some(_) => (DEFAULT_REGISTRY, name.to_owned()),
+            None => (DEFAULT_REGISTRY, format!("library/{name}")),
+        };
+        if !is_registry(registry) {
+            return Err(error("the registry is not a host name", "write HOST[:PORT]/NAME[:TAG]"));
+        }
+        if !repository.split('/').all(is_path_component) {
+            return Err(error(
+                "the name is not a repository",
+                "use lower-case letters, digits, and . _ - between them; parts are joined by /",
+            ));
+        }
+        Ok(Self { registry: registry.to_owned(), repository, tag, digest })
+    }
+
+    /// The tag, or `latest`.
+    pub fn tag_or_latest(&self) -> &str {
+        self.tag.as_deref().unwrap_or(DEFAULT_TAG)
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.registry, self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(formatter, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(formatter, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what no registry takes for a tag.
+pub fn validate_tag(tag: &str) -> Result<()> {
+    let word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let rest = |character: char| word(character) || character == '.' || character == '-';
+    if (1..=128).contains(&tag.len()) && tag.starts_with(word) && tag.chars().all(rest) {
+        return Ok(());
+    }
+    Err(Error::Name {
+        what: "tag",
+        value: tag.to_owned(),
+        message: "not a tag".to_owned(),
+        hint: "use up to 128 letters, digits, and _ . -, not starting with . or -".to_owned(),
+    })
+}
+
+fn is_registry(text: &str) -> bool {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    !host.is_empty()
+        && host.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
+/// Alphanumeric runs joined by one `.`, one or two `_`, or any number of `-`.
+fn is_path_component(text: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.starts_with(alphanumeric)
+        && text.ends_with(alphanumeric)
+        && text
+            .split(alphanumeric)
+            .all(|between| matches!(between, "" | "." | "_" | "__") || between.chars().all(|c| c == '-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_completed() {
+        for (text, shown, tag) in [
+            ("hello", "docker.io/library/hello", "latest"),
+            ("me/hello:1.0", "docker.io/me/hello:1.0", "1.0"),
+            ("localhost/hello", "localhost/hello", "latest"),
+            ("127.0.0.1:5000/a/b__c:x_Y", "127.0.0.1:5000/a/b__c:x_Y", "x_Y"),
+            ("ghcr.io/a--b/c.d", "ghcr.io/a--b/c.d", "latest"),
+        ] {
+            let reference = Reference::parse(text).unwrap();
+            assert_eq!(reference.to_string(), shown);
+            assert_eq!(reference.tag_or_latest(), tag);
+        }
+        let digest = Digest::of(b"");
+        let reference = Reference::parse(&format!("hello:x@{digest}")).unwrap();
+        assert_eq!(reference.digest, Some(digest));
+        assert_eq!(reference.to_string(), format!("docker.io/library/hello:x@{digest}"));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in [
+            "", "Hello", "a..b", "-a", "a/", "a/-b", "a_", "a___b", "a b", "a:", "a:-x", "h.x:y/a",
+            "a@sha256:12", "é", "a:x/y/z:",
+        ] {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+}

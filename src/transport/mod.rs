@@ -1,0 +1,15 @@
+//! Where images go: one file or folder for each medium.
+//!
+//! A sink writes beside its destination and renames, so that nothing half-written stays. Sinks
+//! report to a [`Progress`] and stop when it says so; they print nothing.
+
+pub mod archive;
+pub mod destination;
+pub mod directory;
+pub mod layout;
+pub mod progress;
+#[cfg(feature = "cli")]
+pub mod registry;
+
+pub use destination::Destination;
+pub use progress::{Outcome, Progress, Silent};

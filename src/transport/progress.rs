@@ -1,0 +1,71 @@
+//! What a copy tells whoever watches it, and how it is told to stop.
+
+use std::io::{self, Write};
+
+use crate::oci::Descriptor;
+use crate::{Error, Result};
+
+/// How it ended for one blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its bytes were written.
+    Copied,
+    /// The destination had it already.
+    Present,
+}
+
+/// Somebody who watches a copy.
+pub trait Progress: Sync {
+    /// Work on a blob begins.
+    fn begin(&self, blob: &Descriptor);
+
+    /// So many bytes more of the blob went out. An error ([`Error::Interrupted`]) stops the copy.
+    fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()>;
+
+    /// The blob is done.
+    fn finish(&self, blob: &Descriptor, outcome: Outcome);
+}
+
+/// Nobody watches.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _: &Descriptor) {}
+
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&self, _: &Descriptor, _: Outcome) {}
+}
+
+/// A writer that reports what passes through it.
+pub struct Watched<'a, W> {
+    writer: W,
+    blob: &'a Descriptor,
+    progress: &'a dyn Progress,
+}
+
+impl<'a, W: Write> Watched<'a, W> {
+    /// Reports to `progress` that bytes of `blob` go to `writer`.
+    pub fn new(writer: W, blob: &'a Descriptor, progress: &'a dyn Progress) -> Self {
+        Self { writer, blob, progress }
+    }
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.writer.write(bytes)?;
+        self.progress.advance(self.blob, count as u64).map_err(interruption)?;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Carries an interruption through `io::Write`; [`crate::Error`] stays its source.
+pub fn interruption(error: Error) -> io::Error {
+    io::Error::other(error)
+}
