@@ -1,0 +1,156 @@
+/**
+  Build an OCI image.
+
+  The result is an OCI image layout whose layers are recipes: the bytes of a layer are made when
+  the image is copied. What `config` mentions is in the image.
+
+  The image has the attributes `imageName`, `imageTag`, `imageRefUnsafe` (`NAME:TAG` without a
+  dependency on the image), `override`, `meta`, and
+
+  - `copyTo`: `nix run .#image.copyTo -- DESTINATION` copies it (`docker://`, `oci:`, ..),
+  - `copyToRegistry`: copies it to `docker://NAME:TAG`,
+  - `inspect`: shows its layers and store paths,
+  - `stream`: a script that writes a docker-archive to standard output,
+  - `archive`: a docker-archive in the store.
+
+  # Inputs
+
+  `name` (string)
+  : The name of the image, with or without a registry. It is lower-cased.
+
+  `tag` (string; default: `null`)
+  : The tag. `null` takes the hash part of the image's store path.
+
+  `config` (attribute set; default: `{ }`)
+  : The configuration as the OCI image specification describes it (`Entrypoint`, `Env`, ..). Known
+    keys may be in any case, unknown ones are kept. The store paths in its strings are in the
+    image.
+
+  `layers` (list of layers; default: `[ ]`)
+  : Layers of `buildLayer`, the lowest first. What they hold is not repeated.
+
+  `copyToRoot` (derivation, path, string, or a list of them; default: `null`)
+  : Their content goes to `/`, and what they refer to goes to its place in the store. Use
+    `pkgs.buildEnv` to put parts of packages together.
+
+  `contents` (as `copyToRoot`; default: `null`)
+  : The former name of `copyToRoot`.
+
+  `fromImage` (image; default: `null`)
+  : The image below this one. Not yet supported.
+
+  `fromImageEnv` (boolean; default: `false`)
+  : Whether variables that `fromImage` sets are kept where `config` does not set them.
+
+  `arch` (string; default: `pkgs.go.GOARCH`)
+  : The architecture, as Go names it.
+
+  `perms` (list of attribute sets; default: `[ ]`)
+  : Ownership and modes. In each rule, `path` is the derivation or store path that it is for, and
+    `regex` (default: `""`) is searched in the full path of each of its files; the rule sets `mode`
+    (octal string), `orMode` (octal string: bits to add), `uid`, `gid` (integers), `uname`, `gname`
+    (strings), `capabilities` (list of strings) and `xattrs` (attribute set of strings). The last
+    rule that matches wins, field by field.
+
+  `maxLayers` (positive integer; default: `1`)
+  : How many layers to make at most, besides those in `layers`. Store paths that many others refer
+    to get layers of their own.
+
+  `initializeNixDatabase` (boolean; default: `false`)
+  : Whether Nix in the image knows the store paths of the image. Not yet supported.
+
+  `nixUid` (integer; default: `0`)
+  : Who owns the Nix database.
+
+  `nixGid` (integer; default: `0`)
+  : Which group owns the Nix database.
+
+  `created` (string; default: `"0001-01-01T00:00:00Z"`)
+  : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
+
+  `annotations` (attribute set of strings; default: `{ }`)
+  : The annotations of the manifest. They win over those that come from `meta`.
+
+  `meta` (attribute set; default: `{ }`)
+  : The `meta` of the derivation. `description`, `homepage`, `license`, `title`, `version`,
+    `source`, `documentation` and `vendor` also become annotations (`org.opencontainers.image.*`).
+
+  `passthru` (attribute set; default: `{ }`)
+  : More attributes of the result.
+*/
+{ pkgs, internal }:
+let
+  inherit (pkgs) lib;
+
+  notYet = argument: hint: ''
+    buildImage: `${argument}` is not supported yet
+    hint: ${hint}'';
+in
+lib.makeOverridable (
+  {
+    name,
+    tag ? null,
+    config ? { },
+    layers ? [ ],
+    copyToRoot ? null,
+    contents ? null,
+    fromImage ? null,
+    fromImageEnv ? false,
+    arch ? pkgs.go.GOARCH,
+    perms ? [ ],
+    maxLayers ? 1,
+    initializeNixDatabase ? false,
+    nixUid ? 0,
+    nixGid ? 0,
+    created ? "0001-01-01T00:00:00Z",
+    annotations ? { },
+    meta ? { },
+    passthru ? { },
+  }:
+  let
+    image = internal.derive {
+      name = "image-${baseName}";
+      copyToRoot = internal.copyToRoot "buildImage" { inherit copyToRoot contents; };
+      deps = internal.configRoots config;
+      layers = internal.toPaths layers;
+      inherit perms maxLayers;
+      image = {
+        inherit
+          name
+          tag
+          arch
+          created
+          config
+          ;
+        annotations = internal.annotations meta // annotations;
+      };
+    };
+
+    baseName = baseNameOf imageName;
+    imageName = lib.toLower name;
+    imageTag =
+      if tag != null then
+        tag
+      else
+        builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
+    reference = "${imageName}:${imageTag}";
+  in
+  lib.throwIf (fromImage != null) (notYet "fromImage" "give the packages of the base as `layers`") (
+    lib.throwIf initializeNixDatabase
+      (notYet "initializeNixDatabase" "leave it out unless Nix runs in the image")
+      (
+        image
+        // internal.commands { inherit image baseName reference; }
+        // {
+          inherit
+            imageName
+            imageTag
+            meta
+            passthru
+            ;
+          imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+        }
+        // passthru
+      )
+  )
+)

@@ -1,0 +1,83 @@
+/**
+  Build layers of their own, for parts of an image that change at another pace than the rest.
+
+  The result is a recipe: which store paths the layers hold, with which ownership, and the digests
+  of the layers. Give it to the `layers` of an image or of another layer.
+
+  # Inputs
+
+  `deps` (list of derivations, paths and strings, may be nested; default: `[ ]`)
+  : They and everything they refer to go to their place in the store.
+
+  `copyToRoot` (derivation, path, string, or a list of them; default: `null`)
+  : Their content goes to `/`, and what they refer to goes to its place in the store. Use
+    `pkgs.buildEnv` to put parts of packages together.
+
+  `contents` (as `copyToRoot`; default: `null`)
+  : The former name of `copyToRoot`.
+
+  `ignore` (derivation, path, string, or a list of them; default: `null`)
+  : Store paths to leave out. What they refer to is not left out.
+
+  `layers` (list of layers; default: `[ ]`)
+  : Layers below this one. What they hold, or the layers below them, is not repeated here.
+
+  `reproducible` (boolean; default: `true`)
+  : Whether the same inputs always give the same files. If not, the tar archives of the layers are
+    kept in the output, next to their digests.
+
+  `perms` (list of attribute sets; default: `[ ]`)
+  : Ownership and modes. In each rule, `path` is the derivation or store path that it is for, and
+    `regex` (default: `""`) is searched in the full path of each of its files; the rule sets `mode`
+    (octal string), `orMode` (octal string: bits to add), `uid`, `gid` (integers), `uname`, `gname`
+    (strings), `capabilities` (list of strings) and `xattrs` (attribute set of strings). The last
+    rule that matches wins, field by field.
+
+  `maxLayers` (positive integer; default: `1`)
+  : How many layers to make at most. Store paths that many others refer to get layers of their own.
+
+  `metadata` (attribute set; default: `{ created_by = "strata"; }`)
+  : `created_by`, `author` and `comment` of the layers in the history of the image.
+
+  `capabilities` (list of attribute sets; default: `[ ]`)
+  : File capabilities. `path` and `regex` as in `perms`, `caps` is a list of names
+    (`CAP_NET_BIND_SERVICE`).
+*/
+{ pkgs, internal }:
+pkgs.lib.makeOverridable (
+  {
+    deps ? [ ],
+    copyToRoot ? null,
+    contents ? null,
+    ignore ? null,
+    layers ? [ ],
+    reproducible ? true,
+    perms ? [ ],
+    maxLayers ? 1,
+    metadata ? {
+      created_by = "strata";
+    },
+    capabilities ? [ ],
+  }:
+  internal.derive {
+    name = "layer";
+    copyToRoot = internal.copyToRoot "buildLayer" { inherit copyToRoot contents; };
+    deps = internal.toPaths deps;
+    ignore = if ignore == null then [ ] else internal.toPaths ignore;
+    layers = internal.toPaths layers;
+    perms =
+      perms
+      ++ map (
+        {
+          path,
+          regex ? "",
+          caps,
+        }:
+        {
+          inherit path regex;
+          capabilities = caps;
+        }
+      ) capabilities;
+    inherit maxLayers metadata reproducible;
+  }
+)
