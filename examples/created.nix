@@ -1,0 +1,8 @@
+# The time of creation is 0001-01-01 unless somebody says otherwise. `"now"` is allowed too, and then
+# every build gives another image.
+{ pkgs, strata }:
+strata.buildImage {
+  name = "created";
+  created = "2026-02-03T04:05:06Z";
+  config.Entrypoint = [ "${pkgs.hello}/bin/hello" ];
+}

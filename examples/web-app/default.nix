@@ -1,0 +1,33 @@
+# A web application whose interpreter and server are in a layer of their own. The application is a
+# folder of this repository: a change of it copies a layer of a few hundred bytes.
+{ pkgs, strata }:
+strata.buildImage {
+  name = "web-app";
+  layers = [
+    (strata.buildLayer {
+      deps = [
+        pkgs.bash
+        pkgs.busybox
+        pkgs.coreutils
+      ];
+    })
+  ];
+  copyToRoot = pkgs.runCommand "web-app" { } ''
+    mkdir -p $out/app/cgi-bin
+    substitute() { sed "s|@bash@|${pkgs.bash}|" "$1" > "$2"; chmod +x "$2"; }
+    substitute ${./cgi-bin/hello} $out/app/cgi-bin/hello
+  '';
+  config = {
+    Cmd = [
+      "${pkgs.busybox}/bin/busybox"
+      "httpd"
+      "-f"
+      "-p"
+      "9090"
+      "-h"
+      "/app"
+    ];
+    Env = [ "PATH=${pkgs.coreutils}/bin" ];
+    ExposedPorts."9090/tcp" = { };
+  };
+}
