@@ -1,0 +1,70 @@
+{
+  description = "OCI images from Nix store closures";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+
+      systems = [
+        "x86_64-linux"
+        "aarch64-linux"
+        "x86_64-darwin"
+        "aarch64-darwin"
+      ];
+      # Some package sets know fewer systems.
+      forEachSystem =
+        f:
+        lib.genAttrs (lib.filter (system: nixpkgs.legacyPackages ? ${system}) systems) (
+          system: f nixpkgs.legacyPackages.${system}
+        );
+
+      strataFor = pkgs: import ./nix { inherit pkgs; };
+      examplesFor =
+        pkgs:
+        import ./examples {
+          inherit pkgs;
+          strata = strataFor pkgs;
+        };
+    in
+    {
+      # The functions (buildImage, buildLayer, ..) and the two binaries.
+      lib = forEachSystem strataFor;
+
+      overlays.default = final: _previous: { strata = strataFor final; };
+
+      packages = forEachSystem (
+        pkgs:
+        let
+          functions = strataFor pkgs;
+        in
+        {
+          default = functions.strata;
+          inherit (functions) strata strata-builder;
+          # A flake that uses nix2container works with this one as its input instead.
+          nix2container = functions.strata // functions;
+          dockerImage = (examplesFor pkgs).bash;
+        }
+      );
+
+      legacyPackages = forEachSystem (pkgs: {
+        examples = examplesFor pkgs;
+      });
+
+      checks = forEachSystem (
+        pkgs:
+        import ./tests/nix/checks.nix {
+          inherit pkgs;
+          strata = strataFor pkgs;
+          examples = examplesFor pkgs;
+        }
+      );
+
+      templates.default = {
+        path = ./templates/default;
+        description = "An image of a small application, its dependencies in a layer of their own";
+      };
+    };
+}

@@ -1,0 +1,46 @@
+# A package set in the shape of nixpkgs, made from programs of the machine that it was generated on.
+# scripts/offline-set puts them into ./files.
+{
+  system ? builtins.currentSystem,
+  overlays ? [ ],
+  config ? { },
+}:
+let
+  lib = import ./lib.nix;
+
+  packages =
+    final:
+    import ./build-support.nix { inherit final lib system; }
+    // import ./packages.nix { inherit final lib; }
+    // {
+      inherit lib config system;
+      path = ./.;
+      callPackage = lib.callPackageWith (final // { pkgs = final; });
+      buildPackages = final;
+
+      # Evaluates like a cross package set. Its programs are those of this machine.
+      pkgsCross.aarch64-multiplatform = final // {
+        stdenv = final.stdenv // {
+          hostPlatform = platform "aarch64-linux";
+        };
+        go.GOARCH = "arm64";
+      };
+
+      go.GOARCH = final.stdenv.hostPlatform.go.GOARCH;
+      stdenv = {
+        hostPlatform = platform system;
+        buildPlatform = platform system;
+        inherit (platform system) isLinux isDarwin;
+      };
+    };
+
+  platform = system: {
+    inherit system;
+    isLinux = true;
+    isDarwin = false;
+    isx86_64 = system == "x86_64-linux";
+    isAarch64 = system == "aarch64-linux";
+    go.GOARCH = if system == "aarch64-linux" then "arm64" else "amd64";
+  };
+in
+lib.fix (lib.foldl' (set: overlay: lib.extends overlay set) packages overlays)

@@ -1,0 +1,414 @@
+# Tests that need evaluation only. The value is the list of what failed:
+# nix eval --impure --expr 'import ./tests/nix/unit.nix { pkgs = ..; }'
+{
+  pkgs,
+  strata ? import ../../nix { inherit pkgs; },
+}:
+let
+  inherit (pkgs) lib;
+  inherit (builtins) appendContext getContext unsafeDiscardStringContext;
+  inherit (import ../../nix/internal/store-paths.nix { inherit lib; })
+    configRoots
+    toPaths
+    unique
+    wholePath
+    ;
+  annotations = import ../../nix/internal/annotations.nix { inherit lib; };
+
+  drv =
+    attributes:
+    derivation (
+      {
+        inherit (pkgs.stdenv.buildPlatform) system;
+        builder = "/builder";
+      }
+      // attributes
+    );
+  app = drv { name = "app-1.0"; };
+  other = drv { name = "other"; };
+  multi = drv {
+    name = "multi";
+    outputs = [
+      "out"
+      "dev"
+    ];
+  };
+  sources = ./offline;
+  free = path: unsafeDiscardStringContext path;
+
+  # Strings compare without their context, so here it is compared as well.
+  rootsAre = config: expected: {
+    actual = map (path: {
+      path = free path;
+      context = getContext path;
+    }) (configRoots config);
+    expected = map (path: {
+      path = free path;
+      context = getContext path;
+    }) (unique expected);
+  };
+
+  pathsAre = config: expected: {
+    actual = configRoots config;
+    expected = unique expected;
+  };
+
+  # As a content-addressed derivation's output is written before it is built.
+  placeholderOf =
+    drv: appendContext "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9" (getContext "${drv}");
+  dummy = "${builtins.storeDir}/00000000000000000000000000000000-";
+
+  throws = value: {
+    actual = (builtins.tryEval (builtins.deepSeq value value)).success;
+    expected = false;
+  };
+  requestOf = image: image.request;
+
+  tests = {
+    # What `config` mentions
+    "roots: a file of a derivation" = rootsAre { Entrypoint = [ "${app}/bin/app" ]; } [ "${app}" ];
+    "roots: a derivation and a path as leaves" = rootsAre [ app sources ] [ "${app}" "${sources}" ];
+    "roots: a string of several paths" = pathsAre { Env = [ "PATH=${app}/bin:${other}/bin:/bin" ]; } [
+      "${app}"
+      "${other}"
+    ];
+    "roots: each has the context of its leaf" = {
+      actual = lib.all (path: getContext path == getContext "${app}${other}") (configRoots [
+        "${app}:${other}"
+      ]);
+      expected = true;
+    };
+    "roots: an output that is not the first" = rootsAre "${multi.dev}/include" [ "${multi.dev}" ];
+    "roots: one output does not stand for another" = rootsAre "${multi}/bin ${free "${multi.dev}"}" [
+      "${multi}"
+    ];
+    "roots: a path" = rootsAre "--config=${sources}/flake.nix" [ "${sources}" ];
+    "roots: deep attribute values" = rootsAre { a.b = [ { c = [ "${app}" ]; } ]; } [ "${app}" ];
+    "roots: once for many" = rootsAre [ "${app}/a" "${app}/b" app ] [ "${app}" ];
+    "roots: nothing without context" = rootsAre [ (free "${app}/bin") "/bin/sh" 1 true null ] [ ];
+    "roots: nothing that bears no entry's name" = rootsAre "${app}/bin ${free "${other}"}" [ "${app}" ];
+    "roots: nothing that bears another hash of a path" =
+      rootsAre "${sources} ${dummy}${baseNameOf sources}"
+        [ "${sources}" ];
+    "roots: no derivation files" =
+      rootsAre
+        [
+          app.drvPath
+          (builtins.unsafeDiscardOutputDependency app.drvPath)
+        ]
+        [ ];
+    "roots: a derivation file beside its output" =
+      rootsAre
+        [ "${app}" "${other}/x ${free other.drvPath}" ]
+        [ "${app}" "${other}" ];
+    "roots: context without its path" = rootsAre (appendContext "text" (getContext "${app}")) [ ];
+    "roots: the end of a sentence" = rootsAre "See ${app}." [ "${app}" ];
+    "roots: a query" = pathsAre "file://${sources}?dir=a&x=${app}=1" [
+      "${sources}"
+      "${app}"
+    ];
+    "roots: a placeholder" = rootsAre "${placeholderOf app}/bin" [ (placeholderOf app) ];
+    "roots: no placeholder when every output is borne" = rootsAre "${app} ${free (placeholderOf app)}" [
+      "${app}"
+    ];
+    "roots: something that converts itself" = rootsAre { __toString = _: "${app}/bin"; } [ "${app}" ];
+
+    # Lists of paths
+    "paths: nested lists" = {
+      actual = toPaths [
+        app
+        [
+          other
+          [ sources ]
+        ]
+      ];
+      expected = [
+        "${app}"
+        "${other}"
+        "${sources}"
+      ];
+    };
+    "paths: one derivation" = {
+      actual = toPaths app;
+      expected = [ "${app}" ];
+    };
+    "paths: the store path of a file" = {
+      actual = map wholePath [
+        "${app}/bin/app"
+        "${app}"
+        "/elsewhere"
+      ];
+      expected = [
+        "${app}"
+        "${app}"
+        "/elsewhere"
+      ];
+    };
+
+    # Layers
+    "layer: every root is in the closure" = {
+      actual =
+        (strata.buildLayer {
+          deps = [
+            [ app ]
+            "${other}/bin"
+          ];
+          copyToRoot = multi.dev;
+        }).exportReferencesGraph.closure;
+      expected = unique [
+        "${app}"
+        "${other}"
+        "${multi.dev}"
+      ];
+    };
+    "layer: contents is copyToRoot" = {
+      actual = (strata.buildLayer { contents = [ app ]; }).request.copyToRoot;
+      expected = [ "${app}" ];
+    };
+    "layer: contents and copyToRoot" = throws (
+      strata.buildLayer {
+        contents = app;
+        copyToRoot = app;
+      }
+    );
+    "layer: ignore" = {
+      actual = (strata.buildLayer { ignore = app; }).request.ignore;
+      expected = [ "${app}" ];
+    };
+    "layer: capabilities are rules" = {
+      actual =
+        (strata.buildLayer {
+          perms = [
+            {
+              path = app;
+              mode = "0755";
+            }
+          ];
+          capabilities = [
+            {
+              path = app;
+              regex = "bin";
+              caps = [ "CAP_CHOWN" ];
+            }
+          ];
+        }).request.perms;
+      expected = [
+        {
+          path = app;
+          mode = "0755";
+        }
+        {
+          path = app;
+          regex = "bin";
+          capabilities = [ "CAP_CHOWN" ];
+        }
+      ];
+    };
+    "layer: a chain of thirty on all before" =
+      let
+        chain = builtins.foldl' (
+          layers: number:
+          layers
+          ++ [
+            (strata.buildLayer {
+              inherit layers;
+              deps = [ (drv { name = "dep-${toString number}"; }) ];
+            })
+          ]
+        ) [ ] (lib.range 1 30);
+        image = strata.buildImage {
+          name = "chain";
+          layers = chain;
+        };
+      in
+      {
+        actual = lib.length image.request.layers;
+        expected = builtins.seq image.drvPath 30;
+      };
+    "layer: override" = {
+      actual = ((strata.buildLayer { deps = [ app ]; }).override { maxLayers = 2; }).request.maxLayers;
+      expected = 2;
+    };
+
+    # Images
+    "image: defaults" = {
+      actual = (strata.buildImage { name = "x"; }).request;
+      expected = {
+        version = 1;
+        inherit (builtins) storeDir;
+        copyToRoot = [ ];
+        deps = [ ];
+        ignore = [ ];
+        layers = [ ];
+        perms = [ ];
+        maxLayers = 1;
+        reproducible = true;
+        metadata.created_by = "strata";
+        image = {
+          name = "x";
+          tag = null;
+          arch = pkgs.go.GOARCH;
+          created = "0001-01-01T00:00:00Z";
+          config = { };
+          annotations = { };
+        };
+      };
+    };
+    "image: config roots are deps" = {
+      actual =
+        (strata.buildImage {
+          name = "x";
+          config.Cmd = [ "${app}/bin/app" ];
+        }).request.deps;
+      expected = [ "${app}" ];
+    };
+    "image: name and tag" =
+      let
+        image = strata.buildImage {
+          name = "registry.example/Team/App";
+          tag = "v1";
+        };
+      in
+      {
+        actual = [
+          image.name
+          image.imageName
+          image.imageTag
+          image.imageRefUnsafe
+        ];
+        expected = [
+          "image-app"
+          "registry.example/team/app"
+          "v1"
+          "registry.example/team/app:v1"
+        ];
+      };
+    "image: the tag is the hash of the output" =
+      let
+        image = strata.buildImage { name = "x"; };
+      in
+      {
+        actual = [
+          "${builtins.storeDir}/${image.imageTag}-image-x"
+          (getContext image.imageTag)
+        ];
+        expected = [
+          image.outPath
+          { }
+        ];
+      };
+    "image: a name that no derivation could have" = {
+      actual = (strata.buildImage { name = "a/b@c"; }).name;
+      expected = "image-b-c";
+    };
+    "image: override keeps the rest" =
+      let
+        image =
+          (strata.buildImage {
+            name = "x";
+            tag = "1";
+          }).override
+            { tag = "2"; };
+      in
+      {
+        actual = [
+          image.imageRefUnsafe
+          image.copyTo.meta.mainProgram
+        ];
+        expected = [
+          "x:2"
+          "copy-to"
+        ];
+      };
+    "image: the architecture of the packages, built here" =
+      let
+        cross = import ../../nix { pkgs = pkgs.pkgsCross.aarch64-multiplatform; };
+        image = cross.buildImage { name = "x"; };
+      in
+      {
+        actual = [
+          image.request.image.arch
+          image.system
+        ];
+        expected = [
+          "arm64"
+          pkgs.stdenv.buildPlatform.system
+        ];
+      };
+    "image: fromImage" = throws (
+      strata.buildImage {
+        name = "x";
+        fromImage = app;
+      }
+    );
+    "image: initializeNixDatabase" = throws (
+      strata.buildImage {
+        name = "x";
+        initializeNixDatabase = true;
+      }
+    );
+    "image: passthru" = {
+      actual =
+        (strata.buildImage {
+          name = "x";
+          passthru.extra = 1;
+        }).extra;
+      expected = 1;
+    };
+    "image: meta does not change the rest" = {
+      actual =
+        (strata.buildImage {
+          name = "x";
+          meta.platforms = [ "linux" ];
+        }).drvPath;
+      expected = (strata.buildImage { name = "x"; }).drvPath;
+    };
+
+    # Annotations
+    "annotations: from meta" = {
+      actual = annotations {
+        title = "App";
+        description = "Does things";
+        homepage = [
+          "https://example.org"
+          "https://example.com"
+        ];
+        license = [
+          lib.licenses.mit
+          lib.licenses.asl20
+          lib.licenses.unfree
+        ];
+        version = "1.0";
+        mainProgram = "app";
+      };
+      expected = {
+        "org.opencontainers.image.title" = "App";
+        "org.opencontainers.image.description" = "Does things";
+        "org.opencontainers.image.url" = "https://example.org";
+        "org.opencontainers.image.licenses" = "MIT AND Apache-2.0 AND LicenseRef-nixpkgs-unfree";
+        "org.opencontainers.image.version" = "1.0";
+      };
+    };
+    "annotations: a licence of text" = {
+      actual = annotations { license = "MIT OR Apache-2.0"; };
+      expected."org.opencontainers.image.licenses" = "MIT OR Apache-2.0";
+    };
+    "annotations: the user's win" = {
+      actual =
+        (strata.buildImage {
+          name = "x";
+          meta.description = "from meta";
+          annotations."org.opencontainers.image.description" = "from the user";
+        }).request.image.annotations;
+      expected."org.opencontainers.image.description" = "from the user";
+    };
+  };
+in
+lib.concatLists (
+  lib.mapAttrsToList (
+    name: test:
+    lib.optional (
+      test.actual != test.expected
+    ) "${name}: expected ${builtins.toJSON test.expected}, got ${builtins.toJSON test.actual}"
+  ) tests
+)
