@@ -1,0 +1,38 @@
+# make demo    build an image with Nix, copy it, run it
+# make test    every test
+# make bench   how fast layers are digested
+# make fmt     format Rust and Nix
+# make lint    formatting, clippy, shellcheck
+# make build   the binaries, and the package set that stands for nixpkgs here
+#
+# What is missing is installed from Debian packages when root runs this, and named otherwise.
+
+.PHONY: demo test bench fmt lint build
+
+demo:
+	@scripts/setup demo
+	@scripts/build
+	@scripts/demo
+
+test:
+	@scripts/setup test
+	@scripts/build
+	@scripts/test
+
+bench:
+	@scripts/setup demo
+	cargo bench --locked
+
+fmt:
+	@scripts/setup lint
+	@scripts/format
+
+lint:
+	@scripts/setup lint
+	@scripts/format --check
+	cargo clippy --locked --all-targets -- -D warnings
+	shellcheck scripts/* .ci/run
+
+build:
+	@scripts/setup demo
+	@scripts/build
