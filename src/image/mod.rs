@@ -11,9 +11,10 @@ use std::io::Write;
 
 use crate::Result;
 use crate::oci::{Descriptor, Digest, ImageConfig, Manifest};
+use crate::tree::Recipe;
 
-pub use layers_file::{ImageName, LayerRecord, LayersFile};
-pub use stream::{LayerReader, digest_recipes, write_layer};
+pub use layers_file::{ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
+pub use stream::{Digested, digest_recipes, read_layer, write_layer};
 
 /// One layer: what it is called, and a way to make its bytes.
 pub trait Layer: Send + Sync {
@@ -23,8 +24,8 @@ pub trait Layer: Send + Sync {
     /// The digest of the uncompressed layer.
     fn diff_id(&self) -> Digest;
 
-    /// The store paths whose files the layer holds, for people to read.
-    fn store_paths(&self) -> Vec<&str>;
+    /// What the layer was made from: its store paths, with their hashes and sizes.
+    fn recipe(&self) -> &Recipe;
 
     /// Writes the bytes. They are digested on the way, and the result is an error if they are not
     /// the promised ones: then the guilty store path is named, and what was written is worthless.

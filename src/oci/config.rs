@@ -141,12 +141,11 @@ pub fn canonical_user_config(user: &Value) -> Result<Config> {
 }
 
 fn check_shape(name: &str, value: &Value, shape: Shape) -> Result<()> {
-    let all_text = |values: &mut dyn Iterator<Item = &Value>| values.all(Value::is_string);
     let (fits, expected, hint) = match shape {
         Shape::Text => (value.is_string(), "a string", "write it in quotes"),
         Shape::Boolean => (value.is_boolean(), "true or false", "write it without quotes"),
         Shape::Texts => (
-            value.as_array().is_some_and(|items| all_text(&mut items.iter())),
+            value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
             "a list of strings",
             "write each word as a string of its own: [ \"ls\" \"-l\" ]",
         ),
@@ -156,7 +155,7 @@ fn check_shape(name: &str, value: &Value, shape: Shape) -> Result<()> {
             "write { \"80/tcp\" = { }; }",
         ),
         Shape::TextMap => (
-            value.as_object().is_some_and(|items| all_text(&mut items.values())),
+            value.as_object().is_some_and(|items| items.values().all(Value::is_string)),
             "an attribute set of strings",
             "write { key = \"value\"; }",
         ),

@@ -110,6 +110,35 @@ impl Write for Hasher {
     }
 }
 
+/// A writer that hashes what it passes on.
+pub struct HashingWriter<W> {
+    hasher: Hasher,
+    writer: W,
+}
+
+impl<W: Write> HashingWriter<W> {
+    /// Passes on to `writer`.
+    pub fn new(writer: W) -> Self {
+        Self { hasher: Hasher::default(), writer }
+    }
+
+    /// The digest and the number of bytes that were passed on.
+    pub fn finish(self) -> (Digest, u64) {
+        self.hasher.finish()
+    }
+}
+
+impl<W: Write> Write for HashingWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.writer.write(bytes)?;
+        self.hasher.write(&bytes[..count])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ mod reference;
 
 pub use config::{Config, History, ImageConfig, canonical_user_config};
 pub use descriptor::{Descriptor, Platform};
-pub use digest::{Digest, Hasher};
+pub use digest::{Digest, Hasher, HashingWriter};
 pub use index::Index;
 pub use layout::{LAYOUT_FILE, LAYOUT_VERSION};
 pub use manifest::Manifest;

@@ -8,7 +8,6 @@ pub mod destination;
 pub mod directory;
 pub mod layout;
 pub mod progress;
-#[cfg(feature = "cli")]
 pub mod registry;
 
 pub use destination::Destination;

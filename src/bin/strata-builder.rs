@@ -1,0 +1,33 @@
+//! The builder of Strata's derivations. Nix starts it with `.attrs.json` in place; a path to such a
+//! file may be given instead.
+
+use std::process::ExitCode;
+
+use strata::builder;
+
+fn main() -> ExitCode {
+    let argument = std::env::args_os().nth(1);
+    let build_cores = std::env::var("NIX_BUILD_CORES").ok();
+    let attrs_file = builder::attrs_file(argument.as_ref().map(AsRef::as_ref));
+    let settings = builder::Settings {
+        attrs_file,
+        threads: builder::threads(build_cores.as_deref()),
+        store_location: None,
+    };
+    match builder::run(&settings) {
+        Ok(remarks) => {
+            remarks.iter().for_each(|remark| report(remark));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            report(&error.report());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Nix shows what builders write to standard error.
+#[expect(clippy::print_stderr, reason = "a builder has no other way to speak")]
+fn report(text: &str) {
+    eprintln!("{text}");
+}

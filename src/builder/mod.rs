@@ -1,0 +1,187 @@
+//! What `strata-builder` does: from a derivation's attributes to its output.
+//!
+//! Read, plan, merge, digest, write: the effects are here and in [`output`]; the decisions are in
+//! [`crate::plan`] and [`crate::tree`].
+
+mod lower;
+mod output;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use crate::image::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
+use crate::nix::{Attrs, Closure, ClosureEntry, Store};
+use crate::oci::json;
+use crate::plan::{self, CheckedRequest, PlannedLayer};
+use crate::tree::{self, ImagePath, Recipe, RootSource};
+use crate::{Error, Result};
+
+/// Where the builder works and with how many threads.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `.attrs.json`.
+    pub attrs_file: PathBuf,
+    /// How many layers are digested at once.
+    pub threads: NonZeroUsize,
+    /// Where the store is, if not where its paths say.
+    pub store_location: Option<PathBuf>,
+}
+
+/// Builds what `.attrs.json` asks for; gives remarks for the build log.
+pub fn run(settings: &Settings) -> Result<Vec<String>> {
+    let bytes = fs_err::read(&settings.attrs_file)
+        .map_err(|error| Error::io("read", &settings.attrs_file)(error))?;
+    let Attrs { out, closure, request } = Attrs::parse(&bytes)?;
+    let mut store = Store::new(request.store_dir.clone());
+    if let Some(location) = &settings.store_location {
+        store.location.clone_from(location);
+    }
+    let request = plan::check(request, &store, &out)?;
+    let closure = parse_closure(closure, &store)?;
+    let lower = lower::read(&request.layers, &store)?;
+    let plan = plan::plan(&request, &closure, &lower)?;
+
+    let (recipes, mut unmatched) = settle(&plan.layers, &store)?;
+    let own_from = if request.image.is_some() { 0 } else { plan.lower };
+    let known = known_digests(&lower);
+    let directory = store.locate_below(&out);
+    let output = output::Output::create(directory)?;
+    let planned = plan.layers.into_iter().zip(recipes).skip(own_from).collect();
+    let (records, digested_unmatched) =
+        make_records(planned, &known, &output, &out, &store, settings.threads)?;
+    unmatched.extend(digested_unmatched);
+
+    write_output(output, request, &store, plan.perms, records)?;
+    unmatched.dedup();
+    Ok(unmatched.iter().map(remark).collect())
+}
+
+fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
+    let parse = |entry: ClosureEntry| match store.parse(&entry.path) {
+        Ok(path) => Ok((path, entry)),
+        Err(message) => Err(Error::Attribute {
+            attribute: "closure".into(),
+            message,
+            hint: "build images with Strata's Nix functions; they set it".into(),
+        }),
+    };
+    Ok(Closure::new(entries.into_iter().map(parse).collect::<Result<Vec<_>>>()?))
+}
+
+/// Merges what goes to the root and completes the recipes; gives the rules that match no file.
+fn settle(layers: &[PlannedLayer], store: &Store) -> Result<(Vec<Recipe>, Vec<PathRule>)> {
+    let mut root = Vec::new();
+    let mut in_store = BTreeMap::new();
+    for (layer, planned) in layers.iter().enumerate() {
+        for source in &planned.sources {
+            if source.to_root {
+                root.push(RootSource { layer, source });
+            } else {
+                in_store.insert(ImagePath::from(source.store_path.as_str()), layer);
+            }
+        }
+    }
+    let mut layout = tree::merge(&root, &in_store, store)?;
+    let recipes = layers.iter().enumerate().map(|(number, layer)| Recipe {
+        directories: layout.directories.remove(&number).unwrap_or_default(),
+        sources: layer.sources.clone(),
+        omit: layout.omit.remove(&number).unwrap_or_default().into_iter().collect(),
+    });
+    let recipes = recipes.collect();
+    let rule = |(path, rule)| PathRule { path, rule };
+    Ok((recipes, layout.unmatched.into_iter().map(rule).collect()))
+}
+
+/// The layers that `buildLayer` has digested, by their recipes.
+fn known_digests(lower: &[LayersFile]) -> BTreeMap<Vec<u8>, &LayerRecord> {
+    let records = lower.iter().flat_map(|file| &file.layers);
+    records.map(|record| (json::to_bytes(&record.recipe), record)).collect()
+}
+
+/// Digests what is not known, keeps the tars that are to be kept.
+fn make_records(
+    planned: Vec<(PlannedLayer, Recipe)>,
+    known: &BTreeMap<Vec<u8>, &LayerRecord>,
+    output: &output::Output,
+    out: &str,
+    store: &Store,
+    threads: NonZeroUsize,
+) -> Result<(Vec<LayerRecord>, Vec<PathRule>)> {
+    let reusable = |layer: &PlannedLayer, recipe: &Recipe| {
+        let record = known.get(&json::to_bytes(recipe)).copied();
+        record.filter(|record| record.tar.is_some() == layer.keep_tar)
+    };
+    let to_digest: Vec<&Recipe> = planned
+        .iter()
+        .filter(|(layer, recipe)| !layer.keep_tar && reusable(layer, recipe).is_none())
+        .map(|(_, recipe)| recipe)
+        .collect();
+    let mut digested = digest_recipes(&to_digest, store, threads)?.into_iter();
+    let mut unmatched = Vec::new();
+    let mut records = Vec::new();
+    for (layer, recipe) in &planned {
+        let (made, tar) = match reusable(layer, recipe) {
+            Some(record) => {
+                let unmatched = Vec::new();
+                let made = Digested { digest: record.digest, size: record.size, unmatched };
+                (Some(made), record.tar.clone())
+            }
+            None if layer.keep_tar => {
+                let made = output.keep_tar(recipe, store)?;
+                let tar = format!("{out}/{}.tar", made.digest.hex());
+                (Some(made), Some(tar))
+            }
+            None => (digested.next(), None),
+        };
+        // There is one digest for each recipe that was passed on above.
+        let Some(Digested { digest, size, unmatched: rules }) = made else { continue };
+        unmatched.extend(rules);
+        let (history, recipe) = (layer.history.clone(), recipe.clone());
+        records.push(LayerRecord { digest, size, tar, history, recipe });
+    }
+    Ok((records, unmatched))
+}
+
+fn write_output(
+    output: output::Output,
+    request: CheckedRequest,
+    store: &Store,
+    perms: Vec<PathRule>,
+    records: Vec<LayerRecord>,
+) -> Result<()> {
+    match request.image {
+        Some(image) => {
+            let name = ImageName { name: image.name.clone(), tag: image.tag.clone() };
+            let layers = LayersFile::new(store.dir.clone(), Some(name), records);
+            output.write_image(&layers, image)
+        }
+        None => {
+            let mut layers = LayersFile::new(store.dir.clone(), None, records);
+            layers.nested = request.layers.iter().map(ToString::to_string).collect();
+            layers.perms = perms;
+            output.write_layers(&layers)
+        }
+    }
+}
+
+fn remark(PathRule { path, rule }: &PathRule) -> String {
+    format!(
+        "warning: perms: the regex {:?} matches no file of {path}\n\
+         hint: it is searched in full source paths, such as {path}/etc/passwd",
+        rule.regex
+    )
+}
+
+/// The number of threads: what Nix allots (`NIX_BUILD_CORES`, 0 means all), at most the cores
+/// there are.
+pub fn threads(build_cores: Option<&str>) -> NonZeroUsize {
+    let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let allotted = build_cores.and_then(|cores| cores.parse().ok()).and_then(NonZeroUsize::new);
+    allotted.map_or(all, |cores| cores.min(all))
+}
+
+/// The file that Nix wrote the attributes to.
+pub fn attrs_file(argument: Option<&Path>) -> PathBuf {
+    argument.map_or_else(crate::nix::find_attrs_file, Path::to_path_buf)
+}

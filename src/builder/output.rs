@@ -1,0 +1,148 @@
+//! Writing the output of a derivation.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tempfile::NamedTempFile;
+
+use crate::image::{Digested, LAYERS_FILE, LayersFile, write_layer};
+use crate::nix::Store;
+use crate::oci::{
+    Descriptor, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest, Reference, json,
+    media_type,
+};
+use crate::plan::CheckedImage;
+use crate::tree::Recipe;
+use crate::{Error, Result};
+
+/// The file that holds the manifest's digest.
+const DIGEST_FILE: &str = "digest";
+
+/// An output that is removed again unless it is completed.
+pub(super) struct Output {
+    directory: PathBuf,
+    is_complete: bool,
+}
+
+impl Output {
+    pub(super) fn create(directory: PathBuf) -> Result<Self> {
+        std::fs::create_dir(&directory).map_err(Error::io("create", &directory))?;
+        Ok(Self { directory, is_complete: false })
+    }
+
+    /// Writes the tar of a layer under the name of its digest.
+    pub(super) fn keep_tar(&self, recipe: &Recipe, store: &Store) -> Result<Digested> {
+        let file = NamedTempFile::new_in(&self.directory).map_err(self.error("create a file in"))?;
+        let mut writer = std::io::BufWriter::with_capacity(256 * 1024, file);
+        let mut hashing = HashingWriter::new(&mut writer);
+        let unmatched = write_layer(recipe, store, &mut hashing)?;
+        let (digest, size) = hashing.finish();
+        let file = writer.into_inner().map_err(|error| self.error("write to")(error.into_error()))?;
+        let path = self.directory.join(format!("{}.tar", digest.hex()));
+        file.persist(&path).map_err(|error| Error::io("rename to", &path)(error.error))?;
+        Ok(Digested { digest, size, unmatched })
+    }
+
+    pub(super) fn write_layers(mut self, layers: &LayersFile) -> Result<()> {
+        self.write(LAYERS_FILE, &layers.to_bytes())?;
+        self.is_complete = true;
+        Ok(())
+    }
+
+    pub(super) fn write_image(self, layers: &LayersFile, image: CheckedImage) -> Result<()> {
+        let created = if image.created == "now" { now() } else { image.created };
+        let history = layers.layers.iter().map(|layer| (layer.digest, layer.history.clone()));
+        let config = ImageConfig::new(image.architecture, created, image.config, history);
+        let config = json::to_bytes(&config);
+        let descriptors = layers.layers.iter();
+        let descriptors = descriptors
+            .map(|layer| Descriptor::new(media_type::LAYER_TAR, layer.digest, layer.size))
+            .collect();
+        let manifest = Manifest::new(
+            Descriptor::of(media_type::CONFIG, &config),
+            descriptors,
+            image.annotations,
+        );
+        let manifest = json::to_bytes(&manifest);
+        let mut descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
+        let digest = descriptor.digest;
+        let name = Reference { tag: Some(image.tag.clone()), ..Reference::parse(&image.name)? };
+        descriptor.annotations.extend([
+            (Index::REFERENCE_NAME.to_owned(), image.tag),
+            (Index::CONTAINERD_NAME.to_owned(), name.to_string()),
+        ]);
+
+        let blobs = self.directory.join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
+        for blob in [&config, &manifest] {
+            let name = Descriptor::of("", blob).digest.hex();
+            self.write(&format!("blobs/sha256/{name}"), blob)?;
+        }
+        self.write(LAYOUT_FILE, LAYOUT_VERSION.as_bytes())?;
+        self.write("index.json", &json::to_bytes(&Index::new(vec![descriptor])))?;
+        self.write(DIGEST_FILE, format!("{digest}\n").as_bytes())?;
+        self.write_layers(layers)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.directory.join(name);
+        std::fs::write(&path, bytes).map_err(Error::io("write", &path))
+    }
+
+    fn error(&self, operation: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+        Error::io(operation, &self.directory)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if !self.is_complete {
+            remove(&self.directory);
+        }
+    }
+}
+
+/// Removes what was begun; Nix ignores the output of a builder that failed, so errors do no harm.
+fn remove(directory: &Path) {
+    let _ = std::fs::remove_dir_all(directory);
+}
+
+/// The time as RFC 3339 in UTC, to the second.
+fn now() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    rfc3339(seconds)
+}
+
+/// Days to dates by Howard Hinnant's `civil_from_days`, in eras of 400 years that begin in March.
+fn rfc3339(seconds: u64) -> String {
+    let (days, seconds) = (seconds / 86_400, seconds % 86_400);
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rfc3339;
+
+    #[test]
+    fn times_are_those_of_date() {
+        // `date -u -d @SECONDS +%FT%TZ`
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(seconds), text);
+        }
+    }
+}

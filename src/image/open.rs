@@ -1,0 +1,228 @@
+//! Opening what a derivation built.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::layers_file::LAYERS_FILE;
+use super::{Image, Layer, LayerRecord, LayersFile, write_layer};
+use crate::nix::{Store, nar};
+use crate::oci::{
+    Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, Manifest, media_type,
+};
+use crate::tar::write_error;
+use crate::tree::Recipe;
+use crate::{Error, Result};
+
+/// The largest document that is read, in bytes: far above what any image has.
+const LARGEST_DOCUMENT: u64 = 64 * 1024 * 1024;
+
+impl Image {
+    /// Opens the output of an image derivation, a directory. Its documents are read and checked
+    /// against each other; layers are made when they are asked for.
+    pub fn open(path: &Path) -> Result<Self> {
+        let document = |name: &str| read_document(&path.join(name));
+        if !path.join(LAYOUT_FILE).exists() || !path.join(LAYERS_FILE).exists() {
+            return Err(Error::Document {
+                document: path.display().to_string(),
+                message: "not an image that Strata built".into(),
+                hint: "give the output of buildImage, as in: strata copy \"$(nix build --print-out-paths .#dockerImage)\" DESTINATION".into(),
+            });
+        }
+        let layers_path = path.join(LAYERS_FILE);
+        let layers = LayersFile::parse(&document(LAYERS_FILE)?, &layers_path.to_string_lossy())?;
+        let index: Index = parse(&path.join("index.json"), &document("index.json")?)?;
+        let [manifest_descriptor] = index.manifests.as_slice() else {
+            return Err(damaged(&path.join("index.json"), "does not have one manifest"));
+        };
+        let manifest_bytes = read_blob(path, manifest_descriptor)?;
+        let manifest: Manifest = parse(&blob_path(path, manifest_descriptor), &manifest_bytes)?;
+        let config_bytes = read_blob(path, &manifest.config)?;
+        let config: ImageConfig = parse(&blob_path(path, &manifest.config), &config_bytes)?;
+        check_layers(&layers_path, &manifest, &config, &layers.layers)?;
+        let store = Store::new(layers.store_dir);
+        let records = layers.layers.into_iter().zip(&manifest.layers);
+        Ok(Self {
+            name: layers.image,
+            manifest_descriptor: manifest_descriptor.clone(),
+            layers: records
+                .map(|(record, descriptor)| layer(record, descriptor.clone(), &store))
+                .collect(),
+            manifest,
+            manifest_bytes,
+            config,
+            config_bytes,
+        })
+    }
+}
+
+fn layer(record: LayerRecord, descriptor: Descriptor, store: &Store) -> Box<dyn Layer> {
+    match record.tar {
+        Some(tar) => Box::new(KeptLayer {
+            descriptor,
+            recipe: record.recipe,
+            tar: store.locate_below(&tar),
+        }),
+        None => {
+            Box::new(RecipeLayer { descriptor, recipe: record.recipe, store: store.clone() })
+        }
+    }
+}
+
+/// A layer that is made from the store.
+struct RecipeLayer {
+    descriptor: Descriptor,
+    recipe: Recipe,
+    store: Store,
+}
+
+impl Layer for RecipeLayer {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn diff_id(&self) -> Digest {
+        self.descriptor.digest
+    }
+
+    fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
+        let mut writer = HashingWriter::new(writer);
+        write_layer(&self.recipe, &self.store, &mut writer)?;
+        let found = writer.finish();
+        if found == (self.descriptor.digest, self.descriptor.size) {
+            return Ok(());
+        }
+        Err(self.mismatch(found))
+    }
+}
+
+impl RecipeLayer {
+    /// The error for bytes that are not the promised ones, with the store path that changed.
+    fn mismatch(&self, (digest, _): (Digest, u64)) -> Error {
+        let changed = self.recipe.sources.iter().find(|source| {
+            let info = self.store.parse(&source.store_path).ok();
+            let info = info.and_then(|path| nar::hash(&self.store.locate(&path)).ok());
+            info.is_none_or(|info| info.hash != source.nar_hash)
+        });
+        let (what, hint) = match changed {
+            Some(source) => (
+                format!(
+                    "layer {}: store path {} is not what it was when the image was built",
+                    self.descriptor.digest, source.store_path
+                ),
+                format!(
+                    "repair it with `nix-store --repair-path {}`, or build the layer with reproducible = false",
+                    source.store_path
+                ),
+            ),
+            None => (
+                format!("layer {}", self.descriptor.digest),
+                "the image was built by another version of Strata; rebuild it".to_owned(),
+            ),
+        };
+        Error::Mismatch {
+            what,
+            expected: self.descriptor.digest.to_string(),
+            found: digest.to_string(),
+            hint,
+        }
+    }
+}
+
+/// A layer whose tar is kept in the store.
+struct KeptLayer {
+    descriptor: Descriptor,
+    recipe: Recipe,
+    tar: PathBuf,
+}
+
+impl Layer for KeptLayer {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn diff_id(&self) -> Digest {
+        self.descriptor.digest
+    }
+
+    fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
+        let mut file = File::open(&self.tar).map_err(Error::io("open", &self.tar))?;
+        let mut writer = HashingWriter::new(writer);
+        io::copy(&mut file, &mut writer).map_err(write_error("a layer"))?;
+        let (digest, size) = writer.finish();
+        if (digest, size) == (self.descriptor.digest, self.descriptor.size) {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            what: format!("layer {} in {}", self.descriptor.digest, self.tar.display()),
+            expected: self.descriptor.digest.to_string(),
+            found: digest.to_string(),
+            hint: "the store is damaged: nix-store --verify --check-contents --repair".into(),
+        })
+    }
+}
+
+fn check_layers(
+    path: &Path,
+    manifest: &Manifest,
+    config: &ImageConfig,
+    records: &[LayerRecord],
+) -> Result<()> {
+    let promised = manifest.layers.iter().map(|layer| (layer.digest, layer.size));
+    let diff_ids = config.rootfs.diff_ids.iter().copied();
+    if !promised.eq(records.iter().map(|record| (record.digest, record.size)))
+        || !diff_ids.eq(records.iter().map(|record| record.digest))
+    {
+        return Err(damaged(path, "does not list the layers of the manifest and config"));
+    }
+    match manifest.layers.iter().find(|layer| layer.media_type != media_type::LAYER_TAR) {
+        None => Ok(()),
+        Some(layer) => Err(damaged(path, &format!("has a layer of type {}", layer.media_type))),
+    }
+}
+
+fn read_blob(path: &Path, descriptor: &Descriptor) -> Result<Vec<u8>> {
+    let path = blob_path(path, descriptor);
+    let bytes = read_document(&path)?;
+    if (Digest::of(&bytes), bytes.len() as u64) != (descriptor.digest, descriptor.size) {
+        return Err(damaged(&path, "does not have its digest"));
+    }
+    Ok(bytes)
+}
+
+fn blob_path(path: &Path, descriptor: &Descriptor) -> PathBuf {
+    path.join("blobs/sha256").join(descriptor.digest.hex())
+}
+
+fn read_document(path: &Path) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_DOCUMENT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > LARGEST_DOCUMENT {
+        return Err(damaged(path, "is larger than 64 MiB"));
+    }
+    Ok(bytes)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| damaged(path, &error.to_string()))
+}
+
+fn damaged(path: &Path, message: &str) -> Error {
+    Error::Document {
+        document: path.display().to_string(),
+        message: message.to_owned(),
+        hint: "the image is damaged: build it again, or nix-store --verify --check-contents --repair"
+            .into(),
+    }
+}

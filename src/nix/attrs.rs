@@ -1,0 +1,150 @@
+//! `.attrs.json`, the file in which Nix hands a derivation's structured attributes to its builder.
+
+use std::env;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::closure::ClosureEntry;
+use super::request::{Request, VERSION};
+use crate::{Error, Result};
+
+/// The file's name in the build directory.
+const ATTRS_FILE: &str = ".attrs.json";
+
+/// The attributes that Strata reads. Nix writes many more.
+#[derive(Clone, Debug)]
+pub struct Attrs {
+    /// The path of the output `out`.
+    pub out: String,
+    /// The closure graph of the request's roots.
+    pub closure: Vec<ClosureEntry>,
+    /// What the Nix functions ask for.
+    pub request: Request,
+}
+
+impl Attrs {
+    /// Reads the file's bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Outputs {
+            out: String,
+        }
+        let mut attrs: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|source| Error::Document {
+                document: ATTRS_FILE.into(),
+                message: format!("not the attributes of a derivation: {source}"),
+                hint: "the file is damaged; is the disk of the build directory full?".into(),
+            })?;
+        let outputs: Outputs = take(&mut attrs, "outputs")?;
+        // The version goes first: a request of another version has other fields.
+        let version = attrs.get("request").and_then(|request| request.get("version"));
+        if let Some(version) = version.filter(|version| **version != Value::from(VERSION)) {
+            return Err(Error::Attribute {
+                attribute: "request.version".into(),
+                message: format!("is {version}, expected {VERSION}"),
+                hint: "take the Nix functions and strata-builder from the same version of Strata"
+                    .into(),
+            });
+        }
+        let request = take(&mut attrs, "request")?;
+        let closure = take(&mut attrs, "closure")?;
+        Ok(Self { out: outputs.out, closure, request })
+    }
+}
+
+/// Takes an attribute out of the file; an error names the attribute inside it that is wrong.
+fn take<T: DeserializeOwned>(attrs: &mut Map<String, Value>, name: &str) -> Result<T> {
+    let value = attrs.remove(name).ok_or_else(|| Error::Attribute {
+        attribute: name.to_owned(),
+        message: "is missing".into(),
+        hint: "build images with Strata's Nix functions; they set it".into(),
+    })?;
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        // Users know the arguments of the functions, not the object that carries them.
+        let attribute = match (name, path.as_str()) {
+            (name, ".") => name.to_owned(),
+            ("request", path) => path.trim_start_matches("image.").to_owned(),
+            (name, path) => format!("{name}.{path}"),
+        };
+        Error::Attribute {
+            attribute,
+            message: error.into_inner().to_string(),
+            hint: "the arguments and their types are in the documentation of buildImage and buildLayer"
+                .into(),
+        }
+    })
+}
+
+/// Where the file is: Nix before 2.14 names a path in `NIX_ATTRS_JSON_FILE` that does not exist in
+/// the sandbox.
+pub fn find_attrs_file() -> PathBuf {
+    let named = env::var_os("NIX_ATTRS_JSON_FILE").map(PathBuf::from);
+    let in_build = env::var_os("NIX_BUILD_TOP").map(|top| PathBuf::from(top).join(ATTRS_FILE));
+    named
+        .into_iter()
+        .chain(in_build)
+        .find(|file| file.exists())
+        .unwrap_or_else(|| PathBuf::from(ATTRS_FILE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn attrs() -> Value {
+        json!({
+            "name": "image-a", "outputs": { "out": "/nix/store/x" },
+            "closure": [{ "path": "/p", "narHash": "sha256:0", "narSize": 1, "references": [],
+                          "valid": true, "ca": "text:sha256:0", "closureSize": 1, "new": {} }],
+            "request": { "version": 1, "storeDir": "/nix/store" }
+        })
+    }
+
+    fn error(attrs: &Value) -> String {
+        Attrs::parse(attrs.to_string().as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn absent_and_extra_fields_are_fine() {
+        let attrs = Attrs::parse(attrs().to_string().as_bytes()).unwrap();
+        assert_eq!(attrs.closure[0].nar_size, 1);
+        assert_eq!(attrs.request.max_layers, 1);
+        assert!(attrs.request.reproducible && attrs.request.image.is_none());
+    }
+
+    #[test]
+    fn mistakes_name_the_argument() {
+        let mut wrong = attrs();
+        wrong["request"]["perms"] = json!([{ "path": "/p", "uid": "root" }]);
+        assert_eq!(
+            error(&wrong),
+            "attribute perms[0].uid: invalid type: string \"root\", expected u64"
+        );
+        let mut wrong = attrs();
+        wrong["request"]["image"] = json!({ "name": 1, "arch": "amd64", "created": "now" });
+        assert_eq!(
+            error(&wrong),
+            "attribute name: invalid type: integer `1`, expected a string"
+        );
+        let mut wrong = attrs();
+        wrong["request"]["version"] = json!(2);
+        assert_eq!(error(&wrong), "attribute request.version: is 2, expected 1");
+        let mut wrong = attrs();
+        wrong.as_object_mut().unwrap().remove("closure");
+        assert_eq!(error(&wrong), "attribute closure: is missing");
+    }
+
+    #[test]
+    fn a_truncated_file_is_one_error() {
+        let text = attrs().to_string();
+        for length in 0..text.len() {
+            let error = Attrs::parse(&text.as_bytes()[..length]).unwrap_err();
+            assert!(error.hint().is_some() && error.to_string().starts_with(".attrs.json: not"));
+        }
+    }
+}

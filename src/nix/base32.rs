@@ -1,0 +1,41 @@
+//! Nix's own base 32: 32 letters without `e`, `o`, `t` and `u`, the last digit first
+//! (`src/libutil/hash.cc` of Nix).
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
+
+/// The text form of `bytes`, as in the 52 characters of a SHA-256.
+pub fn encode(bytes: &[u8]) -> String {
+    let length = (bytes.len() * 8).div_ceil(5);
+    (0..length)
+        .rev()
+        .map(|digit| {
+            let bit = digit * 5;
+            let (byte, shift) = (bit / 8, bit % 8);
+            let low = u16::from(bytes[byte]);
+            let high = bytes.get(byte + 1).copied().map_or(0, u16::from);
+            char::from(ALPHABET[usize::from((high << 8 | low) >> shift & 31)])
+        })
+        .collect()
+}
+
+/// Whether `character` is one of the 32 letters.
+pub fn is_digit(character: u8) -> bool {
+    ALPHABET.contains(&character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Digest;
+
+    #[test]
+    fn agrees_with_nix() {
+        // `printf '' | nix-hash --type sha256 --base32 --flat /dev/stdin`
+        assert_eq!(
+            encode(Digest::of(b"").as_bytes()),
+            "0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73"
+        );
+        assert_eq!(encode(&[]), "");
+        assert_eq!(encode(&[0xff]), "7z");
+    }
+}

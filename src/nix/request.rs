@@ -1,0 +1,129 @@
+//! What the Nix functions ask the builder for (docs/formats.md). The fields are documented there
+//! and in `nix/build-image.nix`; this is their typed form, before anything is checked.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::oci::History;
+
+/// The version of the format that this program reads.
+pub(super) const VERSION: u32 = 1;
+
+/// A layer, or an image when `image` is there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// The version of the format.
+    pub version: u32,
+    /// The store directory.
+    pub store_dir: String,
+    /// Store paths whose content goes to `/`.
+    #[serde(default)]
+    pub copy_to_root: Vec<String>,
+    /// Store paths that go under the store directory, with their closures.
+    #[serde(default)]
+    pub deps: Vec<String>,
+    /// Store paths to leave out.
+    #[serde(default)]
+    pub ignore: Vec<String>,
+    /// Outputs of `buildLayer` that lie below, lowest first.
+    #[serde(default)]
+    pub layers: Vec<String>,
+    /// Ownership and modes.
+    #[serde(default)]
+    pub perms: Vec<PermsRule>,
+    /// How many layers to cut the remaining paths into.
+    #[serde(default = "one")]
+    pub max_layers: u64,
+    /// How to cut them.
+    #[serde(default)]
+    pub strategy: StrategyName,
+    /// Whether the layers can be made again from the store.
+    #[serde(default = "yes")]
+    pub reproducible: bool,
+    /// The history entry of the layers.
+    #[serde(default)]
+    pub metadata: History,
+    /// What makes it an image.
+    #[serde(default)]
+    pub image: Option<ImageRequest>,
+}
+
+/// The part of a request that only an image has.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRequest {
+    /// The name, as the user wrote it.
+    pub name: String,
+    /// The tag; null means the hash part of the output's path.
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// GOARCH.
+    pub arch: String,
+    /// RFC 3339, or `now`.
+    pub created: String,
+    /// The user's config, any shape until it is checked.
+    #[serde(default = "empty_object")]
+    pub config: Value,
+    /// Annotations of the manifest.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An entry of `perms`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PermsRule {
+    /// The store path that the rule is about.
+    pub path: String,
+    /// Searched in the full source path.
+    #[serde(default)]
+    pub regex: Option<String>,
+    /// Octal.
+    #[serde(default)]
+    pub mode: Option<String>,
+    /// Octal bits that are added to the mode.
+    #[serde(default)]
+    pub or_mode: Option<String>,
+    /// The owner's number.
+    #[serde(default)]
+    pub uid: Option<u64>,
+    /// The group's number.
+    #[serde(default)]
+    pub gid: Option<u64>,
+    /// The owner's name.
+    #[serde(default)]
+    pub uname: Option<String>,
+    /// The group's name.
+    #[serde(default)]
+    pub gname: Option<String>,
+    /// File capabilities, as in `CAP_NET_BIND_SERVICE`.
+    #[serde(default)]
+    pub capabilities: Option<Vec<String>>,
+    /// Extended attributes.
+    #[serde(default)]
+    pub xattrs: Option<BTreeMap<String, String>>,
+}
+
+/// The ways of cutting a closure into layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StrategyName {
+    /// [`crate::plan::Popularity`].
+    #[default]
+    Popularity,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn empty_object() -> Value {
+    Value::Object(serde_json::Map::new())
+}

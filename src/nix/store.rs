@@ -1,0 +1,146 @@
+//! Store paths and where they are.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::base32;
+
+/// The number of characters of the hash part of a store path.
+const HASH_LENGTH: usize = 32;
+
+/// A store path: `<store directory>/<hash>-<name>`, without anything below it.
+///
+/// Shaped like `nix-compat`'s type, so that it can be swapped in once that crate is published.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StorePath {
+    full: String,
+    base: usize,
+}
+
+impl StorePath {
+    /// Parses a full store path of the store directory `store_dir`. The error says what is wrong.
+    pub fn parse(store_dir: &str, full: &str) -> Result<Self, String> {
+        let base = full
+            .strip_prefix(store_dir)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .ok_or_else(|| format!("{full:?} is not in the store directory {store_dir}"))?;
+        if base.contains('/') {
+            return Err(format!("{full:?} is a path below a store path, not a store path"));
+        }
+        let (hash, name) = base
+            .split_at_checked(HASH_LENGTH)
+            .and_then(|(hash, rest)| Some((hash, rest.strip_prefix('-')?)))
+            .filter(|(hash, _)| hash.bytes().all(base32::is_digit))
+            .ok_or_else(|| format!("{full:?} has no hash of {HASH_LENGTH} characters"))?;
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
+        if hash.is_empty() || name.is_empty() || name.len() > 211 || !name.bytes().all(fits) {
+            return Err(format!("{full:?} has no valid name"));
+        }
+        Ok(Self { full: full.to_owned(), base: full.len() - base.len() })
+    }
+
+    /// The whole path.
+    pub fn as_str(&self) -> &str {
+        &self.full
+    }
+
+    /// `<hash>-<name>`.
+    pub fn base_name(&self) -> &str {
+        &self.full[self.base..]
+    }
+
+    /// The 32 characters before the name.
+    pub fn hash_part(&self) -> &str {
+        &self.base_name()[..HASH_LENGTH]
+    }
+
+    /// The path in an image, without the leading slash.
+    pub fn destination(&self) -> &str {
+        self.full.trim_start_matches('/')
+    }
+}
+
+impl fmt::Display for StorePath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.full)
+    }
+}
+
+impl fmt::Debug for StorePath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.full)
+    }
+}
+
+/// A store: the directory that its paths name, and the directory where they are.
+///
+/// The two differ for a store below another root, such as `local?root=/mnt`.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// The directory that store paths begin with, `/nix/store`.
+    pub dir: String,
+    /// Where that directory is found.
+    pub location: PathBuf,
+}
+
+impl Store {
+    /// A store that is where its paths say.
+    pub fn new(dir: impl Into<String>) -> Self {
+        let dir = dir.into();
+        Self { location: PathBuf::from(&dir), dir }
+    }
+
+    /// Where the files of `path` are.
+    pub fn locate(&self, path: &StorePath) -> PathBuf {
+        self.location.join(path.base_name())
+    }
+
+    /// Parses a full store path of this store.
+    pub fn parse(&self, full: &str) -> Result<StorePath, String> {
+        StorePath::parse(&self.dir, full)
+    }
+
+    /// Where the file is that `full`, a path at or below a store path, names.
+    pub fn locate_below(&self, full: &str) -> PathBuf {
+        match full.strip_prefix(&self.dir).and_then(|rest| rest.strip_prefix('/')) {
+            Some(rest) => self.location.join(Path::new(OsStr::from_bytes(rest.as_bytes()))),
+            None => PathBuf::from(full),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "0123456789abcdfghijklmnpqrsvwxyz";
+
+    #[test]
+    fn parts() {
+        let path = StorePath::parse("/nix/store", &format!("/nix/store/{HASH}-a-1.0")).unwrap();
+        assert_eq!(path.hash_part(), HASH);
+        assert_eq!(path.base_name(), format!("{HASH}-a-1.0"));
+        assert_eq!(path.destination(), format!("nix/store/{HASH}-a-1.0"));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in [
+            "",
+            "/nix/store",
+            "/nix/store/",
+            "/nix/store/short-name",
+            &format!("/gnu/store/{HASH}-a"),
+            &format!("/nix/store/{HASH}"),
+            &format!("/nix/store/{HASH}-"),
+            &format!("/nix/store/{HASH}-a/b"),
+            &format!("/nix/store/{}-a", HASH.replace('0', "e")),
+            &format!("/nix/store/{HASH}-a b"),
+            &format!("/nix/store/{}é-a", &HASH[2..]),
+        ] {
+            assert!(StorePath::parse("/nix/store", text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! From what the Nix functions asked for to what can be planned: every value is checked here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+
+use super::{Popularity, Strategy};
+use crate::image::PathRule;
+use crate::nix::{ImageRequest, PermsRule, Request, Store, StorePath, StrategyName};
+use crate::oci::{Config, History, Reference, canonical_user_config, validate_tag};
+use crate::tree::{Mode, Rule};
+use crate::{Error, Result};
+
+/// A request whose values are known to be good.
+pub struct CheckedRequest {
+    /// What goes to the root.
+    pub copy_to_root: BTreeSet<StorePath>,
+    /// What goes into the store, with its closure.
+    pub deps: BTreeSet<StorePath>,
+    /// What is left out.
+    pub ignore: BTreeSet<StorePath>,
+    /// The outputs of `buildLayer` below, lowest first.
+    pub layers: Vec<StorePath>,
+    /// The rules, in order.
+    pub perms: Vec<PathRule>,
+    /// At least one.
+    pub max_layers: NonZeroUsize,
+    /// How layers are cut.
+    pub strategy: Box<dyn Strategy>,
+    /// Whether tars need not be kept.
+    pub reproducible: bool,
+    /// The history entry.
+    pub history: History,
+    /// What makes it an image.
+    pub image: Option<CheckedImage>,
+}
+
+/// The part that only an image has.
+#[derive(Debug)]
+pub struct CheckedImage {
+    /// Lower-case.
+    pub name: String,
+    /// The tag.
+    pub tag: String,
+    /// GOARCH.
+    pub architecture: String,
+    /// RFC 3339, or `now`.
+    pub created: String,
+    /// Known keys in their own spelling.
+    pub config: Config,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Checks a request whose output is `out`.
+pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedRequest> {
+    let paths = |attribute: &str, paths: &[String]| -> Result<Vec<StorePath>> {
+        let number = |(number, path): (usize, &String)| {
+            store.parse(path).map_err(|message| Error::Attribute {
+                attribute: format!("{attribute}[{number}]"),
+                message,
+                hint: "give a package, or a path that Nix has copied to the store".into(),
+            })
+        };
+        paths.iter().enumerate().map(number).collect()
+    };
+    let set = |attribute, list: &[String]| Ok(paths(attribute, list)?.into_iter().collect());
+    let max_layers = usize::try_from(request.max_layers).ok().and_then(NonZeroUsize::new);
+    Ok(CheckedRequest {
+        copy_to_root: set("copyToRoot", &request.copy_to_root)?,
+        deps: set("deps", &request.deps)?,
+        ignore: set("ignore", &request.ignore)?,
+        layers: paths("layers", &request.layers)?,
+        perms: check_perms(request.perms)?,
+        max_layers: max_layers.ok_or_else(|| Error::Attribute {
+            attribute: "maxLayers".into(),
+            message: "is 0, but the files need at least one layer".into(),
+            hint: "set maxLayers to 1 or more".into(),
+        })?,
+        strategy: match request.strategy {
+            StrategyName::Popularity => Box::new(Popularity),
+        },
+        reproducible: request.reproducible,
+        history: request.metadata,
+        image: request.image.map(|image| check_image(image, out)).transpose()?,
+    })
+}
+
+fn check_image(image: ImageRequest, out: &str) -> Result<CheckedImage> {
+    let name = image.name.to_lowercase();
+    let attribute = |attribute: &str, error: &Error| Error::Attribute {
+        attribute: attribute.to_owned(),
+        message: error.to_string(),
+        hint: error.hint().unwrap_or_default(),
+    };
+    let reference = Reference::parse(&name).map_err(|error| attribute("name", &error))?;
+    if reference.tag.is_some() || reference.digest.is_some() {
+        return Err(Error::Attribute {
+            attribute: "name".into(),
+            message: format!("{name:?} has a tag or digest in it"),
+            hint: "give the tag as the argument tag".into(),
+        });
+    }
+    let tag = image.tag.unwrap_or_else(|| {
+        let base = out.rsplit('/').next().unwrap_or(out);
+        base.split('-').next().unwrap_or(base).to_owned()
+    });
+    validate_tag(&tag).map_err(|error| attribute("tag", &error))?;
+    if image.created != "now" && !is_rfc3339(&image.created) {
+        return Err(Error::Attribute {
+            attribute: "created".into(),
+            message: format!("{:?} is not a time", image.created),
+            hint: "write it as in 2024-12-31T23:59:59Z, or \"now\"".into(),
+        });
+    }
+    if image.arch.is_empty() {
+        return Err(Error::Attribute {
+            attribute: "arch".into(),
+            message: "is empty".into(),
+            hint: "write Go's name of the processor, as in amd64 or arm64".into(),
+        });
+    }
+    Ok(CheckedImage {
+        name,
+        tag,
+        architecture: image.arch,
+        created: image.created,
+        config: canonical_user_config(&image.config)?,
+        annotations: image.annotations,
+    })
+}
+
+fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
+    let check = |(number, perms): (usize, PermsRule)| {
+        let error = |field: &str, message: String| Error::Attribute {
+            attribute: format!("perms[{number}].{field}"),
+            message,
+            hint: match field {
+                "mode" | "orMode" => "write four octal digits in quotes, as in \"0755\" or \"1777\"",
+                "regex" => "regular expressions have RE2 syntax; write \"\" to match every file",
+                "capabilities" => "write them as in \"CAP_NET_BIND_SERVICE\"",
+                _ => "see the documentation of perms in buildImage",
+            }
+            .into(),
+        };
+        let mode = |field: &'static str, mode: Option<String>| {
+            mode.map(|mode| mode.parse::<Mode>()).transpose().map_err(|message| error(field, message))
+        };
+        let rule = Rule {
+            regex: perms.regex.unwrap_or_default(),
+            mode: mode("mode", perms.mode)?,
+            or_mode: mode("orMode", perms.or_mode)?,
+            uid: perms.uid,
+            gid: perms.gid,
+            uname: perms.uname,
+            gname: perms.gname,
+            capabilities: perms.capabilities,
+            xattrs: perms.xattrs,
+        };
+        rule.check().map_err(|(field, message)| error(field, message))?;
+        Ok(PathRule { path: perms.path, rule })
+    };
+    perms.into_iter().enumerate().map(check).collect()
+}
+
+/// The form of RFC 3339, section 5.6: `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`.
+fn is_rfc3339(text: &str) -> bool {
+    let Some((date_time, rest)) = text.split_at_checked("YYYY-MM-DDThh:mm:ss".len()) else {
+        return false;
+    };
+    let matches = |text: &str, pattern: &str| {
+        text.len() == pattern.len()
+            && text.bytes().zip(pattern.bytes()).all(|(byte, expected)| match expected {
+                b'0' => byte.is_ascii_digit(),
+                b'+' => byte == b'+' || byte == b'-',
+                expected => byte == expected,
+            })
+    };
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let zone = fraction.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            if zone.len() == fraction.len() {
+                return false;
+            }
+            zone
+        }
+        None => rest,
+    };
+    let number = |range: std::ops::Range<usize>| date_time[range].parse::<u32>().unwrap_or(u32::MAX);
+    matches(date_time, "0000-00-00T00:00:00")
+        && (1..=12).contains(&number(5..7))
+        && (1..=31).contains(&number(8..10))
+        && number(11..13) < 24
+        && number(14..16) < 60
+        && number(17..19) <= 60
+        && (zone == "Z" || matches(zone, "+00:00"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        for good in [
+            "0001-01-01T00:00:00Z",
+            "2024-12-31T23:59:59.123+01:00",
+            "1970-01-01T00:00:01-00:30",
+        ] {
+            assert!(is_rfc3339(good), "{good}");
+        }
+        for bad in [
+            "", "now", "2024-12-31", "2024-13-31T23:59:59Z", "2024-12-31 23:59:59Z",
+            "2024-12-31T23:59:59", "2024-12-31T23:59:59.Z", "2024-12-31T24:59:59Z", "é024-12-31T23:59:59",
+        ] {
+            assert!(!is_rfc3339(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Deterministic archives: POSIX ustar entries, PAX records only where ustar cannot say it.
+//!
+//! The `tar` crate's [`tar::Header`] lays out the fields; its `Builder` is not used, because it
+//! writes GNU long names and metadata of the host.
+
+mod writer;
+
+pub use writer::{ArchiveWriter, MODIFICATION_TIME};
+pub(crate) use writer::write_error;

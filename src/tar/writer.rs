@@ -1,0 +1,272 @@
+//! Writing entries, headers as in POSIX pax(1), "ustar Interchange Format" and "pax Interchange
+//! Format".
+
+use std::io::{self, Read, Write};
+
+use ::tar::{EntryType, Header};
+
+use crate::tree::{Entry, EntryKind, Metadata, walk};
+use crate::{Error, Result};
+
+/// The time of every entry, in seconds since 1970: what Nix gives files in the store.
+pub const MODIFICATION_TIME: u64 = 1;
+
+/// The size of a block.
+const BLOCK: usize = 512;
+/// How much of a file is read at a time. Larger is slower: it falls out of the second-level cache.
+const BUFFER: usize = 128 * 1024;
+/// The largest numbers that the octal digits of the fields hold.
+const LARGEST_ID: u64 = 0o7_777_777;
+const LARGEST_SIZE: u64 = 0o77_777_777_777;
+
+/// Writes an archive, entry by entry.
+pub struct ArchiveWriter<W> {
+    writer: W,
+    buffer: Vec<u8>,
+    what: String,
+}
+
+impl<W: Write> ArchiveWriter<W> {
+    /// An archive that goes to `writer`; `what` names it in errors.
+    pub fn new(writer: W, what: impl Into<String>) -> Self {
+        Self { writer, buffer: vec![0; BUFFER], what: what.into() }
+    }
+
+    /// Adds an entry of a layer.
+    pub fn entry(&mut self, entry: Entry<'_>) -> Result<()> {
+        let Entry { path, metadata, kind, source } = entry;
+        match kind {
+            EntryKind::Directory => {
+                let path = [path, b"/"].concat();
+                self.header(&path, metadata, EntryType::Directory, 0, b"")
+            }
+            EntryKind::Symlink { target } => {
+                self.header(path, metadata, EntryType::Symlink, 0, target)
+            }
+            EntryKind::File(mut opened) => {
+                self.header(path, metadata, EntryType::Regular, opened.size, b"")?;
+                let mut left = opened.size;
+                while left > 0 {
+                    let wanted = self.buffer.len().min(usize::try_from(left).unwrap_or(BUFFER));
+                    let count = match opened.file.read(&mut self.buffer[..wanted]) {
+                        Ok(0) => return Err(walk::changed(&source())),
+                        Ok(count) => count,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                        Err(error) => return Err(Error::io("read", source())(error)),
+                    };
+                    self.writer.write_all(&self.buffer[..count]).map_err(write_error(&self.what))?;
+                    left -= count as u64;
+                }
+                self.pad(opened.size)
+            }
+        }
+    }
+
+    /// Adds a regular file whose content is in memory.
+    pub fn file(&mut self, path: &str, metadata: &Metadata, content: &[u8]) -> Result<()> {
+        self.stream(path, metadata, content.len() as u64, |writer| {
+            writer.write_all(content).map_err(write_error(path))
+        })
+    }
+
+    /// Adds a regular file of `size` bytes, which `write` gives.
+    pub fn stream(
+        &mut self,
+        path: &str,
+        metadata: &Metadata,
+        size: u64,
+        write: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<()> {
+        self.header(path.as_bytes(), metadata, EntryType::Regular, size, b"")?;
+        write(&mut self.writer)?;
+        self.pad(size)
+    }
+
+    /// Adds a directory; `path` has no trailing slash.
+    pub fn directory(&mut self, path: &str, metadata: &Metadata) -> Result<()> {
+        self.header(format!("{path}/").as_bytes(), metadata, EntryType::Directory, 0, b"")
+    }
+
+    /// Ends the archive.
+    pub fn finish(mut self) -> Result<W> {
+        self.bytes(&[0; 2 * BLOCK])?;
+        Ok(self.writer)
+    }
+
+    fn header(
+        &mut self,
+        path: &[u8],
+        metadata: &Metadata,
+        entry_type: EntryType,
+        size: u64,
+        link: &[u8],
+    ) -> Result<()> {
+        let mut header = Header::new_ustar();
+        let mut records = Records::default();
+        if !set_path(&mut header, path) {
+            records.add_name(b"path", path);
+            let fallback: Vec<u8> = ascii(path).take(99).collect();
+            set_field(&mut header.as_old_mut().name, &fallback);
+        }
+        if !set_field(&mut header.as_old_mut().linkname, link) || !link.is_ascii() {
+            records.add_name(b"linkpath", link);
+            let fallback: Vec<u8> = ascii(link).take(99).collect();
+            set_field(&mut header.as_old_mut().linkname, &fallback);
+        }
+        header.set_entry_type(entry_type);
+        header.set_mode(metadata.mode.bits());
+        header.set_mtime(MODIFICATION_TIME);
+        header.set_size(records.number(b"size", size, LARGEST_SIZE));
+        header.set_uid(records.number(b"uid", metadata.uid, LARGEST_ID));
+        header.set_gid(records.number(b"gid", metadata.gid, LARGEST_ID));
+        if let Some(ustar) = header.as_ustar_mut() {
+            for (keyword, field, name) in [
+                (b"uname", &mut ustar.uname, &metadata.uname),
+                (b"gname", &mut ustar.gname, &metadata.gname),
+            ] {
+                // One byte is for the null at the end.
+                if name.len() >= field.len() || !name.is_ascii() {
+                    records.add(keyword, name.as_bytes());
+                } else {
+                    set_field(field, name.as_bytes());
+                }
+            }
+            // Readers expect numbers here, also for files that are no devices.
+            set_field(&mut ustar.dev_major, b"0000000");
+            set_field(&mut ustar.dev_minor, b"0000000");
+        }
+        for (name, value) in &metadata.xattrs {
+            records.add(format!("SCHILY.xattr.{name}").as_bytes(), value);
+        }
+        header.set_cksum();
+        self.records(records, path)?;
+        self.bytes(header.as_bytes())
+    }
+
+    /// Writes PAX records as an entry of their own before the entry that they are about.
+    fn records(&mut self, records: Records, path: &[u8]) -> Result<()> {
+        let content = records.into_bytes();
+        if content.is_empty() {
+            return Ok(());
+        }
+        let name = path.strip_suffix(b"/").unwrap_or(path);
+        let name = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
+        let name: Vec<u8> = b"PaxHeaders.0/".iter().copied().chain(ascii(name)).take(99).collect();
+        let mut header = Header::new_ustar();
+        set_field(&mut header.as_old_mut().name, &name);
+        header.set_entry_type(EntryType::XHeader);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(MODIFICATION_TIME);
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        self.bytes(header.as_bytes())?;
+        self.bytes(&content)?;
+        self.pad(content.len() as u64)
+    }
+
+    fn pad(&mut self, size: u64) -> Result<()> {
+        let missing = size.next_multiple_of(BLOCK as u64) - size;
+        self.bytes(&[0; BLOCK][..usize::try_from(missing).unwrap_or(0)])
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.write_all(bytes).map_err(write_error(&self.what))
+    }
+}
+
+/// Errors of ours that came through an `io::Write` come out as they went in.
+pub(crate) fn write_error(what: &str) -> impl FnOnce(io::Error) -> Error + '_ {
+    move |error| match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(source) => Error::Stream { what: what.to_owned(), source },
+    }
+}
+
+/// Puts a path into the name and, if need be, prefix fields; false if it does not fit.
+fn set_path(header: &mut Header, path: &[u8]) -> bool {
+    if !path.is_ascii() {
+        return false;
+    }
+    if set_field(&mut header.as_old_mut().name, path) {
+        return true;
+    }
+    let Some(ustar) = header.as_ustar_mut() else { return false };
+    // The slash between prefix and name is written to neither, and the name must not be empty.
+    let (prefix_room, name_room) = (ustar.prefix.len(), ustar.name.len());
+    let split = path
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'/')
+        .map(|(position, _)| position)
+        .find(|position| (1..=name_room).contains(&(path.len() - position - 1)));
+    match split {
+        Some(slash) if slash > 0 && slash <= prefix_room => {
+            set_field(&mut ustar.prefix, &path[..slash]);
+            set_field(&mut ustar.name, &path[slash + 1..])
+        }
+        _ => false,
+    }
+}
+
+/// Fills a field, with zeros behind; false if it is too small.
+fn set_field(field: &mut [u8], value: &[u8]) -> bool {
+    if value.len() > field.len() {
+        return false;
+    }
+    field.fill(0);
+    field[..value.len()].copy_from_slice(value);
+    true
+}
+
+/// `bytes` with a question mark for what is not ASCII, for readers that ignore PAX records.
+fn ascii(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    bytes.iter().map(|byte| if byte.is_ascii() { *byte } else { b'?' })
+}
+
+/// PAX records, sorted by keyword.
+#[derive(Default)]
+struct Records(std::collections::BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Records {
+    fn add(&mut self, keyword: &[u8], value: &[u8]) {
+        self.0.insert(keyword.to_vec(), value.to_vec());
+    }
+
+    /// Adds a path, and that names are bytes if it is not UTF-8.
+    fn add_name(&mut self, keyword: &[u8], value: &[u8]) {
+        if std::str::from_utf8(value).is_err() {
+            self.add(b"hdrcharset", b"BINARY");
+        }
+        self.add(keyword, value);
+    }
+
+    /// The number for the field: itself, or 0 with a record if it is too large.
+    fn number(&mut self, keyword: &[u8], number: u64, largest: u64) -> u64 {
+        if number <= largest {
+            return number;
+        }
+        self.add(keyword, number.to_string().as_bytes());
+        0
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (keyword, value) in self.0 {
+            // The length at the start of a record counts its own digits.
+            let rest = keyword.len() + value.len() + 3;
+            let mut length = rest + 1;
+            while length != rest + length.to_string().len() {
+                length = rest + length.to_string().len();
+            }
+            bytes.extend_from_slice(length.to_string().as_bytes());
+            bytes.push(b' ');
+            bytes.extend_from_slice(&keyword);
+            bytes.push(b'=');
+            bytes.extend_from_slice(&value);
+            bytes.push(b'\n');
+        }
+        bytes
+    }
+}

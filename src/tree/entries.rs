@@ -1,0 +1,283 @@
+//! The entries of a layer, in order, from its recipe.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::rules::EntryType;
+use super::walk::{self, Kind, OpenFile, Visit};
+use super::{CompiledRules, ImagePath, Metadata, Mode, Recipe, Rule, Source};
+use crate::nix::{Store, nar};
+use crate::{Error, Result};
+
+/// One entry of a layer.
+pub struct Entry<'a> {
+    /// Where it is in the image, relative to `/`, without a trailing slash.
+    pub path: &'a [u8],
+    /// Mode, owner and extended attributes.
+    pub metadata: &'a Metadata,
+    /// What it is.
+    pub kind: EntryKind<'a>,
+    /// The file in the store that it comes from, for errors.
+    pub source: &'a dyn Fn() -> PathBuf,
+}
+
+/// What an entry is.
+pub enum EntryKind<'a> {
+    /// A directory.
+    Directory,
+    /// A symlink.
+    Symlink {
+        /// Where it points.
+        target: &'a [u8],
+    },
+    /// A regular file.
+    File(OpenFile),
+}
+
+/// A recipe joined with the store: what goes to the root is merged in memory, store paths are
+/// walked when their turn comes.
+pub struct LayerTree<'a> {
+    recipe: &'a Recipe,
+    store: &'a Store,
+    rules: Vec<CompiledRules>,
+    root: Directory,
+}
+
+#[derive(Default)]
+struct Directory {
+    children: BTreeMap<Vec<u8>, Node>,
+    metadata: Option<Metadata>,
+}
+
+enum Node {
+    Directory(Directory),
+    /// A file or symlink of the source with this number, with its path in it.
+    Leaf(usize, Vec<u8>),
+    /// The whole store path of the source with this number.
+    StorePath(usize),
+}
+
+impl<'a> LayerTree<'a> {
+    /// Compiles the rules and lists what goes to the root.
+    pub fn new(recipe: &'a Recipe, store: &'a Store) -> Result<Self> {
+        let rules = recipe.sources.iter().map(compile).collect::<Result<_>>()?;
+        let mut tree = Self { recipe, store, rules, root: Directory::default() };
+        for (number, source) in recipe.sources.iter().enumerate() {
+            if source.to_root {
+                tree.add_to_root(number)?;
+            } else {
+                let path = store.parse(&source.store_path).map_err(invalid_recipe)?;
+                let node = Node::StorePath(number);
+                insert(&mut tree.root, path.destination().as_bytes(), node).map_err(invalid_recipe)?;
+            }
+        }
+        for record in &recipe.directories {
+            let directory = tree.root.make(record.path.components()).map_err(invalid_recipe)?;
+            directory.metadata = Some(record.metadata.clone());
+        }
+        Ok(tree)
+    }
+
+    /// Shows `visit` all entries: sorted by component, directories before what is in them.
+    pub fn visit(&self, visit: &mut dyn FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
+        self.directory(&self.root, &ImagePath::default(), visit)
+    }
+
+    /// The sources whose rules have not matched anything, after a visit.
+    pub fn unmatched(&self) -> impl Iterator<Item = (&'a Source, &Rule)> {
+        let sources = self.recipe.sources.iter().zip(&self.rules);
+        sources.flat_map(|(source, rules)| rules.unmatched().map(move |rule| (source, rule)))
+    }
+
+    fn add_to_root(&mut self, number: usize) -> Result<()> {
+        let source = &self.recipe.sources[number];
+        let (root, omit) = (&mut self.root, &self.recipe.omit);
+        let rules = &self.rules[number];
+        walk::walk(&locate(self.store, source)?, &mut |found| {
+            let path = ImagePath(found.relative.to_vec());
+            match found.kind {
+                Kind::Leave => {}
+                Kind::Directory => {
+                    let directory = root.make(path.components()).map_err(invalid_recipe)?;
+                    if directory.metadata.is_none() {
+                        let changes = rules.changes(&source_path(source, found.relative));
+                        let metadata = changes.apply(Mode::DIRECTORY, EntryType::Directory);
+                        directory.metadata = Some(metadata);
+                    }
+                }
+                Kind::Symlink { .. } | Kind::File(_) => {
+                    if omit.binary_search(&path).is_err() {
+                        let node = Node::Leaf(number, found.source_relative().to_vec());
+                        insert(root, found.relative, node).map_err(invalid_recipe)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn directory(
+        &self,
+        directory: &Directory,
+        path: &ImagePath,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for (name, node) in &directory.children {
+            let path = path.join(name);
+            match node {
+                Node::Directory(directory) => {
+                    let ancestor = Metadata::root(Mode::ANCESTOR);
+                    let metadata = directory.metadata.as_ref().unwrap_or(&ancestor);
+                    let source = || PathBuf::from(OsStr::from_bytes(&path.0));
+                    let kind = EntryKind::Directory;
+                    visit(Entry { path: &path.0, metadata, kind, source: &source })?;
+                    self.directory(directory, &path, visit)?;
+                }
+                Node::Leaf(number, below) => {
+                    let source = &self.recipe.sources[*number];
+                    let file = locate(self.store, source)?.join(OsStr::from_bytes(below));
+                    walk::walk(&file, &mut |found| {
+                        let size = &mut nar::SizeCounter::default();
+                        self.entry(*number, &path.0, &path.0, &found, size, visit)
+                    })?;
+                }
+                Node::StorePath(number) => self.store_path(*number, path, visit)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn store_path(
+        &self,
+        number: usize,
+        mut path: ImagePath,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let source = &self.recipe.sources[number];
+        let root_length = path.0.len();
+        let mut size = nar::SizeCounter::default();
+        walk::walk(&locate(self.store, source)?, &mut |found| {
+            path.0.truncate(root_length);
+            if !found.relative.is_empty() {
+                path.0.push(b'/');
+                path.0.extend_from_slice(found.relative);
+            }
+            self.entry(number, &path.0, found.relative, &found, &mut size, visit)
+        })?;
+        check_size(source, size.total())
+    }
+
+    /// Shows one step of a walk as an entry; `relative` is its path in the source.
+    fn entry(
+        &self,
+        number: usize,
+        path: &[u8],
+        relative: &[u8],
+        found: &Visit<'_>,
+        size: &mut nar::SizeCounter,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let source = &self.recipe.sources[number];
+        let metadata = |mode, entry_type| {
+            let rules = &self.rules[number];
+            if rules.is_empty() {
+                return Metadata::root(mode);
+            }
+            rules.changes(&source_path(source, relative)).apply(mode, entry_type)
+        };
+        let (kind, metadata) = match &found.kind {
+            Kind::File(file) => {
+                let file = file.open()?;
+                size.count(found, file.size, file.executable);
+                let metadata = metadata(Mode::of_file(file.executable), EntryType::File);
+                (EntryKind::File(file), metadata)
+            }
+            kind => {
+                size.count(found, 0, false);
+                match kind {
+                    Kind::Symlink { target } => (
+                        EntryKind::Symlink { target },
+                        metadata(Mode::SYMLINK, EntryType::Symlink),
+                    ),
+                    Kind::Directory => {
+                        (EntryKind::Directory, metadata(Mode::DIRECTORY, EntryType::Directory))
+                    }
+                    Kind::Leave | Kind::File(_) => return Ok(()),
+                }
+            }
+        };
+        visit(Entry { path, metadata: &metadata, kind, source: &|| found.path() })
+    }
+}
+
+impl Directory {
+    /// The directory at a path, made where it is missing; the error is that something else is
+    /// in the way.
+    fn make<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) -> Result<&mut Self, String> {
+        let mut directory = self;
+        for name in names {
+            let node = directory
+                .children
+                .entry(name.to_vec())
+                .or_insert_with(|| Node::Directory(Self::default()));
+            let Node::Directory(child) = node else {
+                return Err(format!("{} is not a directory", String::from_utf8_lossy(name)));
+            };
+            directory = child;
+        }
+        Ok(directory)
+    }
+}
+
+/// Puts a leaf or store path at `path`. What is there stays: the plan saw to it that it is the same.
+fn insert(root: &mut Directory, path: &[u8], node: Node) -> Result<(), String> {
+    let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (&path[..0], path),
+    };
+    let parent = root.make(parent.split(|byte| *byte == b'/').filter(|name| !name.is_empty()))?;
+    parent.children.entry(name.to_vec()).or_insert(node);
+    Ok(())
+}
+
+pub(super) fn compile(source: &Source) -> Result<CompiledRules> {
+    CompiledRules::new(&source.rules).map_err(|error| invalid_recipe(error.to_string()))
+}
+
+pub(super) fn locate(store: &Store, source: &Source) -> Result<PathBuf> {
+    store.parse(&source.store_path).map(|path| store.locate(&path)).map_err(invalid_recipe)
+}
+
+/// The full path in the store that rules are matched with.
+pub(super) fn source_path(source: &Source, relative: &[u8]) -> Vec<u8> {
+    let mut path = source.store_path.clone().into_bytes();
+    if !relative.is_empty() {
+        path.push(b'/');
+        path.extend_from_slice(relative);
+    }
+    path
+}
+
+/// Refuses a store path that does not have the size that Nix recorded: it was damaged, or shows
+/// other kinds of files than it holds (NixOS/nix#10456), and its digest would match nowhere else.
+pub(super) fn check_size(source: &Source, size: u64) -> Result<()> {
+    if size == source.nar_size {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: format!("store path {}", source.store_path),
+        expected: format!("an archive of {} bytes, as Nix recorded", source.nar_size),
+        found: format!("one of {size} bytes"),
+        hint: format!("repair it: nix-store --repair-path {}", source.store_path),
+    })
+}
+
+fn invalid_recipe(message: impl Into<String>) -> Error {
+    Error::Document {
+        document: "layers.json".into(),
+        message: message.into(),
+        hint: "rebuild the image with this version of Strata".into(),
+    }
+}

@@ -1,0 +1,18 @@
+//! What a layer contains: walking store paths, ownership rules, merging what goes to the root of
+//! the image, and recipes, from which the entries of a layer follow.
+
+mod capabilities;
+mod entries;
+mod merge;
+mod metadata;
+mod path;
+mod recipe;
+mod rules;
+pub mod walk;
+
+pub use entries::{Entry, EntryKind, LayerTree};
+pub use merge::{Layout, RootSource, merge};
+pub use metadata::{Metadata, Mode};
+pub use path::ImagePath;
+pub use recipe::{DirectoryRecord, Recipe, Source};
+pub use rules::{Changes, CompiledRules, Rule};
