@@ -33,7 +33,7 @@
       # The functions (buildImage, buildLayer, ..) and the two binaries.
       lib = forEachSystem strataFor;
 
-      overlays.default = final: _previous: { strata = strataFor final; };
+      overlays.default = final: prev: { strata = strataFor final; };
 
       packages = forEachSystem (
         pkgs:
