@@ -28,7 +28,7 @@ let
   excluded = lib.optionals (!cli) [
     "src/bin/strata.rs"
     "src/cli"
-    "src/transport/registry"
+    "src/transport"
   ];
 
   root = toString ../.;
