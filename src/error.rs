@@ -156,11 +156,11 @@ impl Error {
         let mut text = format!("error: {self}");
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
+            text.extend([": ", &error.to_string()]);
             cause = error.source();
         }
         if let Some(hint) = self.hint() {
-            text.push_str(&format!("\nhint: {hint}"));
+            text.extend(["\nhint: ", &hint]);
         }
         text
     }

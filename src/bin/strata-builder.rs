@@ -16,7 +16,9 @@ fn main() -> ExitCode {
     };
     match builder::run(&settings) {
         Ok(remarks) => {
-            remarks.iter().for_each(|remark| report(remark));
+            for remark in remarks {
+                report(&remark);
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {

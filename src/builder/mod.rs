@@ -47,9 +47,9 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
     let known = known_digests(&lower);
     let directory = store.locate_below(&out);
     let output = output::Output::create(directory)?;
-    let planned = plan.layers.into_iter().zip(recipes).skip(own_from).collect();
+    let planned: Vec<_> = plan.layers.into_iter().zip(recipes).skip(own_from).collect();
     let (records, digested_unmatched) =
-        make_records(planned, &known, &output, &out, &store, settings.threads)?;
+        make_records(&planned, &known, &output, &out, &store, settings.threads)?;
     unmatched.extend(digested_unmatched);
 
     write_output(output, request, &store, plan.perms, records)?;
@@ -101,7 +101,7 @@ fn known_digests(lower: &[LayersFile]) -> BTreeMap<Vec<u8>, &LayerRecord> {
 
 /// Digests what is not known, keeps the tars that are to be kept.
 fn make_records(
-    planned: Vec<(PlannedLayer, Recipe)>,
+    planned: &[(PlannedLayer, Recipe)],
     known: &BTreeMap<Vec<u8>, &LayerRecord>,
     output: &output::Output,
     out: &str,
@@ -120,7 +120,7 @@ fn make_records(
     let mut digested = digest_recipes(&to_digest, store, threads)?.into_iter();
     let mut unmatched = Vec::new();
     let mut records = Vec::new();
-    for (layer, recipe) in &planned {
+    for (layer, recipe) in planned {
         let (made, tar) = match reusable(layer, recipe) {
             Some(record) => {
                 let unmatched = Vec::new();
@@ -150,19 +150,15 @@ fn write_output(
     perms: Vec<PathRule>,
     records: Vec<LayerRecord>,
 ) -> Result<()> {
-    match request.image {
-        Some(image) => {
-            let name = ImageName { name: image.name.clone(), tag: image.tag.clone() };
-            let layers = LayersFile::new(store.dir.clone(), Some(name), records);
-            output.write_image(&layers, image)
-        }
-        None => {
-            let mut layers = LayersFile::new(store.dir.clone(), None, records);
-            layers.nested = request.layers.iter().map(ToString::to_string).collect();
-            layers.perms = perms;
-            output.write_layers(&layers)
-        }
+    if let Some(image) = request.image {
+        let name = ImageName { name: image.name.clone(), tag: image.tag.clone() };
+        let layers = LayersFile::new(store.dir.clone(), Some(name), records);
+        return output.write_image(&layers, image);
     }
+    let mut layers = LayersFile::new(store.dir.clone(), None, records);
+    layers.nested = request.layers.iter().map(ToString::to_string).collect();
+    layers.perms = perms;
+    output.write_layers(&layers)
 }
 
 fn remark(PathRule { path, rule }: &PathRule) -> String {

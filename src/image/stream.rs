@@ -117,7 +117,7 @@ pub fn read_layer<T>(
     layer: &dyn Layer,
     consume: impl FnOnce(&mut dyn Read) -> Result<T>,
 ) -> Result<T> {
-    with_pipe(|writer| layer.write_to(writer), |reader| consume(reader)).map(|(_, result)| result)
+    with_pipe(|writer| layer.write_to(writer), |reader| consume(reader)).map(|((), result)| result)
 }
 
 /// Runs a producer in another thread and a consumer in this one.
@@ -130,18 +130,18 @@ fn with_pipe<P: Send, C>(
     let mut writer = PipeWriter { sender, recycled, chunk: Vec::with_capacity(CHUNK) };
     let mut reader = LayerReader { receiver, used, chunk: Vec::new(), position: 0, ended: false };
     thread::scope(|scope| {
-        let producer = scope.spawn(move || {
+        let making = scope.spawn(move || {
             let result = produce(&mut writer)?;
             writer.finish().map_err(Error::stream("a layer"))?;
             Ok(result)
         });
-        let consumed = consume(&mut reader);
+        let used = consume(&mut reader);
         // A producer that still writes must find out that nobody reads.
         drop(reader);
-        let produced = producer.join().unwrap_or(Err(Error::Interrupted));
-        match (produced, consumed) {
-            (Ok(produced), Ok(consumed)) => Ok((produced, consumed)),
-            (Err(error), Err(consumed)) if error.is_broken_pipe() => Err(consumed),
+        let produced = making.join().unwrap_or(Err(Error::Interrupted));
+        match (produced, used) {
+            (Ok(produced), Ok(used)) => Ok((produced, used)),
+            (Err(error), Err(used)) if error.is_broken_pipe() => Err(used),
             (Err(error), _) | (Ok(_), Err(error)) => Err(error),
         }
     })

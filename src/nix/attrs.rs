@@ -41,7 +41,7 @@ impl Attrs {
         let outputs: Outputs = take(&mut attrs, "outputs")?;
         // The version goes first: a request of another version has other fields.
         let version = attrs.get("request").and_then(|request| request.get("version"));
-        if let Some(version) = version.filter(|version| **version != Value::from(VERSION)) {
+        if let Some(version) = version.filter(|version| version.as_u64() != Some(VERSION.into())) {
             return Err(Error::Attribute {
                 attribute: "request.version".into(),
                 message: format!("is {version}, expected {VERSION}"),

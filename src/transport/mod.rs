@@ -4,11 +4,15 @@
 //! report to a [`Progress`] and stop when it says so; they print nothing.
 
 pub mod archive;
+mod blob;
 pub mod destination;
 pub mod directory;
+#[cfg(test)]
+mod fixture;
 pub mod layout;
 pub mod progress;
 pub mod registry;
+mod staging;
 
 pub use destination::Destination;
 pub use progress::{Outcome, Progress, Silent};
