@@ -1,0 +1,175 @@
+//! A store made of temporary files, and images built in it by the library, without Nix.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use strata::builder::{self, Settings};
+use strata::nix::{base32, nar};
+use strata::oci::Digest;
+use tempfile::TempDir;
+
+/// What a store path may hold.
+pub enum Item<'a> {
+    Directory(&'a str),
+    File(&'a str, &'a str),
+    Executable(&'a str, &'a str),
+    Symlink(&'a str, &'a str),
+}
+
+pub struct FakeStore {
+    temporary: TempDir,
+    /// The store directory that paths name.
+    pub dir: String,
+    /// Where it is.
+    pub location: PathBuf,
+    closure: BTreeMap<String, Value>,
+    outputs: usize,
+}
+
+impl FakeStore {
+    /// A store that is where its paths say.
+    pub fn new() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let location = temporary.path().join("store");
+        Self::at(temporary, location.to_str().unwrap().to_owned())
+    }
+
+    /// A store whose paths say `/nix/store`, for digests that do not depend on where it is.
+    pub fn relocated() -> Self {
+        Self::at(tempfile::tempdir().unwrap(), "/nix/store".to_owned())
+    }
+
+    fn at(temporary: TempDir, dir: String) -> Self {
+        let location = temporary.path().join("store");
+        std::fs::create_dir(&location).unwrap();
+        Self { temporary, dir, location, closure: BTreeMap::new(), outputs: 0 }
+    }
+
+    /// Makes a store path and says in the closure graph what it refers to.
+    pub fn add(&mut self, name: &str, items: &[Item<'_>], references: &[&str]) -> String {
+        let path = self.path(name);
+        let root = self.locate(&path);
+        std::fs::create_dir(&root).unwrap();
+        for item in items {
+            make(&root, item);
+        }
+        self.register(&path, references);
+        path
+    }
+
+    /// Makes a store path that is one file.
+    pub fn add_file(&mut self, name: &str, content: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(self.locate(&path), content).unwrap();
+        self.register(&path, &[]);
+        path
+    }
+
+    /// Records a store path as it is now.
+    pub fn register(&mut self, path: &str, references: &[&str]) {
+        let info = nar::hash(&self.locate(path)).unwrap();
+        let entry = json!({
+            "path": path, "narHash": info.hash, "narSize": info.size, "references": references,
+            "valid": true, "closureSize": info.size
+        });
+        self.closure.insert(path.to_owned(), entry);
+    }
+
+    /// The full path of a store path with this name.
+    pub fn path(&self, name: &str) -> String {
+        let hash = base32::encode(&Digest::of(name.as_bytes()).as_bytes()[..20]);
+        format!("{}/{hash}-{name}", self.dir)
+    }
+
+    /// Where a store path is.
+    pub fn locate(&self, path: &str) -> PathBuf {
+        self.location.join(path.strip_prefix(&self.dir).unwrap().trim_start_matches('/'))
+    }
+
+    /// The request of an image called `test`, to be changed.
+    pub fn image_request(&self) -> Value {
+        json!({
+            "version": 1, "storeDir": self.dir,
+            "image": { "name": "test", "tag": "latest", "arch": "amd64", "created": "0001-01-01T00:00:00Z" }
+        })
+    }
+
+    /// The attributes that Nix would write for a request, with the closure of its roots.
+    pub fn attrs(&self, request: &Value, out: &str) -> Value {
+        let roots = ["copyToRoot", "deps"].into_iter().flat_map(|attribute| {
+            let roots = request[attribute].as_array().cloned().unwrap_or_default();
+            roots.into_iter().filter_map(|root| root.as_str().map(str::to_owned))
+        });
+        let mut todo: Vec<String> = roots.collect();
+        let mut closure: BTreeMap<String, &Value> = BTreeMap::new();
+        while let Some(path) = todo.pop() {
+            let Some(entry) = self.closure.get(&path) else { continue };
+            if closure.insert(path, entry).is_none() {
+                let references = entry["references"].as_array().unwrap();
+                todo.extend(references.iter().map(|path| path.as_str().unwrap().to_owned()));
+            }
+        }
+        let closure: Vec<&Value> = closure.into_values().collect();
+        json!({ "outputs": { "out": out }, "closure": closure, "request": request })
+    }
+
+    /// Builds a request; gives the output's store path, or the error as users see it.
+    pub fn build(&mut self, request: &Value) -> Result<String, String> {
+        self.build_with(request, 2).map(|(path, _)| path)
+    }
+
+    /// Builds a request with so many threads; gives the output's store path and the remarks.
+    pub fn build_with(
+        &mut self,
+        request: &Value,
+        threads: usize,
+    ) -> Result<(String, Vec<String>), String> {
+        self.outputs += 1;
+        let out = self.path(&format!("output-{}", self.outputs));
+        let attrs_file = self.temporary.path().join(".attrs.json");
+        std::fs::write(&attrs_file, self.attrs(request, &out).to_string()).unwrap();
+        let settings = Settings {
+            attrs_file,
+            threads: NonZeroUsize::new(threads).unwrap(),
+            store_location: Some(self.location.clone()),
+        };
+        match builder::run(&settings) {
+            Ok(remarks) => Ok((out, remarks)),
+            Err(error) => {
+                assert!(!self.locate(&out).exists(), "a failed build left its output");
+                Err(error.report())
+            }
+        }
+    }
+
+    /// The `layers.json` of an output.
+    pub fn layers(&self, output: &str) -> Value {
+        read_json(&self.locate(output).join("layers.json"))
+    }
+}
+
+/// The JSON document at a path.
+pub fn read_json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn make(root: &Path, item: &Item<'_>) {
+    let (Item::Directory(name)
+    | Item::File(name, _)
+    | Item::Executable(name, _)
+    | Item::Symlink(name, _)) = item;
+    let path = root.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    match item {
+        Item::Directory(_) => std::fs::create_dir_all(&path).unwrap(),
+        Item::Symlink(_, target) => symlink(target, &path).unwrap(),
+        Item::File(_, content) => std::fs::write(&path, content).unwrap(),
+        Item::Executable(_, content) => {
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+}
