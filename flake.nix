@@ -45,6 +45,8 @@
           inherit (functions) strata strata-builder;
           # A flake that uses nix2container works with this one as its input instead.
           nix2container = functions.strata // functions;
+        }
+        // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux {
           dockerImage = (examplesFor pkgs).bash;
         }
       );
