@@ -12,11 +12,12 @@ strata.buildImage {
       ];
     })
   ];
-  copyToRoot = pkgs.runCommand "web-app" { } ''
-    mkdir -p $out/app/cgi-bin
-    substitute() { sed "s|@bash@|${pkgs.bash}|" "$1" > "$2"; chmod +x "$2"; }
-    substitute ${./cgi-bin/hello} $out/app/cgi-bin/hello
-  '';
+  copyToRoot = pkgs.writeTextFile {
+    name = "web-app";
+    destination = "/app/cgi-bin/hello";
+    executable = true;
+    text = builtins.replaceStrings [ "@bash@" ] [ "${pkgs.bash}" ] (builtins.readFile ./cgi-bin/hello);
+  };
   config = {
     Cmd = [
       "${pkgs.busybox}/bin/busybox"
