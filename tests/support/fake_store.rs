@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use strata::builder::{self, Settings};
-use strata::nix::{base32, nar};
+use strata::image::{LayerRecord, LayersFile, write_layer};
+use strata::nix::{Store, base32, nar};
 use strata::oci::Digest;
 use tempfile::TempDir;
 
@@ -45,7 +46,13 @@ impl FakeStore {
     fn at(temporary: TempDir, dir: String) -> Self {
         let location = temporary.path().join("store");
         std::fs::create_dir(&location).unwrap();
-        Self { temporary, dir, location, closure: BTreeMap::new(), outputs: 0 }
+        Self {
+            temporary,
+            dir,
+            location,
+            closure: BTreeMap::new(),
+            outputs: 0,
+        }
     }
 
     /// Makes a store path and says in the closure graph what it refers to.
@@ -86,7 +93,11 @@ impl FakeStore {
 
     /// Where a store path is.
     pub fn locate(&self, path: &str) -> PathBuf {
-        self.location.join(path.strip_prefix(&self.dir).unwrap().trim_start_matches('/'))
+        self.location.join(
+            path.strip_prefix(&self.dir)
+                .unwrap()
+                .trim_start_matches('/'),
+        )
     }
 
     /// The request of an image called `test`, to be changed.
@@ -101,15 +112,23 @@ impl FakeStore {
     pub fn attrs(&self, request: &Value, out: &str) -> Value {
         let roots = ["copyToRoot", "deps"].into_iter().flat_map(|attribute| {
             let roots = request[attribute].as_array().cloned().unwrap_or_default();
-            roots.into_iter().filter_map(|root| root.as_str().map(str::to_owned))
+            roots
+                .into_iter()
+                .filter_map(|root| root.as_str().map(str::to_owned))
         });
         let mut todo: Vec<String> = roots.collect();
         let mut closure: BTreeMap<String, &Value> = BTreeMap::new();
         while let Some(path) = todo.pop() {
-            let Some(entry) = self.closure.get(&path) else { continue };
+            let Some(entry) = self.closure.get(&path) else {
+                continue;
+            };
             if closure.insert(path, entry).is_none() {
                 let references = entry["references"].as_array().unwrap();
-                todo.extend(references.iter().map(|path| path.as_str().unwrap().to_owned()));
+                todo.extend(
+                    references
+                        .iter()
+                        .map(|path| path.as_str().unwrap().to_owned()),
+                );
             }
         }
         let closure: Vec<&Value> = closure.into_values().collect();
@@ -139,10 +158,49 @@ impl FakeStore {
         match builder::run(&settings) {
             Ok(remarks) => Ok((out, remarks)),
             Err(error) => {
-                assert!(!self.locate(&out).exists(), "a failed build left its output");
+                assert!(
+                    !self.locate(&out).exists(),
+                    "a failed build left its output"
+                );
                 Err(error.report())
             }
         }
+    }
+
+    /// The tars of an output's layers, made again.
+    pub fn tars(&self, output: &str) -> Vec<Vec<u8>> {
+        let bytes = std::fs::read(self.locate(output).join("layers.json")).unwrap();
+        let file = LayersFile::parse(&bytes, "layers.json").unwrap();
+        let store = Store {
+            dir: self.dir.clone(),
+            location: self.location.clone(),
+        };
+        let tar = |layer: &LayerRecord| {
+            let mut bytes = Vec::new();
+            write_layer(&layer.recipe, &store, &mut bytes).unwrap();
+            assert_eq!(
+                (Digest::of(&bytes), bytes.len() as u64),
+                (layer.digest, layer.size)
+            );
+            bytes
+        };
+        file.layers.iter().map(tar).collect()
+    }
+
+    /// Path, mode and owner of the entries of a layer, read by the tar crate.
+    pub fn headers(&self, output: &str, layer: usize) -> Vec<(String, u32, u64)> {
+        let tar = self.tars(output).swap_remove(layer);
+        let mut archive = tar::Archive::new(tar.as_slice());
+        let entries = archive.entries().unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            (
+                path,
+                entry.header().mode().unwrap(),
+                entry.header().uid().unwrap(),
+            )
+        });
+        entries.collect()
     }
 
     /// The `layers.json` of an output.

@@ -1,0 +1,336 @@
+//! Every mistake of a user gets one message that says what, where and the way out, and leaves
+//! nothing half-written (which [`FakeStore::build`] checks).
+
+mod support;
+
+use serde_json::{Value, json};
+use support::fake_store::{FakeStore, Item};
+
+/// A store with two packages, a layer and an image in it.
+struct Case {
+    store: FakeStore,
+    request: Value,
+    app: String,
+    env: String,
+}
+
+fn case() -> Case {
+    let mut store = FakeStore::new();
+    let app = store.add("app", &[Item::Executable("bin/app", "#!")], &[]);
+    let env = store.add(
+        "env",
+        &[Item::File("etc/conf", "1"), Item::Directory("tmp")],
+        &[],
+    );
+    let mut request = store.image_request();
+    request["deps"] = json!([app]);
+    request["copyToRoot"] = json!([env]);
+    Case {
+        store,
+        request,
+        app,
+        env,
+    }
+}
+
+fn refused(name: &str, case: &mut Case, message: &str) {
+    let request = case.request.clone();
+    let report = case.store.build(&request).expect_err(name);
+    let report = report.replace(&case.store.dir, "STORE");
+    // Hashes are there to be copied, not to be read in a test.
+    let report = strip_hashes(&report);
+    let (first, hint) = report.split_once("\nhint: ").expect(&report);
+    assert_eq!(first, format!("error: {message}"), "{name}");
+    assert!(!hint.is_empty() && !hint.contains('\n'), "{report}");
+}
+
+fn strip_hashes(text: &str) -> String {
+    let mut parts = text.split("STORE/");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |mut text, part| {
+        let (hash, rest) = part.split_at_checked(33).unwrap_or(("", part));
+        text += "STORE/";
+        text += if hash.ends_with('-') { rest } else { part };
+        text
+    })
+}
+
+type Mistake = (&'static str, fn(&mut Case), &'static str);
+
+const MISTAKES: &[Mistake] = &[
+    (
+        "missing_store_path",
+        |case| {
+            std::fs::remove_dir_all(case.store.locate(&case.app)).unwrap();
+        },
+        "cannot read STORE/app: No such file or directory (os error 2)",
+    ),
+    (
+        "max_layers_zero",
+        |case| case.request["maxLayers"] = json!(0),
+        "attribute maxLayers: is 0, but the files need at least one layer",
+    ),
+    (
+        "max_layers_negative",
+        |case| case.request["maxLayers"] = json!(-1),
+        "attribute maxLayers: invalid value: integer `-1`, expected u64",
+    ),
+    (
+        "config_is_not_an_object",
+        |case| case.request["image"]["config"] = json!(["Cmd"]),
+        "attribute config: expected an attribute set, found a list with other things in it",
+    ),
+    (
+        "config_entry_of_the_wrong_kind",
+        |case| case.request["image"]["config"] = json!({ "entrypoint": "ls" }),
+        "attribute config.Entrypoint: expected a list of strings, found a string",
+    ),
+    (
+        "invalid_regex",
+        |case| case.request["perms"] = json!([{ "path": case.env, "regex": "(" }]),
+        "attribute perms[0].regex: regex parse error:\n    (\n    ^\nerror: unclosed group",
+    ),
+    (
+        "mode_that_is_none",
+        |case| case.request["perms"] = json!([{ "path": case.env, "mode": "9999" }]),
+        "attribute perms[0].mode: \"9999\" is not an octal mode",
+    ),
+    (
+        "mode_that_is_a_number",
+        |case| case.request["perms"] = json!([{ "path": case.env, "mode": 755 }]),
+        "attribute perms[0].mode: invalid type: integer `755`, expected a string",
+    ),
+    (
+        "perms_path_that_is_not_in_the_image",
+        |case| {
+            let path = case.store.path("elsewhere");
+            case.request["perms"] = json!([{ "path": path, "mode": "0755" }]);
+        },
+        "attribute perms[0].path: STORE/elsewhere is not in the image",
+    ),
+    (
+        "perms_path_that_is_no_store_path",
+        |case| case.request["perms"] = json!([{ "path": "/tmp", "mode": "1777" }]),
+        "attribute perms[0].path: /tmp is not in the image",
+    ),
+    (
+        "perms_with_an_unknown_field",
+        |case| case.request["perms"] = json!([{ "path": case.env, "user": "x" }]),
+        "attribute perms[0].user: unknown field `user`, expected one of `path`, `regex`, `mode`, `orMode`, `uid`, `gid`, `uname`, `gname`, `capabilities`, `xattrs`",
+    ),
+    (
+        "perms_on_the_root",
+        |case| {
+            case.request["perms"] = json!([{ "path": case.env, "regex": "-env$", "mode": "0700" }])
+        },
+        "attribute perms: the regex \"-env$\" for STORE/env matches only the root of the image",
+    ),
+    (
+        "capability_that_is_none",
+        |case| case.request["perms"] = json!([{ "path": case.env, "capabilities": ["CAP_FLY"] }]),
+        "attribute perms[0].capabilities: \"CAP_FLY\" is not a capability",
+    ),
+    (
+        "conflicting_files",
+        |case| {
+            let other = case.store.add("other", &[Item::File("etc/conf", "2")], &[]);
+            case.request["copyToRoot"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!(other));
+        },
+        "conflict at /etc/conf: STORE/other and STORE/env disagree about its content",
+    ),
+    (
+        "file_against_directory",
+        |case| {
+            let other = case.store.add("other", &[Item::File("tmp", "")], &[]);
+            case.request["copyToRoot"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!(other));
+        },
+        "conflict at /tmp: STORE/other and STORE/env disagree about whether it is a directory",
+    ),
+    (
+        "conflicting_modes_of_a_directory",
+        |case| {
+            let other = case.store.add("other", &[Item::Directory("tmp")], &[]);
+            case.request["perms"] = json!([
+                { "path": case.env, "regex": "tmp$", "mode": "1777" },
+                { "path": other, "regex": "tmp$", "mode": "0700" },
+            ]);
+            case.request["copyToRoot"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!(other));
+        },
+        "conflict at /tmp: STORE/other and STORE/env disagree about mode",
+    ),
+    (
+        "root_that_is_a_file",
+        |case| {
+            let file = case.store.add_file("file", "x");
+            case.request["copyToRoot"] = json!([file]);
+        },
+        "attribute copyToRoot: STORE/file is not a directory",
+    ),
+    (
+        "path_below_a_store_path",
+        |case| case.request["deps"] = json!([format!("{}/bin", case.app)]),
+        "attribute deps[0]: \"STORE/app/bin\" is a path below a store path, not a store path",
+    ),
+    (
+        "root_outside_the_closure",
+        |case| case.request["deps"] = json!([case.store.path("unknown")]),
+        "attribute deps: STORE/unknown is not in the closure graph",
+    ),
+    (
+        "package_as_a_layer",
+        |case| case.request["layers"] = json!([case.app]),
+        "attribute layers: STORE/app was not made by buildLayer",
+    ),
+    (
+        "image_as_a_layer",
+        |case| {
+            let image = case.store.build(&case.request.clone()).unwrap();
+            case.request["layers"] = json!([image]);
+        },
+        "attribute layers: STORE/output-1 is an image",
+    ),
+    (
+        "cyclic_layers",
+        |case| {
+            let mut request = case.request.clone();
+            request["image"] = Value::Null;
+            let layer = case.store.build(&request).unwrap();
+            let file = case.store.locate(&layer).join("layers.json");
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(
+                &file,
+                text.replace("\"nested\":[]", &format!("\"nested\":[\"{layer}\"]")),
+            )
+            .unwrap();
+            case.request["layers"] = json!([layer]);
+        },
+        "attribute layers: STORE/output-1 contains itself",
+    ),
+    (
+        "layer_of_another_version",
+        |case| {
+            let mut request = case.request.clone();
+            request["image"] = Value::Null;
+            let layer = case.store.build(&request).unwrap();
+            std::fs::write(
+                case.store.locate(&layer).join("layers.json"),
+                "{\"version\":7,\"new\":1}",
+            )
+            .unwrap();
+            case.request["layers"] = json!([layer]);
+        },
+        "STORE/output-1/layers.json: version 7, expected 1",
+    ),
+    (
+        "name_that_is_none",
+        |case| case.request["image"]["name"] = json!("no good"),
+        "attribute name: image name \"no good\": the name is not a repository",
+    ),
+    (
+        "name_with_a_tag",
+        |case| case.request["image"]["name"] = json!("a:1"),
+        "attribute name: \"a:1\" has a tag or digest in it",
+    ),
+    (
+        "tag_that_is_none",
+        |case| case.request["image"]["tag"] = json!("no good"),
+        "attribute tag: tag \"no good\": not a tag",
+    ),
+    (
+        "created_that_is_no_time",
+        |case| case.request["image"]["created"] = json!("yesterday"),
+        "attribute created: \"yesterday\" is not a time",
+    ),
+    (
+        "unknown_argument",
+        |case| case.request["maxLayer"] = json!(1),
+        "attribute maxLayer: unknown field `maxLayer`, expected one of `version`, `storeDir`, `copyToRoot`, `deps`, `ignore`, `layers`, `perms`, `maxLayers`, `strategy`, `reproducible`, `metadata`, `image`",
+    ),
+    (
+        "unknown_strategy",
+        |case| case.request["strategy"] = json!("magic"),
+        "attribute strategy: unknown variant `magic`, expected `popularity`",
+    ),
+    // NixOS/nix#10456, nlewo/nix2container#127: a store path that is not what Nix recorded.
+    (
+        "damaged_store_path",
+        |case| {
+            std::fs::write(
+                case.store.locate(&case.app).join("bin/app"),
+                "#!/bin/longer",
+            )
+            .unwrap();
+        },
+        "store path STORE/app: expected an archive of 488 bytes, as Nix recorded, found one of 496 bytes",
+    ),
+];
+
+#[test]
+fn mistakes_are_one_message() {
+    for (name, change, message) in MISTAKES {
+        let mut case = case();
+        change(&mut case);
+        refused(name, &mut case, message);
+    }
+}
+
+/// Directories with rules that agree, or of which one is silent, are one directory.
+#[test]
+fn one_rule_settles_a_shared_directory() {
+    let Case {
+        mut store,
+        mut request,
+        env,
+        ..
+    } = case();
+    let other = store.add(
+        "other",
+        &[Item::Directory("tmp"), Item::File("etc/conf", "1")],
+        &[],
+    );
+    request["copyToRoot"] = json!([env, other]);
+    for path in [&env, &other] {
+        request["perms"] = json!([{ "path": path, "regex": "tmp$", "mode": "1777" }]);
+        let output = store.build(&request).unwrap();
+        let tmp = store
+            .headers(&output, 0)
+            .into_iter()
+            .find(|(name, ..)| name == "tmp/")
+            .unwrap();
+        assert_eq!(tmp.1, 0o1777);
+    }
+}
+
+#[test]
+fn rules_that_match_nothing_are_reported() {
+    let Case {
+        mut store,
+        mut request,
+        app,
+        env,
+    } = case();
+    request["perms"] = json!([
+        { "path": env, "regex": "/nothing$", "mode": "0700" },
+        { "path": app, "regex": "/bin/other$", "mode": "0700" },
+        { "path": app, "regex": "/bin/app$", "mode": "0700" },
+    ]);
+    let (_, remarks) = store.build_with(&request, 1).unwrap();
+    assert_eq!(remarks.len(), 2, "{remarks:?}");
+    assert!(
+        remarks[0].contains("\"/nothing$\" matches no file of"),
+        "{remarks:?}"
+    );
+    assert!(
+        remarks[1].contains("\"/bin/other$\" matches no file of"),
+        "{remarks:?}"
+    );
+}
