@@ -1,0 +1,229 @@
+//! Archives: one tar file that is an OCI archive and a Docker archive at once, so that dockerd,
+//! podman, containerd and skopeo all read it.
+//!
+//! It is an image layout (OCI image-layout.md) with Docker's `manifest.json` (moby's image
+//! specification 1.2, "Combined Image JSON + Filesystem Changeset Format"), whose entries name the
+//! layout's blobs. Its bytes follow from the image and its name.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::json;
+
+use super::blob::blobs;
+use super::destination::CopyName;
+use super::layout::{BLOBS, INDEX_FILE, entry};
+use super::staging::FileWriter;
+use super::{Progress, staging};
+use crate::image::Image;
+use crate::oci::{Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
+use crate::tar::{ArchiveWriter, write_error};
+use crate::tree::{Metadata, Mode};
+use crate::{Error, Result};
+
+/// Docker's list of the images in an archive.
+const DOCKER_MANIFEST: &str = "manifest.json";
+
+/// Copies `image` to the archive at `path`.
+///
+/// An archive that is there already is replaced when the new one is whole, so that the same
+/// command works twice; skopeo refuses. A named pipe or a device is written to as it is.
+pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(Error::Document {
+            document: path.display().to_string(),
+            message: "a directory is in the way of the archive".to_owned(),
+            hint: "name a file in it".to_owned(),
+        }),
+        Ok(metadata) if metadata.is_file() => {
+            // A symlink stays, what it points to is replaced.
+            let path = path.canonicalize().map_err(Error::io("read", path))?;
+            replace(image, &path, name, progress)
+        }
+        Ok(_) => {
+            let device = OpenOptions::new()
+                .write(true)
+                .open(path)
+                .map_err(Error::io("open", path))?;
+            let mut writer = FileWriter::new(device, path);
+            stream(image, &mut writer, name, progress)?;
+            writer.finish()
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            replace(image, path, name, progress)
+        }
+        Err(error) => Err(Error::io("write", path)(error)),
+    }
+}
+
+/// Writes the archive to `writer`, a pipe for example.
+pub fn stream(
+    image: &Image,
+    writer: &mut dyn Write,
+    name: &CopyName,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let file = Metadata::root(Mode::of_file(false));
+    let directory = Metadata::root(Mode::ANCESTOR);
+    let mut archive = ArchiveWriter::new(writer, "archive");
+    for path in Path::new(BLOBS)
+        .ancestors()
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .skip(1)
+    {
+        archive.directory(&path.to_string_lossy(), &directory)?;
+    }
+    for (digest, blob) in blobs(image) {
+        archive.stream(
+            &blob_path(digest),
+            &file,
+            blob.descriptor().size,
+            |writer| blob.write_to(writer, progress),
+        )?;
+    }
+    let index = canonical::to_bytes(&Index::new(vec![entry(image, name)]));
+    archive.file(INDEX_FILE, &file, &index)?;
+    archive.file(DOCKER_MANIFEST, &file, &docker_manifest(image, name))?;
+    archive.file(LAYOUT_FILE, &file, LAYOUT_VERSION.as_bytes())?;
+    archive.finish()?.flush().map_err(write_error("archive"))
+}
+
+fn replace(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+    let file = staging::file_in(&staging::directory_above(path))?;
+    let mut writer = FileWriter::new(file.as_file(), path);
+    stream(image, &mut writer, name, progress)?;
+    writer.finish()?;
+    staging::rename(file.path(), path)
+}
+
+/// Docker's list, with one image in it.
+fn docker_manifest(image: &Image, name: &CopyName) -> Vec<u8> {
+    let layers: Vec<String> = image
+        .layers
+        .iter()
+        .map(|layer| blob_path(layer.descriptor().digest))
+        .collect();
+    canonical::to_bytes(&json!([{
+        "Config": blob_path(image.manifest.config.digest),
+        "RepoTags": name.familiar.iter().collect::<Vec<_>>(),
+        "Layers": layers,
+    }]))
+}
+
+fn blob_path(digest: Digest) -> String {
+    format!("{BLOBS}/{}", digest.hex())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use serde_json::Value;
+
+    use super::super::fixture::{self, Interrupting};
+    use super::*;
+    use crate::transport::Silent;
+
+    fn name() -> CopyName {
+        CopyName {
+            reference: Some("latest".into()),
+            familiar: Some("hello:latest".into()),
+            full: Some("docker.io/library/hello:latest".into()),
+        }
+    }
+
+    fn bytes_of(image: &Image) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        stream(image, &mut bytes, &name(), &Silent).unwrap();
+        bytes
+    }
+
+    fn entries(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let mut archive = ::tar::Archive::new(bytes);
+        let entries = archive.entries().unwrap().map(|entry| {
+            let mut entry = entry.unwrap();
+            assert_eq!(entry.header().mtime().unwrap(), 1);
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            (
+                entry.path().unwrap().to_string_lossy().into_owned(),
+                content,
+            )
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn one_archive_is_a_layout_and_a_docker_archive() {
+        let image = fixture::image(&[b"one", b"two", b"one"]);
+        let entries = entries(&bytes_of(&image));
+        let names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        assert_eq!(names, sorted);
+        let content = |name: &str| &entries.iter().find(|(entry, _)| entry == name).unwrap().1;
+        for (digest, _) in blobs(&image) {
+            assert_eq!(Digest::of(content(&blob_path(digest))), digest);
+        }
+        let docker: Value = serde_json::from_slice(content(DOCKER_MANIFEST)).unwrap();
+        assert_eq!(docker[0]["RepoTags"], json!(["hello:latest"]));
+        assert_eq!(docker[0]["Config"], blob_path(image.manifest.config.digest));
+        assert_eq!(docker[0]["Layers"].as_array().unwrap().len(), 3);
+        assert_eq!(docker[0]["Layers"][0], docker[0]["Layers"][2]);
+        let index: Value = serde_json::from_slice(content(INDEX_FILE)).unwrap();
+        let annotations = &index["manifests"][0]["annotations"];
+        assert_eq!(annotations[Index::REFERENCE_NAME], "latest");
+        assert_eq!(
+            annotations[Index::CONTAINERD_NAME],
+            "docker.io/library/hello:latest"
+        );
+    }
+
+    #[test]
+    fn the_bytes_follow_from_the_image() {
+        let bytes = bytes_of(&fixture::image(&[b"one", b"two"]));
+        let expected = "sha256:e0e6d4c8a284de0fadbb217811edb9915fcd80eccd81049dc21e699876cff99b";
+        assert_eq!(
+            Digest::of(&bytes).to_string(),
+            expected,
+            "a format break: see CHANGELOG.md"
+        );
+    }
+
+    #[test]
+    fn an_archive_is_replaced_and_a_symlink_to_it_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image.tar");
+        let link = directory.path().join("link.tar");
+        std::fs::write(&path, "old").unwrap();
+        std::os::unix::fs::symlink("image.tar", &link).unwrap();
+        let image = fixture::image(&[b"one"]);
+        write(&image, &link, &name(), &Silent).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&path).unwrap(), bytes_of(&image));
+        assert_eq!(fixture::files(directory.path()).len(), 2);
+    }
+
+    #[test]
+    fn an_interrupted_copy_leaves_the_old_archive() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image.tar");
+        std::fs::write(&path, "old").unwrap();
+        let image = fixture::image(&[b"one"]);
+        let error = write(&image, &path, &name(), &Interrupting).unwrap_err();
+        assert!(matches!(error, Error::Interrupted), "{error}");
+        assert_eq!(fixture::files(directory.path()), [path.clone()]);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_full_device_is_named() {
+        let image = fixture::image(&[b"one"]);
+        let error = write(&image, Path::new("/dev/full"), &name(), &Silent).unwrap_err();
+        assert_eq!(error.to_string(), "cannot write /dev/full");
+        assert_eq!(error.hint().unwrap(), "free some space on that disk");
+    }
+}

@@ -1,0 +1,138 @@
+//! Images in memory, for the tests of the sinks.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::{Outcome, Progress};
+use crate::image::{Image, ImageName, Layer};
+use crate::oci::{Config, Descriptor, Digest, History, ImageConfig, Manifest, json, media_type};
+use crate::tar::write_error;
+use crate::tree::Recipe;
+use crate::{Error, Result};
+
+struct MemoryLayer {
+    descriptor: Descriptor,
+    bytes: Vec<u8>,
+    recipe: Recipe,
+}
+
+impl Layer for MemoryLayer {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn diff_id(&self) -> Digest {
+        self.descriptor.digest
+    }
+
+    fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
+        writer
+            .write_all(&self.bytes)
+            .map_err(write_error("a layer"))
+    }
+}
+
+/// An image called `hello:latest` whose layers are these bytes.
+pub(super) fn image(layers: &[&[u8]]) -> Image {
+    let layers: Vec<MemoryLayer> = layers
+        .iter()
+        .map(|bytes| MemoryLayer {
+            descriptor: Descriptor::of(media_type::LAYER_TAR, bytes),
+            bytes: bytes.to_vec(),
+            recipe: Recipe::default(),
+        })
+        .collect();
+    let config = ImageConfig::new(
+        "amd64".into(),
+        "1970-01-01T00:00:01Z".into(),
+        Config::new(),
+        layers
+            .iter()
+            .map(|layer| (layer.diff_id(), History::default())),
+    );
+    let config_bytes = json::to_bytes(&config);
+    let manifest = Manifest::new(
+        Descriptor::of(media_type::CONFIG, &config_bytes),
+        layers
+            .iter()
+            .map(|layer| layer.descriptor.clone())
+            .collect(),
+        std::collections::BTreeMap::new(),
+    );
+    let manifest_bytes = json::to_bytes(&manifest);
+    Image {
+        name: Some(ImageName {
+            name: "hello".into(),
+            tag: "latest".into(),
+        }),
+        manifest_descriptor: Descriptor::of(media_type::MANIFEST, &manifest_bytes),
+        manifest,
+        manifest_bytes,
+        config,
+        config_bytes,
+        layers: layers
+            .into_iter()
+            .map(|layer| Box::new(layer) as Box<dyn Layer>)
+            .collect(),
+    }
+}
+
+/// Interrupts at the first byte.
+pub(super) struct Interrupting;
+
+impl Progress for Interrupting {
+    fn begin(&self, _: &Descriptor) {}
+
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Err(Error::Interrupted)
+    }
+
+    fn finish(&self, _: &Descriptor, _: Outcome) {}
+}
+
+/// Counts outcomes.
+#[derive(Default)]
+pub(super) struct Watcher(Mutex<Vec<Outcome>>);
+
+impl Watcher {
+    pub(super) fn count(&self, outcome: Outcome) -> usize {
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|one| **one == outcome)
+            .count()
+    }
+}
+
+impl Progress for Watcher {
+    fn begin(&self, _: &Descriptor) {}
+
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&self, _: &Descriptor, outcome: Outcome) {
+        self.0.lock().unwrap().push(outcome);
+    }
+}
+
+/// Every file below `directory`, sorted.
+pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,324 @@
+//! Image layout directories (OCI image-layout.md).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use serde_json::{Map, Value, json};
+
+use super::blob::blobs;
+use super::destination::CopyName;
+use super::{Outcome, Progress, staging};
+use crate::image::Image;
+use crate::oci::{Descriptor, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
+use crate::{Error, Result};
+
+/// The file that lists the images of a layout.
+pub(super) const INDEX_FILE: &str = "index.json";
+/// Where the blobs are, under their hex digits.
+pub(super) const BLOBS: &str = "blobs/sha256";
+/// No index that people make is larger; registries take manifests of 4 MiB.
+const LARGEST_INDEX: u64 = 4 << 20;
+
+/// Copies `image` to the layout at `path`.
+///
+/// A new layout appears whole. In an existing one the blobs that it lacks are added, and then the
+/// entry of the index that has the same name is replaced; others stay. An empty directory counts
+/// as a layout without images; any other directory is an error. After an error everything is as
+/// it was.
+pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return add(image, path, name, progress);
+    }
+    let staging = staging::directory_in(&staging::directory_above(path))?;
+    let blob_directory = staging.path().join(BLOBS);
+    staging::create_directory(&blob_directory)?;
+    for (digest, blob) in blobs(image) {
+        staging::write_blob(&blob_directory.join(digest.hex()), &blob, progress)?;
+    }
+    staging::write_bytes(&staging.path().join(LAYOUT_FILE), LAYOUT_VERSION.as_bytes())?;
+    let index = canonical::to_bytes(&Index::new(vec![entry(image, name)]));
+    staging::write_bytes(&staging.path().join(INDEX_FILE), &index)?;
+    staging::rename(staging.path(), path)
+}
+
+/// The image's entry in an index.
+pub(super) fn entry(image: &Image, name: &CopyName) -> Descriptor {
+    let Descriptor {
+        media_type,
+        digest,
+        size,
+        ..
+    } = &image.manifest_descriptor;
+    let mut descriptor = Descriptor::new(media_type, *digest, *size);
+    for (key, value) in [
+        (Index::REFERENCE_NAME, &name.reference),
+        (Index::CONTAINERD_NAME, &name.full),
+    ] {
+        if let Some(value) = value {
+            descriptor.annotations.insert(key.to_owned(), value.clone());
+        }
+    }
+    descriptor
+}
+
+/// Adds the image to a layout that exists.
+fn add(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+    check_layout(path)?;
+    // A broken index is better found before gigabytes are written.
+    read_index(&path.join(INDEX_FILE))?;
+    let staging = staging::directory_in(path)?;
+    let blob_directory = path.join(BLOBS);
+    let mut made = Vec::new();
+    for (digest, blob) in blobs(image) {
+        let target = blob_directory.join(digest.hex());
+        if staging::is_present(&target, blob.descriptor().size) {
+            progress.begin(blob.descriptor());
+            progress.finish(blob.descriptor(), Outcome::Present);
+        } else {
+            let temporary = staging.path().join(digest.hex());
+            staging::write_blob(&temporary, &blob, progress)?;
+            made.push((temporary, target));
+        }
+    }
+    for (temporary, target) in made {
+        staging::rename(&temporary, &target)?;
+    }
+    let marker = path.join(LAYOUT_FILE);
+    if !marker.exists() {
+        let temporary = staging.path().join(LAYOUT_FILE);
+        staging::write_bytes(&temporary, LAYOUT_VERSION.as_bytes())?;
+        staging::rename(&temporary, &marker)?;
+    }
+    replace_entry(path, staging.path(), &entry(image, name))
+}
+
+/// Replaces or adds one entry of the index. Two copies at a time take turns.
+fn replace_entry(path: &Path, staging: &Path, entry: &Descriptor) -> Result<()> {
+    let lock = File::open(path).map_err(Error::io("open", path))?;
+    flock(&lock, FlockOperation::LockExclusive)
+        .map_err(|error| Error::io("lock", path)(error.into()))?;
+    let index_file = path.join(INDEX_FILE);
+    let index = with_entry(read_index(&index_file)?, entry);
+    let temporary = staging.join(INDEX_FILE);
+    staging::write_bytes(&temporary, &canonical::to_bytes(&index))?;
+    staging::rename(&temporary, &index_file)
+}
+
+/// An index as it was, with `entry` instead of what had its name, or its digest if it has no name.
+/// The index stays JSON, because fields that Strata does not know must be kept.
+fn with_entry(mut index: Map<String, Value>, entry: &Descriptor) -> Map<String, Value> {
+    let name = |entry: &Value| {
+        entry["annotations"][Index::REFERENCE_NAME]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let new = json!(entry);
+    let manifests = index.entry("manifests").or_insert_with(|| json!([]));
+    if let Value::Array(manifests) = manifests {
+        manifests.retain(|old| match (name(old), name(&new)) {
+            (None, None) => old["digest"] != new["digest"],
+            (old_name, new_name) => old_name != new_name,
+        });
+        manifests.push(new);
+    }
+    index
+}
+
+/// Refuses what is neither a layout nor empty.
+fn check_layout(path: &Path) -> Result<()> {
+    let error = |message: &str| Error::Document {
+        document: path.display().to_string(),
+        message: message.to_owned(),
+        hint: "name a new directory, or an OCI layout to add the image to".to_owned(),
+    };
+    match std::fs::read(path.join(LAYOUT_FILE)) {
+        Ok(bytes) => {
+            let version = serde_json::from_slice::<Value>(&bytes)
+                .ok()
+                .and_then(|marker| marker["imageLayoutVersion"].as_str().map(str::to_owned));
+            match version {
+                Some(version) if version.starts_with("1.") => Ok(()),
+                _ => Err(error("its oci-layout file is not of version 1")),
+            }
+        }
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {
+            let mut entries = path.read_dir().map_err(Error::io("read", path))?;
+            match entries.next() {
+                None => Ok(()),
+                Some(_) => Err(error("exists and is not an OCI layout")),
+            }
+        }
+        Err(source) if source.kind() == io::ErrorKind::NotADirectory => {
+            Err(error("exists and is not a directory"))
+        }
+        Err(source) => Err(Error::io("read", path.join(LAYOUT_FILE))(source)),
+    }
+}
+
+/// The index of a layout; a new one if there is none yet.
+fn read_index(path: &Path) -> Result<Map<String, Value>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return parse_index(&canonical::to_bytes(&Index::new(Vec::new())), path);
+        }
+        Err(error) => return Err(Error::io("read", path)(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(LARGEST_INDEX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::io("read", path))?;
+    parse_index(&bytes, path)
+}
+
+fn parse_index(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
+    let error = |message: String| Error::Document {
+        document: path.display().to_string(),
+        message,
+        hint: "the layout is damaged; remove it or name another directory".to_owned(),
+    };
+    if bytes.len() as u64 > LARGEST_INDEX {
+        return Err(error(format!("larger than {LARGEST_INDEX} bytes")));
+    }
+    match serde_json::from_slice(bytes).map_err(|source| error(source.to_string()))? {
+        Value::Object(index) if index.get("manifests").is_some_and(Value::is_array) => Ok(index),
+        _ => Err(error("not an image index".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::fixture::{self, Interrupting};
+    use super::*;
+    use crate::transport::Silent;
+
+    fn name(tag: &str) -> CopyName {
+        CopyName {
+            reference: Some(tag.to_owned()),
+            familiar: None,
+            full: Some(format!("docker.io/library/hello:{tag}")),
+        }
+    }
+
+    fn index(path: &Path) -> Value {
+        serde_json::from_slice(&std::fs::read(path.join(INDEX_FILE)).unwrap()).unwrap()
+    }
+
+    fn files(path: &Path) -> Vec<PathBuf> {
+        fixture::files(path)
+    }
+
+    #[test]
+    fn a_new_layout_holds_every_blob() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/layout");
+        let image = fixture::image(&[b"one", b"two", b"one"]);
+        write(&image, &path, &name("a"), &Silent).unwrap();
+        for (digest, blob) in blobs(&image) {
+            let bytes = std::fs::read(path.join(BLOBS).join(digest.hex())).unwrap();
+            assert_eq!(Descriptor::of("", &bytes).digest, blob.descriptor().digest);
+        }
+        assert_eq!(files(&path).len(), 2 + 4);
+        let entry = &index(&path)["manifests"][0];
+        assert_eq!(entry["annotations"][Index::REFERENCE_NAME], "a");
+        assert_eq!(
+            entry["annotations"][Index::CONTAINERD_NAME],
+            "docker.io/library/hello:a"
+        );
+        assert_eq!(files(directory.path()).len(), 2 + 4);
+    }
+
+    #[test]
+    fn an_existing_layout_keeps_what_it_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        write(&fixture::image(&[b"one"]), path, &name("a"), &Silent).unwrap();
+        let mut old = index(path);
+        old["manifests"][0]["artifactType"] = json!("unknown to us");
+        std::fs::write(path.join(INDEX_FILE), old.to_string()).unwrap();
+
+        let watcher = fixture::Watcher::default();
+        write(
+            &fixture::image(&[b"one", b"two"]),
+            path,
+            &name("b"),
+            &watcher,
+        )
+        .unwrap();
+        assert_eq!(watcher.count(Outcome::Present), 1);
+        assert_eq!(watcher.count(Outcome::Copied), 3);
+        let both = index(path);
+        assert_eq!(both["manifests"][0], old["manifests"][0]);
+        assert_eq!(
+            both["manifests"][1]["annotations"][Index::REFERENCE_NAME],
+            "b"
+        );
+
+        write(&fixture::image(&[b"three"]), path, &name("a"), &Silent).unwrap();
+        let manifests = index(path)["manifests"].as_array().unwrap().clone();
+        let names: Vec<_> = manifests
+            .iter()
+            .map(|entry| &entry["annotations"][Index::REFERENCE_NAME])
+            .collect();
+        assert_eq!(names, ["b", "a"]);
+    }
+
+    #[test]
+    fn a_blob_of_the_wrong_length_is_written_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let image = fixture::image(&[b"one"]);
+        write(&image, directory.path(), &name("a"), &Silent).unwrap();
+        let blob = directory
+            .path()
+            .join(BLOBS)
+            .join(image.layers[0].descriptor().digest.hex());
+        std::fs::write(&blob, b"on").unwrap();
+        write(&image, directory.path(), &name("a"), &Silent).unwrap();
+        assert_eq!(std::fs::read(&blob).unwrap(), b"one");
+    }
+
+    #[test]
+    fn other_directories_and_damaged_layouts_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let image = fixture::image(&[b"one"]);
+        for (file, content, message) in [
+            ("a/note", "x", "not an OCI layout"),
+            ("b/oci-layout", "{}", "version 1"),
+            ("c/index.json", "{}", "not an OCI layout"),
+        ] {
+            let file = directory.path().join(file);
+            std::fs::create_dir(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, content).unwrap();
+            let error = write(&image, file.parent().unwrap(), &name("a"), &Silent).unwrap_err();
+            assert!(error.to_string().contains(message), "{error}");
+        }
+        let damaged = directory.path().join("d");
+        write(&image, &damaged, &name("a"), &Silent).unwrap();
+        std::fs::write(damaged.join(INDEX_FILE), "{").unwrap();
+        let error = write(&image, &damaged, &name("a"), &Silent).unwrap_err();
+        assert!(error.to_string().contains("index.json: EOF"), "{error}");
+        let file = directory.path().join("a/note");
+        let error = write(&image, &file, &name("a"), &Silent).unwrap_err();
+        assert!(error.to_string().contains("not a directory"), "{error}");
+    }
+
+    #[test]
+    fn an_interrupted_copy_leaves_everything_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new");
+        let image = fixture::image(&[b"one", b"two"]);
+        let error = write(&image, &path, &name("a"), &Interrupting).unwrap_err();
+        assert!(matches!(error, Error::Interrupted), "{error}");
+        assert!(files(directory.path()).is_empty());
+
+        write(&fixture::image(&[b"one"]), &path, &name("a"), &Silent).unwrap();
+        let before = files(&path);
+        let error = write(&image, &path, &name("a"), &Interrupting).unwrap_err();
+        assert!(matches!(error, Error::Interrupted), "{error}");
+        assert_eq!(files(&path), before);
+    }
+}
