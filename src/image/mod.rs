@@ -6,6 +6,7 @@
 mod layers_file;
 mod open;
 mod stream;
+mod verify;
 
 use std::io::Write;
 
@@ -15,6 +16,7 @@ use crate::tree::Recipe;
 
 pub use layers_file::{ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
 pub use stream::{Digested, digest_recipes, read_layer, write_layer};
+pub use verify::verify_layer;
 
 /// One layer: what it is called, and a way to make its bytes.
 pub trait Layer: Send + Sync {

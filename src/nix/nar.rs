@@ -18,17 +18,28 @@ pub struct NarInfo {
     pub size: u64,
 }
 
+impl From<Hasher> for NarInfo {
+    /// What a hasher says that [`write`] wrote to.
+    fn from(hasher: Hasher) -> Self {
+        let (digest, size) = hasher.finish();
+        let hash = format!("sha256:{}", base32::encode(digest.as_bytes()));
+        Self { hash, size }
+    }
+}
+
 /// Archives the file or directory at `path` and hashes the archive.
 pub fn hash(path: &Path) -> Result<NarInfo> {
     let mut hasher = Hasher::default();
     write(path, &mut hasher)?;
-    let (digest, size) = hasher.finish();
-    Ok(NarInfo { hash: format!("sha256:{}", base32::encode(digest.as_bytes())), size })
+    Ok(hasher.into())
 }
 
 /// Writes the archive of the file or directory at `path`.
 pub fn write(path: &Path, writer: &mut dyn Write) -> Result<()> {
-    let mut archive = Archive { writer, buffer: vec![0; 128 * 1024] };
+    let mut archive = Archive {
+        writer,
+        buffer: vec![0; 128 * 1024],
+    };
     archive.text(b"nix-archive-1")?;
     walk::walk(path, &mut |visit| archive.node(&visit))
 }
@@ -40,7 +51,12 @@ pub struct SizeCounter(u64);
 impl SizeCounter {
     /// Counts what [`walk::walk`] shows; `size` is that of a regular file.
     pub fn count(&mut self, visit: &Visit<'_>, size: u64, executable: bool) {
-        let texts = |texts: &[&[u8]]| texts.iter().map(|text| padded(text.len() as u64)).sum::<u64>();
+        let texts = |texts: &[&[u8]]| {
+            texts
+                .iter()
+                .map(|text| padded(text.len() as u64))
+                .sum::<u64>()
+        };
         let node = texts(&[b"(", b"type", b")"]);
         let entry = match visit.name() {
             _ if matches!(visit.kind, Kind::Leave) => 0,
@@ -53,7 +69,11 @@ impl SizeCounter {
                 Kind::Leave => 0,
                 Kind::Symlink { target } => node + texts(&[b"symlink", b"target", target]),
                 Kind::File(_) => {
-                    let flag = if executable { texts(&[b"executable", b""]) } else { 0 };
+                    let flag = if executable {
+                        texts(&[b"executable", b""])
+                    } else {
+                        0
+                    };
                     node + texts(&[b"regular", b"contents"]) + flag + padded(size)
                 }
             };
@@ -99,7 +119,10 @@ impl Archive<'_> {
                 self.bytes(&opened.size.to_le_bytes())?;
                 let mut left = opened.size;
                 while left > 0 {
-                    let wanted = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    let wanted = self
+                        .buffer
+                        .len()
+                        .min(usize::try_from(left).unwrap_or(usize::MAX));
                     let count = opened
                         .file
                         .read(&mut self.buffer[..wanted])
@@ -107,7 +130,9 @@ impl Archive<'_> {
                     if count == 0 {
                         return Err(walk::changed(&visit.path()));
                     }
-                    self.writer.write_all(&self.buffer[..count]).map_err(nar_error)?;
+                    self.writer
+                        .write_all(&self.buffer[..count])
+                        .map_err(nar_error)?;
                     left -= count as u64;
                 }
                 self.pad(opened.size)?;
@@ -119,7 +144,11 @@ impl Archive<'_> {
 
     /// Closes the `entry` around a node, which the root has not.
     fn end_of_entry(&mut self, visit: &Visit<'_>) -> Result<()> {
-        if visit.name().is_some() { self.text(b")") } else { Ok(()) }
+        if visit.name().is_some() {
+            self.text(b")")
+        } else {
+            Ok(())
+        }
     }
 
     fn texts(&mut self, texts: &[&[u8]]) -> Result<()> {
@@ -143,5 +172,8 @@ impl Archive<'_> {
 }
 
 fn nar_error(source: std::io::Error) -> Error {
-    Error::Stream { what: "a Nix archive".into(), source }
+    Error::Stream {
+        what: "a Nix archive".into(),
+        source,
+    }
 }

@@ -1,0 +1,277 @@
+//! Arguments as they are typed. The flags of `copy` are those of `skopeo copy`, because scripts pass
+//! them on; what skopeo has and Strata has not is refused with a reason, never ignored in silence
+//! where ignoring it would matter.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// What was typed.
+pub(super) enum Parsed {
+    /// A command.
+    Command(Command),
+    /// A question: the help or the version.
+    Help(String),
+    /// Something else, and what to say about it.
+    Wrong(String),
+}
+
+/// Copies, inspects and verifies OCI images that Nix built
+#[derive(Parser)]
+#[command(
+    name = "strata",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The verbs.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Copy an image to a registry, an archive or a directory
+    #[command(after_help = COPY_HELP)]
+    Copy(Box<CopyArguments>),
+    /// Show what an image consists of
+    Inspect(InspectArguments),
+    /// Make every layer again and compare it with what was promised
+    Verify(VerifyArguments),
+}
+
+const COPY_HELP: &str = "\
+Destinations:
+  docker://NAME[:TAG]                  a registry; NAME may begin with HOST[:PORT]/
+  docker-archive:PATH[:NAME[:TAG]]     a file for `docker load` and `podman load`; - is standard output
+  oci-archive:PATH[:TAG]               the same file; Docker, podman, containerd and skopeo all read it
+  oci:PATH[:TAG]                       a directory, an OCI image layout; other images in it are kept
+  dir:PATH                             a directory of blobs, in skopeo's form
+
+A PATH ends at its first colon. An archive that exists is replaced.
+On success the destination and the image's digest are printed.";
+
+/// The arguments of `copy`.
+#[derive(Args)]
+pub(super) struct CopyArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// Where to copy it
+    #[arg(value_name = "DESTINATION")]
+    pub(super) destination: String,
+
+    /// Log in to the registry as USER; without PASSWORD it is empty
+    #[arg(long, value_name = "USER[:PASSWORD]", conflicts_with = "dest_no_creds")]
+    pub(super) dest_creds: Option<String>,
+
+    /// Log in to the registry with this user name
+    #[arg(long, value_name = "USER", requires = "dest_password")]
+    #[arg(conflicts_with_all = ["dest_creds", "dest_no_creds"])]
+    pub(super) dest_username: Option<String>,
+
+    /// Log in to the registry with this password
+    #[arg(long, value_name = "PASSWORD", requires = "dest_username")]
+    pub(super) dest_password: Option<String>,
+
+    /// Do not log in, whatever the files of `docker login` and `podman login` say
+    #[arg(long)]
+    pub(super) dest_no_creds: bool,
+
+    /// Look for credentials in this file instead of where `docker login` and `podman login` put them
+    #[arg(long, value_name = "FILE")]
+    pub(super) authfile: Option<PathBuf>,
+
+    /// The same as --authfile, and stronger
+    #[arg(long, value_name = "FILE")]
+    pub(super) dest_authfile: Option<PathBuf>,
+
+    /// Also trust the certificate authorities in the *.crt files of this directory
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) dest_cert_dir: Option<PathBuf>,
+
+    /// Whether to insist on HTTPS with a good certificate
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true", value_parser = go_bool)]
+    pub(super) dest_tls_verify: Option<bool>,
+
+    /// Try again so many times when the registry fails or cannot be reached
+    #[arg(long, value_name = "N")]
+    pub(super) retry_times: Option<u16>,
+
+    /// Write the image's digest to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) digestfile: Option<PathBuf>,
+
+    /// The manifest's format; only oci
+    #[arg(long, short, value_name = "FORMAT", value_parser = manifest_format)]
+    pub(super) format: Option<String>,
+
+    /// Say nothing but errors, also not what was copied
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `inspect`.
+#[derive(Args)]
+pub(super) struct InspectArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// Answer in JSON; docs/cli.md describes it
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The arguments of `verify`.
+#[derive(Args)]
+pub(super) struct VerifyArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// Say nothing but what is wrong
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
+/// image comes from the Nix store, has one platform and no signatures, and keeps its digest.
+const WITHOUT_EFFECT: [&str; 8] = [
+    "debug",
+    "dest-decompress",
+    "dest-oci-accept-uncompressed-layers",
+    "dest-precompute-digests",
+    "insecure-policy",
+    "preserve-digests",
+    "remove-signatures",
+    "src-no-creds",
+];
+
+/// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
+/// by their beginning.
+const REFUSED: [(&str, &str); 15] = [
+    ("--additional-tag", "copy once for each name"),
+    ("--command-timeout", "use timeout(1)"),
+    (
+        "--decryption-key",
+        "an image from the Nix store is not encrypted",
+    ),
+    ("--dest-compress", "layers are copied uncompressed"),
+    (
+        "--dest-daemon-host",
+        "pipe docker-archive:- into `docker -H HOST load`",
+    ),
+    ("--dest-registry-token", "use --dest-creds or --authfile"),
+    (
+        "--dest-shared-blob-dir",
+        "copy several images into one oci: layout; blobs are shared there",
+    ),
+    (
+        "--encrypt",
+        "encrypt the copy with `skopeo copy --encryption-key`",
+    ),
+    (
+        "--override-",
+        "the image has one platform, the one it was built for",
+    ),
+    (
+        "--policy",
+        "an image from the Nix store is not subject to a signature policy",
+    ),
+    ("--registries.d", "signatures are not copied"),
+    (
+        "--screds",
+        "the image comes from the Nix store, not from a registry",
+    ),
+    ("--sign-", "sign the copy by its digest"),
+    (
+        "--src-",
+        "the image comes from the Nix store, not from a registry",
+    ),
+    ("--tmpdir", "nothing is spooled; leave it out"),
+];
+
+/// Parses a command line, the program's name first.
+pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
+    let command = Arguments::command().mut_subcommand("copy", |copy| copy.args(without_effect()));
+    let parsed = command
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    match parsed {
+        Ok(arguments) => Parsed::Command(arguments.command),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Help(error.to_string()),
+            _ => Parsed::Wrong(explain(&error)),
+        },
+    }
+}
+
+fn without_effect() -> Vec<Arg> {
+    let flags = WITHOUT_EFFECT.into_iter().map(|name| {
+        Arg::new(name)
+            .long(name)
+            .hide(true)
+            .action(ArgAction::SetTrue)
+    });
+    let all = Arg::new("all")
+        .long("all")
+        .short('a')
+        .hide(true)
+        .action(ArgAction::SetTrue);
+    let multi_arch = Arg::new("multi-arch")
+        .long("multi-arch")
+        .hide(true)
+        .value_parser(PossibleValuesParser::new(["all", "system"]));
+    flags.chain([all, multi_arch]).collect()
+}
+
+/// What to say about wrong arguments: clap's words, and why a flag of skopeo is refused.
+fn explain(error: &clap::Error) -> String {
+    let (ErrorKind::UnknownArgument, Some(ContextValue::String(flag))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return error.to_string();
+    };
+    match REFUSED
+        .iter()
+        .find(|(beginning, _)| flag.starts_with(beginning))
+    {
+        Some((_, hint)) => format!("error: {flag} of skopeo is not supported\nhint: {hint}"),
+        None => error.to_string(),
+    }
+}
+
+/// The words that Go's `strconv.ParseBool`, and so skopeo, takes.
+fn go_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("write true or false".to_owned()),
+    }
+}
+
+fn manifest_format(text: &str) -> Result<String, String> {
+    match text {
+        "oci" => Ok(text.to_owned()),
+        "v2s1" | "v2s2" => Err("images are copied as they are, with an OCI manifest; \
+             convert the copy with `skopeo copy --format`"
+            .to_owned()),
+        _ => Err("the only format is oci".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        let command =
+            Arguments::command().mut_subcommand("copy", |copy| copy.args(without_effect()));
+        command.debug_assert();
+    }
+}

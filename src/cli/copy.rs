@@ -1,0 +1,157 @@
+//! `strata copy IMAGE DESTINATION`.
+
+use super::Failure;
+use super::arguments::CopyArguments;
+use super::interruption::Interruption;
+use super::printer::Printer;
+use super::progress::Reporter;
+use super::settings::CopySettings;
+use crate::image::Image;
+use crate::oci::{Digest, Reference};
+use crate::transport::destination::ArchiveTarget;
+use crate::transport::{Destination, archive, directory, layout, registry};
+use crate::{Error, Result};
+
+pub(super) fn run(
+    arguments: CopyArguments,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let settings = CopySettings::try_from(arguments).map_err(Failure::Usage)?;
+    check_destination(&settings, printer).map_err(Failure::Usage)?;
+    let printer = Printer::new(settings.quiet);
+    let image = Image::open(&settings.image)?;
+    let reporter = Reporter::for_copy(&image, &printer, interruption);
+    let copied = copy(&image, &settings, &printer, &reporter);
+    reporter.end();
+    copied?;
+    reporter.summarize();
+
+    let digest = image.manifest_descriptor.digest;
+    if let Some(file) = &settings.digest_file {
+        std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
+    }
+    let line = format!("{}\n", describe(&settings.destination, digest));
+    match &settings.destination {
+        // Standard output is the archive.
+        Destination::Archive {
+            target: ArchiveTarget::Stdout,
+            ..
+        } => printer.remark(&line),
+        _ if printer.is_quiet() => {}
+        _ => printer.data(&line)?,
+    }
+    Ok(())
+}
+
+fn copy(
+    image: &Image,
+    settings: &CopySettings,
+    printer: &Printer,
+    reporter: &Reporter<'_>,
+) -> Result<(), Failure> {
+    let name = settings.destination.copy_name(image.name.as_ref())?;
+    match &settings.destination {
+        Destination::Layout { path, .. } => layout::write(image, path, &name, reporter)?,
+        Destination::Directory { path } => directory::write(image, path, reporter)?,
+        Destination::Registry(reference) => {
+            registry::push(image, reference, &settings.registry, reporter)?;
+        }
+        Destination::Archive {
+            target: ArchiveTarget::Path(path),
+            ..
+        } => {
+            archive::write(image, path, &name, reporter)?;
+        }
+        Destination::Archive {
+            target: ArchiveTarget::Stdout,
+            ..
+        } => {
+            archive::stream(image, &mut printer.output(), &name, reporter).map_err(|error| {
+                if error.is_broken_pipe() {
+                    Failure::OutputClosed
+                } else {
+                    error.into()
+                }
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses destinations that are right in themselves and wrong here.
+fn check_destination(settings: &CopySettings, printer: &Printer) -> Result<()> {
+    let error = |message: &str, hint: &str| {
+        Err(Error::Name {
+            what: "destination",
+            value: settings.destination.to_string(),
+            message: message.to_owned(),
+            hint: hint.to_owned(),
+        })
+    };
+    match &settings.destination {
+        Destination::Archive {
+            target: ArchiveTarget::Stdout,
+            ..
+        } if printer.output_is_terminal() => error(
+            "an archive is not written to a terminal",
+            "pipe it, as in: strata copy IMAGE docker-archive:- | docker load",
+        ),
+        // The superuser could write to the image itself, which the Nix store would not notice.
+        Destination::Layout { path, .. } | Destination::Directory { path }
+            if path.canonicalize().is_ok_and(|path| {
+                settings
+                    .image
+                    .canonicalize()
+                    .is_ok_and(|image| path == image)
+            }) =>
+        {
+            error("the image itself is there", "name another directory")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The destination with the digest, and for a registry with everything that was left out.
+fn describe(destination: &Destination, digest: Digest) -> String {
+    match destination {
+        Destination::Registry(reference) => {
+            let tag = match reference {
+                Reference {
+                    tag: None,
+                    digest: Some(_),
+                    ..
+                } => None,
+                reference => Some(reference.tag_or_latest().to_owned()),
+            };
+            let reference = Reference {
+                tag,
+                digest: Some(digest),
+                ..reference.clone()
+            };
+            format!("docker://{reference}")
+        }
+        destination => format!("{destination}@{digest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_described_in_full() {
+        let digest = Digest::of(b"");
+        for (destination, shown) in [
+            ("docker://hello", "docker://docker.io/library/hello:latest"),
+            ("docker://h.x:5000/a/b:1", "docker://h.x:5000/a/b:1"),
+            ("oci:out:1", "oci:out:1"),
+            ("dir:/tmp/x", "dir:/tmp/x"),
+        ] {
+            let destination = destination.parse().unwrap();
+            assert_eq!(describe(&destination, digest), format!("{shown}@{digest}"));
+        }
+        let by_digest = format!("docker://h.x/a@{digest}");
+        assert_eq!(describe(&by_digest.parse().unwrap(), digest), by_digest);
+    }
+}

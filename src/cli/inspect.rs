@@ -1,0 +1,128 @@
+//! `strata inspect IMAGE`.
+
+use std::fmt::Write;
+
+use indicatif::HumanBytes;
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::arguments::InspectArguments;
+use super::printer::Printer;
+use crate::image::{Image, Layer};
+
+pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(), Failure> {
+    let image = Image::open(&arguments.image)?;
+    let text = if arguments.json {
+        format!("{:#}\n", describe(&image))
+    } else {
+        table(&image)
+    };
+    printer.data(&text)
+}
+
+/// The image as JSON. docs/cli.md describes it; fields may be added, never changed.
+fn describe(image: &Image) -> Value {
+    let layers: Vec<Value> = (image.layers.iter().enumerate())
+        .map(|(index, layer)| describe_layer(image, index, layer.as_ref()))
+        .collect();
+    json!({
+        "name": image.name.as_ref().map(|name| &name.name),
+        "tag": image.name.as_ref().map(|name| &name.tag),
+        "digest": image.manifest_descriptor.digest,
+        "mediaType": image.manifest_descriptor.media_type,
+        "annotations": image.manifest.annotations,
+        "created": image.config.created,
+        "architecture": image.config.architecture,
+        "os": image.config.os,
+        "config": image.config.config,
+        "size": size(image),
+        "layers": layers,
+    })
+}
+
+fn describe_layer(image: &Image, index: usize, layer: &dyn Layer) -> Value {
+    let store_paths: Vec<Value> = (layer.recipe().sources.iter())
+        .map(|source| {
+            json!({
+                "path": source.store_path,
+                "narHash": source.nar_hash,
+                "narSize": source.nar_size,
+                "toRoot": source.to_root,
+            })
+        })
+        .collect();
+    json!({
+        "digest": layer.descriptor().digest,
+        "diffId": layer.diff_id(),
+        "mediaType": layer.descriptor().media_type,
+        "size": layer.descriptor().size,
+        "history": image.config.history.get(index),
+        "storePaths": store_paths,
+    })
+}
+
+/// The image for people to read.
+fn table(image: &Image) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name:<13} {value}");
+    };
+    if let Some(name) = &image.name {
+        row("name", &format!("{}:{}", name.name, name.tag));
+    }
+    row("digest", &image.manifest_descriptor.digest.to_string());
+    row(
+        "platform",
+        &format!("{}/{}", image.config.os, image.config.architecture),
+    );
+    if let Some(created) = &image.config.created {
+        row("created", created);
+    }
+    row(
+        "size",
+        &format!(
+            "{} uncompressed, layers: {}",
+            HumanBytes(size(image)),
+            image.layers.len()
+        ),
+    );
+    for (key, value) in &image.config.config {
+        row(key, &value.to_string());
+    }
+    for (key, value) in &image.manifest.annotations {
+        row("annotation", &format!("{key}={value}"));
+    }
+    for (index, layer) in image.layers.iter().enumerate() {
+        table_of_layer(&mut text, index, layer.as_ref(), image);
+    }
+    text
+}
+
+fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Image) {
+    let descriptor = layer.descriptor();
+    let history = image.config.history.get(index);
+    let made_by = history
+        .and_then(|history| history.created_by.as_deref())
+        .unwrap_or_default();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "\nlayer {}  {}", index + 1, descriptor.digest);
+    let _ = writeln!(
+        text,
+        "{:>12}  {made_by}",
+        HumanBytes(descriptor.size).to_string()
+    );
+    for source in &layer.recipe().sources {
+        let size = HumanBytes(source.nar_size).to_string();
+        let place = if source.to_root { "  (to /)" } else { "" };
+        let _ = writeln!(text, "{size:>12}  {}{place}", source.store_path);
+    }
+}
+
+fn size(image: &Image) -> u64 {
+    image
+        .layers
+        .iter()
+        .map(|layer| layer.descriptor().size)
+        .sum()
+}

@@ -1,0 +1,45 @@
+//! Stopping when the user says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::{Error, Result};
+
+/// What shells report for a program that Ctrl-C ended.
+pub(super) const EXIT_CODE: u8 = 130;
+
+/// Whether a signal asked this program to end.
+#[derive(Clone, Debug)]
+pub(super) struct Interruption(Arc<AtomicBool>);
+
+impl Interruption {
+    /// Watches for signals. The first one is noticed by whoever asks here, so that temporary files
+    /// are removed; the second one ends the program at once.
+    pub(super) fn watch() -> Result<Self> {
+        let happened = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // The order matters: the first signal must not find what it sets itself.
+            flag::register_conditional_shutdown(signal, EXIT_CODE.into(), Arc::clone(&happened))
+                .and_then(|_| flag::register(signal, Arc::clone(&happened)))
+                .map_err(Error::stream("a signal handler"))?;
+        }
+        Ok(Self(happened))
+    }
+
+    /// Whether a signal has come.
+    pub(super) fn happened(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// An error once a signal has come.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.happened() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The only place that prints. Data goes to standard output, everything else to standard error.
+
+use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, StdoutLock, Write};
+
+use super::Failure;
+use crate::Error;
+
+/// Bytes that are collected before they are written to a pipe.
+const BUFFER: usize = 256 * 1024;
+
+/// Speaks to the user.
+pub(super) struct Printer {
+    output: Stdout,
+    errors: Stderr,
+    quiet: bool,
+}
+
+impl Printer {
+    /// A printer that says nothing but errors and data, if `quiet`.
+    pub(super) fn new(quiet: bool) -> Self {
+        Self {
+            output: io::stdout(),
+            errors: io::stderr(),
+            quiet,
+        }
+    }
+
+    /// Whether nothing but errors is to be said.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Writes what the user asked for to standard output.
+    pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
+        let mut output = self.output.lock();
+        output
+            .write_all(text.as_bytes())
+            .and_then(|()| output.flush())
+            .map_err(output_error)
+    }
+
+    /// Says something by the way.
+    pub(super) fn remark(&self, text: &str) {
+        if !self.quiet {
+            self.error(text);
+        }
+    }
+
+    /// Says what went wrong. There is nobody to tell when that fails too.
+    pub(super) fn error(&self, text: &str) {
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let _ = self
+            .errors
+            .lock()
+            .write_all(format!("{text}{end}").as_bytes());
+    }
+
+    /// Standard output, for an archive.
+    pub(super) fn output(&self) -> BufWriter<StdoutLock<'_>> {
+        BufWriter::with_capacity(BUFFER, self.output.lock())
+    }
+
+    /// Whether standard output is a terminal.
+    pub(super) fn output_is_terminal(&self) -> bool {
+        self.output.is_terminal()
+    }
+
+    /// Whether standard error is a terminal, where bars can be drawn.
+    pub(super) fn can_draw(&self) -> bool {
+        !self.quiet && self.errors.is_terminal()
+    }
+}
+
+fn output_error(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::OutputClosed,
+        _ => Failure::Failed(Error::stream("standard output")(error)),
+    }
+}

@@ -1,0 +1,211 @@
+//! Showing how far a copy is: a bar on a terminal, a line for each layer elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::interruption::Interruption;
+use super::printer::Printer;
+use crate::Result;
+use crate::image::Image;
+use crate::oci::{Descriptor, Digest};
+use crate::transport::{Outcome, Progress};
+
+/// Draws again at most so many times a second.
+const DRAWS_PER_SECOND: u8 = 10;
+
+/// Reports to the user and stops the copy when the user says so.
+pub(super) struct Reporter<'a> {
+    printer: &'a Printer,
+    interruption: &'a Interruption,
+    bar: ProgressBar,
+    started: Instant,
+    /// The layers by digest: "layer 3/12". The other blobs are too small to be talked about.
+    layers: BTreeMap<Digest, String>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How much of each blob that is not done went out.
+    sent: BTreeMap<Digest, u64>,
+    copied: Count,
+    present: Count,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    layers: usize,
+    bytes: u64,
+}
+
+impl Count {
+    fn add(&mut self, layer: &Descriptor) {
+        self.layers += 1;
+        self.bytes += layer.size;
+    }
+}
+
+impl<'a> Reporter<'a> {
+    /// A reporter for copying the blobs of `image`.
+    pub(super) fn for_copy(
+        image: &Image,
+        printer: &'a Printer,
+        interruption: &'a Interruption,
+    ) -> Self {
+        let documents = [&image.manifest.config, &image.manifest_descriptor];
+        let blobs: BTreeMap<Digest, u64> = layers(image)
+            .chain(documents)
+            .map(|blob| (blob.digest, blob.size))
+            .collect();
+        Self::new(image, blobs.values().sum(), printer, interruption)
+    }
+
+    /// A reporter for reading the layers of `image` and each of their store paths.
+    pub(super) fn for_verification(
+        image: &Image,
+        printer: &'a Printer,
+        interruption: &'a Interruption,
+    ) -> Self {
+        let layers = layers(image).map(|layer| layer.size);
+        let sources = image
+            .layers
+            .iter()
+            .flat_map(|layer| &layer.recipe().sources);
+        let total = layers.chain(sources.map(|source| source.nar_size)).sum();
+        Self::new(image, total, printer, interruption)
+    }
+
+    fn new(
+        image: &Image,
+        total: u64,
+        printer: &'a Printer,
+        interruption: &'a Interruption,
+    ) -> Self {
+        let bar = if printer.can_draw() {
+            let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
+            ProgressBar::with_draw_target(Some(total), target).with_style(style())
+        } else {
+            ProgressBar::hidden()
+        };
+        let count = image.layers.len();
+        let numbered = layers(image).enumerate();
+        let names = numbered
+            .map(|(index, layer)| (layer.digest, format!("layer {}/{count}", index + 1)))
+            .collect();
+        Self {
+            printer,
+            interruption,
+            bar,
+            started: Instant::now(),
+            layers: names,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Takes the bar away, so that something can be printed.
+    pub(super) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Says what was copied and what was not.
+    pub(super) fn summarize(&self) {
+        let State {
+            copied, present, ..
+        } = &*self.state();
+        let there = match present.layers {
+            0 => String::new(),
+            layers => format!(
+                ", {} ({}) already there",
+                count(layers),
+                HumanBytes(present.bytes)
+            ),
+        };
+        self.printer.remark(&format!(
+            "copied {} ({}){there} in {}",
+            count(copied.layers),
+            HumanBytes(copied.bytes),
+            HumanDuration(self.started.elapsed()),
+        ));
+    }
+
+    /// A blob is done, and `how`; `sent` if its bytes went somewhere.
+    pub(super) fn done(&self, blob: &Descriptor, how: &str, sent: bool) {
+        let mut state = self.state();
+        let already_sent = state.sent.remove(&blob.digest).unwrap_or_default();
+        if !sent {
+            // What is not sent must not look like speed.
+            self.bar.dec_length(blob.size.saturating_sub(already_sent));
+        }
+        let Some(name) = self.layers.get(&blob.digest) else {
+            return;
+        };
+        if sent {
+            state.copied.add(blob);
+        } else {
+            state.present.add(blob);
+        }
+        let (copied, present) = (state.copied.layers, state.present.layers);
+        drop(state);
+        if self.bar.is_hidden() {
+            let size = HumanBytes(blob.size);
+            self.printer
+                .remark(&format!("{name} {} {size} {how}", blob.digest));
+        } else {
+            let total = self.layers.len();
+            let there = match present {
+                0 => String::new(),
+                present => format!(", {present} already there"),
+            };
+            self.bar
+                .set_message(format!("{}/{total} layers{there}", copied + present));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The numbers stay right when a thread panics between two of them.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress for Reporter<'_> {
+    fn begin(&self, blob: &Descriptor) {
+        // A registry's blob may begin again after a failure.
+        if let Some(sent) = self.state().sent.insert(blob.digest, 0) {
+            self.bar
+                .set_position(self.bar.position().saturating_sub(sent));
+        }
+    }
+
+    fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()> {
+        *self.state().sent.entry(blob.digest).or_default() += bytes;
+        self.bar.inc(bytes);
+        self.interruption.check()
+    }
+
+    fn finish(&self, blob: &Descriptor, outcome: Outcome) {
+        match outcome {
+            Outcome::Copied => self.done(blob, "copied", true),
+            Outcome::Present => self.done(blob, "already there", false),
+        }
+    }
+}
+
+fn layers(image: &Image) -> impl Iterator<Item = &Descriptor> {
+    image.layers.iter().map(|layer| layer.descriptor())
+}
+
+fn count(layers: usize) -> String {
+    if layers == 1 {
+        "1 layer".to_owned()
+    } else {
+        format!("{layers} layers")
+    }
+}
+
+fn style() -> ProgressStyle {
+    let template = "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {msg}";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

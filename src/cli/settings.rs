@@ -1,0 +1,89 @@
+//! Settings: arguments that were checked and understood.
+
+use std::path::PathBuf;
+
+use super::arguments::CopyArguments;
+use crate::Result;
+use crate::transport::Destination;
+use crate::transport::registry::{Credentials, Options};
+
+/// What `copy` does.
+pub(super) struct CopySettings {
+    /// The output of the image's derivation.
+    pub(super) image: PathBuf,
+    /// Where it goes.
+    pub(super) destination: Destination,
+    /// How to reach a registry.
+    pub(super) registry: Options,
+    /// The file that the digest is written to.
+    pub(super) digest_file: Option<PathBuf>,
+    /// Whether nothing but errors is to be said.
+    pub(super) quiet: bool,
+}
+
+impl TryFrom<CopyArguments> for CopySettings {
+    type Error = crate::Error;
+
+    fn try_from(arguments: CopyArguments) -> Result<Self> {
+        let destination = arguments.destination.parse()?;
+        let mut registry = Options {
+            tls_verify: arguments.dest_tls_verify,
+            anonymous: arguments.dest_no_creds,
+            credentials: credentials(
+                arguments.dest_creds,
+                arguments.dest_username,
+                arguments.dest_password,
+            ),
+            auth_file: arguments.dest_authfile.or(arguments.authfile),
+            certificate_directory: arguments.dest_cert_dir,
+            ..Options::default()
+        };
+        if let Some(times) = arguments.retry_times {
+            registry.retry.tries = u32::from(times) + 1;
+        }
+        Ok(Self {
+            image: arguments.image,
+            destination,
+            registry,
+            digest_file: arguments.digestfile,
+            quiet: arguments.quiet,
+        })
+    }
+}
+
+/// `USER[:PASSWORD]`, where the password may hold colons, or the two flags.
+fn credentials(
+    together: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+) -> Option<Credentials> {
+    let (username, password) = match (together, username, password) {
+        (Some(together), _, _) => match together.split_once(':') {
+            Some((username, password)) => (username.to_owned(), password.to_owned()),
+            None => (together, String::new()),
+        },
+        (None, Some(username), Some(password)) => (username, password),
+        (None, _, _) => return None,
+    };
+    Some(Credentials::Basic { username, password })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_come_together_or_apart() {
+        let basic = |username: &str, password: &str| {
+            Some(Credentials::Basic {
+                username: username.into(),
+                password: password.into(),
+            })
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(credentials(text("me:a:b"), None, None), basic("me", "a:b"));
+        assert_eq!(credentials(text("me"), None, None), basic("me", ""));
+        assert_eq!(credentials(None, text("me"), text("a")), basic("me", "a"));
+        assert_eq!(credentials(None, None, None), None);
+    }
+}
