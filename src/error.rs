@@ -116,7 +116,11 @@ impl Error {
     /// An [`Error::Io`] for `map_err`.
     pub fn io(operation: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |source| Self::Io { operation, path, source }
+        move |source| Self::Io {
+            operation,
+            path,
+            source,
+        }
     }
 
     /// An [`Error::Stream`] for `map_err`.

@@ -51,7 +51,6 @@ fn shapes() -> impl Strategy<Value = Shape> {
 }
 
 struct Built {
-    store: FakeStore,
     packages: Vec<String>,
     image: Value,
     budget: usize,
@@ -94,7 +93,6 @@ fn build(shape: &Shape) -> Built {
     let output = store.build(&request).unwrap();
     let image = store.layers(&output);
     Built {
-        store,
         packages,
         image,
         budget: *budget,

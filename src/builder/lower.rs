@@ -8,8 +8,12 @@ use crate::{Error, Result};
 
 /// All layers files that `layers` lead to, each once, what lies below first.
 pub(super) fn read(layers: &[StorePath], store: &Store) -> Result<Vec<LayersFile>> {
-    let mut reading =
-        Reading { store, files: BTreeMap::new(), order: Vec::new(), on_the_way: BTreeSet::new() };
+    let mut reading = Reading {
+        store,
+        files: BTreeMap::new(),
+        order: Vec::new(),
+        on_the_way: BTreeSet::new(),
+    };
     // The stack holds paths to enter and, behind the layers below them, to leave again: chains of
     // layers may be longer than the call stack allows.
     let mut stack: Vec<Step> = layers.iter().rev().cloned().map(Step::Enter).collect();
@@ -22,7 +26,9 @@ pub(super) fn read(layers: &[StorePath], store: &Store) -> Result<Vec<LayersFile
             }
         }
     }
-    let Reading { mut files, order, .. } = reading;
+    let Reading {
+        mut files, order, ..
+    } = reading;
     Ok(order.iter().filter_map(|path| files.remove(path)).collect())
 }
 
@@ -56,8 +62,9 @@ impl Reading<'_> {
             return Err(not_a_layer(&path, "is an image"));
         }
         let nested = layers.nested.iter().map(|nested| self.store.parse(nested));
-        let nested: Vec<StorePath> =
-            nested.collect::<Result<_, _>>().map_err(|message| not_a_layer(&path, &message))?;
+        let nested: Vec<StorePath> = nested
+            .collect::<Result<_, _>>()
+            .map_err(|message| not_a_layer(&path, &message))?;
         self.files.insert(path.clone(), layers);
         self.on_the_way.insert(path.clone());
         stack.push(Step::Leave(path));

@@ -32,7 +32,11 @@ pub struct Settings {
 pub fn run(settings: &Settings) -> Result<Vec<String>> {
     let bytes = fs_err::read(&settings.attrs_file)
         .map_err(|error| Error::io("read", &settings.attrs_file)(error))?;
-    let Attrs { out, closure, request } = Attrs::parse(&bytes)?;
+    let Attrs {
+        out,
+        closure,
+        request,
+    } = Attrs::parse(&bytes)?;
     let mut store = Store::new(request.store_dir.clone());
     if let Some(location) = &settings.store_location {
         store.location.clone_from(location);
@@ -43,11 +47,20 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
     let plan = plan::plan(&request, &closure, &lower)?;
 
     let (recipes, mut unmatched) = settle(&plan.layers, &store)?;
-    let own_from = if request.image.is_some() { 0 } else { plan.lower };
+    let own_from = if request.image.is_some() {
+        0
+    } else {
+        plan.lower
+    };
     let known = known_digests(&lower);
     let directory = store.locate_below(&out);
     let output = output::Output::create(directory)?;
-    let planned: Vec<_> = plan.layers.into_iter().zip(recipes).skip(own_from).collect();
+    let planned: Vec<_> = plan
+        .layers
+        .into_iter()
+        .zip(recipes)
+        .skip(own_from)
+        .collect();
     let (records, digested_unmatched) =
         make_records(&planned, &known, &output, &out, &store, settings.threads)?;
     unmatched.extend(digested_unmatched);
@@ -66,7 +79,9 @@ fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
             hint: "build images with Strata's Nix functions; they set it".into(),
         }),
     };
-    Ok(Closure::new(entries.into_iter().map(parse).collect::<Result<Vec<_>>>()?))
+    Ok(Closure::new(
+        entries.into_iter().map(parse).collect::<Result<Vec<_>>>()?,
+    ))
 }
 
 /// Merges what goes to the root and completes the recipes; gives the rules that match no file.
@@ -86,7 +101,12 @@ fn settle(layers: &[PlannedLayer], store: &Store) -> Result<(Vec<Recipe>, Vec<Pa
     let recipes = layers.iter().enumerate().map(|(number, layer)| Recipe {
         directories: layout.directories.remove(&number).unwrap_or_default(),
         sources: layer.sources.clone(),
-        omit: layout.omit.remove(&number).unwrap_or_default().into_iter().collect(),
+        omit: layout
+            .omit
+            .remove(&number)
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
     });
     let recipes = recipes.collect();
     let rule = |(path, rule)| PathRule { path, rule };
@@ -96,7 +116,9 @@ fn settle(layers: &[PlannedLayer], store: &Store) -> Result<(Vec<Recipe>, Vec<Pa
 /// The layers that `buildLayer` has digested, by their recipes.
 fn known_digests(lower: &[LayersFile]) -> BTreeMap<Vec<u8>, &LayerRecord> {
     let records = lower.iter().flat_map(|file| &file.layers);
-    records.map(|record| (json::to_bytes(&record.recipe), record)).collect()
+    records
+        .map(|record| (json::to_bytes(&record.recipe), record))
+        .collect()
 }
 
 /// Digests what is not known, keeps the tars that are to be kept.
@@ -124,7 +146,11 @@ fn make_records(
         let (made, tar) = match reusable(layer, recipe) {
             Some(record) => {
                 let unmatched = Vec::new();
-                let made = Digested { digest: record.digest, size: record.size, unmatched };
+                let made = Digested {
+                    digest: record.digest,
+                    size: record.size,
+                    unmatched,
+                };
                 (Some(made), record.tar.clone())
             }
             None if layer.keep_tar => {
@@ -135,10 +161,23 @@ fn make_records(
             None => (digested.next(), None),
         };
         // There is one digest for each recipe that was passed on above.
-        let Some(Digested { digest, size, unmatched: rules }) = made else { continue };
+        let Some(Digested {
+            digest,
+            size,
+            unmatched: rules,
+        }) = made
+        else {
+            continue;
+        };
         unmatched.extend(rules);
         let (history, recipe) = (layer.history.clone(), recipe.clone());
-        records.push(LayerRecord { digest, size, tar, history, recipe });
+        records.push(LayerRecord {
+            digest,
+            size,
+            tar,
+            history,
+            recipe,
+        });
     }
     Ok((records, unmatched))
 }
@@ -151,7 +190,10 @@ fn write_output(
     records: Vec<LayerRecord>,
 ) -> Result<()> {
     if let Some(image) = request.image {
-        let name = ImageName { name: image.name.clone(), tag: image.tag.clone() };
+        let name = ImageName {
+            name: image.name.clone(),
+            tag: image.tag.clone(),
+        };
         let layers = LayersFile::new(store.dir.clone(), Some(name), records);
         return output.write_image(&layers, image);
     }
@@ -173,7 +215,9 @@ fn remark(PathRule { path, rule }: &PathRule) -> String {
 /// there are.
 pub fn threads(build_cores: Option<&str>) -> NonZeroUsize {
     let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let allotted = build_cores.and_then(|cores| cores.parse().ok()).and_then(NonZeroUsize::new);
+    let allotted = build_cores
+        .and_then(|cores| cores.parse().ok())
+        .and_then(NonZeroUsize::new);
     allotted.map_or(all, |cores| cores.min(all))
 }
 

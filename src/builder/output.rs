@@ -8,8 +8,8 @@ use tempfile::NamedTempFile;
 use crate::image::{Digested, LAYERS_FILE, LayersFile, write_layer};
 use crate::nix::Store;
 use crate::oci::{
-    Descriptor, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest, Reference, json,
-    media_type,
+    Descriptor, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest,
+    Reference, json, media_type,
 };
 use crate::plan::CheckedImage;
 use crate::tree::Recipe;
@@ -27,20 +27,31 @@ pub(super) struct Output {
 impl Output {
     pub(super) fn create(directory: PathBuf) -> Result<Self> {
         std::fs::create_dir(&directory).map_err(Error::io("create", &directory))?;
-        Ok(Self { directory, is_complete: false })
+        Ok(Self {
+            directory,
+            is_complete: false,
+        })
     }
 
     /// Writes the tar of a layer under the name of its digest.
     pub(super) fn keep_tar(&self, recipe: &Recipe, store: &Store) -> Result<Digested> {
-        let file = NamedTempFile::new_in(&self.directory).map_err(self.error("create a file in"))?;
+        let file =
+            NamedTempFile::new_in(&self.directory).map_err(self.error("create a file in"))?;
         let mut writer = std::io::BufWriter::with_capacity(256 * 1024, file);
         let mut hashing = HashingWriter::new(&mut writer);
         let unmatched = write_layer(recipe, store, &mut hashing)?;
         let (digest, size) = hashing.finish();
-        let file = writer.into_inner().map_err(|error| self.error("write to")(error.into_error()))?;
+        let file = writer
+            .into_inner()
+            .map_err(|error| self.error("write to")(error.into_error()))?;
         let path = self.directory.join(format!("{}.tar", digest.hex()));
-        file.persist(&path).map_err(|error| Error::io("rename to", &path)(error.error))?;
-        Ok(Digested { digest, size, unmatched })
+        file.persist(&path)
+            .map_err(|error| Error::io("rename to", &path)(error.error))?;
+        Ok(Digested {
+            digest,
+            size,
+            unmatched,
+        })
     }
 
     pub(super) fn write_layers(mut self, layers: &LayersFile) -> Result<()> {
@@ -50,8 +61,15 @@ impl Output {
     }
 
     pub(super) fn write_image(self, layers: &LayersFile, image: CheckedImage) -> Result<()> {
-        let created = if image.created == "now" { now() } else { image.created };
-        let history = layers.layers.iter().map(|layer| (layer.digest, layer.history.clone()));
+        let created = if image.created == "now" {
+            now()
+        } else {
+            image.created
+        };
+        let history = layers
+            .layers
+            .iter()
+            .map(|layer| (layer.digest, layer.history.clone()));
         let config = ImageConfig::new(image.architecture, created, image.config, history);
         let config = json::to_bytes(&config);
         let descriptors = layers.layers.iter();
@@ -66,7 +84,10 @@ impl Output {
         let manifest = json::to_bytes(&manifest);
         let mut descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
         let digest = descriptor.digest;
-        let name = Reference { tag: Some(image.tag.clone()), ..Reference::parse(&image.name)? };
+        let name = Reference {
+            tag: Some(image.tag.clone()),
+            ..Reference::parse(&image.name)?
+        };
         descriptor.annotations.extend([
             (Index::REFERENCE_NAME.to_owned(), image.tag),
             (Index::CONTAINERD_NAME.to_owned(), name.to_string()),
@@ -109,7 +130,9 @@ fn remove(directory: &Path) {
 
 /// The time as RFC 3339 in UTC, to the second.
 fn now() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
     rfc3339(seconds)
 }
 
@@ -123,7 +146,11 @@ fn rfc3339(seconds: u64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}Z")

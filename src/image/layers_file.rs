@@ -69,7 +69,14 @@ pub struct LayerRecord {
 impl LayersFile {
     /// A file of this version.
     pub fn new(store_dir: String, image: Option<ImageName>, layers: Vec<LayerRecord>) -> Self {
-        Self { version: VERSION, store_dir, image, nested: Vec::new(), perms: Vec::new(), layers }
+        Self {
+            version: VERSION,
+            store_dir,
+            image,
+            nested: Vec::new(),
+            perms: Vec::new(),
+            layers,
+        }
     }
 
     /// Reads the file's bytes; `document` is its path, for the error.
@@ -87,7 +94,10 @@ impl LayersFile {
         let Version { version } = serde_json::from_slice(bytes)
             .map_err(|source| error(format!("not a list of layers: {source}"), rebuild))?;
         if version != VERSION {
-            return Err(error(format!("version {version}, expected {VERSION}"), rebuild));
+            return Err(error(
+                format!("version {version}, expected {VERSION}"),
+                rebuild,
+            ));
         }
         serde_json::from_slice(bytes).map_err(|source| error(source.to_string(), rebuild))
     }

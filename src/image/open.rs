@@ -33,7 +33,10 @@ impl Image {
         let layers = LayersFile::parse(&document(LAYERS_FILE)?, &layers_path.to_string_lossy())?;
         let index: Index = parse(&path.join("index.json"), &document("index.json")?)?;
         let [manifest_descriptor] = index.manifests.as_slice() else {
-            return Err(damaged(&path.join("index.json"), "does not have one manifest"));
+            return Err(damaged(
+                &path.join("index.json"),
+                "does not have one manifest",
+            ));
         };
         let manifest_bytes = read_blob(path, manifest_descriptor)?;
         let manifest: Manifest = parse(&blob_path(path, manifest_descriptor), &manifest_bytes)?;
@@ -63,9 +66,11 @@ fn layer(record: LayerRecord, descriptor: Descriptor, store: &Store) -> Box<dyn 
             recipe: record.recipe,
             tar: store.locate_below(&tar),
         }),
-        None => {
-            Box::new(RecipeLayer { descriptor, recipe: record.recipe, store: store.clone() })
-        }
+        None => Box::new(RecipeLayer {
+            descriptor,
+            recipe: record.recipe,
+            store: store.clone(),
+        }),
     }
 }
 
@@ -176,16 +181,29 @@ fn check_layers(
     config: &ImageConfig,
     records: &[LayerRecord],
 ) -> Result<()> {
-    let promised = manifest.layers.iter().map(|layer| (layer.digest, layer.size));
+    let promised = manifest
+        .layers
+        .iter()
+        .map(|layer| (layer.digest, layer.size));
     let diff_ids = config.rootfs.diff_ids.iter().copied();
     if !promised.eq(records.iter().map(|record| (record.digest, record.size)))
         || !diff_ids.eq(records.iter().map(|record| record.digest))
     {
-        return Err(damaged(path, "does not list the layers of the manifest and config"));
+        return Err(damaged(
+            path,
+            "does not list the layers of the manifest and config",
+        ));
     }
-    match manifest.layers.iter().find(|layer| layer.media_type != media_type::LAYER_TAR) {
+    match manifest
+        .layers
+        .iter()
+        .find(|layer| layer.media_type != media_type::LAYER_TAR)
+    {
         None => Ok(()),
-        Some(layer) => Err(damaged(path, &format!("has a layer of type {}", layer.media_type))),
+        Some(layer) => Err(damaged(
+            path,
+            &format!("has a layer of type {}", layer.media_type),
+        )),
     }
 }
 
@@ -222,7 +240,8 @@ fn damaged(path: &Path, message: &str) -> Error {
     Error::Document {
         document: path.display().to_string(),
         message: message.to_owned(),
-        hint: "the image is damaged: build it again, or nix-store --verify --check-contents --repair"
-            .into(),
+        hint:
+            "the image is damaged: build it again, or nix-store --verify --check-contents --repair"
+                .into(),
     }
 }

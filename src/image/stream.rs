@@ -32,14 +32,20 @@ pub struct Digested {
 }
 
 /// Writes the tar of a layer; gives the rules about paths in the store that match no file.
-pub fn write_layer(recipe: &Recipe, store: &Store, writer: &mut dyn Write) -> Result<Vec<PathRule>> {
+pub fn write_layer(
+    recipe: &Recipe,
+    store: &Store,
+    writer: &mut dyn Write,
+) -> Result<Vec<PathRule>> {
     let tree = LayerTree::new(recipe, store)?;
     let mut archive = ArchiveWriter::new(writer, "a layer");
     tree.visit(&mut |entry| archive.entry(entry))?;
     archive.finish()?;
     let unmatched = tree.unmatched().filter(|(source, _)| !source.to_root);
-    let unmatched = unmatched
-        .map(|(source, rule)| PathRule { path: source.store_path.clone(), rule: rule.clone() });
+    let unmatched = unmatched.map(|(source, rule)| PathRule {
+        path: source.store_path.clone(),
+        rule: rule.clone(),
+    });
     Ok(unmatched.collect())
 }
 
@@ -49,7 +55,13 @@ pub fn digest_recipes(
     store: &Store,
     threads: NonZeroUsize,
 ) -> Result<Vec<Digested>> {
-    let size = |recipe: &Recipe| recipe.sources.iter().map(|source| source.nar_size).sum::<u64>();
+    let size = |recipe: &Recipe| {
+        recipe
+            .sources
+            .iter()
+            .map(|source| source.nar_size)
+            .sum::<u64>()
+    };
     let total: u64 = recipes.iter().map(|recipe| size(recipe)).sum();
     let mut largest_first: Vec<usize> = (0..recipes.len()).collect();
     largest_first.sort_by_key(|number| Reverse(size(recipes[*number])));
@@ -91,7 +103,11 @@ fn digest(recipe: &Recipe, store: &Store) -> Result<Digested> {
     let mut hasher = Hasher::default();
     let unmatched = write_layer(recipe, store, &mut hasher)?;
     let (digest, size) = hasher.finish();
-    Ok(Digested { digest, size, unmatched })
+    Ok(Digested {
+        digest,
+        size,
+        unmatched,
+    })
 }
 
 fn digest_with_two_threads(recipe: &Recipe, store: &Store) -> Result<Digested> {
@@ -108,7 +124,11 @@ fn digest_with_two_threads(recipe: &Recipe, store: &Store) -> Result<Digested> {
         },
     )?;
     let (digest, size) = hasher.finish();
-    Ok(Digested { digest, size, unmatched: unmatched.0 })
+    Ok(Digested {
+        digest,
+        size,
+        unmatched: unmatched.0,
+    })
 }
 
 /// Lets `consume` read the bytes of a layer while another thread makes them. The result is an
@@ -127,8 +147,18 @@ fn with_pipe<P: Send, C>(
 ) -> Result<(P, C)> {
     let (sender, receiver) = sync_channel(WAITING);
     let (used, recycled) = channel();
-    let mut writer = PipeWriter { sender, recycled, chunk: Vec::with_capacity(CHUNK) };
-    let mut reader = LayerReader { receiver, used, chunk: Vec::new(), position: 0, ended: false };
+    let mut writer = PipeWriter {
+        sender,
+        recycled,
+        chunk: Vec::with_capacity(CHUNK),
+    };
+    let mut reader = LayerReader {
+        receiver,
+        used,
+        chunk: Vec::new(),
+        position: 0,
+        ended: false,
+    };
     thread::scope(|scope| {
         let making = scope.spawn(move || {
             let result = produce(&mut writer)?;
@@ -155,15 +185,22 @@ struct PipeWriter {
 
 impl PipeWriter {
     fn send(&mut self) -> io::Result<()> {
-        let empty = self.recycled.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK));
+        let empty = self
+            .recycled
+            .try_recv()
+            .unwrap_or_else(|_| Vec::with_capacity(CHUNK));
         let full = std::mem::replace(&mut self.chunk, empty);
-        self.sender.send(Some(full)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.sender
+            .send(Some(full))
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     /// Says that this is all. Without it the reader takes the end for a failure.
     fn finish(mut self) -> io::Result<()> {
         self.send()?;
-        self.sender.send(None).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.sender
+            .send(None)
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -40,7 +40,9 @@ impl Attrs {
             })?;
         let outputs: Outputs = take(&mut attrs, "outputs")?;
         // The version goes first: a request of another version has other fields.
-        let version = attrs.get("request").and_then(|request| request.get("version"));
+        let version = attrs
+            .get("request")
+            .and_then(|request| request.get("version"));
         if let Some(version) = version.filter(|version| version.as_u64() != Some(VERSION.into())) {
             return Err(Error::Attribute {
                 attribute: "request.version".into(),
@@ -51,7 +53,11 @@ impl Attrs {
         }
         let request = take(&mut attrs, "request")?;
         let closure = take(&mut attrs, "closure")?;
-        Ok(Self { out: outputs.out, closure, request })
+        Ok(Self {
+            out: outputs.out,
+            closure,
+            request,
+        })
     }
 }
 
@@ -106,7 +112,9 @@ mod tests {
     }
 
     fn error(attrs: &Value) -> String {
-        Attrs::parse(attrs.to_string().as_bytes()).unwrap_err().to_string()
+        Attrs::parse(attrs.to_string().as_bytes())
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]

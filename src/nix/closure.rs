@@ -30,7 +30,9 @@ pub struct Closure {
 impl Closure {
     /// A closure of entries whose paths are parsed already.
     pub fn new(entries: impl IntoIterator<Item = (StorePath, ClosureEntry)>) -> Self {
-        Self { entries: entries.into_iter().collect() }
+        Self {
+            entries: entries.into_iter().collect(),
+        }
     }
 
     /// The entry of a path.

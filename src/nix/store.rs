@@ -27,7 +27,9 @@ impl StorePath {
             .and_then(|rest| rest.strip_prefix('/'))
             .ok_or_else(|| format!("{full:?} is not in the store directory {store_dir}"))?;
         if base.contains('/') {
-            return Err(format!("{full:?} is a path below a store path, not a store path"));
+            return Err(format!(
+                "{full:?} is a path below a store path, not a store path"
+            ));
         }
         let (hash, name) = base
             .split_at_checked(HASH_LENGTH)
@@ -38,7 +40,10 @@ impl StorePath {
         if hash.is_empty() || name.is_empty() || name.len() > 211 || !name.bytes().all(fits) {
             return Err(format!("{full:?} has no valid name"));
         }
-        Ok(Self { full: full.to_owned(), base: full.len() - base.len() })
+        Ok(Self {
+            full: full.to_owned(),
+            base: full.len() - base.len(),
+        })
     }
 
     /// The whole path.
@@ -89,7 +94,10 @@ impl Store {
     /// A store that is where its paths say.
     pub fn new(dir: impl Into<String>) -> Self {
         let dir = dir.into();
-        Self { location: PathBuf::from(&dir), dir }
+        Self {
+            location: PathBuf::from(&dir),
+            dir,
+        }
     }
 
     /// Where the files of `path` are.
@@ -104,8 +112,13 @@ impl Store {
 
     /// Where the file is that `full`, a path at or below a store path, names.
     pub fn locate_below(&self, full: &str) -> PathBuf {
-        match full.strip_prefix(&self.dir).and_then(|rest| rest.strip_prefix('/')) {
-            Some(rest) => self.location.join(Path::new(OsStr::from_bytes(rest.as_bytes()))),
+        match full
+            .strip_prefix(&self.dir)
+            .and_then(|rest| rest.strip_prefix('/'))
+        {
+            Some(rest) => self
+                .location
+                .join(Path::new(OsStr::from_bytes(rest.as_bytes()))),
             None => PathBuf::from(full),
         }
     }

@@ -68,7 +68,10 @@ impl ImageConfig {
             os: "linux".to_owned(),
             created: Some(created),
             config,
-            rootfs: RootFs { kind: "layers".to_owned(), diff_ids },
+            rootfs: RootFs {
+                kind: "layers".to_owned(),
+                diff_ids,
+            },
             history,
         }
     }
@@ -124,7 +127,9 @@ pub fn canonical_user_config(user: &Value) -> Result<Config> {
         if value.is_null() {
             continue;
         }
-        let known = KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+        let known = KNOWN
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(key));
         let name = known.map_or(key.as_str(), |(name, _)| name);
         if let Some((_, shape)) = known {
             check_shape(name, value, *shape)?;
@@ -143,23 +148,37 @@ pub fn canonical_user_config(user: &Value) -> Result<Config> {
 fn check_shape(name: &str, value: &Value, shape: Shape) -> Result<()> {
     let (fits, expected, hint) = match shape {
         Shape::Text => (value.is_string(), "a string", "write it in quotes"),
-        Shape::Boolean => (value.is_boolean(), "true or false", "write it without quotes"),
+        Shape::Boolean => (
+            value.is_boolean(),
+            "true or false",
+            "write it without quotes",
+        ),
         Shape::Texts => (
-            value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
+            value
+                .as_array()
+                .is_some_and(|items| items.iter().all(Value::is_string)),
             "a list of strings",
             "write each word as a string of its own: [ \"ls\" \"-l\" ]",
         ),
         Shape::Set => (
-            value.as_object().is_some_and(|items| items.values().all(Value::is_object)),
+            value
+                .as_object()
+                .is_some_and(|items| items.values().all(Value::is_object)),
             "an attribute set of empty sets",
             "write { \"80/tcp\" = { }; }",
         ),
         Shape::TextMap => (
-            value.as_object().is_some_and(|items| items.values().all(Value::is_string)),
+            value
+                .as_object()
+                .is_some_and(|items| items.values().all(Value::is_string)),
             "an attribute set of strings",
             "write { key = \"value\"; }",
         ),
-        Shape::Object => (value.is_object(), "an attribute set", "see config.md of the OCI image specification"),
+        Shape::Object => (
+            value.is_object(),
+            "an attribute set",
+            "see config.md of the OCI image specification",
+        ),
     };
     if fits {
         return Ok(());
@@ -202,7 +221,10 @@ mod tests {
     #[test]
     fn mistakes_name_the_attribute() {
         for (value, message) in [
-            (json!("Cmd"), "attribute config: expected an attribute set, found a string"),
+            (
+                json!("Cmd"),
+                "attribute config: expected an attribute set, found a string",
+            ),
             (
                 json!({ "entrypoint": "ls -l" }),
                 "attribute config.Entrypoint: expected a list of strings, found a string",

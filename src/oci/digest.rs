@@ -20,11 +20,13 @@ impl Digest {
     /// The hex digits alone, the name of the blob in a layout.
     pub fn hex(&self) -> String {
         use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        self.0
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                // Writing to a String cannot fail.
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
     }
 
     /// The 32 bytes.
@@ -80,7 +82,9 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -119,7 +123,10 @@ pub struct HashingWriter<W> {
 impl<W: Write> HashingWriter<W> {
     /// Passes on to `writer`.
     pub fn new(writer: W) -> Self {
-        Self { hasher: Hasher::default(), writer }
+        Self {
+            hasher: Hasher::default(),
+            writer,
+        }
     }
 
     /// The digest and the number of bytes that were passed on.
@@ -153,7 +160,14 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "sha256:", "sha512:00", &EMPTY[7..], &EMPTY.to_uppercase(), &EMPTY[..70]] {
+        for text in [
+            "",
+            "sha256:",
+            "sha512:00",
+            &EMPTY[7..],
+            &EMPTY.to_uppercase(),
+            &EMPTY[..70],
+        ] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }

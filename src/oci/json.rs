@@ -9,7 +9,9 @@ use serde_json::Value;
 pub fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
     // `Value` keeps objects in a `BTreeMap`, which sorts the keys that structs declare in any order.
     // Documents of ours have string keys only, so neither step can fail.
-    serde_json::to_value(value).map(|value| value.to_string().into_bytes()).unwrap_or_default()
+    serde_json::to_value(value)
+        .map(|value| value.to_string().into_bytes())
+        .unwrap_or_default()
 }
 
 /// Where `value` holds a number that is not an integer, as a dotted path; Nix prints `1.0` as `1`
@@ -21,9 +23,9 @@ pub fn find_float(value: &Value, at: &str) -> Option<String> {
             .iter()
             .enumerate()
             .find_map(|(index, item)| find_float(item, &format!("{at}[{index}]"))),
-        Value::Object(fields) => {
-            fields.iter().find_map(|(key, item)| find_float(item, &format!("{at}.{key}")))
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .find_map(|(key, item)| find_float(item, &format!("{at}.{key}"))),
         _ => None,
     }
 }
@@ -45,7 +47,10 @@ mod tests {
     #[test]
     fn floats_are_found_with_their_place() {
         let value = json!({ "Healthcheck": { "Interval": [1, 2.5] } });
-        assert_eq!(find_float(&value, "config").unwrap(), "config.Healthcheck.Interval[1]");
+        assert_eq!(
+            find_float(&value, "config").unwrap(),
+            "config.Healthcheck.Interval[1]"
+        );
         assert_eq!(find_float(&json!({ "a": -3 }), "config"), None);
     }
 }

@@ -31,6 +31,12 @@ impl Manifest {
         annotations: BTreeMap<String, String>,
     ) -> Self {
         let media_type = media_type::MANIFEST.to_owned();
-        Self { schema_version: 2, media_type, config, layers, annotations }
+        Self {
+            schema_version: 2,
+            media_type,
+            config,
+            layers,
+            annotations,
+        }
     }
 }

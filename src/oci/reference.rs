@@ -57,7 +57,10 @@ impl Reference {
             None => (DEFAULT_REGISTRY, format!("library/{name}")),
         };
         if !is_registry(registry) {
-            return Err(error("the registry is not a host name", "write HOST[:PORT]/NAME[:TAG]"));
+            return Err(error(
+                "the registry is not a host name",
+                "write HOST[:PORT]/NAME[:TAG]",
+            ));
         }
         if !repository.split('/').all(is_path_component) {
             return Err(error(
@@ -65,7 +68,12 @@ impl Reference {
                 "use lower-case letters, digits, and . _ - between them; parts are joined by /",
             ));
         }
-        Ok(Self { registry: registry.to_owned(), repository, tag, digest })
+        Ok(Self {
+            registry: registry.to_owned(),
+            repository,
+            tag,
+            digest,
+        })
     }
 
     /// The tag, or `latest`.
@@ -103,9 +111,13 @@ pub fn validate_tag(tag: &str) -> Result<()> {
 }
 
 fn is_registry(text: &str) -> bool {
-    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let (host, port) = text
+        .split_once(':')
+        .map_or((text, None), |(host, port)| (host, Some(port)));
     !host.is_empty()
-        && host.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+        && host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
         && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
@@ -114,9 +126,9 @@ fn is_path_component(text: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     text.starts_with(alphanumeric)
         && text.ends_with(alphanumeric)
-        && text
-            .split(alphanumeric)
-            .all(|between| matches!(between, "" | "." | "_" | "__") || between.chars().all(|c| c == '-'))
+        && text.split(alphanumeric).all(|between| {
+            matches!(between, "" | "." | "_" | "__") || between.chars().all(|c| c == '-')
+        })
 }
 
 #[cfg(test)]
@@ -129,7 +141,11 @@ mod tests {
             ("hello", "docker.io/library/hello", "latest"),
             ("me/hello:1.0", "docker.io/me/hello:1.0", "1.0"),
             ("localhost/hello", "localhost/hello", "latest"),
-            ("127.0.0.1:5000/a/b__c:x_Y", "127.0.0.1:5000/a/b__c:x_Y", "x_Y"),
+            (
+                "127.0.0.1:5000/a/b__c:x_Y",
+                "127.0.0.1:5000/a/b__c:x_Y",
+                "x_Y",
+            ),
             ("ghcr.io/a--b/c.d", "ghcr.io/a--b/c.d", "latest"),
         ] {
             let reference = Reference::parse(text).unwrap();
@@ -139,14 +155,30 @@ mod tests {
         let digest = Digest::of(b"");
         let reference = Reference::parse(&format!("hello:x@{digest}")).unwrap();
         assert_eq!(reference.digest, Some(digest));
-        assert_eq!(reference.to_string(), format!("docker.io/library/hello:x@{digest}"));
+        assert_eq!(
+            reference.to_string(),
+            format!("docker.io/library/hello:x@{digest}")
+        );
     }
 
     #[test]
     fn anything_else_is_refused() {
         for text in [
-            "", "Hello", "a..b", "-a", "a/", "a/-b", "a_", "a___b", "a b", "a:", "a:-x", "h.x:y/a",
-            "a@sha256:12", "é", "a:x/y/z:",
+            "",
+            "Hello",
+            "a..b",
+            "-a",
+            "a/",
+            "a/-b",
+            "a_",
+            "a___b",
+            "a b",
+            "a:",
+            "a:-x",
+            "h.x:y/a",
+            "a@sha256:12",
+            "é",
+            "a:x/y/z:",
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }

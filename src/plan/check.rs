@@ -64,7 +64,9 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         paths.iter().enumerate().map(number).collect()
     };
     let set = |attribute, list: &[String]| Ok(paths(attribute, list)?.into_iter().collect());
-    let max_layers = usize::try_from(request.max_layers).ok().and_then(NonZeroUsize::new);
+    let max_layers = usize::try_from(request.max_layers)
+        .ok()
+        .and_then(NonZeroUsize::new);
     Ok(CheckedRequest {
         copy_to_root: set("copyToRoot", &request.copy_to_root)?,
         deps: set("deps", &request.deps)?,
@@ -81,7 +83,10 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         },
         reproducible: request.reproducible,
         history: request.metadata,
-        image: request.image.map(|image| check_image(image, out)).transpose()?,
+        image: request
+            .image
+            .map(|image| check_image(image, out))
+            .transpose()?,
     })
 }
 
@@ -135,7 +140,9 @@ fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
             attribute: format!("perms[{number}].{field}"),
             message,
             hint: match field {
-                "mode" | "orMode" => "write four octal digits in quotes, as in \"0755\" or \"1777\"",
+                "mode" | "orMode" => {
+                    "write four octal digits in quotes, as in \"0755\" or \"1777\""
+                }
                 "regex" => "regular expressions have RE2 syntax; write \"\" to match every file",
                 "capabilities" => "write them as in \"CAP_NET_BIND_SERVICE\"",
                 _ => "see the documentation of perms in buildImage",
@@ -143,7 +150,9 @@ fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
             .into(),
         };
         let mode = |field: &'static str, mode: Option<String>| {
-            mode.map(|mode| mode.parse::<Mode>()).transpose().map_err(|message| error(field, message))
+            mode.map(|mode| mode.parse::<Mode>())
+                .transpose()
+                .map_err(|message| error(field, message))
         };
         let rule = Rule {
             regex: perms.regex.unwrap_or_default(),
@@ -156,8 +165,12 @@ fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
             capabilities: perms.capabilities,
             xattrs: perms.xattrs,
         };
-        rule.check().map_err(|(field, message)| error(field, message))?;
-        Ok(PathRule { path: perms.path, rule })
+        rule.check()
+            .map_err(|(field, message)| error(field, message))?;
+        Ok(PathRule {
+            path: perms.path,
+            rule,
+        })
     };
     perms.into_iter().enumerate().map(check).collect()
 }
@@ -169,11 +182,14 @@ fn is_rfc3339(text: &str) -> bool {
     };
     let matches = |text: &str, pattern: &str| {
         text.len() == pattern.len()
-            && text.bytes().zip(pattern.bytes()).all(|(byte, expected)| match expected {
-                b'0' => byte.is_ascii_digit(),
-                b'+' => byte == b'+' || byte == b'-',
-                expected => byte == expected,
-            })
+            && text
+                .bytes()
+                .zip(pattern.bytes())
+                .all(|(byte, expected)| match expected {
+                    b'0' => byte.is_ascii_digit(),
+                    b'+' => byte == b'+' || byte == b'-',
+                    expected => byte == expected,
+                })
     };
     let zone = match rest.strip_prefix('.') {
         Some(fraction) => {
@@ -185,7 +201,8 @@ fn is_rfc3339(text: &str) -> bool {
         }
         None => rest,
     };
-    let number = |range: std::ops::Range<usize>| date_time[range].parse::<u32>().unwrap_or(u32::MAX);
+    let number =
+        |range: std::ops::Range<usize>| date_time[range].parse::<u32>().unwrap_or(u32::MAX);
     matches(date_time, "0000-00-00T00:00:00")
         && (1..=12).contains(&number(5..7))
         && (1..=31).contains(&number(8..10))
@@ -209,8 +226,15 @@ mod tests {
             assert!(is_rfc3339(good), "{good}");
         }
         for bad in [
-            "", "now", "2024-12-31", "2024-13-31T23:59:59Z", "2024-12-31 23:59:59Z",
-            "2024-12-31T23:59:59", "2024-12-31T23:59:59.Z", "2024-12-31T24:59:59Z", "é024-12-31T23:59:59",
+            "",
+            "now",
+            "2024-12-31",
+            "2024-13-31T23:59:59Z",
+            "2024-12-31 23:59:59Z",
+            "2024-12-31T23:59:59",
+            "2024-12-31T23:59:59.Z",
+            "2024-12-31T24:59:59Z",
+            "é024-12-31T23:59:59",
         ] {
             assert!(!is_rfc3339(bad), "{bad}");
         }

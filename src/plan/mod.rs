@@ -45,7 +45,11 @@ pub fn plan(request: &CheckedRequest, closure: &Closure, lower: &[LayersFile]) -
     let rules = rules_by_path(lower, &request.perms);
     let mut layers = Vec::new();
     for record in lower.iter().flat_map(|file| &file.layers) {
-        let sources = record.recipe.sources.iter().filter(|source| placed.add(source));
+        let sources = record
+            .recipe
+            .sources
+            .iter()
+            .filter(|source| placed.add(source));
         let sources: Vec<Source> = sources.cloned().collect();
         layers.push(PlannedLayer {
             sources,
@@ -64,7 +68,11 @@ pub fn plan(request: &CheckedRequest, closure: &Closure, lower: &[LayersFile]) -
         });
     }
     apply_rules(&mut layers, &rules, request)?;
-    Ok(Plan { layers, lower: lower_count, perms: request.perms.clone() })
+    Ok(Plan {
+        layers,
+        lower: lower_count,
+        perms: request.perms.clone(),
+    })
 }
 
 /// The store paths that are in a layer already, those at the root apart from those in the store.
@@ -77,7 +85,11 @@ struct Placed {
 impl Placed {
     /// Adds a source; false if it was there.
     fn add(&mut self, source: &Source) -> bool {
-        let set = if source.to_root { &mut self.at_root } else { &mut self.in_store };
+        let set = if source.to_root {
+            &mut self.at_root
+        } else {
+            &mut self.in_store
+        };
         set.insert(source.store_path.clone())
     }
 }
@@ -88,12 +100,16 @@ fn own_groups(
     closure: &Closure,
     placed: &mut Placed,
 ) -> Result<Vec<Vec<Source>>> {
-    for (attribute, paths) in [("copyToRoot", &request.copy_to_root), ("deps", &request.deps)] {
+    for (attribute, paths) in [
+        ("copyToRoot", &request.copy_to_root),
+        ("deps", &request.deps),
+    ] {
         if let Some(path) = paths.iter().find(|path| closure.get(path).is_none()) {
             return Err(Error::Attribute {
                 attribute: attribute.into(),
                 message: format!("{path} is not in the closure graph"),
-                hint: "give the package itself, or a string made from it with \"${package}\"".into(),
+                hint: "give the package itself, or a string made from it with \"${package}\""
+                    .into(),
             });
         }
     }
@@ -112,8 +128,11 @@ fn own_groups(
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
     let groups = request.strategy.layers(closure, &paths, request.max_layers);
     let groups = groups.into_iter().map(|group| {
-        let mut sources: Vec<Source> =
-            group.iter().filter_map(|path| members.remove(path)).flatten().collect();
+        let mut sources: Vec<Source> = group
+            .iter()
+            .filter_map(|path| members.remove(path))
+            .flatten()
+            .collect();
         sources.sort_by(|one, other| {
             (&one.store_path, one.to_root).cmp(&(&other.store_path, other.to_root))
         });
@@ -141,7 +160,10 @@ fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) 
         closure.iter().any(|(other, entry)| {
             other != path
                 && !request.ignore.contains(other)
-                && entry.references.iter().any(|reference| reference == path.as_str())
+                && entry
+                    .references
+                    .iter()
+                    .any(|reference| reference == path.as_str())
         })
     };
     request.copy_to_root.contains(path) && !request.deps.contains(path) && !is_referenced()

@@ -34,8 +34,10 @@ impl Strategy for Popularity {
 
 /// How many ways lead to each path from the paths that depend on it; each path counts 1 itself.
 fn popularity(closure: &Closure) -> BTreeMap<&str, u64> {
-    let paths: BTreeMap<&str, &StorePath> =
-        closure.iter().map(|(path, _)| (path.as_str(), path)).collect();
+    let paths: BTreeMap<&str, &StorePath> = closure
+        .iter()
+        .map(|(path, _)| (path.as_str(), path))
+        .collect();
     let mut dependents: BTreeMap<&str, usize> = paths.keys().map(|path| (*path, 0)).collect();
     for path in paths.values() {
         for reference in references(closure, path) {
@@ -47,12 +49,17 @@ fn popularity(closure: &Closure) -> BTreeMap<&str, u64> {
     // A path's popularity is final once all its dependents have passed theirs on. The graphs that
     // Nix writes have no cycles; paths on one would keep what they have got so far.
     let mut popularity: BTreeMap<&str, u64> = paths.keys().map(|path| (*path, 1)).collect();
-    let mut ready: Vec<&StorePath> =
-        paths.values().copied().filter(|path| dependents[path.as_str()] == 0).collect();
+    let mut ready: Vec<&StorePath> = paths
+        .values()
+        .copied()
+        .filter(|path| dependents[path.as_str()] == 0)
+        .collect();
     while let Some(path) = ready.pop() {
         let own = popularity[path.as_str()];
         for reference in references(closure, path) {
-            let Some(reference) = paths.get(reference).copied() else { continue };
+            let Some(reference) = paths.get(reference).copied() else {
+                continue;
+            };
             if let Some(sum) = popularity.get_mut(reference.as_str()) {
                 *sum = sum.saturating_add(own);
             }
@@ -68,12 +75,13 @@ fn popularity(closure: &Closure) -> BTreeMap<&str, u64> {
 }
 
 /// What a path depends on, besides itself.
-fn references<'a>(
-    closure: &'a Closure,
-    path: &'a StorePath,
-) -> impl Iterator<Item = &'a str> {
-    let all = closure.get(path).into_iter().flat_map(|entry| &entry.references);
-    all.map(String::as_str).filter(move |reference| *reference != path.as_str())
+fn references<'a>(closure: &'a Closure, path: &'a StorePath) -> impl Iterator<Item = &'a str> {
+    let all = closure
+        .get(path)
+        .into_iter()
+        .flat_map(|entry| &entry.references);
+    all.map(String::as_str)
+        .filter(move |reference| *reference != path.as_str())
 }
 
 #[cfg(test)]
@@ -92,7 +100,10 @@ mod tests {
         Closure::new(graph.iter().map(|line| {
             let (name, references) = line.split_once(' ').unwrap();
             let path_of = path(name.chars().next().unwrap());
-            let references = references.chars().map(|name| path(name).to_string()).collect();
+            let references = references
+                .chars()
+                .map(|name| path(name).to_string())
+                .collect();
             let entry = ClosureEntry {
                 path: path_of.to_string(),
                 nar_hash: String::new(),
@@ -132,9 +143,8 @@ mod tests {
     #[test]
     fn deep_diamonds_saturate() {
         // 70 levels of two paths each would count 2^70 ways; names are made from numbers here.
-        let name = |number: usize| {
-            StorePath::parse(DIR, &format!("{DIR}/{:0>32}-x", number)).unwrap()
-        };
+        let name =
+            |number: usize| StorePath::parse(DIR, &format!("{DIR}/{:0>32}-x", number)).unwrap();
         let closure = Closure::new((0..140).map(|number| {
             let below = number / 2 * 2 + 2;
             let references = [below, below + 1].into_iter().filter(|below| *below < 140);

@@ -5,5 +5,5 @@
 
 mod writer;
 
-pub use writer::{ArchiveWriter, MODIFICATION_TIME};
 pub(crate) use writer::write_error;
+pub use writer::{ArchiveWriter, MODIFICATION_TIME};

@@ -29,12 +29,21 @@ pub struct ArchiveWriter<W> {
 impl<W: Write> ArchiveWriter<W> {
     /// An archive that goes to `writer`; `what` names it in errors.
     pub fn new(writer: W, what: impl Into<String>) -> Self {
-        Self { writer, buffer: vec![0; BUFFER], what: what.into() }
+        Self {
+            writer,
+            buffer: vec![0; BUFFER],
+            what: what.into(),
+        }
     }
 
     /// Adds an entry of a layer.
     pub fn entry(&mut self, entry: Entry<'_>) -> Result<()> {
-        let Entry { path, metadata, kind, source } = entry;
+        let Entry {
+            path,
+            metadata,
+            kind,
+            source,
+        } = entry;
         match kind {
             EntryKind::Directory => {
                 let path = [path, b"/"].concat();
@@ -47,14 +56,19 @@ impl<W: Write> ArchiveWriter<W> {
                 self.header(path, metadata, EntryType::Regular, opened.size, b"")?;
                 let mut left = opened.size;
                 while left > 0 {
-                    let wanted = self.buffer.len().min(usize::try_from(left).unwrap_or(BUFFER));
+                    let wanted = self
+                        .buffer
+                        .len()
+                        .min(usize::try_from(left).unwrap_or(BUFFER));
                     let count = match opened.file.read(&mut self.buffer[..wanted]) {
                         Ok(0) => return Err(walk::changed(&source())),
                         Ok(count) => count,
                         Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                         Err(error) => return Err(Error::io("read", source())(error)),
                     };
-                    self.writer.write_all(&self.buffer[..count]).map_err(write_error(&self.what))?;
+                    self.writer
+                        .write_all(&self.buffer[..count])
+                        .map_err(write_error(&self.what))?;
                     left -= count as u64;
                 }
                 self.pad(opened.size)
@@ -84,7 +98,13 @@ impl<W: Write> ArchiveWriter<W> {
 
     /// Adds a directory; `path` has no trailing slash.
     pub fn directory(&mut self, path: &str, metadata: &Metadata) -> Result<()> {
-        self.header(format!("{path}/").as_bytes(), metadata, EntryType::Directory, 0, b"")
+        self.header(
+            format!("{path}/").as_bytes(),
+            metadata,
+            EntryType::Directory,
+            0,
+            b"",
+        )
     }
 
     /// Ends the archive.
@@ -151,7 +171,12 @@ impl<W: Write> ArchiveWriter<W> {
         }
         let name = path.strip_suffix(b"/").unwrap_or(path);
         let name = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
-        let name: Vec<u8> = b"PaxHeaders.0/".iter().copied().chain(ascii(name)).take(99).collect();
+        let name: Vec<u8> = b"PaxHeaders.0/"
+            .iter()
+            .copied()
+            .chain(ascii(name))
+            .take(99)
+            .collect();
         let mut header = Header::new_ustar();
         set_field(&mut header.as_old_mut().name, &name);
         header.set_entry_type(EntryType::XHeader);
@@ -172,7 +197,9 @@ impl<W: Write> ArchiveWriter<W> {
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.writer.write_all(bytes).map_err(write_error(&self.what))
+        self.writer
+            .write_all(bytes)
+            .map_err(write_error(&self.what))
     }
 }
 
@@ -180,7 +207,10 @@ impl<W: Write> ArchiveWriter<W> {
 pub(crate) fn write_error(what: &str) -> impl FnOnce(io::Error) -> Error + '_ {
     move |error| match error.downcast::<Error>() {
         Ok(error) => error,
-        Err(source) => Error::Stream { what: what.to_owned(), source },
+        Err(source) => Error::Stream {
+            what: what.to_owned(),
+            source,
+        },
     }
 }
 
@@ -192,7 +222,9 @@ fn set_path(header: &mut Header, path: &[u8]) -> bool {
     if set_field(&mut header.as_old_mut().name, path) {
         return true;
     }
-    let Some(ustar) = header.as_ustar_mut() else { return false };
+    let Some(ustar) = header.as_ustar_mut() else {
+        return false;
+    };
     // The slash between prefix and name is written to neither, and the name must not be empty.
     let (prefix_room, name_room) = (ustar.prefix.len(), ustar.name.len());
     let split = path
@@ -222,7 +254,9 @@ fn set_field(field: &mut [u8], value: &[u8]) -> bool {
 
 /// `bytes` with a question mark for what is not ASCII, for readers that ignore PAX records.
 fn ascii(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    bytes.iter().map(|byte| if byte.is_ascii() { *byte } else { b'?' })
+    bytes
+        .iter()
+        .map(|byte| if byte.is_ascii() { *byte } else { b'?' })
 }
 
 /// PAX records, sorted by keyword.

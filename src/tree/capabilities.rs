@@ -59,7 +59,10 @@ pub(super) fn encode(names: &[String]) -> Result<Vec<u8>, String> {
     for name in names {
         let upper = name.to_ascii_uppercase();
         let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
-        let number = NAMES.iter().position(|known| *known == bare).ok_or_else(|| name.clone())?;
+        let number = NAMES
+            .iter()
+            .position(|known| *known == bare)
+            .ok_or_else(|| name.clone())?;
         permitted |= 1 << number;
     }
     let [low, high] = [permitted & 0xffff_ffff, permitted >> 32];
@@ -86,7 +89,9 @@ mod tests {
         let names = ["bpf".to_owned(), "cap_chown".to_owned()];
         assert_eq!(
             encode(&names).unwrap(),
-            [1, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]
+            [
+                1, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0
+            ]
         );
         assert_eq!(encode(&["CAP_FLY".to_owned()]).unwrap_err(), "CAP_FLY");
     }

@@ -63,18 +63,27 @@ impl<'a> LayerTree<'a> {
     /// Compiles the rules and lists what goes to the root.
     pub fn new(recipe: &'a Recipe, store: &'a Store) -> Result<Self> {
         let rules = recipe.sources.iter().map(compile).collect::<Result<_>>()?;
-        let mut tree = Self { recipe, store, rules, root: Directory::default() };
+        let mut tree = Self {
+            recipe,
+            store,
+            rules,
+            root: Directory::default(),
+        };
         for (number, source) in recipe.sources.iter().enumerate() {
             if source.to_root {
                 tree.add_to_root(number)?;
             } else {
                 let path = store.parse(&source.store_path).map_err(invalid_recipe)?;
                 let node = Node::StorePath(number);
-                insert(&mut tree.root, path.destination().as_bytes(), node).map_err(invalid_recipe)?;
+                insert(&mut tree.root, path.destination().as_bytes(), node)
+                    .map_err(invalid_recipe)?;
             }
         }
         for record in &recipe.directories {
-            let directory = tree.root.make(record.path.components()).map_err(invalid_recipe)?;
+            let directory = tree
+                .root
+                .make(record.path.components())
+                .map_err(invalid_recipe)?;
             directory.metadata = Some(record.metadata.clone());
         }
         Ok(tree)
@@ -132,7 +141,12 @@ impl<'a> LayerTree<'a> {
                     let metadata = directory.metadata.as_ref().unwrap_or(&ancestor);
                     let source = || PathBuf::from(OsStr::from_bytes(&path.0));
                     let kind = EntryKind::Directory;
-                    visit(Entry { path: &path.0, metadata, kind, source: &source })?;
+                    visit(Entry {
+                        path: &path.0,
+                        metadata,
+                        kind,
+                        source: &source,
+                    })?;
                     self.directory(directory, &path, visit)?;
                 }
                 Node::Leaf(number, below) => {
@@ -185,7 +199,9 @@ impl<'a> LayerTree<'a> {
             if rules.is_empty() {
                 return Metadata::root(mode);
             }
-            rules.changes(&source_path(source, relative)).apply(mode, entry_type)
+            rules
+                .changes(&source_path(source, relative))
+                .apply(mode, entry_type)
         };
         let (kind, metadata) = match &found.kind {
             Kind::File(file) => {
@@ -201,14 +217,20 @@ impl<'a> LayerTree<'a> {
                         EntryKind::Symlink { target },
                         metadata(Mode::SYMLINK, EntryType::Symlink),
                     ),
-                    Kind::Directory => {
-                        (EntryKind::Directory, metadata(Mode::DIRECTORY, EntryType::Directory))
-                    }
+                    Kind::Directory => (
+                        EntryKind::Directory,
+                        metadata(Mode::DIRECTORY, EntryType::Directory),
+                    ),
                     Kind::Leave | Kind::File(_) => return Ok(()),
                 }
             }
         };
-        visit(Entry { path, metadata: &metadata, kind, source: &|| found.path() })
+        visit(Entry {
+            path,
+            metadata: &metadata,
+            kind,
+            source: &|| found.path(),
+        })
     }
 }
 
@@ -223,7 +245,10 @@ impl Directory {
                 .entry(name.to_vec())
                 .or_insert_with(|| Node::Directory(Self::default()));
             let Node::Directory(child) = node else {
-                return Err(format!("{} is not a directory", String::from_utf8_lossy(name)));
+                return Err(format!(
+                    "{} is not a directory",
+                    String::from_utf8_lossy(name)
+                ));
             };
             directory = child;
         }
@@ -237,7 +262,11 @@ fn insert(root: &mut Directory, path: &[u8], node: Node) -> Result<(), String> {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (&path[..0], path),
     };
-    let parent = root.make(parent.split(|byte| *byte == b'/').filter(|name| !name.is_empty()))?;
+    let parent = root.make(
+        parent
+            .split(|byte| *byte == b'/')
+            .filter(|name| !name.is_empty()),
+    )?;
     parent.children.entry(name.to_vec()).or_insert(node);
     Ok(())
 }
@@ -247,7 +276,10 @@ pub(super) fn compile(source: &Source) -> Result<CompiledRules> {
 }
 
 pub(super) fn locate(store: &Store, source: &Source) -> Result<PathBuf> {
-    store.parse(&source.store_path).map(|path| store.locate(&path)).map_err(invalid_recipe)
+    store
+        .parse(&source.store_path)
+        .map(|path| store.locate(&path))
+        .map_err(invalid_recipe)
 }
 
 /// The full path in the store that rules are matched with.

@@ -41,7 +41,13 @@ pub fn merge(
     in_store: &BTreeMap<ImagePath, usize>,
     store: &Store,
 ) -> Result<Layout> {
-    let mut merge = Merge { sources, store, in_store, nodes: BTreeMap::new(), layout: Layout::default() };
+    let mut merge = Merge {
+        sources,
+        store,
+        in_store,
+        nodes: BTreeMap::new(),
+        layout: Layout::default(),
+    };
     for number in 0..sources.len() {
         merge.add(number)?;
     }
@@ -65,7 +71,11 @@ struct Leaf {
 #[derive(Clone, PartialEq)]
 enum Content {
     Symlink(Vec<u8>),
-    File { size: u64, executable: bool, path: PathBuf },
+    File {
+        size: u64,
+        executable: bool,
+        path: PathBuf,
+    },
 }
 
 struct Merge<'a> {
@@ -82,10 +92,14 @@ impl Merge<'_> {
         let root = locate(self.store, source)?;
         let rules = super::entries::compile(source)?;
         let mut size = nar::SizeCounter::default();
-        walk::walk(&root, &mut |found| self.node(number, &rules, &found, &mut size))?;
+        walk::walk(&root, &mut |found| {
+            self.node(number, &rules, &found, &mut size)
+        })?;
         check_size(source, size.total())?;
         check_root_rules(source, &rules)?;
-        let unmatched = rules.unmatched().map(|rule| (source.store_path.clone(), rule.clone()));
+        let unmatched = rules
+            .unmatched()
+            .map(|rule| (source.store_path.clone(), rule.clone()));
         self.layout.unmatched.extend(unmatched);
         Ok(())
     }
@@ -122,12 +136,30 @@ impl Merge<'_> {
             Kind::Symlink { target } => {
                 let metadata = changes().apply(Mode::SYMLINK, EntryType::Symlink);
                 let content = Content::Symlink(target.to_vec());
-                self.add_leaf(path, Leaf { number, metadata, content })
+                self.add_leaf(
+                    path,
+                    Leaf {
+                        number,
+                        metadata,
+                        content,
+                    },
+                )
             }
             Kind::File(_) => {
                 let metadata = changes().apply(Mode::of_file(executable), EntryType::File);
-                let content = Content::File { size: file_size, executable, path: found.path() };
-                self.add_leaf(path, Leaf { number, metadata, content })
+                let content = Content::File {
+                    size: file_size,
+                    executable,
+                    path: found.path(),
+                };
+                self.add_leaf(
+                    path,
+                    Leaf {
+                        number,
+                        metadata,
+                        content,
+                    },
+                )
             }
         }
     }
@@ -138,7 +170,8 @@ impl Merge<'_> {
         }
         match self.nodes.get_mut(&path) {
             None => {
-                self.nodes.insert(path, Node::Directory(vec![(number, changes)]));
+                self.nodes
+                    .insert(path, Node::Directory(vec![(number, changes)]));
                 Ok(())
             }
             Some(Node::Directory(sources)) => {
@@ -184,18 +217,28 @@ impl Merge<'_> {
         let mut ancestors: BTreeMap<ImagePath, BTreeSet<usize>> = BTreeMap::new();
         for (path, layer) in self.in_store {
             for (slash, _) in path.0.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-                ancestors.entry(ImagePath(path.0[..slash].to_vec())).or_default().insert(*layer);
+                ancestors
+                    .entry(ImagePath(path.0[..slash].to_vec()))
+                    .or_default()
+                    .insert(*layer);
             }
         }
         let directories = self.nodes.iter().filter_map(|(path, node)| match node {
             Node::Directory(sources) => Some((path, sources.as_slice())),
             Node::Leaf(_) => None,
         });
-        let bare = ancestors.keys().filter(|path| !self.nodes.contains_key(path)).map(|path| (path, [].as_slice()));
+        let bare = ancestors
+            .keys()
+            .filter(|path| !self.nodes.contains_key(path))
+            .map(|path| (path, [].as_slice()));
         let mut records: BTreeMap<usize, Vec<DirectoryRecord>> = BTreeMap::new();
         for (path, sources) in directories.chain(bare) {
             let above_store = ancestors.get(path);
-            let mode = if above_store.is_some() { Mode::ANCESTOR } else { Mode::DIRECTORY };
+            let mode = if above_store.is_some() {
+                Mode::ANCESTOR
+            } else {
+                Mode::DIRECTORY
+            };
             let mut all = Changes::default();
             for (number, changes) in sources {
                 all.merge(changes).map_err(|about| {
@@ -218,8 +261,10 @@ impl Merge<'_> {
                     .find(|(number, _)| self.sources[*number].layer == layer)
                     .map(|(_, changes)| changes.apply(Mode::DIRECTORY, EntryType::Directory));
                 if own.as_ref() != Some(&metadata) {
-                    let record =
-                        DirectoryRecord { path: path.clone(), metadata: metadata.clone() };
+                    let record = DirectoryRecord {
+                        path: path.clone(),
+                        metadata: metadata.clone(),
+                    };
                     records.entry(layer).or_default().push(record);
                 }
             }
@@ -254,8 +299,9 @@ impl Merge<'_> {
             first: format!("/{path}"),
             second: self.sources[number].source.store_path.clone(),
             about: "its content".into(),
-            hint: "leave store paths out of copyToRoot; they come into the image by being mentioned"
-                .into(),
+            hint:
+                "leave store paths out of copyToRoot; they come into the image by being mentioned"
+                    .into(),
         }
     }
 }
@@ -264,7 +310,8 @@ fn not_a_directory(source: &Source) -> Error {
     Error::Attribute {
         attribute: "copyToRoot".into(),
         message: format!("{} is not a directory", source.store_path),
-        hint: "what is in a directory goes to /; make one, for example with pkgs.writeTextDir".into(),
+        hint: "what is in a directory goes to /; make one, for example with pkgs.writeTextDir"
+            .into(),
     }
 }
 
@@ -280,7 +327,8 @@ fn check_root_rules(source: &Source, rules: &CompiledRules) -> Result<()> {
                 "the regex {:?} for {} matches only the root of the image",
                 rule.regex, source.store_path
             ),
-            hint: "container engines set up / themselves and ignore what an image says of it".into(),
+            hint: "container engines set up / themselves and ignore what an image says of it"
+                .into(),
         }),
     }
 }
@@ -289,8 +337,16 @@ fn check_root_rules(source: &Source, rules: &CompiledRules) -> Result<()> {
 fn difference(first: &Leaf, second: &Leaf) -> Result<Option<&'static str>> {
     let same = match (&first.content, &second.content) {
         (
-            Content::File { size, executable, path },
-            Content::File { size: other_size, executable: other_executable, path: other_path },
+            Content::File {
+                size,
+                executable,
+                path,
+            },
+            Content::File {
+                size: other_size,
+                executable: other_executable,
+                path: other_path,
+            },
         ) => {
             if executable != other_executable {
                 return Ok(Some("its mode"));

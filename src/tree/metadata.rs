@@ -40,8 +40,11 @@ impl FromStr for Mode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let bits = u32::from_str_radix(text, 8).ok().filter(|bits| digits && *bits <= 0o7777);
-        bits.map(Self).ok_or_else(|| format!("{text:?} is not an octal mode"))
+        let bits = u32::from_str_radix(text, 8)
+            .ok()
+            .filter(|bits| digits && *bits <= 0o7777);
+        bits.map(Self)
+            .ok_or_else(|| format!("{text:?} is not an octal mode"))
     }
 }
 
@@ -59,7 +62,9 @@ impl Serialize for Mode {
 
 impl<'de> Deserialize<'de> for Mode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -85,7 +90,14 @@ impl Metadata {
     /// What an entry has that no rule is about.
     pub fn root(mode: Mode) -> Self {
         let (uname, gname) = ("root".to_owned(), "root".to_owned());
-        Self { mode, uid: 0, gid: 0, uname, gname, xattrs: BTreeMap::new() }
+        Self {
+            mode,
+            uid: 0,
+            gid: 0,
+            uname,
+            gname,
+            xattrs: BTreeMap::new(),
+        }
     }
 }
 
@@ -98,7 +110,16 @@ mod tests {
         assert_eq!("1777".parse::<Mode>().unwrap().bits(), 0o1777);
         assert_eq!("0644".parse::<Mode>().unwrap().to_string(), "0644");
         assert_eq!("0".parse::<Mode>().unwrap().to_string(), "0000");
-        for text in ["", "9999", "0o755", "-1", "+7", "10000", "u+x", "99999999999999"] {
+        for text in [
+            "",
+            "9999",
+            "0o755",
+            "-1",
+            "+7",
+            "10000",
+            "u+x",
+            "99999999999999",
+        ] {
             assert!(text.parse::<Mode>().is_err(), "{text}");
         }
     }

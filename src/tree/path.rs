@@ -24,7 +24,9 @@ impl ImagePath {
 
     /// The names on the way.
     pub fn components(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty())
+        self.0
+            .split(|byte| *byte == b'/')
+            .filter(|name| !name.is_empty())
     }
 }
 

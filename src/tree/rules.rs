@@ -59,13 +59,25 @@ impl Rule {
             }
         }
         for (field, name) in [("uname", &self.uname), ("gname", &self.gname)] {
-            if name.as_ref().is_some_and(|name| name.contains([':', '\n', '\0'])) {
-                return Err((field, "has a colon, a line break or a null in it".to_owned()));
+            if name
+                .as_ref()
+                .is_some_and(|name| name.contains([':', '\n', '\0']))
+            {
+                return Err((
+                    field,
+                    "has a colon, a line break or a null in it".to_owned(),
+                ));
             }
         }
         let names = self.xattrs.iter().flat_map(BTreeMap::keys);
-        if names.clone().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
-            return Err(("xattrs", "an attribute's name is empty or has = in it".to_owned()));
+        if names
+            .clone()
+            .any(|name| name.is_empty() || name.contains(['=', '\0']))
+        {
+            return Err((
+                "xattrs",
+                "an attribute's name is empty or has = in it".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -159,7 +171,11 @@ impl Changes {
         field("uname", &mut self.uname, other.uname.as_ref())?;
         field("gname", &mut self.gname, other.gname.as_ref())?;
         for (name, value) in &other.xattrs {
-            if self.xattrs.insert(name.clone(), value.clone()).is_some_and(|mine| mine != *value) {
+            if self
+                .xattrs
+                .insert(name.clone(), value.clone())
+                .is_some_and(|mine| mine != *value)
+            {
                 return Err("xattrs");
             }
         }
@@ -180,10 +196,13 @@ impl Changes {
         for (name, value) in rule.xattrs.iter().flatten() {
             self.xattrs.insert(name.clone(), value.clone().into_bytes());
         }
-        if let Some(value) =
-            rule.capabilities.as_ref().and_then(|names| capabilities::encode(names).ok())
+        if let Some(value) = rule
+            .capabilities
+            .as_ref()
+            .and_then(|names| capabilities::encode(names).ok())
         {
-            self.xattrs.insert(capabilities::ATTRIBUTE.to_owned(), value);
+            self.xattrs
+                .insert(capabilities::ATTRIBUTE.to_owned(), value);
         }
     }
 }
@@ -199,7 +218,13 @@ impl CompiledRules {
     pub fn new(rules: &[Rule]) -> Result<Self, regex::Error> {
         let rules = rules
             .iter()
-            .map(|rule| Ok((Regex::new(&rule.regex)?, rule.clone(), AtomicBool::new(false))))
+            .map(|rule| {
+                Ok((
+                    Regex::new(&rule.regex)?,
+                    rule.clone(),
+                    AtomicBool::new(false),
+                ))
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self { rules })
     }
@@ -243,7 +268,10 @@ mod tests {
     use super::*;
 
     fn rule(regex: &str, edit: impl FnOnce(&mut Rule)) -> Rule {
-        let mut rule = Rule { regex: regex.to_owned(), ..Rule::default() };
+        let mut rule = Rule {
+            regex: regex.to_owned(),
+            ..Rule::default()
+        };
         edit(&mut rule);
         rule
     }
@@ -260,18 +288,27 @@ mod tests {
             rule("nothing", |rule| rule.uid = Some(9)),
         ])
         .unwrap();
-        let metadata =
-            rules.changes(b"/nix/store/h-n/tmp").apply(Mode::DIRECTORY, EntryType::Directory);
+        let metadata = rules
+            .changes(b"/nix/store/h-n/tmp")
+            .apply(Mode::DIRECTORY, EntryType::Directory);
         assert_eq!((metadata.mode.bits(), metadata.uid), (0o1777, 7));
-        assert_eq!((metadata.uname.as_str(), metadata.gname.as_str()), ("", "root"));
-        assert_eq!(rules.unmatched().map(|rule| rule.uid).collect::<Vec<_>>(), [Some(9)]);
+        assert_eq!(
+            (metadata.uname.as_str(), metadata.gname.as_str()),
+            ("", "root")
+        );
+        assert_eq!(
+            rules.unmatched().map(|rule| rule.uid).collect::<Vec<_>>(),
+            [Some(9)]
+        );
     }
 
     #[test]
     fn or_mode_adds_to_what_is_there() {
         let add = rule("", |rule| rule.or_mode = mode("0200"));
         let set = rule("", |rule| rule.mode = mode("0440"));
-        let both = rule("", |rule| (rule.mode, rule.or_mode) = (mode("0444"), mode("0200")));
+        let both = rule("", |rule| {
+            (rule.mode, rule.or_mode) = (mode("0444"), mode("0200"))
+        });
         for (rules, result) in [
             (vec![add.clone()], 0o755),
             (vec![set.clone(), add.clone()], 0o640),
@@ -300,7 +337,11 @@ mod tests {
 
     #[test]
     fn merging_fails_only_where_both_speak() {
-        let changes = |uid, gid| Changes { uid, gid, ..Changes::default() };
+        let changes = |uid, gid| Changes {
+            uid,
+            gid,
+            ..Changes::default()
+        };
         let mut mine = changes(Some(1), None);
         mine.merge(&changes(Some(1), Some(2))).unwrap();
         assert_eq!(mine, changes(Some(1), Some(2)));
@@ -312,8 +353,16 @@ mod tests {
         for (field, wrong) in [
             ("regex", rule("(", |_| ())),
             ("uid", rule("", |rule| rule.uid = Some(4_294_967_295))),
-            ("gname", rule("", |rule| rule.gname = Some("a:b".to_owned()))),
-            ("capabilities", rule("", |rule| rule.capabilities = Some(vec!["CAP_X".to_owned()]))),
+            (
+                "gname",
+                rule("", |rule| rule.gname = Some("a:b".to_owned())),
+            ),
+            (
+                "capabilities",
+                rule("", |rule| {
+                    rule.capabilities = Some(vec!["CAP_X".to_owned()])
+                }),
+            ),
             (
                 "xattrs",
                 rule("", |rule| {

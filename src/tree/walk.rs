@@ -60,7 +60,10 @@ pub struct OpenFile {
 impl Visit<'_> {
     /// The last part of the path; the root has none.
     pub fn name(&self) -> Option<&[u8]> {
-        self.relative.rsplit(|byte| *byte == b'/').next().filter(|name| !name.is_empty())
+        self.relative
+            .rsplit(|byte| *byte == b'/')
+            .next()
+            .filter(|name| !name.is_empty())
     }
 
     /// The path below the root as it is on disk, with the case hack.
@@ -93,7 +96,12 @@ impl Regular<'_> {
     /// Its size in bytes, and whether its owner may execute it.
     pub fn stat(&self) -> Result<(u64, bool)> {
         rustix::fs::statat(self.directory, self.name, AtFlags::SYMLINK_NOFOLLOW)
-            .map(|stat| (u64::try_from(stat.st_size).unwrap_or(0), is_executable(stat.st_mode)))
+            .map(|stat| {
+                (
+                    u64::try_from(stat.st_size).unwrap_or(0),
+                    is_executable(stat.st_mode),
+                )
+            })
             .map_err(|error| Error::io("read", (self.path)())(error.into()))
     }
 }
@@ -101,10 +109,19 @@ impl Regular<'_> {
 /// Shows `visit` what is at `root`, then, if it is a directory, all below it; names are sorted as
 /// bytes, and a directory comes before its children.
 pub fn walk(root: &Path, visit: &mut dyn FnMut(Visit<'_>) -> Result<()>) -> Result<()> {
-    let mut walk =
-        Walk { root, visit, relative: Vec::new(), source: Vec::new(), case_hack: cfg!(target_os = "macos") };
+    let mut walk = Walk {
+        root,
+        visit,
+        relative: Vec::new(),
+        source: Vec::new(),
+        case_hack: cfg!(target_os = "macos"),
+    };
     let stat = rustix::fs::lstat(root).map_err(|error| Error::io("read", root)(error.into()))?;
-    walk.node(CWD, root.as_os_str().as_bytes(), FileType::from_raw_mode(stat.st_mode))
+    walk.node(
+        CWD,
+        root.as_os_str().as_bytes(),
+        FileType::from_raw_mode(stat.st_mode),
+    )
 }
 
 /// The error for a file that is shorter or longer than it was when it was opened.
@@ -139,13 +156,24 @@ impl Walk<'_> {
             FileType::RegularFile => {
                 let (root, source) = (self.root, &self.source);
                 let path = || join(root, source);
-                let kind = Kind::File(Regular { directory: parent, name, path: &path });
-                (self.visit)(Visit { kind, relative: &self.relative, root, source })
+                let kind = Kind::File(Regular {
+                    directory: parent,
+                    name,
+                    path: &path,
+                });
+                (self.visit)(Visit {
+                    kind,
+                    relative: &self.relative,
+                    root,
+                    source,
+                })
             }
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(parent, name, Vec::new())
                     .map_err(|error| self.error("read the link", error))?;
-                self.show(Kind::Symlink { target: target.as_bytes() })
+                self.show(Kind::Symlink {
+                    target: target.as_bytes(),
+                })
             }
             _ => Err(self.error("pack", rustix::io::Errno::OPNOTSUPP)),
         }
@@ -158,7 +186,11 @@ impl Walk<'_> {
             let child = child.map_err(|error| self.error("list", error))?;
             let name = child.file_name().to_bytes();
             if name != b"." && name != b".." {
-                children.push((self.without_case_hack(name).to_vec(), name.to_vec(), child.file_type()));
+                children.push((
+                    self.without_case_hack(name).to_vec(),
+                    name.to_vec(),
+                    child.file_type(),
+                ));
             }
         }
         children.sort_unstable_by(|one, other| one.0.cmp(&other.0));
@@ -184,12 +216,19 @@ impl Walk<'_> {
 
     fn show(&mut self, kind: Kind<'_>) -> Result<()> {
         let (relative, root, source) = (&self.relative, self.root, &self.source);
-        (self.visit)(Visit { kind, relative, root, source })
+        (self.visit)(Visit {
+            kind,
+            relative,
+            root,
+            source,
+        })
     }
 
     fn without_case_hack<'n>(&self, name: &'n [u8]) -> &'n [u8] {
-        let position =
-            name.windows(CASE_HACK.len()).position(|window| window == CASE_HACK).filter(|_| self.case_hack);
+        let position = name
+            .windows(CASE_HACK.len())
+            .position(|window| window == CASE_HACK)
+            .filter(|_| self.case_hack);
         position.map_or(name, |position| &name[..position])
     }
 
@@ -206,7 +245,11 @@ fn push(path: &mut Vec<u8>, name: &[u8]) {
 }
 
 fn join(root: &Path, relative: &[u8]) -> PathBuf {
-    if relative.is_empty() { root.to_path_buf() } else { root.join(OsStr::from_bytes(relative)) }
+    if relative.is_empty() {
+        root.to_path_buf()
+    } else {
+        root.join(OsStr::from_bytes(relative))
+    }
 }
 
 fn is_executable(mode: rustix::fs::RawMode) -> bool {
@@ -227,16 +270,28 @@ mod tests {
                 Kind::Symlink { target } => format!("l {}", String::from_utf8_lossy(target)),
                 Kind::File(file) => {
                     let (size, executable) = file.stat()?;
-                    assert_eq!((file.open()?.size, file.open()?.executable), (size, executable));
+                    assert_eq!(
+                        (file.open()?.size, file.open()?.executable),
+                        (size, executable)
+                    );
                     format!("f {size} {executable}")
                 }
             };
-            lines.push(format!("{} {kind}", String::from_utf8_lossy(visit.relative)));
+            lines.push(format!(
+                "{} {kind}",
+                String::from_utf8_lossy(visit.relative)
+            ));
             Ok(())
         };
-        let mut walk =
-            Walk { root, visit: &mut visit, relative: Vec::new(), source: Vec::new(), case_hack };
-        walk.node(CWD, root.as_os_str().as_bytes(), FileType::Directory).unwrap();
+        let mut walk = Walk {
+            root,
+            visit: &mut visit,
+            relative: Vec::new(),
+            source: Vec::new(),
+            case_hack,
+        };
+        walk.node(CWD, root.as_os_str().as_bytes(), FileType::Directory)
+            .unwrap();
         lines
     }
 
@@ -251,7 +306,14 @@ mod tests {
         symlink("to", at("B")).unwrap();
         assert_eq!(
             listing(root.path(), false),
-            [" d", "B l to", "a d", "a/b d", "a/b/c f 3 false", "a-b f 0 true"]
+            [
+                " d",
+                "B l to",
+                "a d",
+                "a/b d",
+                "a/b/c f 3 false",
+                "a-b f 0 true"
+            ]
         );
     }
 
@@ -261,7 +323,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs_err::write(root.path().join("Makefile"), "1").unwrap();
         fs_err::write(root.path().join("makefile~nix~case~hack~1"), "22").unwrap();
-        assert_eq!(listing(root.path(), true), [" d", "Makefile f 1 false", "makefile f 2 false"]);
+        assert_eq!(
+            listing(root.path(), true),
+            [" d", "Makefile f 1 false", "makefile f 2 false"]
+        );
         assert_eq!(listing(root.path(), false).len(), 3);
     }
 
