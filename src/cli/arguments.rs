@@ -46,11 +46,11 @@ pub(super) enum Command {
 
 const COPY_HELP: &str = "\
 Destinations:
-  docker://NAME[:TAG]                  a registry; NAME may begin with HOST[:PORT]/
-  docker-archive:PATH[:NAME[:TAG]]     a file for `docker load` and `podman load`; - is standard output
-  oci-archive:PATH[:TAG]               the same file; Docker, podman, containerd and skopeo all read it
-  oci:PATH[:TAG]                       a directory, an OCI image layout; other images in it are kept
-  dir:PATH                             a directory of blobs, in skopeo's form
+  docker://NAME[:TAG]               a registry; NAME may begin with HOST[:PORT]/
+  docker-archive:PATH[:NAME[:TAG]]  a file for `docker load` and others; - is standard output
+  oci-archive:PATH[:TAG]            the same file, to be named by a tag
+  oci:PATH[:TAG]                    a directory, an OCI image layout; keeps its other images
+  dir:PATH                          a directory of blobs, in skopeo's form
 
 A PATH ends at its first colon. An archive that exists is replaced.
 On success the destination and the image's digest are printed.";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::{Error, Result};
@@ -20,7 +20,7 @@ impl Interruption {
     /// are removed; the second one ends the program at once.
     pub(super) fn watch() -> Result<Self> {
         let happened = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in [SIGINT, SIGTERM] {
             // The order matters: the first signal must not find what it sets itself.
             flag::register_conditional_shutdown(signal, EXIT_CODE.into(), Arc::clone(&happened))
                 .and_then(|_| flag::register(signal, Arc::clone(&happened)))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interruption::Interruption;
 use super::printer::Printer;
@@ -124,10 +124,10 @@ impl<'a> Reporter<'a> {
             ),
         };
         self.printer.remark(&format!(
-            "copied {} ({}){there} in {}",
+            "copied {} ({}){there} in {:.1} s",
             count(copied.layers),
             HumanBytes(copied.bytes),
-            HumanDuration(self.started.elapsed()),
+            self.started.elapsed().as_secs_f64(),
         ));
     }
 

@@ -173,7 +173,7 @@ impl FromStr for Destination {
             "dir" if rest.is_empty() => Err(no_path(text)),
             "dir" => Ok(Self::Directory { path: rest.into() }),
             "docker" => match rest.strip_prefix("//") {
-                Some(reference) => Ok(Self::Registry(Reference::parse(reference)?)),
+                Some(reference) => registry(reference),
                 None => Err(error(
                     text,
                     "a registry's name begins with docker://",
@@ -274,6 +274,22 @@ fn whole_name(text: &str) -> Result<GivenName> {
         typed: text.to_owned(),
         reference,
     })
+}
+
+fn registry(text: &str) -> Result<Destination> {
+    match text.split_once('@') {
+        // The password is not repeated.
+        Some((before, after))
+            if before.contains(':') && !before.contains('/') && after.contains('/') =>
+        {
+            Err(error(
+                "docker://…",
+                "credentials are not part of a registry's name",
+                "log in with --dest-creds, `docker login` or `podman login`".to_owned(),
+            ))
+        }
+        _ => Ok(Destination::Registry(Reference::parse(text)?)),
+    }
 }
 
 fn error(text: &str, message: &str, hint: String) -> Error {
@@ -434,6 +450,10 @@ mod tests {
                 error.hint()
             );
         }
+        let secret = "docker://me:hunter2@h.x/hello"
+            .parse::<Destination>()
+            .unwrap_err();
+        assert!(!secret.report().contains("hunter2"), "{}", secret.report());
         let digest = format!("oci:x:hello@{}", crate::oci::Digest::of(b""));
         assert!(
             digest

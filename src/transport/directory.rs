@@ -41,11 +41,11 @@ pub fn write(image: &Image, path: &Path, progress: &dyn Progress) -> Result<()> 
             progress.begin(blob.descriptor());
             progress.finish(blob.descriptor(), Outcome::Present);
         } else {
-            staging::write_blob(&staging.path().join(&name), &blob, progress)?;
+            staging::write_blob(&staging.path().join(&name), &blob, path, progress)?;
         }
         kept.insert(name);
     }
-    staging::write_bytes(&staging.path().join(VERSION_FILE), VERSION.as_bytes())?;
+    staging::write_bytes(&staging.path().join(VERSION_FILE), VERSION.as_bytes(), path)?;
     if exists {
         replace(staging.path(), path, &kept)
     } else {

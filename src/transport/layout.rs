@@ -35,11 +35,15 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
     let blob_directory = staging.path().join(BLOBS);
     staging::create_directory(&blob_directory)?;
     for (digest, blob) in blobs(image) {
-        staging::write_blob(&blob_directory.join(digest.hex()), &blob, progress)?;
+        staging::write_blob(&blob_directory.join(digest.hex()), &blob, path, progress)?;
     }
-    staging::write_bytes(&staging.path().join(LAYOUT_FILE), LAYOUT_VERSION.as_bytes())?;
+    staging::write_bytes(
+        &staging.path().join(LAYOUT_FILE),
+        LAYOUT_VERSION.as_bytes(),
+        path,
+    )?;
     let index = canonical::to_bytes(&Index::new(vec![entry(image, name)]));
-    staging::write_bytes(&staging.path().join(INDEX_FILE), &index)?;
+    staging::write_bytes(&staging.path().join(INDEX_FILE), &index, path)?;
     staging::rename(staging.path(), path)
 }
 
@@ -78,7 +82,7 @@ fn add(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> 
             progress.finish(blob.descriptor(), Outcome::Present);
         } else {
             let temporary = staging.path().join(digest.hex());
-            staging::write_blob(&temporary, &blob, progress)?;
+            staging::write_blob(&temporary, &blob, path, progress)?;
             made.push((temporary, target));
         }
     }
@@ -88,7 +92,7 @@ fn add(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> 
     let marker = path.join(LAYOUT_FILE);
     if !marker.exists() {
         let temporary = staging.path().join(LAYOUT_FILE);
-        staging::write_bytes(&temporary, LAYOUT_VERSION.as_bytes())?;
+        staging::write_bytes(&temporary, LAYOUT_VERSION.as_bytes(), path)?;
         staging::rename(&temporary, &marker)?;
     }
     replace_entry(path, staging.path(), &entry(image, name))
@@ -102,7 +106,7 @@ fn replace_entry(path: &Path, staging: &Path, entry: &Descriptor) -> Result<()> 
     let index_file = path.join(INDEX_FILE);
     let index = with_entry(read_index(&index_file)?, entry);
     let temporary = staging.join(INDEX_FILE);
-    staging::write_bytes(&temporary, &canonical::to_bytes(&index))?;
+    staging::write_bytes(&temporary, &canonical::to_bytes(&index), path)?;
     staging::rename(&temporary, &index_file)
 }
 

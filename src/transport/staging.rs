@@ -62,15 +62,20 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to).map_err(Error::io("write", to))
 }
 
-/// Writes `bytes` to the new file `path`.
-pub(super) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).map_err(Error::io("write", path))
+/// Writes `bytes` to the new file `path`; errors name `destination`.
+pub(super) fn write_bytes(path: &Path, bytes: &[u8], destination: &Path) -> Result<()> {
+    std::fs::write(path, bytes).map_err(Error::io("write", destination))
 }
 
-/// Writes `blob` to the new file `path`.
-pub(super) fn write_blob(path: &Path, blob: &Blob<'_>, progress: &dyn Progress) -> Result<()> {
-    let file = File::create_new(path).map_err(Error::io("create", path))?;
-    let mut writer = FileWriter::new(file, path);
+/// Writes `blob` to the new file `path`; errors name `destination`.
+pub(super) fn write_blob(
+    path: &Path,
+    blob: &Blob<'_>,
+    destination: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let file = File::create_new(path).map_err(Error::io("write", destination))?;
+    let mut writer = FileWriter::new(file, destination);
     blob.write_to(&mut writer, progress)?;
     writer.finish()
 }

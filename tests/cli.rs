@@ -1,0 +1,754 @@
+//! The `strata` command, as people run it.
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::fake_store::{FakeStore, Item, read_json};
+use support::registry::{Registry, Setup};
+use tempfile::TempDir;
+
+/// An image in a store of temporary files, and an empty directory to copy it to.
+struct Scene {
+    store: FakeStore,
+    /// The output of the image's derivation.
+    image: PathBuf,
+    /// The store paths of the image, each in a layer of its own.
+    paths: [String; 2],
+    directory: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(b"hello\n")
+    }
+
+    /// A scene whose first store path has a file with this content.
+    fn with(content: &[u8]) -> Self {
+        let mut store = FakeStore::new();
+        let library = store.add("library", &[Item::Directory("lib")], &[]);
+        fs::write(store.locate(&library).join("lib/content"), content).unwrap();
+        store.register(&library, &[]);
+        let program = store.add(
+            "program",
+            &[Item::Executable("bin/run", "#!/bin/sh\n")],
+            &[&library],
+        );
+        let mut request = store.image_request();
+        request["deps"] = json!([program]);
+        request["maxLayers"] = json!(2);
+        request["image"]["config"] = json!({ "Cmd": ["/bin/run"] });
+        let output = store.build(&request).unwrap();
+        let image = store.locate(&output);
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            store,
+            image,
+            paths: [library, program],
+            directory,
+        }
+    }
+
+    /// A scene whose copies take a while.
+    fn large() -> Self {
+        Self::with(&vec![0; 256 << 20])
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn digest(&self) -> String {
+        fs::read_to_string(self.image.join("digest"))
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    }
+
+    fn strata(&self, verb: &str) -> Command {
+        let mut command = strata(&[verb]);
+        command.arg(&self.image).current_dir(self.directory.path());
+        command
+    }
+
+    fn copy(&self, arguments: &[&str]) -> Output {
+        self.strata("copy").args(arguments).output().unwrap()
+    }
+
+    fn left(&self) -> Vec<String> {
+        names(self.directory.path())
+    }
+}
+
+fn strata(arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("strata"));
+    // Nothing of the machine's logins.
+    command
+        .args(arguments)
+        .env("HOME", "/nonexistent")
+        .env_remove("XDG_RUNTIME_DIR");
+    command
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[track_caller]
+fn assert_fails(output: &Output, code: i32, said: &[&str]) {
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert_eq!(text(&output.stdout), "");
+    assert!(errors.contains("error: "), "{errors}");
+    for words in said {
+        assert!(errors.contains(words), "{words} is not in: {errors}");
+    }
+}
+
+#[test]
+fn wrong_usage() {
+    for (arguments, said) in [
+        (&["fly"][..], &["unrecognized subcommand 'fly'"][..]),
+        (&["copy", "image"], &["<DESTINATION>"]),
+        (
+            &["copy", "image", "a.tar"],
+            &["unknown transport", "hint: known destinations: oci:PATH"],
+        ),
+        (
+            &["copy", "image", "ftp:a"],
+            &["unknown transport", "docker://NAME"],
+        ),
+        (
+            &["copy", "image", "docker-daemon:hello:1"],
+            &["docker-archive:-:hello:1 | docker load"],
+        ),
+        (&["copy", "image", "oci:a:-"], &["not a tag"]),
+        (
+            &["copy", "image", "dir:a", "dir:b"],
+            &["unexpected argument 'dir:b'"],
+        ),
+        (
+            &["copy", "image", "dir:a", "--fly"],
+            &["unexpected argument '--fly'"],
+        ),
+        (
+            &["copy", "image", "dir:a", "--format", "v2s2"],
+            &["skopeo copy --format"],
+        ),
+        (
+            &["copy", "image", "dir:a", "--sign-by=me"],
+            &["--sign-by of skopeo", "hint: "],
+        ),
+        (
+            &["copy", "image", "dir:a", "--src-tls-verify=false"],
+            &["from the Nix store"],
+        ),
+        (
+            &["copy", "image", "dir:a", "--dest-compress-format", "zstd"],
+            &["uncompressed"],
+        ),
+        (
+            &["copy", "image", "dir:a", "--dest-tls-verify=no"],
+            &["true or false"],
+        ),
+        (
+            &["copy", "image", "dir:a", "--dest-username", "me"],
+            &["--dest-password"],
+        ),
+        (
+            &[
+                "copy",
+                "image",
+                "dir:a",
+                "--dest-creds=a:b",
+                "--dest-no-creds",
+            ],
+            &["cannot be used"],
+        ),
+        (
+            &["copy", "image", "dir:a", "--retry-times=-1"],
+            &["invalid value"],
+        ),
+        (&["inspect"], &["<IMAGE>"]),
+    ] {
+        let output = strata(arguments).output().unwrap();
+        assert_fails(&output, 2, said);
+    }
+    assert_eq!(strata(&[]).output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for arguments in [&["--help"][..], &["copy", "--help"], &["--version"]] {
+        let output = strata(arguments).output().unwrap();
+        assert!(output.status.success());
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty());
+    }
+    let help = text(&strata(&["copy", "--help"]).output().unwrap().stdout);
+    assert!(help.contains("docker-archive:PATH[:NAME[:TAG]]"), "{help}");
+}
+
+#[test]
+fn copies_say_where_and_what() {
+    let scene = Scene::new();
+    for destination in [
+        "oci:layout:1.0",
+        "oci-archive:oci.tar",
+        "docker-archive:docker.tar:a:b",
+        "dir:d",
+    ] {
+        let output = scene.copy(&[destination]);
+        let errors = text(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        assert_eq!(
+            text(&output.stdout),
+            format!("{destination}@{}\n", scene.digest())
+        );
+        assert!(
+            errors.contains("layer 1/2 sha256:") && errors.contains("copied 2 layers"),
+            "{errors}"
+        );
+    }
+    assert_eq!(scene.left(), ["d", "docker.tar", "layout", "oci.tar"]);
+    let again = scene.copy(&["oci:layout:1.1"]);
+    let errors = text(&again.stderr);
+    assert!(
+        errors.contains("copied 0 layers (0 B), 2 layers"),
+        "{errors}"
+    );
+    assert_eq!(
+        read_json(&scene.path("layout/index.json"))["manifests"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn flags_of_skopeo_stand_anywhere() {
+    let scene = Scene::new();
+    let flags = [
+        "--insecure-policy",
+        "--debug",
+        "--preserve-digests",
+        "--all",
+        "-a",
+        "--multi-arch=all",
+        "--dest-tls-verify=false",
+        "--dest-tls-verify",
+        "--dest-creds=me:secret",
+        "--authfile=none",
+        "--retry-times",
+        "3",
+        "--format",
+        "oci",
+        "--remove-signatures",
+        "--dest-oci-accept-uncompressed-layers",
+    ];
+    for (place, name) in [(0, "oci:before"), (flags.len(), "oci:after")] {
+        // clap takes a flag once; -a is --all, and --dest-tls-verify stands twice.
+        let mut arguments: Vec<&str> = flags
+            .into_iter()
+            .filter(|flag| !["-a", "--dest-tls-verify"].contains(flag))
+            .collect();
+        arguments.insert(place.min(arguments.len()), name);
+        let output = scene.copy(&arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    assert!(
+        scene
+            .copy(&["-a", "--dest-tls-verify", "dir:short"])
+            .status
+            .success()
+    );
+    assert_eq!(scene.left(), ["after", "before", "short"]);
+}
+
+#[test]
+fn quiet_copies_say_nothing_and_leave_the_digest_in_a_file() {
+    let scene = Scene::new();
+    let output = scene.copy(&["--quiet", "--digestfile", "digest", "oci:layout"]);
+    assert!(output.status.success());
+    assert_eq!(
+        (text(&output.stdout), text(&output.stderr)),
+        (String::new(), String::new())
+    );
+    assert_eq!(
+        fs::read_to_string(scene.path("digest")).unwrap(),
+        scene.digest()
+    );
+
+    let output = scene.copy(&["-q", "docker-archive:-"]);
+    assert_eq!(text(&output.stderr), "");
+    assert!(!output.stdout.is_empty());
+
+    let output = scene.copy(&["--digestfile", "layout", "dir:d"]);
+    assert_fails(&output, 1, &["cannot write layout"]);
+}
+
+#[test]
+fn standard_output_is_nothing_but_the_archive() {
+    let scene = Scene::new();
+    assert!(scene.copy(&["docker-archive:file.tar"]).status.success());
+    for destination in [
+        "docker-archive:-",
+        "docker-archive:/dev/stdout",
+        "oci-archive:-",
+    ] {
+        let output = scene.copy(&[destination]);
+        assert!(output.status.success());
+        assert_eq!(output.stdout, fs::read(scene.path("file.tar")).unwrap());
+        let errors = text(&output.stderr);
+        assert!(errors.contains(&scene.digest()), "{errors}");
+    }
+}
+
+#[test]
+fn an_archive_is_not_written_to_a_terminal() {
+    let scene = Scene::new();
+    let program = assert_cmd::cargo::cargo_bin!("strata");
+    let command = format!(
+        "{} copy {} docker-archive:-",
+        program.display(),
+        scene.image.display()
+    );
+    // script(1) of util-linux runs it on a terminal.
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("not written to a terminal") && said.contains("| docker load"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_terminal_shows_a_bar_and_the_reference() {
+    let scene = Scene::new();
+    let program = assert_cmd::cargo::cargo_bin!("strata");
+    let command = format!(
+        "{} copy {} oci:layout",
+        program.display(),
+        scene.image.display()
+    );
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .current_dir(scene.directory.path())
+        .output()
+        .unwrap();
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("2/2 layers") && !said.contains("layer 1/2"),
+        "{said}"
+    );
+    assert!(
+        said.trim_end()
+            .ends_with(&format!("oci:layout@{}", scene.digest())),
+        "{said}"
+    );
+}
+
+#[test]
+fn images_that_are_none() {
+    let scene = Scene::new();
+    for verb in ["inspect", "verify"] {
+        let output = strata(&[verb, "/nonexistent/image"]).output().unwrap();
+        assert_fails(&output, 1, &["/nonexistent/image", "hint: "]);
+    }
+    let output = strata(&["copy", "/nonexistent/image", "dir:a"])
+        .output()
+        .unwrap();
+    assert_fails(&output, 1, &["/nonexistent/image", "hint: "]);
+    let here = scene.directory.path().to_str().unwrap();
+    let output = strata(&["copy", here, "dir:a"]).output().unwrap();
+    assert_fails(&output, 1, &["not an image", "hint: "]);
+    assert_eq!(scene.left(), [""; 0]);
+}
+
+#[test]
+fn destinations_that_cannot_be_written() {
+    let scene = Scene::new();
+    fs::write(scene.path("file"), "x").unwrap();
+    fs::create_dir(scene.path("other")).unwrap();
+    fs::write(scene.path("other/file"), "x").unwrap();
+    for (destination, said) in [
+        ("oci:file", "not a directory"),
+        ("oci:file/below", "file"),
+        ("oci:other", "not an OCI layout"),
+        ("dir:other", "was not written by dir:"),
+        ("docker-archive:other", "a directory is in the way"),
+        ("docker-archive:file/below.tar", "file/below.tar"),
+        ("oci:/proc/strata", "/proc"),
+    ] {
+        let output = scene.copy(&[destination]);
+        assert_fails(&output, 1, &[said]);
+    }
+    let itself = scene.image.to_str().unwrap();
+    for transport in ["oci", "dir"] {
+        let output = scene.copy(&[&format!("{transport}:{itself}")]);
+        assert_fails(&output, 2, &["the image itself", "hint: "]);
+    }
+    assert_eq!(scene.left(), ["file", "other"]);
+    assert_eq!(names(&scene.path("other")), ["file"]);
+}
+
+#[test]
+fn a_full_device() {
+    let scene = Scene::new();
+    for (destination, what) in [
+        ("docker-archive:-", "archive"),
+        ("docker-archive:/dev/full", "/dev/full"),
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = scene
+            .strata("copy")
+            .arg(destination)
+            .stdout(full)
+            .output()
+            .unwrap();
+        assert_fails(
+            &output,
+            1,
+            &[what, "No space left", "hint: free some space"],
+        );
+    }
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = scene.strata("inspect").stdout(full).output().unwrap();
+    assert_fails(&output, 1, &["standard output", "No space left"]);
+}
+
+/// A disk of 1 MiB, which a mount namespace of its own hides from everybody else.
+#[test]
+fn a_full_disk_is_left_as_it_was() {
+    let scene = Scene::with(&vec![7; 2 << 20]);
+    let script = r#"
+        mount -t tmpfs -o size=1m none "$1" || exit 77
+        "$2" copy "$3" "$4$1/$5"
+        code=$?
+        ls -A "$1"
+        exit $code"#;
+    for (transport, name) in [
+        ("oci:", "layout"),
+        ("docker-archive:", "a.tar"),
+        ("dir:", "d"),
+    ] {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--map-root-user", "sh", "-c", script, "sh"]);
+        command.arg(scene.directory.path());
+        command
+            .arg(assert_cmd::cargo::cargo_bin!("strata"))
+            .arg(&scene.image);
+        let output = command.args([transport, name]).output().unwrap();
+        // The list of what is left is on standard output.
+        assert_fails(
+            &output,
+            1,
+            &["No space left", "hint: free some space", name],
+        );
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let scene = Scene::with(&vec![7; 8 << 20]);
+    let mut child = (scene.strata("copy").arg("docker-archive:-"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = child.stdout.take().unwrap();
+    output.read_exact(&mut [0; 1000]).unwrap();
+    drop(output);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    assert!(
+        !text(&output.stderr).contains("error"),
+        "{}",
+        text(&output.stderr)
+    );
+
+    for arguments in [&["inspect"][..], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = strata(arguments)
+            .arg(&scene.image)
+            .stdout(writer)
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        assert_eq!(text(&output.stderr), "");
+    }
+}
+
+/// Waits until the copy has begun to write.
+fn wait_for_temporary(directory: &Path, child: &mut Child) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !names(directory)
+        .iter()
+        .any(|name| name.starts_with(".strata-"))
+    {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the copy ended before it was interrupted"
+        );
+        assert!(Instant::now() < deadline, "the copy does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn signal(child: &Child, signal: &str) {
+    let status = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn an_interrupted_copy_leaves_nothing() {
+    let scene = Scene::large();
+    for (destination, name) in [
+        ("oci:layout", "-INT"),
+        ("docker-archive:a.tar", "-TERM"),
+        ("dir:d", "-INT"),
+    ] {
+        let mut child = (scene.strata("copy").arg(destination))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_for_temporary(scene.directory.path(), &mut child);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_fails(&output, 130, &["error: interrupted"]);
+        assert_eq!(scene.left(), [""; 0], "{destination}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let scene = Scene::with(&vec![7; 8 << 20]);
+    // Nobody reads the pipe, so that the copy hangs.
+    let mut child = (scene.strata("copy").arg("docker-archive:-"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut [0; 1000])
+        .unwrap();
+    signal(&child, "-INT");
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&child, "-INT");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "the second signal is ignored");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(status.code(), Some(130));
+}
+
+#[test]
+fn inspect_shows_layers_and_store_paths() {
+    let scene = Scene::new();
+    let output = scene.strata("inspect").arg("--json").output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let image: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys: Vec<&String> = image.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "annotations",
+            "architecture",
+            "config",
+            "created",
+            "digest",
+            "layers",
+            "mediaType",
+            "name",
+            "os",
+            "size",
+            "tag"
+        ]
+    );
+    assert_eq!(image["digest"], scene.digest());
+    assert_eq!(
+        (&image["name"], &image["tag"]),
+        (&json!("test"), &json!("latest"))
+    );
+    assert_eq!(image["config"], json!({ "Cmd": ["/bin/run"] }));
+    let layers = image["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 2);
+    let size: u64 = layers
+        .iter()
+        .map(|layer| layer["size"].as_u64().unwrap())
+        .sum();
+    assert_eq!(image["size"], size);
+    let paths: Vec<&Value> = layers
+        .iter()
+        .flat_map(|layer| layer["storePaths"].as_array().unwrap())
+        .collect();
+    assert_eq!(paths.len(), 2);
+    assert!(
+        paths
+            .iter()
+            .all(|path| path["narSize"].as_u64().unwrap() > 0)
+    );
+
+    let output = scene.strata("inspect").output().unwrap();
+    let table = text(&output.stdout);
+    let (first, second) = (&scene.paths[0], &scene.paths[1]);
+    for word in [
+        "test:latest",
+        &scene.digest(),
+        "linux/amd64",
+        r#"["/bin/run"]"#,
+        first,
+        second,
+    ] {
+        assert!(table.contains(word), "{word} is not in:\n{table}");
+    }
+}
+
+#[test]
+fn verify_names_what_changed() {
+    let scene = Scene::new();
+    let verify = || scene.strata("verify").arg("--quiet").output().unwrap();
+    let output = scene.strata("verify").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with(&scene.digest()));
+    let output = verify();
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());
+
+    let [library, program] = &scene.paths;
+    fs::write(scene.store.locate(library).join("lib/content"), "other\n").unwrap();
+    let output = verify();
+    assert_fails(
+        &output,
+        1,
+        &["layer ", "(sha256:", library, "hint: repair it"],
+    );
+    assert!(!text(&output.stderr).contains(program));
+
+    fs::remove_dir_all(scene.store.locate(program)).unwrap();
+    assert_fails(&verify(), 1, &[library, program, "layer 1", "layer 2"]);
+    let output = scene.copy(&["oci:layout"]);
+    assert_fails(&output, 1, &["error: "]);
+    assert_eq!(scene.left(), [""; 0]);
+}
+
+#[test]
+fn verify_finds_damaged_documents() {
+    for (name, said) in [("index.json", "index.json"), ("layers.json", "layers.json")] {
+        let scene = Scene::new();
+        let file = scene.image.join(name);
+        let damaged = fs::read_to_string(&file)
+            .unwrap()
+            .replace("sha256:", "sha256:0");
+        fs::write(&file, damaged).unwrap();
+        let output = scene.strata("verify").output().unwrap();
+        assert_fails(&output, 1, &[said, "hint: "]);
+    }
+    let scene = Scene::new();
+    for blob in names(&scene.image.join("blobs/sha256")) {
+        let blob = scene.image.join("blobs/sha256").join(blob);
+        let bytes = fs::read(&blob).unwrap();
+        fs::write(&blob, [&bytes[..], b" "].concat()).unwrap();
+        let output = scene.strata("verify").output().unwrap();
+        assert_fails(&output, 1, &["does not have its digest", "hint: "]);
+        fs::write(&blob, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_registry() {
+    let scene = Scene::new();
+    let registry = Registry::start(Setup {
+        password: true,
+        ..Setup::default()
+    });
+    let destination = format!("docker://{}/me/hello:1", registry.host);
+    let login = format!(
+        "--dest-creds={}:{}",
+        support::registry::USERNAME,
+        support::registry::PASSWORD
+    );
+    let output = scene.copy(&[&login, "--dest-tls-verify=false", &destination]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        format!("{destination}@{}\n", scene.digest())
+    );
+    let output = scene.copy(&[
+        "--dest-username",
+        support::registry::USERNAME,
+        &destination,
+        "--dest-tls-verify=false",
+        "--dest-password",
+        support::registry::PASSWORD,
+    ]);
+    assert!(
+        text(&output.stderr).contains("copied 0 layers"),
+        "{}",
+        text(&output.stderr)
+    );
+
+    for flag in ["--dest-creds=tester:hunter2", "--dest-no-creds"] {
+        let output = scene.copy(&[flag, "--dest-tls-verify=false", &destination]);
+        assert_fails(&output, 1, &["hint: "]);
+        assert!(!text(&output.stderr).contains("hunter2"));
+    }
+}
+
+#[test]
+fn secrets_are_not_repeated() {
+    let scene = Scene::new();
+    for arguments in [
+        &["docker://me:hunter2@h.x/hello"][..],
+        &["--dest-cred=me:hunter2", "dir:a"],
+        &["--dest-creds", "me:hunter2", "ftp:a"],
+        &["--dest-creds", "me:hunter2", "--dest-no-creds", "dir:a"],
+        &["--dest-registry-token=hunter2", "dir:a"],
+        &["--dest-password=hunter2", "dir:a"],
+        &[
+            "--dest-creds",
+            "me:hunter2",
+            "--retry-times=0",
+            "docker://127.0.0.1:1/hello",
+        ],
+    ] {
+        let output = scene.copy(arguments);
+        assert!(!output.status.success());
+        let errors = text(&output.stderr);
+        assert!(
+            !errors.is_empty() && !errors.contains("hunter2"),
+            "{errors}"
+        );
+    }
+}
