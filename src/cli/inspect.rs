@@ -103,7 +103,7 @@ fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Im
     let descriptor = layer.descriptor();
     let history = image.config.history.get(index);
     let made_by = history
-        .and_then(|history| history.created_by.as_deref())
+        .and_then(|history| history.metadata.created_by.as_deref())
         .unwrap_or_default();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "\nlayer {}  {}", index + 1, descriptor.digest);

@@ -23,7 +23,19 @@ pub struct ImageConfig {
     pub rootfs: RootFs,
     /// One entry for each layer.
     #[serde(default)]
-    pub history: Vec<History>,
+    pub history: Vec<HistoryEntry>,
+}
+
+/// An entry of `history`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When the layer was made: when the image was. The specification lets it be absent, but then
+    /// `umoci stat` 0.4 crashes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// The rest.
+    #[serde(flatten)]
+    pub metadata: History,
 }
 
 /// The `config` object: `Env`, `Cmd` and so on, as the user gave it.
@@ -62,7 +74,11 @@ impl ImageConfig {
         config: Config,
         layers: impl IntoIterator<Item = (Digest, History)>,
     ) -> Self {
-        let (diff_ids, history) = layers.into_iter().unzip();
+        let entry = |(diff_id, metadata)| {
+            let created = Some(created.clone());
+            (diff_id, HistoryEntry { created, metadata })
+        };
+        let (diff_ids, history) = layers.into_iter().map(entry).unzip();
         Self {
             architecture,
             os: "linux".to_owned(),

@@ -13,7 +13,7 @@ mod manifest;
 pub mod media_type;
 mod reference;
 
-pub use config::{Config, History, ImageConfig, canonical_user_config};
+pub use config::{Config, History, HistoryEntry, ImageConfig, canonical_user_config};
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Digest, Hasher, HashingWriter};
 pub use index::Index;
