@@ -1,0 +1,225 @@
+//! What a registry answered, and what its error documents say.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use ureq::http::{HeaderMap, StatusCode, Uri, header};
+
+use super::problem::{Problem, Reached};
+
+/// The longest text of a registry that becomes part of a message.
+const LONGEST_TEXT: usize = 400;
+/// The most errors of one answer that are shown.
+const MOST_ERRORS: usize = 3;
+
+/// An answer, with as much of its body as was asked for.
+pub(super) struct Answer {
+    /// The address that answered, after redirects.
+    pub(super) address: Uri,
+    /// The status.
+    pub(super) status: StatusCode,
+    /// The headers.
+    pub(super) headers: HeaderMap,
+    /// The body, cut at the limit of the request.
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's text.
+    pub(super) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The answer if it is a success (2xx), else what went wrong.
+    pub(super) fn success(self) -> Result<Self, Problem> {
+        if self.status.is_success() {
+            Ok(self)
+        } else {
+            Err(self.problem())
+        }
+    }
+
+    /// What this answer means as a failure.
+    pub(super) fn problem(&self) -> Problem {
+        let mut message = format!("answered {}", self.status.as_u16());
+        if let Some(reason) = self.status.canonical_reason() {
+            message.push(' ');
+            message.push_str(reason);
+        }
+        if let Some(details) = describe(&self.body) {
+            message.push_str(": ");
+            message.push_str(&details);
+        }
+        Problem {
+            message,
+            hint: hint(self.status).to_owned(),
+            temporary: is_temporary(self.status),
+            reached: Reached::Answer,
+            pause: self.header(header::RETRY_AFTER).and_then(retry_after),
+        }
+    }
+}
+
+/// Answers that the next try may not get.
+fn is_temporary(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// The way out, as far as the status tells.
+fn hint(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        404 => "check the repository's name; some registries want it created first",
+        413 => {
+            "the registry or a proxy before it limits uploads (nginx: client_max_body_size); smaller \
+             layers (maxLayers) may pass"
+        }
+        429 => "wait a while; logged in, the limit is often higher",
+        500..=599 => "the registry's own log says more; try again later",
+        _ => "",
+    }
+}
+
+/// Seconds in a `Retry-After` header (RFC 9110, section 10.2.3); dates are not read.
+fn retry_after(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The `errors` of an answer (distribution specification, "Error Codes"), or what authorization
+/// servers and proxies say instead.
+fn describe(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(default)]
+        errors: Vec<Entry>,
+        details: Option<Value>,
+        error_description: Option<Value>,
+        message: Option<Value>,
+        error: Option<Value>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+
+    let text = match serde_json::from_slice::<Document>(body) {
+        Ok(document) if document.errors.is_empty() => [
+            document.details,
+            document.error_description,
+            document.message,
+            document.error,
+        ]
+        .into_iter()
+        .flatten()
+        .find_map(|value| value.as_str().map(str::to_owned))?,
+        Ok(document) => {
+            let shown = document.errors.iter().take(MOST_ERRORS);
+            let shown = shown.map(
+                |entry| match (entry.code.as_str(), entry.message.as_str()) {
+                    (code, "") => code.to_owned(),
+                    ("", message) => message.to_owned(),
+                    (code, message) => format!("{code}: {message}"),
+                },
+            );
+            shown.collect::<Vec<_>>().join("; ")
+        }
+        // A page for browsers helps nobody here.
+        Err(_) => std::str::from_utf8(body)
+            .ok()
+            .filter(|text| !text.contains('<'))?
+            .to_owned(),
+    };
+    let text = printable(&text);
+    (!text.is_empty()).then_some(text)
+}
+
+/// `text` on one line, without what could steer a terminal, and not too long.
+pub(super) fn printable(text: &str) -> String {
+    let words = text.split(|character: char| character.is_control() || character.is_whitespace());
+    let line = words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    match line.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
+        Answer {
+            address: Uri::from_static("http://r/"),
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect(),
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn errors_are_read_in_each_dialect() {
+        for (body, message) in [
+            (
+                r#"{"errors":[{"code":"DENIED","message":"no","detail":{"a":[1]}},{"code":"X"}]}"#,
+                "answered 403 Forbidden: DENIED: no; X",
+            ),
+            (
+                r#"{"details":"incorrect username or password"}"#,
+                "answered 403 Forbidden: incorrect username or password",
+            ),
+            (
+                r#"{"error":{"a":1},"message":"m"}"#,
+                "answered 403 Forbidden: m",
+            ),
+            (
+                "plain\ntext\u{1b}[31m",
+                "answered 403 Forbidden: plain text [31m",
+            ),
+            ("<html>nginx</html>", "answered 403 Forbidden"),
+            ("", "answered 403 Forbidden"),
+            ("{}", "answered 403 Forbidden"),
+            (
+                r#"{"errors":"odd"}"#,
+                r#"answered 403 Forbidden: {"errors":"odd"}"#,
+            ),
+        ] {
+            assert_eq!(answer(403, &[], body).problem().message, message, "{body}");
+        }
+        let long = answer(500, &[], &"é".repeat(70_000)).problem().message;
+        assert_eq!(
+            long.chars().count(),
+            "answered 500 Internal Server Error: …".chars().count() + LONGEST_TEXT
+        );
+    }
+
+    #[test]
+    fn only_some_answers_are_worth_another_try() {
+        for (status, temporary) in [
+            (500, true),
+            (503, true),
+            (429, true),
+            (400, false),
+            (404, false),
+            (501, false),
+        ] {
+            assert_eq!(
+                answer(status, &[], "").problem().temporary,
+                temporary,
+                "{status}"
+            );
+        }
+        let pause = |value| answer(429, &[("retry-after", value)], "").problem().pause;
+        assert_eq!(pause("2"), Some(Duration::from_secs(2)));
+        assert_eq!(pause("Wed, 21 Oct 2015 07:28:00 GMT"), None);
+        assert_eq!(pause("-1"), None);
+    }
+}

@@ -1,0 +1,269 @@
+//! One exchange with a server, by `ureq`: redirects, limits and time-outs, and no credentials to
+//! strangers.
+
+use std::io::Read;
+use std::time::Duration;
+
+use ureq::http::header::{CONTENT_LENGTH, EXPECT, LOCATION};
+use ureq::http::uri::Scheme;
+use ureq::http::{self, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use ureq::tls::TlsConfig;
+use ureq::{Agent, AsSendBody, SendBody};
+
+use super::address::{is_loopback, resolve, same_origin};
+use super::answer::Answer;
+use super::problem::Problem;
+use super::{Options, Timeouts, certificates};
+use crate::Result;
+
+/// The most redirects that one request may take.
+const MOST_REDIRECTS: usize = 5;
+
+/// From this size of a body on, in bytes, the server is asked to agree first: else one that answers
+/// early and hangs up, to a token that expired or a size above its limit, would not be heard. What is
+/// smaller is on its way before an answer could be read.
+const ASK_FIRST: u64 = 256 << 10;
+
+/// How long to wait at most for an answer that does not matter.
+const COURTESY: Duration = Duration::from_secs(5);
+
+/// What is sent after the headers.
+pub(super) enum Body<'a> {
+    /// Nothing.
+    Empty,
+    /// What can be sent again.
+    Bytes(&'a [u8]),
+    /// What can be read once.
+    Stream {
+        /// Its length.
+        size: u64,
+        /// Its bytes, exactly so many.
+        reader: &'a mut dyn Read,
+    },
+}
+
+/// A request.
+pub(super) struct Request<'a> {
+    /// The method.
+    pub(super) method: Method,
+    /// The whole address.
+    pub(super) address: Uri,
+    /// The headers but for `Authorization` and those of the body's length.
+    pub(super) headers: Vec<(HeaderName, String)>,
+    /// The `Authorization` header; it goes to the origin of `address` only.
+    pub(super) authorization: Option<HeaderValue>,
+    /// What follows the headers.
+    pub(super) body: Body<'a>,
+    /// The most bytes of an answer's body to keep.
+    pub(super) limit: usize,
+}
+
+impl<'a> Request<'a> {
+    /// The most bytes that are kept of an answer whose body only matters if it is an error.
+    pub(super) const ERROR_LIMIT: usize = 64 << 10;
+
+    /// A request without headers and body.
+    pub(super) fn new(method: Method, address: Uri) -> Self {
+        Self {
+            method,
+            address,
+            headers: Vec::new(),
+            authorization: None,
+            body: Body::Empty,
+            limit: Self::ERROR_LIMIT,
+        }
+    }
+
+    /// The same with a header.
+    pub(super) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same with a body.
+    pub(super) fn body(mut self, body: Body<'a>) -> Self {
+        self.body = body;
+        self
+    }
+}
+
+/// The connections of one copy.
+pub(super) struct Http {
+    agent: Agent,
+    timeouts: Timeouts,
+    /// Whether what begins with HTTPS may go on without.
+    may_downgrade: bool,
+}
+
+impl Http {
+    /// Sets up what `options` say; connects to nothing yet.
+    pub(super) fn new(options: &Options) -> Result<Self> {
+        let roots = certificates::roots(options.certificate_directory.as_deref())?;
+        let insecure = options.tls_verify == Some(false);
+        let timeouts = options.timeouts;
+        let tls = TlsConfig::builder()
+            .root_certs(roots)
+            .disable_verification(insecure)
+            .build();
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .user_agent(&options.user_agent)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_idle_connections_per_host(8)
+            .timeout_connect(Some(timeouts.connect))
+            .timeout_resolve(Some(timeouts.connect))
+            .timeout_send_request(Some(timeouts.answer))
+            .timeout_per_write(Some(timeouts.answer))
+            .timeout_recv_response(Some(timeouts.answer))
+            .timeout_recv_body(Some(timeouts.answer))
+            .build()
+            .new_agent();
+        Ok(Self {
+            agent,
+            timeouts,
+            may_downgrade: insecure,
+        })
+    }
+
+    /// Sends `request`, and again to where redirects lead.
+    pub(super) fn send(&self, request: &mut Request<'_>) -> Result<Answer, Problem> {
+        for _ in 0..=MOST_REDIRECTS {
+            let answer = self.exchange(request)?;
+            let Some(location) = redirect(&answer) else {
+                return Ok(answer);
+            };
+            self.follow(request, answer.status, location)?;
+        }
+        Err(Problem::lasting("redirects without end", ""))
+    }
+
+    /// Turns `request` into the one that a redirect asks for.
+    fn follow(
+        &self,
+        request: &mut Request<'_>,
+        status: StatusCode,
+        location: &str,
+    ) -> Result<(), Problem> {
+        let target = resolve(&request.address, location)
+            .ok_or_else(|| Problem::lasting("redirects to what is not an address", ""))?;
+        let reads = matches!(request.method, Method::GET | Method::HEAD);
+        let repeats = matches!(status.as_u16(), 307 | 308)
+            && matches!(request.body, Body::Empty | Body::Bytes(_));
+        if !reads && !repeats {
+            let host = target.host().unwrap_or_default();
+            return Err(Problem::lasting(
+                format!(
+                    "answered {} and redirects a write to {host}",
+                    status.as_u16()
+                ),
+                "name the host that it redirects to",
+            ));
+        }
+        self.check_downgrade(&request.address, &target)?;
+        if !same_origin(&request.address, &target) {
+            request.authorization = None;
+        }
+        request.address = target;
+        Ok(())
+    }
+
+    /// Refuses to leave HTTPS, unless the user does not care.
+    pub(super) fn check_downgrade(&self, from: &Uri, to: &Uri) -> Result<(), Problem> {
+        let leaves = from.scheme() == Some(&Scheme::HTTPS) && to.scheme() != Some(&Scheme::HTTPS);
+        if leaves && !self.may_downgrade {
+            return Err(Problem::lasting(
+                format!(
+                    "leads from https to http at {}",
+                    to.host().unwrap_or_default()
+                ),
+                "a proxy before the registry must tell it the scheme (X-Forwarded-Proto)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// One request, one answer.
+    fn exchange(&self, request: &mut Request<'_>) -> Result<Answer, Problem> {
+        let mut builder = http::Request::builder()
+            .method(request.method.clone())
+            .uri(request.address.clone());
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(authorization) = &request.authorization {
+            builder = builder.header(http::header::AUTHORIZATION, authorization);
+        }
+        let mut bytes: &[u8] = &[];
+        let (length, reader): (u64, &mut dyn Read) = match &mut request.body {
+            // Some registries want to see the length of nothing.
+            Body::Empty if matches!(request.method, Method::POST | Method::PUT) => (0, &mut bytes),
+            Body::Empty => return receive(self.run(builder, ())?, request),
+            Body::Bytes(content) => {
+                bytes = content;
+                (bytes.len() as u64, &mut bytes)
+            }
+            Body::Stream { size, reader } => {
+                if *size > ASK_FIRST {
+                    builder = builder.header(EXPECT, "100-continue");
+                }
+                (*size, &mut **reader)
+            }
+        };
+        builder = builder.header(CONTENT_LENGTH, length);
+        let response = self.run(builder, SendBody::from_reader(reader))?;
+        receive(response, request)
+    }
+
+    fn run(
+        &self,
+        builder: http::request::Builder,
+        body: impl AsSendBody,
+    ) -> Result<http::Response<ureq::Body>, Problem> {
+        let request = builder.body(body).map_err(ureq::Error::from)?;
+        let answer = match *request.method() {
+            Method::PATCH | Method::PUT => self.timeouts.upload_answer,
+            Method::DELETE => self.timeouts.answer.min(COURTESY),
+            _ => self.timeouts.answer,
+        };
+        let authority = request.uri().authority();
+        let is_local = authority.is_some_and(|authority| is_loopback(authority.as_str()));
+        let mut config = self
+            .agent
+            .configure_request(request)
+            .timeout_recv_response(Some(answer));
+        if is_local {
+            config = config.proxy(None);
+        }
+        Ok(self.agent.run(config.build())?)
+    }
+}
+
+/// Where an answer leads, if it is a redirect.
+fn redirect(answer: &Answer) -> Option<&str> {
+    matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308)
+        .then(|| answer.header(LOCATION))
+        .flatten()
+}
+
+fn receive(response: http::Response<ureq::Body>, request: &Request<'_>) -> Result<Answer, Problem> {
+    let (parts, mut body) = response.into_parts();
+    let mut bytes = Vec::new();
+    let received = body
+        .as_reader()
+        .take(request.limit as u64)
+        .read_to_end(&mut bytes);
+    // What was asked for with GET is the body; elsewhere the status says enough.
+    if let Err(error) = received
+        && request.method == Method::GET
+        && parts.status.is_success()
+    {
+        return Err(ureq::Error::from(error).into());
+    }
+    Ok(Answer {
+        address: request.address.clone(),
+        status: parts.status,
+        headers: parts.headers,
+        body: bytes,
+    })
+}

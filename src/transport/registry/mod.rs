@@ -1,0 +1,109 @@
+//! `docker://`: a client that pushes to registries (OCI distribution specification, spec.md).
+//!
+//! ```text
+//!  push ──> client ──> http ──> ureq
+//!  blobs,   login,     one exchange: redirects, limits, time-outs
+//!  manifest retries
+//! ```
+//!
+//! Layers are made while they are sent: nothing is spooled and nothing is held whole in memory. A
+//! layer can be made again, so an upload that fails is cancelled and started over.
+
+mod address;
+mod answer;
+mod certificates;
+mod challenge;
+mod client;
+mod credentials;
+mod http;
+mod problem;
+mod push;
+mod upload;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use credentials::Credentials;
+pub use push::push;
+
+/// How to reach a registry.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `Some(false)`: certificates are not checked, and a registry that does not speak HTTPS is
+    /// reached over plain HTTP (as skopeo does). `None`: certificates are checked, and only a
+    /// registry on this machine's loopback interface may speak plain HTTP (as Docker does).
+    /// `Some(true)`: HTTPS with a good certificate, without exception.
+    pub tls_verify: Option<bool>,
+    /// What to log in with. Without it, the files of `docker login` and `podman login` are read.
+    pub credentials: Option<Credentials>,
+    /// Do not log in: neither with `credentials` nor with what the files say.
+    pub anonymous: bool,
+    /// The only file to look for credentials in, instead of the usual ones.
+    pub auth_file: Option<PathBuf>,
+    /// A directory whose `*.crt` files hold certificate authorities to trust besides the system's.
+    pub certificate_directory: Option<PathBuf>,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+    /// How often to try what may work the next time.
+    pub retry: Retry,
+    /// How long to wait for a registry.
+    pub timeouts: Timeouts,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tls_verify: None,
+            credentials: None,
+            anonymous: false,
+            auth_file: None,
+            certificate_directory: None,
+            user_agent: concat!("strata/", env!("CARGO_PKG_VERSION")).to_owned(),
+            retry: Retry::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// How often to try what may work the next time: dropped connections and the answers 408, 429 and 5xx.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    /// Tries in all, at least one.
+    pub tries: u32,
+    /// The pause after the first try; it doubles from try to try.
+    pub first_pause: Duration,
+    /// The longest `Retry-After` of the registry that is honoured; when it asks for more, the copy
+    /// fails at once.
+    pub longest_pause: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            tries: 5,
+            first_pause: Duration::from_millis(250),
+            longest_pause: Duration::from_mins(1),
+        }
+    }
+}
+
+/// How long to wait for a registry. An upload as a whole may take as long as it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// To find the host, connect and shake hands.
+    pub connect: Duration,
+    /// For an answer, once the request is sent; also for each write that does not progress.
+    pub answer: Duration,
+    /// For the answer to a whole blob: some registries then copy it to where it belongs.
+    pub upload_answer: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            answer: Duration::from_mins(1),
+            upload_answer: Duration::from_mins(10),
+        }
+    }
+}

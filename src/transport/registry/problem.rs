@@ -1,0 +1,170 @@
+//! What goes wrong with a registry, before it is known during which operation.
+
+use std::io;
+use std::time::Duration;
+
+use super::answer::printable;
+use crate::Error;
+
+/// How far a request came that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// There was an answer, or at least what stood for one.
+    Answer,
+    /// There was a connection, and it broke.
+    Connection,
+    /// Nobody spoke to us: no such host, no listener, no common TLS.
+    Nobody,
+    /// Somebody whose certificate is not trusted.
+    Stranger,
+}
+
+/// A registry that refused, failed or could not be reached.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// What happened. No secrets, no addresses with their parameters (those can be signed).
+    pub(super) message: String,
+    /// The way out.
+    pub(super) hint: String,
+    /// Whether the next try may succeed.
+    pub(super) temporary: bool,
+    /// How far the request came.
+    pub(super) reached: Reached,
+    /// How long the registry asks to wait before the next try.
+    pub(super) pause: Option<Duration>,
+}
+
+impl Problem {
+    /// A failure that no further try mends.
+    pub(super) fn lasting(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: hint.into(),
+            temporary: false,
+            reached: Reached::Answer,
+            pause: None,
+        }
+    }
+
+    /// A failure that the next try may mend.
+    pub(super) fn passing(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            temporary: true,
+            ..Self::lasting(message, hint)
+        }
+    }
+
+    /// The error of the whole `operation`, after so many tries.
+    pub(super) fn during(self, operation: &str, tries: u32) -> Error {
+        let message = match tries {
+            0 | 1 => self.message,
+            _ => format!("{} ({tries} tries)", self.message),
+        };
+        Error::Registry {
+            operation: operation.to_owned(),
+            message,
+            hint: self.hint,
+        }
+    }
+}
+
+impl From<ureq::Error> for Problem {
+    fn from(error: ureq::Error) -> Self {
+        match error {
+            ureq::Error::Io(error) => from_io(&error),
+            ureq::Error::HostNotFound => Self {
+                reached: Reached::Nobody,
+                ..Self::passing("no such host", "check the registry's name and the network")
+            },
+            ureq::Error::Timeout(which) => Self {
+                reached: match which {
+                    ureq::Timeout::Connect | ureq::Timeout::Resolve => Reached::Nobody,
+                    _ => Reached::Connection,
+                },
+                ..Self::passing(
+                    format!("did not answer in time ({which})"),
+                    "the registry or the network is slow; try again",
+                )
+            },
+            ureq::Error::Protocol(error) => Self::passing(
+                printable(&format!("answered what is not HTTP: {error}")),
+                "is this a registry?",
+            ),
+            ureq::Error::LargeResponseHeader(..) => {
+                Self::lasting("answered with endless headers", "is this a registry?")
+            }
+            ureq::Error::Tls(message) => Self {
+                reached: Reached::Nobody,
+                ..Self::lasting(message, "check the registry's name")
+            },
+            ureq::Error::Rustls(error) => from_tls(&error.to_string()),
+            ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => Self::lasting(
+                "the proxy refused the connection",
+                "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+            ),
+            // Their texts can hold addresses.
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::lasting(
+                "the address is not one that can be asked",
+                "check the registry's name",
+            ),
+            other => Self::lasting(printable(&other.to_string()), ""),
+        }
+    }
+}
+
+fn from_io(error: &io::Error) -> Problem {
+    match error.kind() {
+        // How rustls reports through a stream.
+        io::ErrorKind::InvalidData => from_tls(&error.to_string()),
+        io::ErrorKind::ConnectionRefused => Problem {
+            reached: Reached::Nobody,
+            ..Problem::passing(
+                "connection refused",
+                "is the registry running, and on this port?",
+            )
+        },
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => Problem {
+            reached: Reached::Connection,
+            ..Problem::passing(
+                "dropped the connection",
+                "the registry or a proxy before it may limit the size or the time of an upload; \
+                 its log says more",
+            )
+        },
+        _ => Problem {
+            reached: Reached::Nobody,
+            ..Problem::passing(
+                printable(&error.to_string()),
+                "check the network and the registry's name",
+            )
+        },
+    }
+}
+
+fn from_tls(text: &str) -> Problem {
+    let (reached, hint) = if text.contains("CaUsedAsEndEntity") {
+        (
+            Reached::Stranger,
+            "the registry shows an authority's own certificate; give it one that is not, made with \
+             `openssl req -x509 ... -addext basicConstraints=critical,CA:FALSE`",
+        )
+    } else if text.contains("certificate") {
+        (
+            Reached::Stranger,
+            "name a directory with the registry's certificate authority (*.crt) with \
+             --dest-cert-dir, or the file with SSL_CERT_FILE; --dest-tls-verify=false trusts anybody",
+        )
+    } else {
+        (
+            Reached::Nobody,
+            "if the registry speaks plain HTTP, pass --dest-tls-verify=false",
+        )
+    };
+    Problem {
+        reached,
+        ..Problem::lasting(printable(&format!("TLS: {text}")), hint)
+    }
+}

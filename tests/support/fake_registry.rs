@@ -1,0 +1,360 @@
+//! A registry in this process that misbehaves as it is told. What it is not told to spoil, it does
+//! right: it checks digests and refuses manifests with missing blobs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use strata::oci::{Digest, Manifest};
+
+/// A request that was seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// `GET`, `PATCH` and so on.
+    pub method: String,
+    /// The path and the query.
+    pub target: String,
+    /// The headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Which request with this method it is, from 1.
+    pub number: usize,
+}
+
+impl Seen {
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// What it does instead of the right thing.
+pub enum Fault {
+    /// Answers this before it reads the body; does not read one that waits to be asked for.
+    Answer(Reply),
+    /// Does the right thing and answers something else.
+    Lie(Box<dyn FnOnce(&mut Reply)>),
+    /// Closes the connection after so many bytes of the body.
+    Drop(usize),
+    /// Does the right thing and closes the connection without an answer.
+    Forget,
+    /// Keeps silent for a long time.
+    Stall,
+    /// Answers 500 and then a body without end.
+    Endless,
+}
+
+/// An answer.
+#[derive(Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers but for the length.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// An answer without headers and body.
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// The same with another value of a header.
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(other, _)| other != name);
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same with a body.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// An answer with the error document of the specification.
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
+        Self::new(status).body(body)
+    }
+}
+
+/// What the registry holds.
+#[derive(Default)]
+struct State {
+    seen: Vec<Seen>,
+    blobs: BTreeMap<String, Vec<u8>>,
+    manifests: BTreeMap<String, Vec<u8>>,
+    uploads: BTreeMap<usize, Vec<u8>>,
+    next_upload: usize,
+}
+
+type Faults = dyn Fn(&Seen) -> Option<Fault> + Send + Sync;
+
+/// A running registry. Its threads end with the test's process.
+pub struct FakeRegistry {
+    /// `127.0.0.1:PORT`.
+    pub host: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl FakeRegistry {
+    /// Starts one that asks `faults` about each request.
+    pub fn start(faults: impl Fn(&Seen) -> Option<Fault> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let state = Arc::new(Mutex::new(State::default()));
+        let faults: Arc<Faults> = Arc::new(faults);
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (state, faults) = (Arc::clone(&shared), Arc::clone(&faults));
+                thread::spawn(move || serve(&stream, &state, &*faults));
+            }
+        });
+        Self { host, state }
+    }
+
+    /// The requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.lock().unwrap().seen.clone()
+    }
+
+    /// How many requests with this method there were.
+    pub fn count(&self, method: &str) -> usize {
+        self.seen()
+            .iter()
+            .filter(|seen| seen.method == method)
+            .count()
+    }
+
+    /// The blob of this digest.
+    pub fn blob(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.state
+            .lock()
+            .unwrap()
+            .blobs
+            .get(&digest.to_string())
+            .cloned()
+    }
+
+    /// The manifest under a tag.
+    pub fn manifest(&self, tag: &str) -> Option<Vec<u8>> {
+        self.state.lock().unwrap().manifests.get(tag).cloned()
+    }
+
+    /// The uploads that were begun and neither ended nor cancelled.
+    pub fn open_uploads(&self) -> usize {
+        self.state.lock().unwrap().uploads.len()
+    }
+}
+
+fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        if *reader.fill_buf().ok()?.first()? == 0x16 {
+            // A TLS handshake.
+            reply(stream, &Reply::new(400)).ok()?;
+            return None;
+        }
+        let mut request = read_request(&mut reader)?;
+        {
+            let mut state = state.lock().unwrap();
+            let same = state
+                .seen
+                .iter()
+                .filter(|seen| seen.method == request.method);
+            request.number = same.count() + 1;
+            state.seen.push(request.clone());
+        }
+        let length = request.header("content-length").parse().unwrap_or(0);
+        match faults(&request) {
+            None => {
+                let body = read_body(stream, &mut reader, &request, length)?;
+                let answer = state.lock().unwrap().answer(&request, body);
+                reply(stream, &answer).ok()?;
+            }
+            Some(Fault::Lie(change)) => {
+                let body = read_body(stream, &mut reader, &request, length)?;
+                let mut answer = state.lock().unwrap().answer(&request, body);
+                change(&mut answer);
+                reply(stream, &answer).ok()?;
+            }
+            Some(Fault::Answer(answer)) => {
+                reply(stream, &answer).ok()?;
+                if request.header("expect").is_empty() {
+                    // As servers do, so that the answer is not lost with the connection.
+                    read_body(stream, &mut reader, &request, length)?;
+                } else {
+                    return None;
+                }
+            }
+            Some(Fault::Drop(bytes)) => {
+                read_body(stream, &mut reader, &request, bytes.min(length))?;
+                return None;
+            }
+            Some(Fault::Forget) => {
+                let body = read_body(stream, &mut reader, &request, length)?;
+                state.lock().unwrap().answer(&request, body);
+                return None;
+            }
+            Some(Fault::Stall) => {
+                thread::sleep(Duration::from_mins(1));
+                return None;
+            }
+            Some(Fault::Endless) => {
+                let mut stream = stream;
+                stream
+                    .write_all(b"HTTP/1.1 500 X\r\nconnection: close\r\n\r\n")
+                    .ok()?;
+                loop {
+                    stream.write_all(&[b'x'; 4096]).ok()?;
+                }
+            }
+        }
+    }
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    Some(Seen {
+        method,
+        target,
+        headers,
+        number: 0,
+    })
+}
+
+fn read_body(
+    mut stream: &TcpStream,
+    reader: &mut impl Read,
+    request: &Seen,
+    length: usize,
+) -> Option<Vec<u8>> {
+    if request.header("expect") == "100-continue" {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+fn reply(mut stream: &TcpStream, answer: &Reply) -> std::io::Result<()> {
+    let mut text = format!("HTTP/1.1 {} X\r\n", answer.status);
+    if !answer
+        .headers
+        .iter()
+        .any(|(name, _)| name == "content-length")
+    {
+        write!(text, "content-length: {}\r\n", answer.body.len()).unwrap();
+    }
+    for (name, value) in &answer.headers {
+        write!(text, "{name}: {value}\r\n").unwrap();
+    }
+    stream.write_all(text.as_bytes())?;
+    stream.write_all(b"\r\n")?;
+    stream.write_all(&answer.body)
+}
+
+impl State {
+    /// What a registry does (OCI distribution specification).
+    fn answer(&mut self, request: &Seen, body: Vec<u8>) -> Reply {
+        let target = request.target.as_str();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let parts: Vec<&str> = path.trim_start_matches("/v2/").split('/').collect();
+        match (request.method.as_str(), parts.as_slice()) {
+            ("GET", [""]) => Reply::new(200),
+            ("GET", ["token"]) => Reply::new(200).body(r#"{"token":"t"}"#),
+            ("HEAD", [_, "blobs", digest]) => match self.blobs.get(*digest) {
+                Some(blob) => Reply::new(200).header("content-length", blob.len().to_string()),
+                None => Reply::new(404),
+            },
+            ("POST", [name, "blobs", "uploads", ""]) => {
+                self.next_upload += 1;
+                self.uploads.insert(self.next_upload, Vec::new());
+                let location = format!("/v2/{name}/blobs/uploads/{}?_state=a%3D", self.next_upload);
+                Reply::new(202).header("location", location)
+            }
+            ("PATCH", [name, "blobs", "uploads", id]) => match self.upload(id) {
+                Some(upload) => {
+                    upload.extend(body);
+                    let location = format!("/v2/{name}/blobs/uploads/{id}?_state=b");
+                    Reply::new(202).header("location", location)
+                }
+                None => Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload"),
+            },
+            ("PUT", [_, "blobs", "uploads", id]) => self.finish(id, query),
+            ("DELETE", [_, "blobs", "uploads", id]) => {
+                let known = id
+                    .parse()
+                    .is_ok_and(|id: usize| self.uploads.remove(&id).is_some());
+                Reply::new(if known { 204 } else { 404 })
+            }
+            ("PUT", [_, "manifests", name]) => self.tag(name, body),
+            ("GET", [_, "manifests", name]) => match self.manifests.get(*name) {
+                Some(manifest) => Reply::new(200).body(manifest.clone()),
+                None => Reply::error(404, "MANIFEST_UNKNOWN", "no such manifest"),
+            },
+            _ => Reply::error(404, "UNSUPPORTED", "no such thing"),
+        }
+    }
+
+    fn upload(&mut self, id: &str) -> Option<&mut Vec<u8>> {
+        self.uploads.get_mut(&id.parse().ok()?)
+    }
+
+    fn finish(&mut self, id: &str, query: &str) -> Reply {
+        let Some(upload) = id
+            .parse()
+            .ok()
+            .and_then(|id: usize| self.uploads.remove(&id))
+        else {
+            return Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
+        };
+        let digest = Digest::of(&upload).to_string();
+        let parameters = query.replace("%3A", ":");
+        if parameters
+            .split('&')
+            .all(|parameter| parameter != format!("digest={digest}"))
+        {
+            return Reply::error(400, "DIGEST_INVALID", "another digest");
+        }
+        self.blobs.insert(digest.clone(), upload);
+        Reply::new(201).header("docker-content-digest", digest)
+    }
+
+    fn tag(&mut self, name: &str, body: Vec<u8>) -> Reply {
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&body) else {
+            return Reply::error(400, "MANIFEST_INVALID", "no manifest");
+        };
+        let mut blobs = manifest.layers.iter().chain([&manifest.config]);
+        if !blobs.all(|blob| self.blobs.contains_key(&blob.digest.to_string())) {
+            return Reply::error(404, "MANIFEST_BLOB_UNKNOWN", "a blob is missing");
+        }
+        let digest = Digest::of(&body).to_string();
+        self.manifests.insert(name.to_owned(), body.clone());
+        self.manifests.insert(digest.clone(), body);
+        Reply::new(201).header("docker-content-digest", digest)
+    }
+}

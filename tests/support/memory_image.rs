@@ -1,0 +1,142 @@
+//! Images whose layers are bytes in memory, so that a test of a destination needs no Nix.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use strata::image::{Image, Layer};
+use strata::oci::{
+    Config, Descriptor, Digest, Hasher, History, ImageConfig, Manifest, json, media_type,
+};
+use strata::tree::Recipe;
+use strata::{Error, Result};
+
+/// A layer that promises one thing and may give another.
+pub struct MemoryLayer {
+    promised: Descriptor,
+    content: Content,
+    recipe: Recipe,
+}
+
+/// Where a layer's bytes are from.
+enum Content {
+    Bytes(Vec<u8>),
+    /// So many zero bytes, made while they are written.
+    Zeros(u64),
+}
+
+impl MemoryLayer {
+    /// A layer of these bytes.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        let promised = Descriptor::of(media_type::LAYER_TAR, &bytes);
+        Self {
+            promised,
+            content: Content::Bytes(bytes),
+            recipe: Recipe::default(),
+        }
+    }
+
+    /// A layer that promises `promised` and gives `given`.
+    pub fn broken(promised: &[u8], given: &[u8]) -> Self {
+        Self {
+            content: Content::Bytes(given.to_vec()),
+            ..Self::new(promised)
+        }
+    }
+
+    /// A layer that nobody has to hold in memory.
+    pub fn zeros(size: u64) -> Self {
+        let mut hasher = Hasher::default();
+        io::copy(&mut io::Read::take(io::repeat(0), size), &mut hasher).unwrap();
+        let (digest, size) = hasher.finish();
+        Self {
+            promised: Descriptor::new(media_type::LAYER_TAR, digest, size),
+            content: Content::Zeros(size),
+            recipe: Recipe::default(),
+        }
+    }
+}
+
+impl Layer for MemoryLayer {
+    fn descriptor(&self) -> &Descriptor {
+        &self.promised
+    }
+
+    fn diff_id(&self) -> Digest {
+        self.promised.digest
+    }
+
+    fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
+        let mut hasher = Hasher::default();
+        let mut both = Both(&mut hasher, writer);
+        match &self.content {
+            Content::Bytes(bytes) => both.write_all(bytes),
+            Content::Zeros(size) => {
+                io::copy(&mut io::Read::take(io::repeat(0), *size), &mut both).map(|_| ())
+            }
+        }
+        .map_err(|source| Error::Stream {
+            what: "a layer".to_owned(),
+            source,
+        })?;
+        let (found, _) = hasher.finish();
+        if found == self.promised.digest {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            what: "layer in memory".to_owned(),
+            expected: self.promised.digest.to_string(),
+            found: found.to_string(),
+            hint: String::new(),
+        })
+    }
+}
+
+struct Both<'a>(&'a mut Hasher, &'a mut dyn Write);
+
+impl Write for Both<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.1.write(bytes)?;
+        self.0.write_all(&bytes[..count])?;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.1.flush()
+    }
+}
+
+/// An image of these layers.
+pub fn image(layers: Vec<MemoryLayer>) -> Image {
+    let history = layers
+        .iter()
+        .map(|layer| (layer.diff_id(), History::default()));
+    let created = "1970-01-01T00:00:01Z".to_owned();
+    let config = ImageConfig::new("amd64".to_owned(), created, Config::new(), history);
+    let config_bytes = json::to_bytes(&config);
+    let manifest = Manifest::new(
+        Descriptor::of(media_type::CONFIG, &config_bytes),
+        layers
+            .iter()
+            .map(|layer| layer.descriptor().clone())
+            .collect(),
+        BTreeMap::new(),
+    );
+    let manifest_bytes = json::to_bytes(&manifest);
+    Image {
+        name: None,
+        manifest_descriptor: Descriptor::of(media_type::MANIFEST, &manifest_bytes),
+        manifest,
+        manifest_bytes,
+        config,
+        config_bytes,
+        layers: layers
+            .into_iter()
+            .map(|layer| Box::new(layer) as Box<dyn Layer>)
+            .collect(),
+    }
+}

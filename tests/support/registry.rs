@@ -1,0 +1,204 @@
+//! The real registry (Debian's `docker-registry`), on a free port of 127.0.0.1.
+
+use std::fmt::Write;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The only user of a registry with a password.
+pub const USERNAME: &str = "tester";
+/// The password.
+pub const PASSWORD: &str = "correct-horse";
+
+/// How a registry is set up.
+#[derive(Clone, Copy, Default)]
+pub struct Setup {
+    /// Whether it wants [`USERNAME`] and [`PASSWORD`].
+    pub password: bool,
+    /// The certificate with which it speaks TLS.
+    pub tls: Option<Certificate>,
+    /// What it takes for its own scheme, when a proxy is said to stand before it.
+    pub said_scheme: Option<&'static str>,
+}
+
+/// The certificate of a registry. In each case `ca.crt` is what to trust.
+#[derive(Clone, Copy)]
+pub enum Certificate {
+    /// One that an authority of our own signed.
+    Signed,
+    /// One that it signed itself, and that is no authority's.
+    SelfSigned,
+    /// The authority's own, as plain `openssl req -x509` makes it.
+    Authority,
+}
+
+/// A running registry. It ends, and its data with it, when this is dropped.
+pub struct Registry {
+    process: Child,
+    directory: tempfile::TempDir,
+    /// `127.0.0.1:PORT`.
+    pub host: String,
+}
+
+impl Registry {
+    /// Starts one.
+    pub fn start(setup: Setup) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // Another process can take the port between here and there.
+        for _ in 0..5 {
+            let port = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port();
+            let host = format!("127.0.0.1:{port}");
+            configure(directory.path(), &host, setup);
+            let mut process = Command::new("docker-registry")
+                .arg("serve")
+                .arg(directory.path().join("config.yml"))
+                .stdout(Stdio::null())
+                .stderr(std::fs::File::create(directory.path().join("log")).unwrap())
+                .spawn()
+                .expect("docker-registry (Debian package docker-registry) is needed");
+            if answers(&mut process, &host) {
+                return Self {
+                    process,
+                    directory,
+                    host,
+                };
+            }
+        }
+        panic!(
+            "docker-registry does not start: {}",
+            read(&directory.path().join("log"))
+        );
+    }
+
+    /// The directory with its certificate as `ca.crt`.
+    pub fn certificates(&self) -> PathBuf {
+        self.directory.path().join("certificates")
+    }
+
+    /// The uploads that were begun and neither ended nor cancelled.
+    pub fn open_uploads(&self, repository: &str) -> usize {
+        let uploads = format!("data/docker/registry/v2/repositories/{repository}/_uploads");
+        std::fs::read_dir(self.directory.path().join(uploads)).map_or(0, Iterator::count)
+    }
+
+    /// A fresh file in the registry's directory.
+    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn configure(directory: &Path, host: &str, setup: Setup) {
+    let at = |name: &str| directory.join(name).display().to_string();
+    let mut config = format!(
+        "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  \
+         delete: {{enabled: true}}\nhttp:\n  addr: {host}\n  secret: x\n",
+        at("data")
+    );
+    if let Some(scheme) = setup.said_scheme {
+        writeln!(config, "  host: {scheme}://{host}").unwrap();
+    }
+    if let Some(certificate) = setup.tls {
+        let (certificate, key) = make_certificate(directory, certificate);
+        writeln!(config, "  tls: {{certificate: {certificate}, key: {key}}}").unwrap();
+    }
+    if setup.password {
+        let entry = run(Command::new("htpasswd").args(["-Bbn", "-C", "4", USERNAME, PASSWORD]));
+        std::fs::write(at("htpasswd"), entry).unwrap();
+        writeln!(
+            config,
+            "auth: {{htpasswd: {{realm: r, path: {}}}}}",
+            at("htpasswd")
+        )
+        .unwrap();
+    }
+    std::fs::write(at("config.yml"), config).unwrap();
+}
+
+/// The files of a certificate and its key.
+fn make_certificate(directory: &Path, kind: Certificate) -> (String, String) {
+    std::fs::create_dir_all(directory.join("certificates")).unwrap();
+    let at = |name: &str| directory.join(name).display().to_string();
+    let (authority, certificate) = (at("certificates/ca.crt"), at("certificate"));
+    let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+    let make = |subject: &str, key: &str, certificate: &str, arguments: &[&str]| {
+        run(Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
+            .args(["-nodes", "-days", "2", "-subj", subject])
+            .args(["-keyout", key, "-out", certificate])
+            .args(arguments));
+    };
+    let no_authority = [
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-addext",
+        names,
+    ];
+    match kind {
+        Certificate::Authority => make("/CN=test", &at("key"), &authority, &["-addext", names]),
+        Certificate::SelfSigned => make("/CN=test", &at("key"), &authority, &no_authority),
+        Certificate::Signed => {
+            make("/CN=authority", &at("ca.key"), &authority, &[]);
+            let signed = ["-CA", &authority, "-CAkey", &at("ca.key")];
+            make(
+                "/CN=test",
+                &at("key"),
+                &certificate,
+                &[&signed[..], &no_authority].concat(),
+            );
+            return (certificate, at("key"));
+        }
+    }
+    (authority, at("key"))
+}
+
+/// Whether something listens before the process ends or ten seconds are over.
+fn answers(process: &mut Child, host: &str) -> bool {
+    let end = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < end && process.try_wait().unwrap().is_none() {
+        if TcpStream::connect(host).is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = process.kill();
+    let _ = process.wait();
+    false
+}
+
+fn read(path: &Path) -> String {
+    let mut text = String::new();
+    let _ = std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text));
+    text
+}
+
+/// The standard output of a command that must succeed.
+pub fn run(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
