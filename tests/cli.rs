@@ -358,7 +358,7 @@ fn a_terminal_shows_a_bar_and_the_reference() {
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}");
     assert!(
-        said.contains("2/2 layers") && !said.contains("layer 1/2"),
+        said.contains("B/s") && !said.contains("layer 1/2"),
         "{said}"
     );
     assert!(

@@ -70,7 +70,43 @@ fn credentials(
 
 #[cfg(test)]
 mod tests {
+    use super::super::arguments::{Command, Parsed, parse};
     use super::*;
+
+    fn settings(flags: &[&str]) -> CopySettings {
+        let line = ["strata", "copy", "image", "docker://hello"]
+            .iter()
+            .chain(flags);
+        match parse(line.map(Into::into)) {
+            Parsed::Command(Command::Copy(arguments)) => (*arguments).try_into().unwrap(),
+            _ => panic!("{flags:?} is not parsed"),
+        }
+    }
+
+    #[test]
+    fn flags_become_options_of_the_registry() {
+        let none = settings(&[]);
+        assert_eq!(none.registry.tls_verify, None);
+        assert_eq!(none.registry.retry.tries, Options::default().retry.tries);
+        assert!(!none.registry.anonymous && !none.quiet);
+        assert!(settings(&["--dest-no-creds"]).registry.anonymous);
+        for (flag, verify) in [
+            ("--dest-tls-verify", true),
+            ("--dest-tls-verify=1", true),
+            ("--dest-tls-verify=False", false),
+        ] {
+            assert_eq!(settings(&[flag]).registry.tls_verify, Some(verify));
+        }
+        assert_eq!(settings(&["--retry-times=0"]).registry.retry.tries, 1);
+        assert_eq!(settings(&["--retry-times=7"]).registry.retry.tries, 8);
+        let path = |text: &str| Some(PathBuf::from(text));
+        let all = settings(&["--authfile=a", "--dest-cert-dir=c", "--digestfile=d"]);
+        assert_eq!(all.registry.auth_file, path("a"));
+        assert_eq!(all.registry.certificate_directory, path("c"));
+        assert_eq!(all.digest_file, path("d"));
+        let both = settings(&["--authfile=a", "--dest-authfile=b"]);
+        assert_eq!(both.registry.auth_file, path("b"));
+    }
 
     #[test]
     fn credentials_come_together_or_apart() {
