@@ -20,7 +20,7 @@ use strata::oci::{Descriptor, Digest, Reference};
 use strata::transport::registry::{Credentials, Options, Retry, Timeouts, push};
 use strata::transport::{Outcome, Progress, Silent};
 use strata::{Error, Result};
-use support::fake_registry::{FakeRegistry, Fault, Reply};
+use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
 use support::registry::{Certificate, PASSWORD, Registry, Setup, USERNAME, run};
 
@@ -812,9 +812,11 @@ fn credentials_can_be_asked_for_late() {
     .unwrap();
 }
 
-/// A registry with an authorization server, whose tokens are good for `uses` requests.
-fn registry_with_tokens(uses: usize) -> FakeRegistry {
-    let issued = Mutex::new((0, 0));
+/// A registry with an authorization server. A request that `revokes` ends the life of the token that
+/// was last given out.
+fn registry_with_tokens(revokes: impl Fn(&Seen) -> bool + Send + Sync + 'static) -> FakeRegistry {
+    // How many tokens were given out, and whether the last one is good.
+    let issued = Mutex::new((0, false));
     FakeRegistry::start(move |seen| {
         let mut issued = issued.lock().unwrap();
         if seen.target.starts_with("/token") {
@@ -824,13 +826,14 @@ fn registry_with_tokens(uses: usize) -> FakeRegistry {
                     Reply::new(401).body(r#"{"details":"who are you?"}"#),
                 ));
             }
-            *issued = (issued.0 + 1, uses);
+            *issued = (issued.0 + 1, true);
             let body = format!(r#"{{"access_token":"token{}","expires_in":300}}"#, issued.0);
             return Some(Fault::Answer(Reply::new(200).body(body)));
         }
-        let good = seen.header("authorization") == format!("Bearer token{}", issued.0);
-        if good && issued.1 > 0 {
-            issued.1 -= 1;
+        if revokes(seen) {
+            issued.1 = false;
+        }
+        if issued.1 && seen.header("authorization") == format!("Bearer token{}", issued.0) {
             return None;
         }
         let host = seen.header("host");
@@ -841,29 +844,22 @@ fn registry_with_tokens(uses: usize) -> FakeRegistry {
 }
 
 #[rstest]
-fn tokens_are_got_and_renewed(#[values(1000, 4, 3, 2)] uses: usize) {
-    let registry = registry_with_tokens(uses);
-    // Each refused PATCH costs a try.
-    let retry = Retry {
-        tries: 10,
-        ..options().retry
-    };
-    let options = Options {
-        retry,
-        ..with_credentials("user:secret")
-    };
-    push_to(&registry.host, &image(vec![large()]), &options).unwrap();
-    let tokens = registry
-        .seen()
-        .iter()
-        .filter(|seen| seen.target.starts_with("/token"))
-        .count();
-    assert_eq!(tokens == 1, uses == 1000, "{tokens}");
+#[case::never("", 1)]
+#[case::at_the_check("HEAD", 2)]
+#[case::at_the_beginning("POST", 2)]
+#[case::at_the_body("PATCH", 2)]
+#[case::at_the_end("PUT", 2)]
+fn tokens_are_got_and_renewed(#[case] revoked_by: &'static str, #[case] tokens: usize) {
+    let registry = registry_with_tokens(move |seen| seen.method == revoked_by && seen.number == 1);
+    let image = image(vec![large()]);
+    push_to(&registry.host, &image, &with_credentials("user:secret")).unwrap();
+    let asked = |seen: &&Seen| seen.target.starts_with("/token");
+    assert_eq!(registry.seen().iter().filter(asked).count(), tokens);
 }
 
 #[test]
 fn tokens_that_never_work_are_given_up() {
-    let registry = registry_with_tokens(0);
+    let registry = registry_with_tokens(|_| true);
     let (message, _) = failure(push_to(
         &registry.host,
         &small_image(),
@@ -878,7 +874,7 @@ fn tokens_that_never_work_are_given_up() {
 
 #[test]
 fn the_authorization_server_can_refuse() {
-    let registry = registry_with_tokens(1000);
+    let registry = registry_with_tokens(|_| false);
     let (message, _) = failure(push_to(
         &registry.host,
         &small_image(),

@@ -11,6 +11,7 @@
 
 mod address;
 mod answer;
+mod authorization;
 mod certificates;
 mod challenge;
 mod client;

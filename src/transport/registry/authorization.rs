@@ -1,0 +1,337 @@
+//! Answering a registry that asks who we are: passwords, and tokens from an authorization server
+//! (distribution's `docs/spec/auth/token.md`, and its `oauth.md` for identity tokens).
+
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+use ureq::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use ureq::http::{HeaderValue, Method, StatusCode, Uri};
+
+use super::address::{percent_encode, with_parameter};
+use super::answer::Answer;
+use super::challenge::Challenge;
+use super::client::{Client, Failure};
+use super::credentials::Credentials;
+use super::http::{Body, Request};
+use super::problem::Problem;
+
+/// Tokens are used for no longer than this part of their life.
+const TOKEN_LIFE_USED: f64 = 0.8;
+/// How long a token lives that does not say it, in seconds, and the least for all (token protocol,
+/// `expires_in`).
+const LEAST_TOKEN_LIFE: u64 = 60;
+/// The longest that a token is believed to live, in seconds.
+const MOST_TOKEN_LIFE: u64 = 24 * 60 * 60;
+/// The largest answer of an authorization server.
+const TOKEN_LIMIT: usize = 1 << 20;
+/// How requests are authorized, once the registry said how it wants it.
+pub(super) struct Authorization {
+    header: HeaderValue,
+    challenge: Challenge,
+    /// When to get another token.
+    expires: Option<Instant>,
+}
+
+impl Authorization {
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl Client {
+    /// What to tell a user whom the registry does not let in.
+    pub(super) fn refusal(&self, answer: &Answer) -> Problem {
+        let Problem { message, .. } = answer.problem();
+        let registry = self.name.split('/').next().unwrap_or_default();
+        let how = format!("pass --dest-creds USER:PASSWORD, or run `docker login {registry}`");
+        let login = &self.login;
+        let (reason, hint) = match (&login.credentials, &login.helper) {
+            (None, Some(helper)) => (
+                "no credentials were sent".to_owned(),
+                format!("they are kept by {helper}, which Strata does not ask yet: {how}"),
+            ),
+            (None, None) => (
+                "no credentials were sent, since none were found".to_owned(),
+                how,
+            ),
+            (Some(_), _) if answer.status == StatusCode::FORBIDDEN => (
+                format!("the credentials from {} do not allow this", login.source),
+                format!("check that they may push to {}, or {how}", self.name),
+            ),
+            (Some(_), _) => (
+                format!(
+                    "the registry does not take the credentials from {}",
+                    login.source
+                ),
+                how,
+            ),
+        };
+        Problem::lasting(format!("{message}: {reason}"), hint)
+    }
+
+    /// The header for the next request, with a token that will not expire on the way.
+    pub(super) fn authorization(&self) -> Result<Option<HeaderValue>, Failure> {
+        let mut state = self
+            .authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(current) = state.as_ref() else {
+            return Ok(None);
+        };
+        if current.is_fresh(Instant::now()) {
+            return Ok(Some(current.header.clone()));
+        }
+        let challenge = current.challenge.clone();
+        let fresh = self.authorize(challenge)?;
+        let header = fresh.as_ref().map(|fresh| fresh.header.clone());
+        *state = fresh;
+        Ok(header)
+    }
+
+    /// A header that answers the challenge of a refusal, if there is one that was not just `used`.
+    pub(super) fn renew(
+        &self,
+        answer: &Answer,
+        used: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Failure> {
+        let mut state = self
+            .authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = state.as_ref()
+            && used.is_some_and(|used| *used != current.header)
+        {
+            // Another thread was faster.
+            return Ok(Some(current.header.clone()));
+        }
+        let headers = answer.headers.get_all(WWW_AUTHENTICATE);
+        let challenge = Challenge::choose(headers.iter().filter_map(|value| value.to_str().ok()));
+        let Some(challenge) = challenge else {
+            return Ok(None);
+        };
+        let fresh = self.authorize(challenge)?;
+        let header = fresh.as_ref().map(|fresh| fresh.header.clone());
+        *state = fresh;
+        Ok(header.filter(|header| used != Some(header)))
+    }
+
+    /// Follows a challenge. `None` if there is nothing to answer it with.
+    fn authorize(&self, challenge: Challenge) -> Result<Option<Authorization>, Failure> {
+        let (text, expires) = match &challenge {
+            Challenge::Basic => {
+                let Some(credentials) = &self.login.credentials else {
+                    return Ok(None);
+                };
+                let Credentials::Basic { username, password } = credentials else {
+                    return Err(Problem::lasting(
+                        "wants a password, and there is only an identity token",
+                        "pass --dest-creds USER:PASSWORD",
+                    )
+                    .into());
+                };
+                (basic(username, password), None)
+            }
+            Challenge::Bearer {
+                realm,
+                service,
+                scope,
+            } => {
+                let token = self.token(realm, service.as_deref(), scope.as_deref())?;
+                let expires = Instant::now() + token.life();
+                (format!("Bearer {}", token.text()), Some(expires))
+            }
+        };
+        Ok(Some(Authorization {
+            header: secret_header(&text)?,
+            challenge,
+            expires,
+        }))
+    }
+
+    /// Asks the authorization server for a token that allows to push (token protocol, and its
+    /// `OAuth2` form for identity tokens).
+    fn token(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: Option<&str>,
+    ) -> Result<Token, Failure> {
+        let TokenRequest {
+            address,
+            authorization,
+            form,
+        } = self.token_request(realm, service, scope)?;
+        let mut request = if form.is_empty() {
+            Request::new(Method::GET, address)
+        } else {
+            Request::new(Method::POST, address)
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(Body::Bytes(form.as_bytes()))
+        };
+        request.authorization = authorization;
+        request.limit = TOKEN_LIMIT;
+        let answer = self.http.send(&mut request)?;
+        if matches!(
+            answer.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        ) {
+            return Err(self.refusal(&answer).into());
+        }
+        let answer = answer.success().map_err(|problem| Problem {
+            message: format!("its authorization server {}", problem.message),
+            ..problem
+        })?;
+        let token = serde_json::from_slice::<Token>(&answer.body).ok();
+        token
+            .filter(|token| !token.text().is_empty())
+            .ok_or_else(|| {
+                Problem::lasting("its authorization server answered without a token", "").into()
+            })
+    }
+
+    fn token_request(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: Option<&str>,
+    ) -> Result<TokenRequest, Problem> {
+        let bad_realm = || Problem::lasting("names an authorization server that is no address", "");
+        let mut address: Uri = realm.parse().map_err(|_| bad_realm())?;
+        if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none() {
+            return Err(bad_realm());
+        }
+        self.http.check_downgrade(&self.base, &address)?;
+        let wanted = format!("repository:{}:pull,push", self.repository);
+        let asked = scope.filter(|scope| *scope != wanted);
+        let parameters: Vec<(&str, &str)> = service
+            .map(|service| ("service", service))
+            .into_iter()
+            .chain([("scope", wanted.as_str())])
+            .chain(asked.map(|scope| ("scope", scope)))
+            .collect();
+        if let Some(Credentials::IdentityToken(refresh)) = &self.login.credentials {
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("client_id", "strata"),
+                ("refresh_token", refresh.as_str()),
+            ];
+            let form = form.iter().chain(&parameters);
+            let form: Vec<String> = form
+                .map(|(name, value)| format!("{name}={}", percent_encode(value)))
+                .collect();
+            return Ok(TokenRequest {
+                address,
+                authorization: None,
+                form: form.join("&"),
+            });
+        }
+        for (name, value) in parameters {
+            address = with_parameter(&address, name, value).ok_or_else(bad_realm)?;
+        }
+        let authorization = match &self.login.credentials {
+            Some(Credentials::Basic { username, password }) => {
+                Some(secret_header(&basic(username, password))?)
+            }
+            _ => None,
+        };
+        Ok(TokenRequest {
+            address,
+            authorization,
+            form: String::new(),
+        })
+    }
+}
+
+/// What to ask an authorization server.
+struct TokenRequest {
+    address: Uri,
+    authorization: Option<HeaderValue>,
+    /// The body of a POST; empty for a GET.
+    form: String,
+}
+
+/// What an authorization server hands out.
+#[derive(Deserialize)]
+struct Token {
+    /// The token, under the first of its two names.
+    #[serde(default, rename = "token")]
+    docker: String,
+    /// The token, under the name that it has in `OAuth2`.
+    #[serde(default, rename = "access_token")]
+    oauth2: String,
+    /// How long it is good, in seconds.
+    expires_in: Option<u64>,
+}
+
+impl Token {
+    /// How long it is used.
+    fn life(&self) -> Duration {
+        let seconds = self.expires_in.unwrap_or_default();
+        Duration::from_secs(seconds.clamp(LEAST_TOKEN_LIFE, MOST_TOKEN_LIFE))
+            .mul_f64(TOKEN_LIFE_USED)
+    }
+
+    fn text(&self) -> &str {
+        if self.docker.is_empty() {
+            &self.oauth2
+        } else {
+            &self.docker
+        }
+    }
+}
+
+/// The header of basic authentication (RFC 7617).
+fn basic(username: &str, password: &str) -> String {
+    format!("Basic {}", BASE64.encode(format!("{username}:{password}")))
+}
+
+/// A header that debug output does not show.
+fn secret_header(text: &str) -> Result<HeaderValue, Problem> {
+    let mut header = HeaderValue::from_str(text)
+        .map_err(|_| Problem::lasting("its authorization server answered with an odd token", ""))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(document: &str) -> Token {
+        serde_json::from_str(document).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_not_used_until_it_expires() {
+        for (document, seconds) in [
+            (r#"{"token":"t"}"#, 48),
+            (r#"{"token":"t","expires_in":0}"#, 48),
+            (r#"{"token":"t","expires_in":300}"#, 240),
+            (r#"{"token":"t","expires_in":18446744073709551615}"#, 69_120),
+        ] {
+            assert_eq!(
+                token(document).life(),
+                Duration::from_secs(seconds),
+                "{document}"
+            );
+        }
+        let now = Instant::now();
+        let expiring = |expires| Authorization {
+            header: HeaderValue::from_static("Bearer t"),
+            challenge: Challenge::Basic,
+            expires,
+        };
+        assert!(expiring(None).is_fresh(now));
+        assert!(expiring(Some(now + Duration::from_secs(1))).is_fresh(now));
+        assert!(!expiring(Some(now)).is_fresh(now));
+    }
+
+    #[test]
+    fn both_names_of_a_token_are_known() {
+        assert_eq!(token(r#"{"token":"a","access_token":"b"}"#).text(), "a");
+        assert_eq!(token(r#"{"access_token":"b","issued_at":"x"}"#).text(), "b");
+    }
+}
