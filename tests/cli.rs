@@ -240,6 +240,36 @@ fn copies_say_where_and_what() {
 }
 
 #[test]
+fn skopeo_finds_copies_by_what_was_typed() {
+    let scene = Scene::new();
+    for name in [
+        "oci:layout",
+        "oci:layout:1.0",
+        "oci:layout:h.x:5000/me/other:2",
+        "oci-archive:oci.tar:h.x/other",
+        "docker-archive:docker.tar:h.x/other:2",
+    ] {
+        assert!(scene.copy(&[name]).status.success(), "{name}");
+        // A layout of several images is not read without a name.
+        let source = if name == "oci:layout" {
+            "oci:layout:latest"
+        } else {
+            name
+        };
+        let inspected = Command::new("skopeo")
+            .args(["inspect", source])
+            .current_dir(scene.directory.path())
+            .output()
+            .expect("the Debian package skopeo is needed");
+        assert!(
+            inspected.status.success(),
+            "{source}: {}",
+            text(&inspected.stderr)
+        );
+    }
+}
+
+#[test]
 fn flags_of_skopeo_stand_anywhere() {
     let scene = Scene::new();
     let flags = [
@@ -724,6 +754,40 @@ fn a_registry() {
         assert_fails(&output, 1, &["hint: "]);
         assert!(!text(&output.stderr).contains("hunter2"));
     }
+}
+
+#[test]
+fn an_interrupted_push_leaves_no_image() {
+    let scene = Scene::large();
+    let registry = Registry::start(Setup::default());
+    let mut child = (scene.strata("copy"))
+        .arg(format!("docker://{}/hello", registry.host))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while registry.open_uploads("hello") == 0 {
+        assert!(child.try_wait().unwrap().is_none() && Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, "-INT");
+    assert_fails(
+        &child.wait_with_output().unwrap(),
+        130,
+        &["error: interrupted"],
+    );
+    // docker-registry 2.8 refuses to cancel an upload of which it has got bytes, and forgets it by
+    // itself; what counts is that nobody can pull it.
+    let source = format!("docker://{}/hello", registry.host);
+    let inspected = Command::new("skopeo")
+        .args(["inspect", "--tls-verify=false", &source])
+        .output();
+    assert!(
+        String::from_utf8(inspected.unwrap().stderr)
+            .unwrap()
+            .contains("manifest unknown")
+    );
 }
 
 #[test]
