@@ -57,13 +57,14 @@
     to get layers of their own.
 
   `initializeNixDatabase` (boolean; default: `false`)
-  : Whether Nix in the image knows the store paths of the image. Not yet supported.
+  : Whether to make a database with which Nix in the image knows the store paths of the image, and
+    garbage collector roots for them.
 
   `nixUid` (integer; default: `0`)
-  : Who owns the Nix database.
+  : Who owns the Nix database and the store directory.
 
   `nixGid` (integer; default: `0`)
-  : Which group owns the Nix database.
+  : Which group owns the Nix database and the store directory.
 
   `created` (string; default: `"0001-01-01T00:00:00Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
@@ -81,10 +82,6 @@
 { pkgs, internal }:
 let
   inherit (pkgs) lib;
-
-  notYet = argument: hint: ''
-    buildImage: `${argument}` is not supported yet
-    hint: ${hint}'';
 in
 lib.makeOverridable (
   {
@@ -123,6 +120,14 @@ lib.makeOverridable (
           config
           ;
         annotations = internal.annotations meta // annotations;
+        nixDatabase =
+          if initializeNixDatabase then
+            {
+              uid = nixUid;
+              gid = nixGid;
+            }
+          else
+            null;
       };
     };
 
@@ -135,22 +140,22 @@ lib.makeOverridable (
         builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
     reference = "${imageName}:${imageTag}";
   in
-  lib.throwIf (fromImage != null) (notYet "fromImage" "give the packages of the base as `layers`") (
-    lib.throwIf initializeNixDatabase
-      (notYet "initializeNixDatabase" "leave it out unless Nix runs in the image")
-      (
-        image
-        // internal.commands { inherit image baseName reference; }
-        // {
-          inherit
-            imageName
-            imageTag
-            meta
-            passthru
-            ;
-          imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
-        }
-        // passthru
-      )
-  )
+  lib.throwIf (fromImage != null)
+    ''
+      buildImage: `fromImage` is not supported yet
+      hint: give the packages of the base as `layers`''
+    (
+      image
+      // internal.commands { inherit image baseName reference; }
+      // {
+        inherit
+          imageName
+          imageTag
+          meta
+          passthru
+          ;
+        imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+      }
+      // passthru
+    )
 )

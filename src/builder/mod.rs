@@ -3,6 +3,7 @@
 //! Read, plan, merge, digest, write: the effects are here and in [`output`]; the decisions are in
 //! [`crate::plan`] and [`crate::tree`].
 
+mod database;
 mod lower;
 mod output;
 
@@ -44,7 +45,11 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
     let request = plan::check(request, &store, &out)?;
     let closure = parse_closure(closure, &store)?;
     let lower = lower::read(&request.layers, &store)?;
-    let plan = plan::plan(&request, &closure, &lower)?;
+    let mut plan = plan::plan(&request, &closure, &lower)?;
+    let output = output::Output::create(store.locate_below(&out))?;
+    if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
+        database::add(&mut plan.layers, plan.lower, owner, &store, &out)?;
+    }
 
     let (recipes, mut unmatched) = settle(&plan.layers, &store)?;
     let own_from = if request.image.is_some() {
@@ -53,8 +58,6 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
         plan.lower
     };
     let known = known_digests(&lower);
-    let directory = store.locate_below(&out);
-    let output = output::Output::create(directory)?;
     let planned: Vec<_> = plan
         .layers
         .into_iter()

@@ -109,8 +109,7 @@ impl RecipeLayer {
     /// The error for bytes that are not the promised ones, with the store path that changed.
     fn mismatch(&self, (digest, _): (Digest, u64)) -> Error {
         let changed = self.recipe.sources.iter().find(|source| {
-            let info = self.store.parse(&source.store_path).ok();
-            let info = info.and_then(|path| nar::hash(&self.store.locate(&path)).ok());
+            let info = nar::hash(&self.store.locate_below(&source.store_path)).ok();
             info.is_none_or(|info| info.hash != source.nar_hash)
         });
         let (what, hint) = match changed {

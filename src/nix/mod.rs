@@ -4,11 +4,15 @@
 mod attrs;
 pub mod base32;
 mod closure;
+mod database;
+mod derivation;
 pub mod nar;
 mod request;
 mod store;
 
 pub use attrs::{Attrs, find_attrs_file};
 pub use closure::{Closure, ClosureEntry};
-pub use request::{ImageRequest, PermsRule, Request, StrategyName};
+pub use database::{Registration, write_database};
+pub use derivation::{DerivationOutput, parse_outputs};
+pub use request::{ImageRequest, NixDatabase, PermsRule, Request, StrategyName};
 pub use store::{Store, StorePath};

@@ -70,6 +70,21 @@ pub struct ImageRequest {
     /// Annotations of the manifest.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+    /// Makes a Nix database.
+    #[serde(default, rename = "nixDatabase")]
+    pub nix_database: Option<NixDatabase>,
+}
+
+/// Who owns the store and the database of Nix in an image.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NixDatabase {
+    /// The user's number.
+    #[serde(default)]
+    pub uid: u64,
+    /// The group's number.
+    #[serde(default)]
+    pub gid: u64,
 }
 
 /// An entry of `perms`.

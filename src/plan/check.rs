@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use super::{Popularity, Strategy};
 use crate::image::PathRule;
-use crate::nix::{ImageRequest, PermsRule, Request, Store, StorePath, StrategyName};
+use crate::nix::{ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName};
 use crate::oci::{Config, History, Reference, canonical_user_config, validate_tag};
 use crate::tree::{Mode, Rule};
 use crate::{Error, Result};
@@ -49,6 +49,8 @@ pub struct CheckedImage {
     pub config: Config,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
+    /// Who owns the Nix database, if there is to be one.
+    pub nix_database: Option<NixDatabase>,
 }
 
 /// Checks a request whose output is `out`.
@@ -131,6 +133,7 @@ fn check_image(image: ImageRequest, out: &str) -> Result<CheckedImage> {
         created: image.created,
         config: canonical_user_config(&image.config)?,
         annotations: image.annotations,
+        nix_database: image.nix_database,
     })
 }
 

@@ -104,7 +104,7 @@ impl<'a> LayerTree<'a> {
         let source = &self.recipe.sources[number];
         let (root, omit) = (&mut self.root, &self.recipe.omit);
         let rules = &self.rules[number];
-        walk::walk(&locate(self.store, source)?, &mut |found| {
+        walk::walk(&locate(self.store, source), &mut |found| {
             let path = ImagePath(found.relative.to_vec());
             match found.kind {
                 Kind::Leave => {}
@@ -151,7 +151,7 @@ impl<'a> LayerTree<'a> {
                 }
                 Node::Leaf(number, below) => {
                     let source = &self.recipe.sources[*number];
-                    let file = locate(self.store, source)?.join(OsStr::from_bytes(below));
+                    let file = locate(self.store, source).join(OsStr::from_bytes(below));
                     walk::walk(&file, &mut |found| {
                         let size = &mut nar::SizeCounter::default();
                         self.entry(*number, &path.0, &path.0, &found, size, visit)
@@ -172,7 +172,7 @@ impl<'a> LayerTree<'a> {
         let source = &self.recipe.sources[number];
         let root_length = path.0.len();
         let mut size = nar::SizeCounter::default();
-        walk::walk(&locate(self.store, source)?, &mut |found| {
+        walk::walk(&locate(self.store, source), &mut |found| {
             path.0.truncate(root_length);
             if !found.relative.is_empty() {
                 path.0.push(b'/');
@@ -275,11 +275,9 @@ pub(super) fn compile(source: &Source) -> Result<CompiledRules> {
     CompiledRules::new(&source.rules).map_err(|error| invalid_recipe(error.to_string()))
 }
 
-pub(super) fn locate(store: &Store, source: &Source) -> Result<PathBuf> {
-    store
-        .parse(&source.store_path)
-        .map(|path| store.locate(&path))
-        .map_err(invalid_recipe)
+/// Where a source is: a store path, or what an image derivation made below its own.
+pub(super) fn locate(store: &Store, source: &Source) -> PathBuf {
+    store.locate_below(&source.store_path)
 }
 
 /// The full path in the store that rules are matched with.

@@ -89,7 +89,7 @@ struct Merge<'a> {
 impl Merge<'_> {
     fn add(&mut self, number: usize) -> Result<()> {
         let source = self.sources[number].source;
-        let root = locate(self.store, source)?;
+        let root = locate(self.store, source);
         let rules = super::entries::compile(source)?;
         let mut size = nar::SizeCounter::default();
         walk::walk(&root, &mut |found| {

@@ -32,7 +32,7 @@ pub struct DirectoryRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Source {
-    /// The full store path.
+    /// The full store path. The Nix database of an image is a directory below the image's own.
     pub store_path: String,
     /// The hash that Nix records of it.
     pub nar_hash: String,

@@ -349,12 +349,6 @@ let
         fromImage = app;
       }
     );
-    "image: initializeNixDatabase" = throws (
-      strata.buildImage {
-        name = "x";
-        initializeNixDatabase = true;
-      }
-    );
     "image: passthru" = {
       actual =
         (strata.buildImage {

@@ -38,14 +38,18 @@ impl FakeStore {
         Self::at(temporary, location.to_str().unwrap().to_owned())
     }
 
-    /// A store whose paths say `/nix/store`, for digests that do not depend on where it is.
+    /// A store whose paths say `/nix/store`, for digests that do not depend on where it is. For
+    /// Nix it is the store `local?root=` [`FakeStore::root`].
     pub fn relocated() -> Self {
         Self::at(tempfile::tempdir().unwrap(), "/nix/store".to_owned())
     }
 
     fn at(temporary: TempDir, dir: String) -> Self {
-        let location = temporary.path().join("store");
-        std::fs::create_dir(&location).unwrap();
+        let location = match dir.strip_prefix(temporary.path().to_str().unwrap()) {
+            Some(_) => PathBuf::from(&dir),
+            None => temporary.path().join(dir.trim_start_matches('/')),
+        };
+        std::fs::create_dir_all(&location).unwrap();
         Self {
             temporary,
             dir,
@@ -53,6 +57,11 @@ impl FakeStore {
             closure: BTreeMap::new(),
             outputs: 0,
         }
+    }
+
+    /// The directory that stands for `/`.
+    pub fn root(&self) -> &Path {
+        self.temporary.path()
     }
 
     /// Makes a store path and says in the closure graph what it refers to.

@@ -1,0 +1,273 @@
+//! The Nix database of an image, judged by Nix and SQLite.
+
+mod support;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use strata::oci::Digest;
+use support::fake_store::{FakeStore, Item};
+
+const DATABASE: &str = "nix/var/nix/db/db.sqlite";
+
+/// An image with references, a self-reference, a derivation, a path that is moved to the root, a
+/// lower layer, and a database.
+fn image(store: &mut FakeStore, owner: &Value) -> String {
+    let library = store.add("library", &[Item::File("lib/x", "x")], &[]);
+    let own = store.path("app");
+    let app = store.add("app", &[Item::File("bin/app", "app")], &[&library, &own]);
+    let derivation = instantiate(store);
+    let root = store.add(
+        "root",
+        &[Item::Symlink("bin/app", &format!("{app}/bin/app"))],
+        &[&app],
+    );
+    let layer = json!({ "version": 1, "storeDir": store.dir, "deps": [library] });
+    let layer = store.build(&layer).unwrap();
+    let mut request = store.image_request();
+    request["copyToRoot"] = json!([root]);
+    request["deps"] = json!([app, derivation]);
+    request["layers"] = json!([layer]);
+    request["maxLayers"] = json!(3);
+    request["image"]["nixDatabase"] = owner.clone();
+    store.build(&request).unwrap()
+}
+
+/// A derivation as Nix writes it, with two outputs that are not built.
+fn instantiate(store: &mut FakeStore) -> String {
+    let expression =
+        r#"derivation { name = "drv"; system = "x"; builder = "/b"; outputs = [ "out" "dev" ]; }"#;
+    let root = tempfile::tempdir().unwrap();
+    let place = format!("local?root={}", root.path().display());
+    let path = run(
+        "nix-instantiate",
+        &["--store", &place, "--expr", expression],
+        "",
+    );
+    let path = path.trim().to_owned();
+    let file = root.path().join(path.trim_start_matches('/'));
+    std::fs::copy(file, store.locate(&path)).unwrap();
+    store.register(&path, &[]);
+    path
+}
+
+/// Unpacks all layers into a directory.
+fn unpack(store: &FakeStore, image: &str, directory: &Path) {
+    for tar in store.tars(image) {
+        let mut archive = tar::Archive::new(tar.as_slice());
+        archive.set_preserve_ownerships(false);
+        archive.unpack(directory).unwrap();
+    }
+}
+
+fn run(program: &str, arguments: &[&str], input: &str) -> String {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("NIX_CONFIG", "build-users-group =\nsubstituters =")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {errors}");
+    // `nix-store --verify` tells what is wrong without failing.
+    assert!(
+        !errors.contains("error"),
+        "{program} {arguments:?}: {errors}"
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// All rows but ids and times, and the schema without remarks and white space.
+fn content(database: &Path) -> String {
+    let query = |query: &str| {
+        run(
+            "sqlite3",
+            &["-readonly", database.to_str().unwrap(), query],
+            "",
+        )
+    };
+    let rows = query(
+        "select path, hash, deriver, narSize, ultimate, sigs, ca from ValidPaths order by path;
+         select one.path, other.path from Refs join ValidPaths one on one.id = referrer
+             join ValidPaths other on other.id = reference order by 1, 2;
+         select path, id, (select path from ValidPaths where id = drv) from DerivationOutputs order by 1, 2;",
+    );
+    let schema = query(".schema");
+    let schema = schema
+        .lines()
+        .map(|line| line.split("--").next().unwrap())
+        .collect::<String>();
+    let words: Vec<&str> = schema.split_whitespace().collect();
+    let mut statements: Vec<String> = words
+        .join(" ")
+        .replace(" )", ")")
+        .to_lowercase()
+        .split(';')
+        .map(|text| text.trim().to_owned())
+        .collect();
+    statements.sort();
+    format!("{rows}\n{}", statements.join("\n"))
+}
+
+#[test]
+fn nix_makes_the_same_database() {
+    let mut store = FakeStore::relocated();
+    let image = image(&mut store, &json!({ "uid": 0, "gid": 0 }));
+    let ours = tempfile::tempdir().unwrap();
+    unpack(&store, &image, ours.path());
+
+    let mut registration = String::new();
+    for layer in store.layers(&image)["layers"].as_array().unwrap() {
+        for source in layer["recipe"]["sources"].as_array().unwrap() {
+            if source["toRoot"] == false {
+                let text = |field: &str| source[field].as_str().unwrap().to_owned();
+                let references: Vec<&str> = source["references"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|path| path.as_str().unwrap())
+                    .collect();
+                let hash = run(
+                    "nix-hash",
+                    &[
+                        "--type",
+                        "sha256",
+                        "--to-base16",
+                        &text("narHash")["sha256:".len()..],
+                    ],
+                    "",
+                );
+                write!(
+                    registration,
+                    "{}\n{}\n{}\n\n{}\n{}",
+                    text("storePath"),
+                    hash.trim(),
+                    source["narSize"],
+                    references.len(),
+                    references
+                        .iter()
+                        .map(|path| format!("{path}\n"))
+                        .collect::<String>()
+                )
+                .unwrap();
+            }
+        }
+    }
+    let theirs = tempfile::tempdir().unwrap();
+    unpack(&store, &image, theirs.path());
+    std::fs::remove_dir_all(theirs.path().join("nix/var")).unwrap();
+    let place = format!("local?root={}", theirs.path().display());
+    run(
+        "nix-store",
+        &["--store", &place, "--load-db"],
+        &registration,
+    );
+    assert_eq!(
+        content(&ours.path().join(DATABASE)),
+        content(&theirs.path().join(DATABASE))
+    );
+    assert_eq!(
+        std::fs::read(ours.path().join("nix/var/nix/db/schema")).unwrap(),
+        b"10"
+    );
+}
+
+/// <https://github.com/nlewo/nix2container/issues/192>: the database named paths that were not in
+/// the image, such as those that `copyToRoot` moved.
+#[test]
+fn nix2container_192_nix_verifies_the_store() {
+    let mut store = FakeStore::relocated();
+    let image = image(&mut store, &json!({ "uid": 0, "gid": 0 }));
+    let root = tempfile::tempdir().unwrap();
+    unpack(&store, &image, root.path());
+    let place = format!("local?root={}", root.path().display());
+    run(
+        "nix-store",
+        &["--store", &place, "--verify", "--check-contents"],
+        "",
+    );
+    let app = store.path("app");
+    let closure = run(
+        "nix-store",
+        &["--store", &place, "--query", "--requisites", &app],
+        "",
+    );
+    let mut closure: Vec<&str> = closure.lines().collect();
+    closure.sort_unstable();
+    let mut expected = [store.path("library"), app.clone()];
+    expected.sort_unstable();
+    assert_eq!(closure, expected);
+    let all = run(
+        "nix",
+        &[
+            "--extra-experimental-features",
+            "nix-command",
+            "path-info",
+            "--all",
+            "--store",
+            &place,
+        ],
+        "",
+    );
+    assert!(!all.contains("-root"), "{all}");
+
+    // The collector keeps what is in the image and still works.
+    run("nix-store", &["--store", &place, "--gc"], "");
+    let valid = run(
+        "nix-store",
+        &["--store", &place, "--verify", "--check-contents"],
+        "",
+    );
+    assert_eq!(valid, "");
+    assert!(root.path().join(app.trim_start_matches('/')).exists());
+}
+
+/// <https://github.com/nlewo/nix2container/issues/97>, <https://github.com/NixOS/nixpkgs/issues/289813>:
+/// times and orders in the database made every build different.
+#[test]
+fn nix2container_97_nixpkgs_289813_bytes_are_pinned() {
+    let database = || {
+        let mut store = FakeStore::relocated();
+        let image = image(&mut store, &json!({}));
+        let root = tempfile::tempdir().unwrap();
+        unpack(&store, &image, root.path());
+        Digest::of(&std::fs::read(root.path().join(DATABASE)).unwrap()).to_string()
+    };
+    let first = database();
+    assert_eq!(first, database());
+    insta::assert_snapshot!(first);
+}
+
+/// <https://github.com/nlewo/nix2container/issues/50>: a user without rights over the store could
+/// not run Nix.
+#[test]
+fn nix2container_50_every_layer_gives_the_store_to_its_owner() {
+    let mut store = FakeStore::relocated();
+    let image = image(&mut store, &json!({ "uid": 1000, "gid": 100 }));
+    let layers = store.layers(&image)["layers"].as_array().unwrap().len();
+    assert_eq!(layers, 4);
+    for layer in 0..layers {
+        for (path, mode, uid) in store.headers(&image, layer) {
+            match path.as_str() {
+                "nix/" | "nix/store/" => assert_eq!((mode, uid), (0o755, 1000), "{layer} {path}"),
+                DATABASE => assert_eq!((mode, uid), (0o644, 1000)),
+                _ if path.starts_with("nix/var/") || path == "nix/store/.links/" => {
+                    assert_eq!(uid, 1000, "{path}");
+                }
+                _ => assert_eq!(uid, 0, "{path}"),
+            }
+        }
+    }
+}
