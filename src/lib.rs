@@ -12,6 +12,10 @@
 //! [`transport`] copy it. `ARCHITECTURE.md` describes the rooms, `docs/formats.md` the documents
 //! that pass between them.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod builder;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -121,7 +121,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "perms_on_the_root",
         |case| {
-            case.request["perms"] = json!([{ "path": case.env, "regex": "-env$", "mode": "0700" }])
+            case.request["perms"] = json!([{ "path": case.env, "regex": "-env$", "mode": "0700" }]);
         },
         "attribute perms: the regex \"-env$\" for STORE/env matches only the root of the image",
     ),

@@ -2,8 +2,7 @@
 
 mod support;
 
-use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -34,6 +33,26 @@ fn image(store: &mut FakeStore, owner: &Value) -> String {
     request["maxLayers"] = json!(3);
     request["image"]["nixDatabase"] = owner.clone();
     store.build(&request).unwrap()
+}
+
+/// What `nix-store --load-db` reads about a source: path, hash, size, deriver, references.
+fn registration(source: &Value) -> String {
+    let hash = &source["narHash"].as_str().unwrap()["sha256:".len()..];
+    let hash = run("nix-hash", &["--type", "sha256", "--to-base16", hash], "");
+    let references = source["references"].as_array().unwrap();
+    let mut lines = vec![
+        source["storePath"].as_str().unwrap().to_owned(),
+        hash.trim().to_owned(),
+        source["narSize"].to_string(),
+        String::new(),
+        references.len().to_string(),
+    ];
+    lines.extend(
+        references
+            .iter()
+            .map(|path| path.as_str().unwrap().to_owned()),
+    );
+    lines.join("\n") + "\n"
 }
 
 /// A derivation as Nix writes it, with two outputs that are not built.
@@ -128,43 +147,11 @@ fn nix_makes_the_same_database() {
     let ours = tempfile::tempdir().unwrap();
     unpack(&store, &image, ours.path());
 
-    let mut registration = String::new();
-    for layer in store.layers(&image)["layers"].as_array().unwrap() {
-        for source in layer["recipe"]["sources"].as_array().unwrap() {
-            if source["toRoot"] == false {
-                let text = |field: &str| source[field].as_str().unwrap().to_owned();
-                let references: Vec<&str> = source["references"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|path| path.as_str().unwrap())
-                    .collect();
-                let hash = run(
-                    "nix-hash",
-                    &[
-                        "--type",
-                        "sha256",
-                        "--to-base16",
-                        &text("narHash")["sha256:".len()..],
-                    ],
-                    "",
-                );
-                write!(
-                    registration,
-                    "{}\n{}\n{}\n\n{}\n{}",
-                    text("storePath"),
-                    hash.trim(),
-                    source["narSize"],
-                    references.len(),
-                    references
-                        .iter()
-                        .map(|path| format!("{path}\n"))
-                        .collect::<String>()
-                )
-                .unwrap();
-            }
-        }
-    }
+    let layers = store.layers(&image);
+    let sources = layers["layers"].as_array().unwrap().iter();
+    let sources = sources.flat_map(|layer| layer["recipe"]["sources"].as_array().unwrap());
+    let in_store = sources.filter(|source| source["toRoot"] == false);
+    let registration: String = in_store.map(registration).collect();
     let theirs = tempfile::tempdir().unwrap();
     unpack(&store, &image, theirs.path());
     std::fs::remove_dir_all(theirs.path().join("nix/var")).unwrap();

@@ -8,9 +8,8 @@ use support::fake_store::{FakeStore, Item};
 
 fn mode_of(headers: &[(String, u32, u64)], path: &str) -> (u32, u64) {
     let found = headers.iter().find(|(name, ..)| name == path);
-    found
-        .map(|(_, mode, uid)| (*mode, *uid))
-        .unwrap_or_else(|| panic!("{path} in {headers:?}"))
+    let (_, mode, uid) = found.unwrap_or_else(|| panic!("{path} in {headers:?}"));
+    (*mode, *uid)
 }
 
 /// <https://github.com/nlewo/nix2container/issues/12>: `/nix` and `/nix/store` were not in the

@@ -29,7 +29,6 @@ fn main() -> ExitCode {
 }
 
 /// Nix shows what builders write to standard error.
-#[expect(clippy::print_stderr, reason = "a builder has no other way to speak")]
 fn report(text: &str) {
     eprintln!("{text}");
 }

@@ -144,7 +144,7 @@ mod tests {
     fn deep_diamonds_saturate() {
         // 70 levels of two paths each would count 2^70 ways; names are made from numbers here.
         let name =
-            |number: usize| StorePath::parse(DIR, &format!("{DIR}/{:0>32}-x", number)).unwrap();
+            |number: usize| StorePath::parse(DIR, &format!("{DIR}/{number:0>32}-x")).unwrap();
         let closure = Closure::new((0..140).map(|number| {
             let below = number / 2 * 2 + 2;
             let references = [below, below + 1].into_iter().filter(|below| *below < 140);

@@ -215,7 +215,10 @@ mod tests {
         let image = fixture::image(&[b"one"]);
         let error = write(&image, &path, &name(), &Interrupting).unwrap_err();
         assert!(matches!(error, Error::Interrupted), "{error}");
-        assert_eq!(fixture::files(directory.path()), [path.clone()]);
+        assert_eq!(
+            fixture::files(directory.path()),
+            std::slice::from_ref(&path)
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
     }
 

@@ -49,14 +49,20 @@ pub struct Watched<'a, W> {
 impl<'a, W: Write> Watched<'a, W> {
     /// Reports to `progress` that bytes of `blob` go to `writer`.
     pub fn new(writer: W, blob: &'a Descriptor, progress: &'a dyn Progress) -> Self {
-        Self { writer, blob, progress }
+        Self {
+            writer,
+            blob,
+            progress,
+        }
     }
 }
 
 impl<W: Write> Write for Watched<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.writer.write(bytes)?;
-        self.progress.advance(self.blob, count as u64).map_err(interruption)?;
+        self.progress
+            .advance(self.blob, count as u64)
+            .map_err(interruption)?;
         Ok(count)
     }
 

@@ -277,7 +277,7 @@ mod tests {
     }
 
     fn mode(text: &str) -> Option<Mode> {
-        Some(text.parse().unwrap())
+        text.parse().ok()
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
         let add = rule("", |rule| rule.or_mode = mode("0200"));
         let set = rule("", |rule| rule.mode = mode("0440"));
         let both = rule("", |rule| {
-            (rule.mode, rule.or_mode) = (mode("0444"), mode("0200"))
+            (rule.mode, rule.or_mode) = (mode("0444"), mode("0200"));
         });
         for (rules, result) in [
             (vec![add.clone()], 0o755),
@@ -360,7 +360,7 @@ mod tests {
             (
                 "capabilities",
                 rule("", |rule| {
-                    rule.capabilities = Some(vec!["CAP_X".to_owned()])
+                    rule.capabilities = Some(vec!["CAP_X".to_owned()]);
                 }),
             ),
             (

@@ -1,13 +1,5 @@
 //! What the integration tests share.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "each test takes what it needs"
-)]
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 pub mod fake_registry;
 pub mod fake_store;
