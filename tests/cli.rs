@@ -1,5 +1,12 @@
 //! The `strata` command, as people run it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::fs::{self, File};
