@@ -1,7 +1,11 @@
 //! What the integration tests share.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub mod engines;
 pub mod fake_registry;
 pub mod fake_store;
+pub mod keeper;
 pub mod memory_image;
+pub mod nix;
+pub mod oci;
 pub mod registry;

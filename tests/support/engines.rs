@@ -1,0 +1,237 @@
+//! Real container engines, each with a store of its own.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::keeper::{Keeper, new_directory};
+use super::registry::run;
+
+/// Something that runs images.
+pub trait Engine: Sync {
+    /// What it is called in messages.
+    fn name(&self) -> &str;
+    /// Loads an archive.
+    fn load(&self, archive: &Path);
+    /// Runs a container of an image (`NAME:TAG`) with other arguments than the image's if there
+    /// are any; gives what it says.
+    fn run(&self, image: &str, arguments: &[&str]) -> String;
+}
+
+/// The engines: dockerd with overlay2, podman with overlay and with vfs, containerd.
+pub fn all() -> [&'static dyn Engine; 4] {
+    [docker(), podman(), podman_vfs(), containerd()]
+}
+
+/// podman with overlay.
+pub fn podman() -> &'static Podman {
+    static PODMAN: OnceLock<Podman> = OnceLock::new();
+    PODMAN.get_or_init(|| Podman::new("overlay"))
+}
+
+/// podman with vfs.
+pub fn podman_vfs() -> &'static Podman {
+    static PODMAN: OnceLock<Podman> = OnceLock::new();
+    PODMAN.get_or_init(|| Podman::new("vfs"))
+}
+
+/// dockerd with overlay2.
+pub fn docker() -> &'static Docker {
+    static DOCKER: OnceLock<Docker> = OnceLock::new();
+    DOCKER.get_or_init(Docker::new)
+}
+
+/// containerd.
+pub fn containerd() -> &'static Containerd {
+    static CONTAINERD: OnceLock<Containerd> = OnceLock::new();
+    CONTAINERD.get_or_init(Containerd::new)
+}
+
+/// The full name that engines give to `NAME:TAG`.
+fn full_name(image: &str) -> String {
+    if image.contains('/') {
+        image.to_owned()
+    } else {
+        format!("docker.io/library/{image}")
+    }
+}
+
+/// podman 4.
+pub struct Podman {
+    name: String,
+    driver: &'static str,
+    keeper: Keeper,
+}
+
+impl Podman {
+    fn new(driver: &'static str) -> Self {
+        Self {
+            name: format!("podman ({driver})"),
+            driver,
+            keeper: Keeper::directory(),
+        }
+    }
+
+    /// podman with these arguments.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("podman");
+        for (option, directory) in [("--root", "r"), ("--runroot", "n"), ("--tmpdir", "t")] {
+            command.arg(option).arg(self.keeper.path().join(directory));
+        }
+        command
+            .args(["--runtime", "runc", "--cgroup-manager", "cgroupfs"])
+            .args(["--storage-driver", self.driver])
+            .args(arguments);
+        command
+    }
+}
+
+impl Engine for Podman {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn load(&self, archive: &Path) {
+        let load = ["load", "--quiet", "--input", archive.to_str().unwrap()];
+        run(&mut self.command(&load));
+    }
+
+    fn run(&self, image: &str, arguments: &[&str]) -> String {
+        // What containers may raise limits to is more than a container with tests in it may.
+        let limits = ["nofile=1024:4096", "nproc=1000:1000"].map(|limit| ["--ulimit", limit]);
+        let mut command = self.command(&["run", "--rm", "--pull", "never", "--network", "none"]);
+        command.args(limits.concat());
+        run(command.arg(full_name(image)).args(arguments))
+    }
+}
+
+/// dockerd 20 on the containerd of the tests.
+pub struct Docker {
+    socket: String,
+    keeper: Keeper,
+}
+
+impl Docker {
+    fn new() -> Self {
+        let directory = new_directory();
+        let at = |name: &str| format!("{}/{name}", directory.display());
+        let socket = format!("unix://{}", at("socket"));
+        let (data, exec, pid) = (at("data"), at("exec"), at("pid"));
+        let command = [
+            "dockerd",
+            "--bridge=none",
+            "--containerd",
+            containerd().socket.as_str(),
+            "--data-root",
+            &data,
+            "--exec-root",
+            &exec,
+            "--host",
+            &socket,
+            "--ip-forward=false",
+            "--ip-masq=false",
+            "--ip6tables=false",
+            "--iptables=false",
+            "--pidfile",
+            &pid,
+            "--storage-driver=overlay2",
+            "--userland-proxy=false",
+        ];
+        let keeper = Keeper::daemon(directory, &command);
+        let docker = Self { socket, keeper };
+        let answers = || docker.command(&["info"]).output().unwrap().status.success();
+        docker.keeper.wait_until(answers);
+        docker
+    }
+
+    /// docker with these arguments.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command
+            .env_remove("DOCKER_CONTEXT")
+            .env("DOCKER_CONFIG", self.keeper.path())
+            .env("DOCKER_HOST", &self.socket)
+            .args(arguments);
+        command
+    }
+}
+
+impl Engine for Docker {
+    fn name(&self) -> &str {
+        "docker (overlay2)"
+    }
+
+    fn load(&self, archive: &Path) {
+        run(&mut self.command(&["load", "--input", archive.to_str().unwrap()]));
+    }
+
+    fn run(&self, image: &str, arguments: &[&str]) -> String {
+        let mut command = self.command(&["run", "--rm", "--pull", "never", "--network", "none"]);
+        run(command.arg(image).args(arguments))
+    }
+}
+
+/// containerd 1.
+pub struct Containerd {
+    socket: String,
+    keeper: Keeper,
+}
+
+impl Containerd {
+    fn new() -> Self {
+        let directory = new_directory();
+        let at = |name: &str| format!("{}/{name}", directory.display());
+        let (config, socket) = (at("config.toml"), at("socket"));
+        let text = format!(
+            r#"
+            version = 2
+            root = "{}"
+            state = "{}"
+            disabled_plugins = ["io.containerd.grpc.v1.cri"]
+            [grpc]
+            address = "{socket}"
+            [plugins."io.containerd.internal.v1.opt"]
+            path = "{}"
+            "#,
+            at("root"),
+            at("state"),
+            at("opt"),
+        );
+        std::fs::write(&config, text).unwrap();
+        let command = ["containerd", "--config", &config, "--log-level", "warn"];
+        let keeper = Keeper::daemon(directory, &command);
+        let containerd = Self { socket, keeper };
+        let answers = || {
+            let version = containerd.command(&["version"]).output();
+            version.unwrap().status.success()
+        };
+        containerd.keeper.wait_until(answers);
+        containerd
+    }
+
+    /// ctr with these arguments.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ctr");
+        command.args(["--address", &self.socket, "--namespace", "strata"]);
+        command.args(arguments);
+        command
+    }
+}
+
+impl Engine for Containerd {
+    fn name(&self) -> &str {
+        "containerd"
+    }
+
+    fn load(&self, archive: &Path) {
+        run(&mut self.command(&["images", "import", archive.to_str().unwrap()]));
+    }
+
+    fn run(&self, image: &str, arguments: &[&str]) -> String {
+        static CONTAINERS: AtomicUsize = AtomicUsize::new(0);
+        let id = format!("container-{}", CONTAINERS.fetch_add(1, Ordering::Relaxed));
+        let mut command = self.command(&["run", "--rm", &full_name(image), &id]);
+        run(command.args(arguments))
+    }
+}
