@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn the_bytes_follow_from_the_image() {
         let bytes = bytes_of(&fixture::image(&[b"one", b"two"]));
-        let expected = "sha256:e0e6d4c8a284de0fadbb217811edb9915fcd80eccd81049dc21e699876cff99b";
+        let expected = "sha256:d19fb3fb6dd386499ef4557edb19871855da2e1f558f194ba4912d267a2b62a4";
         assert_eq!(
             Digest::of(&bytes).to_string(),
             expected,
