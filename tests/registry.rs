@@ -734,6 +734,8 @@ fn huge_and_endless_answers_are_cut() {
     let registry = FakeRegistry::start(|seen| (seen.method == "POST").then_some(Fault::Endless));
     let (message, _) = failure(push_to(&registry.host, &image(vec![]), &options()));
     assert!(message.len() < 1000, "{}", message.len());
+    // The rest waits in the sockets.
+    assert!(registry.endless() < 32 << 20, "{}", registry.endless());
 }
 
 #[rstest]
