@@ -85,6 +85,26 @@ impl Podman {
             .args(arguments);
         command
     }
+
+    /// A command that makes a container without a network.
+    fn container(&self, verb: &[&str]) -> Command {
+        let mut command = self.command(verb);
+        command.args(["--rm", "--pull", "never", "--network", "none"]);
+        // podman would raise limits further than a container with tests in it may.
+        command.args([
+            "--ulimit",
+            "nofile=1024:4096",
+            "--ulimit",
+            "nproc=1000:1000",
+        ]);
+        command
+    }
+
+    /// Starts a container that stays; gives its name.
+    pub fn start(&self, image: &str) -> String {
+        let mut command = self.container(&["run", "--detach"]);
+        run(command.arg(full_name(image))).trim().to_owned()
+    }
 }
 
 impl Engine for Podman {
@@ -98,10 +118,7 @@ impl Engine for Podman {
     }
 
     fn run(&self, image: &str, arguments: &[&str]) -> String {
-        // What containers may raise limits to is more than a container with tests in it may.
-        let limits = ["nofile=1024:4096", "nproc=1000:1000"].map(|limit| ["--ulimit", limit]);
-        let mut command = self.command(&["run", "--rm", "--pull", "never", "--network", "none"]);
-        command.args(limits.concat());
+        let mut command = self.container(&["run"]);
         run(command.arg(full_name(image)).args(arguments))
     }
 }
