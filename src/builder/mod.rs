@@ -31,7 +31,7 @@ pub struct Settings {
 
 /// Builds what `.attrs.json` asks for; gives remarks for the build log.
 pub fn run(settings: &Settings) -> Result<Vec<String>> {
-    let bytes = fs_err::read(&settings.attrs_file)
+    let bytes = std::fs::read(&settings.attrs_file)
         .map_err(|error| Error::io("read", &settings.attrs_file)(error))?;
     let Attrs {
         out,

@@ -415,10 +415,10 @@ mod tests {
             let (content, mode, rules) = files[number];
             let name = format!("{number:032}-n");
             let directory = location.path().join(&name);
-            fs_err::create_dir(&directory).unwrap();
-            fs_err::write(directory.join("f"), content).unwrap();
+            std::fs::create_dir(&directory).unwrap();
+            std::fs::write(directory.join("f"), content).unwrap();
             let permissions = std::fs::Permissions::from_mode(mode);
-            fs_err::set_permissions(directory.join("f"), permissions).unwrap();
+            std::fs::set_permissions(directory.join("f"), permissions).unwrap();
             let info = nar::hash(&directory).unwrap();
             Source {
                 store_path: format!("/nix/store/{name}"),
