@@ -650,6 +650,20 @@ fn a_layer_that_changed_is_not_kept(#[case] promised: &[u8], #[case] given: &[u8
     );
 }
 
+/// Nor one that does not notice it.
+#[rstest]
+#[case::longer(b"promised", b"promised and more")]
+#[case::shorter(b"promised", b"prom")]
+#[case::empty(b"promised", b"")]
+fn a_layer_of_another_size_is_not_kept(#[case] promised: &[u8], #[case] given: &[u8]) {
+    let registry = FakeRegistry::start(|_| None);
+    let image = image(vec![MemoryLayer::lying(promised, given)]);
+    let error = push_to(&registry.host, &image, &options()).unwrap_err();
+    assert!(error.to_string().contains("expected 8 bytes"), "{error}");
+    assert_eq!(registry.open_uploads(), 0);
+    assert_eq!(registry.blob(&image.layers[0].diff_id()), None);
+}
+
 #[test]
 fn a_check_that_lies_about_the_size_is_not_believed() {
     let registry = FakeRegistry::start(|seen| {
