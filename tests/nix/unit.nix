@@ -259,7 +259,20 @@ let
           created = "0001-01-01T00:00:00Z";
           config = { };
           annotations = { };
+          nixDatabase = null;
         };
+      };
+    };
+    "image: a Nix database and who owns it" = {
+      actual =
+        (strata.buildImage {
+          name = "x";
+          initializeNixDatabase = true;
+          nixUid = 1000;
+        }).request.image.nixDatabase;
+      expected = {
+        uid = 1000;
+        gid = 0;
       };
     };
     "image: config roots are deps" = {
