@@ -145,6 +145,7 @@ fn streams_and_archives_are_loaded() {
     let podman = engines::podman();
     let mut streaming = Command::new(&stream)
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut load = podman.command(&["load", "--quiet"]);
