@@ -21,7 +21,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use strata::image::{LAYERS_FILE, LayersFile};
+use strata::image::{LAYERS_FILE, LayerRecord, LayersFile};
 use strata::nix::ClosureEntry;
 
 use corpus::Corpus;
@@ -33,6 +33,18 @@ const STARTS: usize = 200;
 
 const GB: f64 = 1e9;
 const MB: f64 = 1e6;
+
+// The programs that others are compared with.
+const ONE_LAYER: &str = "strata, 1 layer";
+const SOME_LAYERS: &str = "strata, 100 layers";
+const MANY_LAYERS: &str = "strata, 320 layers";
+const HASH: &str = "SHA-256 in memory, 1 core";
+const HASH_ON_ALL: &str = "SHA-256 in memory, all cores";
+const READ_AND_HASH: &str = "files read and hashed, all cores";
+const FILES: &str = "strata, 50,000 files";
+const TWICE_THE_FILES: &str = "strata, 100,000 files";
+const FILES_AT_ROOT: &str = "strata, 50,000 files at /";
+const TWICE_THE_FILES_AT_ROOT: &str = "strata, 100,000 files at /";
 
 fn main() -> Result<()> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("digest");
@@ -53,13 +65,16 @@ fn main() -> Result<()> {
 struct Bench {
     directory: PathBuf,
     corpus: Corpus,
+    cores: String,
     programs: Vec<Program>,
 }
 
 /// A row of the table.
 struct Program {
-    name: String,
+    name: &'static str,
     command: Command,
+    /// The layers that it makes, of `strata-builder`.
+    layers: Vec<LayerRecord>,
     /// The size of what it digests.
     bytes: u64,
     samples: Vec<Sample>,
@@ -77,239 +92,53 @@ impl Bench {
         Ok(Self {
             directory,
             corpus,
+            cores: thread::available_parallelism()?.to_string(),
             programs: Vec::new(),
         })
     }
 
     fn run(mut self) -> Result<()> {
         let load_before = load()?;
-        let cores = thread::available_parallelism()?.to_string();
-        let closure = self.corpus.closure.clone();
-        let [half, other_half] = self.corpus.small.clone();
-        let half = [half];
-        let whole = [half[0].clone(), other_half];
-        let huge = [self.corpus.huge.clone()];
-
-        let one = self.strata("strata, 1 layer", &closure, 1, "deps")?;
-        let many = self.strata("strata, 100 layers", &closure, 100, "deps")?;
-        let most = self.strata("strata, 320 layers", &closure, closure.len(), "deps")?;
-        let bytes = self.programs[one].bytes;
-        let size = bytes.to_string();
-        let hash = self.limit("SHA-256 in memory, 1 core", &["sha256", "1", &size], bytes)?;
-        self.limit(
-            "SHA-256 in memory, all cores",
-            &["sha256", &cores, &size],
-            bytes,
-        )?;
-        let read = ["read-and-hash", &cores];
-        let limit = self.limit("files read and hashed, all cores", &read, bytes)?;
-        self.tar("tar | sha256sum, 1 layer", one, &cores)?;
-        self.tar("tar | sha256sum, 100 layers", many, &cores)?;
-        let huge = self.strata("strata, a file of 2 GB", &huge, 1, "deps")?;
-        let in_store = [
-            self.strata("strata, 50,000 files", &half, 1, "deps")?,
-            self.strata("strata, 100,000 files", &whole, 1, "deps")?,
-        ];
-        let at_root = [
-            self.strata("strata, 50,000 files at /", &half, 1, "copyToRoot")?,
-            self.strata("strata, 100,000 files at /", &whole, 1, "copyToRoot")?,
-        ];
-
+        self.add_programs()?;
         for _ in 0..ROUNDS {
             for program in &mut self.programs {
                 remove(&self.directory.join("out"))?;
                 program.samples.push(run(&mut program.command)?);
             }
         }
-        let start = self.start()?;
-
         println!(
-            "\n{} store paths, {} files, {:.2} GB in layers; {cores} cores; load {load_before} to {}; \
-             medians of {ROUNDS} rounds\n",
-            closure.len(),
+            "\n{} store paths, {} files; {} cores; load {load_before} to {}; medians of {ROUNDS} rounds\n",
+            self.corpus.closure.len(),
             self.corpus.files,
-            bytes as f64 / GB,
+            self.cores,
             load()?,
         );
         self.print_table();
+        self.print_targets()
+    }
 
-        let seconds = |program: usize| self.programs[program].seconds();
-        let ratio = |program, other| seconds(program) / seconds(other);
-        let largest = self.largest_layer(many)? as f64 / bytes as f64;
-        let strata = [one, many, most, huge]
-            .into_iter()
-            .chain(in_store)
-            .chain(at_root);
-        let peak = strata
-            .map(|program| median(&self.programs[program].samples).peak)
-            .max();
-        println!();
-        at_least(
-            "320 layers: share of files read and hashed",
-            100.0 * ratio(limit, most),
-            90.0,
-            "%",
-        );
-        at_least(
-            "1 layer: share of one core's SHA-256",
-            100.0 * ratio(hash, one),
-            80.0,
-            "%",
-        );
-        // One layer of the hundred holds what is not popular, nearly everything, and takes longest.
-        let share = 100.0 * largest * ratio(hash, many);
-        at_least(
-            "100 layers: share of the largest one's SHA-256",
-            share,
-            80.0,
-            "%",
-        );
-        at_most("peak memory", peak.unwrap_or(0) as f64 / MB, 64.0, "MB");
-        at_most(
-            "twice as many files",
-            ratio(in_store[1], in_store[0]),
-            2.2,
-            "times",
-        );
-        at_most(
-            "twice as many files at /",
-            ratio(at_root[1], at_root[0]),
-            2.2,
-            "times",
-        );
-        at_most(
-            "start and end of strata-builder",
-            1000.0 * start.wall.as_secs_f64(),
-            5.0,
-            "ms",
-        );
+    fn add_programs(&mut self) -> Result<()> {
+        let closure = self.corpus.closure.clone();
+        let bytes = self.strata(ONE_LAYER, &closure, 1, "deps")?;
+        self.strata(SOME_LAYERS, &closure, 100, "deps")?;
+        self.strata(MANY_LAYERS, &closure, closure.len(), "deps")?;
+
+        let (cores, size) = (self.cores.clone(), bytes.to_string());
+        self.limit(HASH, &["sha256", "1", &size], bytes)?;
+        self.limit(HASH_ON_ALL, &["sha256", &cores, &size], bytes)?;
+        self.limit(READ_AND_HASH, &["read-and-hash", &cores], bytes)?;
+        self.tar("tar | sha256sum, 1 layer", ONE_LAYER)?;
+        self.tar("tar | sha256sum, 100 layers", SOME_LAYERS)?;
+
+        let huge = [self.corpus.huge.clone()];
+        self.strata("strata, a file of 2 GB", &huge, 1, "deps")?;
+        let all = self.corpus.small.clone();
+        let half = &all[..1];
+        self.strata(FILES, half, 1, "deps")?;
+        self.strata(TWICE_THE_FILES, &all, 1, "deps")?;
+        self.strata(FILES_AT_ROOT, half, 1, "copyToRoot")?;
+        self.strata(TWICE_THE_FILES_AT_ROOT, &all, 1, "copyToRoot")?;
         Ok(())
-    }
-
-    /// Adds `strata-builder` with an image whose argument `argument` is `closure`. A first run warms
-    /// the cache and tells the size.
-    fn strata(
-        &mut self,
-        name: &str,
-        closure: &[ClosureEntry],
-        max_layers: usize,
-        argument: &str,
-    ) -> Result<usize> {
-        let number = self.programs.len();
-        let mut command =
-            self.builder(&format!("attrs-{number}"), closure, max_layers, argument)?;
-        remove(&self.directory.join("out"))?;
-        run(&mut command)?;
-        remove(&self.image(number))?;
-        fs::rename(self.directory.join("out"), self.image(number))?;
-        let bytes = self
-            .layers(number)?
-            .layers
-            .iter()
-            .map(|layer| layer.size)
-            .sum();
-        Ok(self.add(name, command, bytes))
-    }
-
-    fn builder(
-        &self,
-        name: &str,
-        closure: &[ClosureEntry],
-        max_layers: usize,
-        argument: &str,
-    ) -> Result<Command> {
-        let paths: Vec<&str> = closure.iter().map(|entry| entry.path.as_str()).collect();
-        let attrs = json!({
-            "outputs": { "out": self.directory.join("out") },
-            "closure": closure,
-            "request": {
-                "version": 1,
-                "storeDir": self.corpus.store,
-                argument: paths,
-                "maxLayers": max_layers,
-                "image": {
-                    "name": "bench", "tag": "1", "arch": "amd64", "created": "1970-01-01T00:00:01Z",
-                },
-            },
-        });
-        let file = self.directory.join(format!("{name}.json"));
-        fs::write(&file, serde_json::to_vec(&attrs)?)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_strata-builder"));
-        command.arg(file);
-        Ok(command)
-    }
-
-    /// Adds this program with other arguments.
-    fn limit(&mut self, name: &str, arguments: &[&str], bytes: u64) -> Result<usize> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(arguments);
-        Ok(self.add(name, command, bytes))
-    }
-
-    /// Adds GNU tar and sha256sum for each layer of an image, as many layers at a time as there are
-    /// cores.
-    fn tar(&mut self, name: &str, image: usize, cores: &str) -> Result<usize> {
-        let lists = self.directory.join(format!("layers-{image}"));
-        remove(&lists)?;
-        fs::create_dir_all(&lists)?;
-        for (number, layer) in self.layers(image)?.layers.iter().enumerate() {
-            let paths = layer
-                .recipe
-                .sources
-                .iter()
-                .map(|source| source.store_path.as_str());
-            fs::write(
-                lists.join(format!("{number:03}")),
-                paths.collect::<Vec<_>>().join("\n"),
-            )?;
-        }
-        let pipe = "tar --create --absolute-names --sort=name --mtime=@1 --owner=0 --group=0 \
-                    --numeric-owner --hard-dereference --files-from={} | sha256sum";
-        let script = format!("ls -d \"$PWD\"/* | xargs -P {cores} -I {{}} sh -c '{pipe}'");
-        let mut command = Command::new("sh");
-        command.args(["-c", &script]).current_dir(lists);
-        let bytes = self.programs[image].bytes;
-        Ok(self.add(name, command, bytes))
-    }
-
-    fn add(&mut self, name: &str, command: Command, bytes: u64) -> usize {
-        self.programs.push(Program {
-            name: name.to_owned(),
-            command,
-            bytes,
-            samples: Vec::new(),
-        });
-        self.programs.len() - 1
-    }
-
-    /// Where the image of a program is kept.
-    fn image(&self, program: usize) -> PathBuf {
-        self.directory.join(format!("image-{program}"))
-    }
-
-    fn layers(&self, program: usize) -> Result<LayersFile> {
-        let bytes = fs::read(self.image(program).join(LAYERS_FILE))?;
-        Ok(LayersFile::parse(&bytes, LAYERS_FILE)?)
-    }
-
-    fn largest_layer(&self, program: usize) -> Result<u64> {
-        let layers = self.layers(program)?.layers;
-        layers
-            .iter()
-            .map(|layer| layer.size)
-            .max()
-            .context("an image without layers")
-    }
-
-    /// What an image of nothing takes.
-    fn start(&self) -> Result<Sample> {
-        let mut command = self.builder("attrs-empty", &[], 1, "deps")?;
-        let mut samples = Vec::new();
-        for _ in 0..STARTS {
-            remove(&self.directory.join("out"))?;
-            samples.push(run(&mut command)?);
-        }
-        Ok(median(&samples))
     }
 
     fn print_table(&self) {
@@ -328,6 +157,169 @@ impl Bench {
                 peak as f64 / MB,
             );
         }
+    }
+
+    fn print_targets(&self) -> Result<()> {
+        let seconds = |name| self.program(name).map(Program::seconds);
+        let percent =
+            |limit, name| Ok::<_, anyhow::Error>(100.0 * seconds(limit)? / seconds(name)?);
+        let times = |more, name| Ok::<_, anyhow::Error>(seconds(more)? / seconds(name)?);
+
+        let some = self.program(SOME_LAYERS)?;
+        let largest = some
+            .layers
+            .iter()
+            .map(|layer| layer.size)
+            .max()
+            .unwrap_or(0);
+        let share = largest as f64 / some.bytes as f64;
+        println!(
+            "\nOf the 100 layers one has {:.0} % of the bytes; its SHA-256 alone takes {:.3} s.\n",
+            100.0 * share,
+            share * seconds(HASH)?,
+        );
+
+        let strata = self
+            .programs
+            .iter()
+            .filter(|program| program.name.starts_with("strata"));
+        let peak = strata
+            .map(|program| median(&program.samples).peak)
+            .max()
+            .unwrap_or(0);
+        let start = 1000.0 * self.start()?.wall.as_secs_f64();
+        let many = percent(READ_AND_HASH, MANY_LAYERS)?;
+        at_least(
+            "320 layers: share of files read and hashed",
+            many,
+            90.0,
+            "%",
+        );
+        at_least(
+            "1 layer: share of SHA-256 on 1 core",
+            percent(HASH, ONE_LAYER)?,
+            80.0,
+            "%",
+        );
+        at_most("peak memory", peak as f64 / MB, 64.0, "MB");
+        at_most(
+            "twice as many files",
+            times(TWICE_THE_FILES, FILES)?,
+            2.2,
+            "times",
+        );
+        let at_root = times(TWICE_THE_FILES_AT_ROOT, FILES_AT_ROOT)?;
+        at_most("twice as many files at /", at_root, 2.2, "times");
+        at_most("strata-builder from start to end", start, 5.0, "ms");
+        Ok(())
+    }
+
+    /// Adds `strata-builder` with an image whose argument `argument` is `closure`. A first run warms
+    /// the cache and shows the layers; gives their size.
+    fn strata(
+        &mut self,
+        name: &'static str,
+        closure: &[ClosureEntry],
+        max_layers: usize,
+        argument: &str,
+    ) -> Result<u64> {
+        let mut command = self.builder(closure, max_layers, argument)?;
+        let out = self.directory.join("out");
+        remove(&out)?;
+        run(&mut command)?;
+        let layers = LayersFile::parse(&fs::read(out.join(LAYERS_FILE))?, LAYERS_FILE)?.layers;
+        let bytes = layers.iter().map(|layer| layer.size).sum();
+        self.add(name, command, layers, bytes);
+        Ok(bytes)
+    }
+
+    /// The command that builds an image in the directory `out`.
+    fn builder(
+        &self,
+        closure: &[ClosureEntry],
+        max_layers: usize,
+        argument: &str,
+    ) -> Result<Command> {
+        let paths: Vec<&str> = closure.iter().map(|entry| entry.path.as_str()).collect();
+        let attrs = json!({
+            "outputs": { "out": self.directory.join("out") },
+            "closure": closure,
+            "request": {
+                "version": 1,
+                "storeDir": self.corpus.store,
+                argument: paths,
+                "maxLayers": max_layers,
+                "image": {
+                    "name": "bench", "tag": "1", "arch": "amd64", "created": "1970-01-01T00:00:01Z",
+                },
+            },
+        });
+        let number = self.programs.len();
+        let file = self.directory.join(format!("attrs-{number}.json"));
+        fs::write(&file, serde_json::to_vec(&attrs)?)?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strata-builder"));
+        command.arg(file);
+        Ok(command)
+    }
+
+    /// Adds this program with other arguments.
+    fn limit(&mut self, name: &'static str, arguments: &[&str], bytes: u64) -> Result<()> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(arguments);
+        self.add(name, command, Vec::new(), bytes);
+        Ok(())
+    }
+
+    /// Adds GNU tar and sha256sum for each layer of an image, as many layers at a time as there are
+    /// cores. Most of their time is the hash: Debian's sha256sum uses no SHA instructions.
+    fn tar(&mut self, name: &'static str, image: &str) -> Result<()> {
+        let lists = self
+            .directory
+            .join(format!("layers-{}", self.programs.len()));
+        remove(&lists)?;
+        fs::create_dir_all(&lists)?;
+        let image = self.program(image)?;
+        for (number, layer) in image.layers.iter().enumerate() {
+            let paths = layer.recipe.sources.iter();
+            let paths: Vec<&str> = paths.map(|source| source.store_path.as_str()).collect();
+            fs::write(lists.join(number.to_string()), paths.join("\n"))?;
+        }
+        let pipe = "tar --create --absolute-names --sort=name --mtime=@1 --owner=0 --group=0 \
+                    --numeric-owner --hard-dereference --files-from={} | sha256sum";
+        let script = format!("ls | xargs -P {} -I {{}} sh -c '{pipe}'", self.cores);
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).current_dir(lists);
+        let bytes = image.bytes;
+        self.add(name, command, Vec::new(), bytes);
+        Ok(())
+    }
+
+    fn add(&mut self, name: &'static str, command: Command, layers: Vec<LayerRecord>, bytes: u64) {
+        self.programs.push(Program {
+            name,
+            command,
+            layers,
+            bytes,
+            samples: Vec::new(),
+        });
+    }
+
+    fn program(&self, name: &str) -> Result<&Program> {
+        let mut programs = self.programs.iter();
+        programs
+            .find(|program| program.name == name)
+            .with_context(|| format!("no program is called {name}"))
+    }
+
+    /// What an image of nothing takes.
+    fn start(&self) -> Result<Sample> {
+        let mut command = self.builder(&[], 1, "deps")?;
+        let mut samples = Vec::new();
+        for _ in 0..STARTS {
+            remove(&self.directory.join("out"))?;
+            samples.push(run(&mut command)?);
+        }
+        Ok(median(&samples))
     }
 }
 
