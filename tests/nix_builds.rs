@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::fake_store::read_json;
@@ -348,22 +347,6 @@ fn an_edit_rebuilds_two_derivations() {
     let mut built: Vec<&str> = built.iter().map(|path| name_of(path)).collect();
     built.sort_unstable();
     assert_eq!(built, names);
-}
-
-/// Nix starts it for each layer and each image.
-#[test]
-fn the_builder_starts_at_once() {
-    let start = || {
-        let begin = Instant::now();
-        let output = Command::new(static_binary("strata-builder"))
-            .arg("/dev/null")
-            .output();
-        assert_eq!(output.unwrap().status.code(), Some(1), "no attributes");
-        begin.elapsed()
-    };
-    // The machine has other things to do, too.
-    let fastest = (0..50).map(|_| start()).min().unwrap();
-    assert!(fastest < Duration::from_millis(5), "{fastest:?}");
 }
 
 /// The sources of the binaries are those files that they are made of.
