@@ -422,6 +422,9 @@ fn the_fake_registry_takes_an_image() {
             wants_length,
             "{seen:?}"
         );
+        // A long body waits to be asked for, a short one does not.
+        let is_long = seen.header("content-length") == "1500000";
+        assert_eq!(seen.header("expect") == "100-continue", is_long, "{seen:?}");
     }
 }
 
