@@ -613,6 +613,23 @@ fn a_pause_can_be_interrupted() {
 }
 
 #[test]
+fn a_blob_that_fails_stops_the_others() {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.method == "PATCH").then(|| {
+            Fault::Answer(match seen.header("content-length") {
+                "1500000" => Reply::new(503).header("Retry-After", "30"),
+                _ => Reply::error(400, "SIZE_INVALID", "odd"),
+            })
+        })
+    });
+    let start = Instant::now();
+    let (message, _) = failure(push_to(&registry.host, &image(vec![large()]), &options()));
+    assert!(message.ends_with("SIZE_INVALID: odd"), "{message}");
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert_eq!(registry.open_uploads(), 0);
+}
+
+#[test]
 fn an_interrupted_upload_is_cancelled() {
     let registry = FakeRegistry::start(|_| None);
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
