@@ -15,7 +15,7 @@ mod limits;
 mod measure;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -23,6 +23,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use strata::image::{LAYERS_FILE, LayerRecord, LayersFile};
 use strata::nix::ClosureEntry;
+use tempfile::TempDir;
 
 use corpus::Corpus;
 use measure::{Sample, median, run};
@@ -56,15 +57,16 @@ fn main() -> Result<()> {
             let closure = Corpus::open(&directory)?.closure;
             limits::read_and_hash(&closure, threads.parse()?)?;
         }
-        [] | ["--bench"] => Bench::new(directory)?.run()?,
+        [] | ["--bench"] => Bench::new(&directory)?.run()?,
         _ => bail!("usage: cargo bench --bench digest"),
     }
     Ok(())
 }
 
 struct Bench {
-    directory: PathBuf,
     corpus: Corpus,
+    /// For requests and outputs.
+    scratch: TempDir,
     cores: String,
     programs: Vec<Program>,
 }
@@ -87,11 +89,10 @@ impl Program {
 }
 
 impl Bench {
-    fn new(directory: PathBuf) -> Result<Self> {
-        let corpus = Corpus::open(&directory)?;
+    fn new(directory: &Path) -> Result<Self> {
         Ok(Self {
-            directory,
-            corpus,
+            corpus: Corpus::open(directory)?,
+            scratch: tempfile::tempdir_in(directory)?,
             cores: thread::available_parallelism()?.to_string(),
             programs: Vec::new(),
         })
@@ -102,7 +103,7 @@ impl Bench {
         self.add_programs()?;
         for _ in 0..ROUNDS {
             for program in &mut self.programs {
-                remove(&self.directory.join("out"))?;
+                remove(&self.scratch.path().join("out"))?;
                 program.samples.push(run(&mut program.command)?);
             }
         }
@@ -224,7 +225,7 @@ impl Bench {
         argument: &str,
     ) -> Result<u64> {
         let mut command = self.builder(closure, max_layers, argument)?;
-        let out = self.directory.join("out");
+        let out = self.scratch.path().join("out");
         remove(&out)?;
         run(&mut command)?;
         let layers = LayersFile::parse(&fs::read(out.join(LAYERS_FILE))?, LAYERS_FILE)?.layers;
@@ -242,7 +243,7 @@ impl Bench {
     ) -> Result<Command> {
         let paths: Vec<&str> = closure.iter().map(|entry| entry.path.as_str()).collect();
         let attrs = json!({
-            "outputs": { "out": self.directory.join("out") },
+            "outputs": { "out": self.scratch.path().join("out") },
             "closure": closure,
             "request": {
                 "version": 1,
@@ -255,7 +256,7 @@ impl Bench {
             },
         });
         let number = self.programs.len();
-        let file = self.directory.join(format!("attrs-{number}.json"));
+        let file = self.scratch.path().join(format!("attrs-{number}.json"));
         fs::write(&file, serde_json::to_vec(&attrs)?)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_strata-builder"));
         command.arg(file);
@@ -274,10 +275,10 @@ impl Bench {
     /// cores. Most of their time is the hash: Debian's sha256sum uses no SHA instructions.
     fn tar(&mut self, name: &'static str, image: &str) -> Result<()> {
         let lists = self
-            .directory
+            .scratch
+            .path()
             .join(format!("layers-{}", self.programs.len()));
-        remove(&lists)?;
-        fs::create_dir_all(&lists)?;
+        fs::create_dir(&lists)?;
         let image = self.program(image)?;
         for (number, layer) in image.layers.iter().enumerate() {
             let paths = layer.recipe.sources.iter();
@@ -316,7 +317,7 @@ impl Bench {
         let mut command = self.builder(&[], 1, "deps")?;
         let mut samples = Vec::new();
         for _ in 0..STARTS {
-            remove(&self.directory.join("out"))?;
+            remove(&self.scratch.path().join("out"))?;
             samples.push(run(&mut command)?);
         }
         Ok(median(&samples))
