@@ -157,6 +157,16 @@ const MISTAKES: &[Mistake] = &[
         "conflict at /tmp: STORE/other and STORE/env disagree about whether it is a directory",
     ),
     (
+        "file_in_the_place_of_the_store",
+        |case| {
+            let place = case.store.dir.trim_start_matches('/').to_owned();
+            let other = case.store.add("other", &[Item::Symlink(&place, "/x")], &[]);
+            case.request["copyToRoot"] = json!([other]);
+            case.request["maxLayers"] = json!(2);
+        },
+        "conflict at STORE: STORE/app and STORE/other disagree about whether it is a directory",
+    ),
+    (
         "conflicting_modes_of_a_directory",
         |case| {
             let other = case.store.add("other", &[Item::Directory("tmp")], &[]);

@@ -240,6 +240,7 @@ impl Merge<'_> {
                     .insert(*layer);
             }
         }
+        self.check_ancestors(&ancestors)?;
         let directories = self.nodes.iter().filter_map(|(path, node)| match node {
             Node::Directory(sources) => Some((path, sources.as_slice())),
             Node::Leaf(..) => None,
@@ -291,6 +292,31 @@ impl Merge<'_> {
         }
         self.layout.directories = records;
         Ok(())
+    }
+
+    /// Refuses a file or symlink where the store, or what is above it, must be a directory: in
+    /// another layer than the store paths it would hide them, or be replaced by them.
+    fn check_ancestors(&self, ancestors: &BTreeMap<ImagePath, BTreeSet<usize>>) -> Result<()> {
+        let in_the_way = ancestors
+            .keys()
+            .find_map(|path| match self.nodes.get(path) {
+                Some(Node::Leaf(number, _)) => Some((path, *number)),
+                _ => None,
+            });
+        let Some((path, number)) = in_the_way else {
+            return Ok(());
+        };
+        let below = [path.0.as_slice(), b"/"].concat();
+        let store_path = self.in_store.keys().find(|path| path.0.starts_with(&below));
+        Err(Error::Conflict {
+            path: path.to_string(),
+            first: format!("/{}", store_path.unwrap_or(path)),
+            second: self.sources[number].source.store_path.clone(),
+            about: "whether it is a directory".into(),
+            hint: format!(
+                "take /{path} out of the second one; the image needs the directory for its store"
+            ),
+        })
     }
 
     fn conflict(&self, path: &ImagePath, first: usize, second: usize, about: &str) -> Error {
