@@ -134,6 +134,10 @@ fn make_records(
     threads: NonZeroUsize,
 ) -> Result<(Vec<LayerRecord>, Vec<PathRule>)> {
     let reusable = |layer: &PlannedLayer, recipe: &Recipe| {
+        // Spelling out hundreds of recipes takes milliseconds.
+        if known.is_empty() {
+            return None;
+        }
         let record = known.get(&json::to_bytes(recipe)).copied();
         record.filter(|record| record.tar.is_some() == layer.keep_tar)
     };
