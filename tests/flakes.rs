@@ -3,11 +3,12 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::engines::{self, Engine as _};
-use support::flake::Tree;
+use support::flake::{Tree, offline_nix};
 use support::nix::{ROOT, digest, evaluate, nix, offline_nixpkgs};
 use support::oci::Layout;
 use support::registry::{Registry, Setup, run};
@@ -16,13 +17,21 @@ const HELLO: &str = "Hello, world!\n\
     And hello to you. What are you made of?\n\
     Two layers: what I say, and what I need to say it.\n";
 
+/// The outputs that `nix build ..` makes.
+fn build(command: &mut Command) -> Vec<PathBuf> {
+    let text = run(command.args(["--json", "--no-link"]));
+    let built: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let output = |built: &Value| PathBuf::from(built["outputs"]["out"].as_str().unwrap());
+    built.iter().map(output).collect()
+}
+
 /// From a flake to a registry to a container.
 #[test]
 fn an_example_goes_to_a_registry() {
     let tree = Tree::copy();
     let registry = Registry::start(Setup::default());
     let name = format!("{}/some/where:else", registry.host);
-    let mut copy = tree.nix(&["run", &tree.installable("examples.hello.copyTo")]);
+    let mut copy = offline_nix(&["run", &tree.installable("examples.hello.copyTo")]);
     copy.args(["--", &format!("docker://{name}"), "--dest-tls-verify=false"]);
     let said = run(&mut copy);
     assert!(
@@ -78,14 +87,10 @@ fn nix2container_can_be_swapped() {
     std::fs::write(directory.path().join("flake.nix"), text).unwrap();
     let flake = format!("path:{}", directory.path().display());
 
-    let mut build = nix("nix");
-    build.args(["build", "--json", "--no-link"]);
-    for package in ["swapped", "library", "overlay"] {
-        build.arg(format!("{flake}#{package}"));
-    }
-    let built: serde_json::Value = serde_json::from_str(&run(&mut build)).unwrap();
-    assert_eq!((&built[1], &built[2]), (&built[0], &built[0]));
-    let image = Path::new(built[0]["outputs"]["out"].as_str().unwrap());
+    let packages = ["swapped", "library", "overlay"].map(|package| format!("{flake}#{package}"));
+    let outputs = build(nix("nix").arg("build").args(packages));
+    assert_eq!((&outputs[1], &outputs[2]), (&outputs[0], &outputs[0]));
+    let image = &outputs[0];
     let config = Layout::read(image).config;
     assert_eq!(
         config["config"],
@@ -105,21 +110,18 @@ fn nix2container_can_be_swapped() {
 fn the_flake_is_whole() {
     let tree = Tree::copy();
     let flake = format!("path:{}", tree.path().display());
-    run(tree.nix(&["flake", "check"]).arg(&flake));
+    run(offline_nix(&["flake", "check"]).arg(&flake));
 
-    let said = run(tree.nix(&["run"]).args([&flake, "--", "--version"]));
+    let said = run(offline_nix(&["run"]).args([&flake, "--", "--version"]));
     assert_eq!(said, format!("strata {}\n", env!("CARGO_PKG_VERSION")));
-    for image in ["dockerImage", "examples.hello"] {
-        let mut build = tree.nix(&["build", "--json", "--no-link"]);
-        let built = run(build.arg(tree.installable(image)));
-        let built: serde_json::Value = serde_json::from_str(&built).unwrap();
-        let image = Path::new(built[0]["outputs"]["out"].as_str().unwrap());
-        assert_eq!(Layout::read(image).digest(), digest(image));
+    let images = ["dockerImage", "examples.hello"].map(|image| tree.installable(image));
+    for image in build(offline_nix(&["build"]).args(images)) {
+        assert_eq!(Layout::read(&image).digest(), digest(&image));
     }
     // Who imports the functions gets what the flake has.
     let examples = format!("import {ROOT}/examples {{ inherit pkgs strata; }}");
     let imported = evaluate(&format!("({examples}).hello.drvPath"));
-    let mut path = tree.nix(&["path-info", "--derivation"]);
+    let mut path = offline_nix(&["path-info", "--derivation"]);
     assert_eq!(
         run(path.arg(tree.installable("examples.hello"))).trim(),
         imported
@@ -141,7 +143,7 @@ fn the_template_works() {
     run(new.arg(&project));
 
     let archive = directory.path().join("archive.tar");
-    let mut copy = tree.nix(&["run"]);
+    let mut copy = offline_nix(&["run"]);
     copy.args([
         "--override-input",
         "strata",

@@ -166,7 +166,8 @@ fn files(place: &Path) -> Vec<PathBuf> {
     if place.is_file() {
         return vec![place.to_owned()];
     }
-    let entries = std::fs::read_dir(place).unwrap_or_else(|error| panic!("{place:?}: {error}"));
+    let entries =
+        std::fs::read_dir(place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
     let mut found: Vec<PathBuf> = entries
         .flat_map(|entry| files(&entry.unwrap().path()))
         .collect();

@@ -11,7 +11,7 @@ use super::registry::run;
 /// Something that runs images.
 pub trait Engine: Sync {
     /// What it is called in messages.
-    fn name(&self) -> &str;
+    fn name(&self) -> &'static str;
     /// Loads an archive.
     fn load(&self, archive: &Path);
     /// Runs a container of an image (`NAME:TAG`) with other arguments than the image's if there
@@ -27,13 +27,13 @@ pub fn all() -> [&'static dyn Engine; 4] {
 /// podman with overlay.
 pub fn podman() -> &'static Podman {
     static PODMAN: OnceLock<Podman> = OnceLock::new();
-    PODMAN.get_or_init(|| Podman::new("overlay"))
+    PODMAN.get_or_init(|| Podman::new("podman (overlay)", "overlay"))
 }
 
 /// podman with vfs.
 pub fn podman_vfs() -> &'static Podman {
     static PODMAN: OnceLock<Podman> = OnceLock::new();
-    PODMAN.get_or_init(|| Podman::new("vfs"))
+    PODMAN.get_or_init(|| Podman::new("podman (vfs)", "vfs"))
 }
 
 /// dockerd with overlay2.
@@ -59,15 +59,15 @@ fn full_name(image: &str) -> String {
 
 /// podman 4.
 pub struct Podman {
-    name: String,
+    name: &'static str,
     driver: &'static str,
     keeper: Keeper,
 }
 
 impl Podman {
-    fn new(driver: &'static str) -> Self {
+    fn new(name: &'static str, driver: &'static str) -> Self {
         Self {
-            name: format!("podman ({driver})"),
+            name,
             driver,
             keeper: Keeper::directory(),
         }
@@ -108,8 +108,8 @@ impl Podman {
 }
 
 impl Engine for Podman {
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> &'static str {
+        self.name
     }
 
     fn load(&self, archive: &Path) {
@@ -175,7 +175,7 @@ impl Docker {
 }
 
 impl Engine for Docker {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "docker (overlay2)"
     }
 
@@ -237,7 +237,7 @@ impl Containerd {
 }
 
 impl Engine for Containerd {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "containerd"
     }
 

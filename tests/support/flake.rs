@@ -8,6 +8,17 @@ use super::keeper::Keeper;
 use super::nix::{ROOT, nix, offline_nixpkgs};
 use super::registry::run;
 
+/// `nix VERB`, with the package set that needs no network.
+pub fn offline_nix(verb: &[&str]) -> Command {
+    let mut command = nix("nix");
+    command
+        .args(verb)
+        .arg("--no-write-lock-file")
+        .args(["--override-input", "nixpkgs"]);
+    command.arg(format!("path:{}", offline_nixpkgs().display()));
+    command
+}
+
 /// A copy of what the flake is made of, to be changed.
 pub struct Tree {
     keeper: Keeper,
@@ -37,17 +48,6 @@ impl Tree {
         self.keeper.path()
     }
 
-    /// `nix VERB`, with the package set that needs no network.
-    pub fn nix(&self, verb: &[&str]) -> Command {
-        let mut command = nix("nix");
-        command
-            .args(verb)
-            .arg("--no-write-lock-file")
-            .args(["--override-input", "nixpkgs"]);
-        command.arg(format!("path:{}", offline_nixpkgs().display()));
-        command
-    }
-
     /// How Nix calls an output of the flake.
     pub fn installable(&self, attribute: &str) -> String {
         format!("path:{}#{attribute}", self.path().display())
@@ -55,7 +55,7 @@ impl Tree {
 
     /// Builds an output; gives the derivations that were not built before.
     pub fn build(&self, attribute: &str) -> Vec<String> {
-        let mut command = self.nix(&["build", "--no-link"]);
+        let mut command = offline_nix(&["build", "--no-link"]);
         let output = command.arg(self.installable(attribute)).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{said}");
@@ -66,9 +66,11 @@ impl Tree {
 
     /// Everything that an output is built from and by, itself included.
     pub fn derivations(&self, attribute: &str) -> BTreeSet<String> {
-        let mut command = self.nix(&["path-info", "--derivation", "--recursive"]);
+        let mut command = offline_nix(&["path-info", "--derivation", "--recursive"]);
         let paths = run(command.arg(self.installable(attribute)));
-        let paths = paths.lines().filter(|path| path.ends_with(".drv"));
+        let paths = paths
+            .lines()
+            .filter(|path| path.strip_suffix(".drv").is_some());
         paths.map(str::to_owned).collect()
     }
 }
