@@ -408,6 +408,23 @@ let
       actual = annotations { license = "MIT OR Apache-2.0"; };
       expected."org.opencontainers.image.licenses" = "MIT OR Apache-2.0";
     };
+    "annotations: nothing from nulls and empty lists" = {
+      actual =
+        annotations {
+          description = null;
+          homepage = null;
+          license = null;
+        }
+        // annotations {
+          homepage = [ ];
+          license = [ ];
+        };
+      expected = { };
+    };
+    "annotations: a licence without names" = {
+      actual = annotations { license.free = true; };
+      expected."org.opencontainers.image.licenses" = "LicenseRef-nixpkgs-unknown";
+    };
     "annotations: the user's win" = {
       actual =
         (strata.buildImage {
