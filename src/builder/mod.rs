@@ -18,6 +18,10 @@ use crate::plan::{self, CheckedRequest, PlannedLayer};
 use crate::tree::{self, ImagePath, Recipe, RootSource};
 use crate::{Error, Result};
 
+/// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay
+/// mounts have room for no more.
+const MOST_LAYERS: usize = 125;
+
 /// Where the builder works and with how many threads.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -68,9 +72,13 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
         make_records(&planned, &known, &output, &out, &store, settings.threads)?;
     unmatched.extend(digested_unmatched);
 
-    write_output(output, request, &store, plan.perms, records)?;
     unmatched.dedup();
-    Ok(unmatched.iter().map(remark).collect())
+    let mut remarks: Vec<String> = unmatched.iter().map(remark).collect();
+    if request.image.is_some() && records.len() > MOST_LAYERS {
+        remarks.push(too_many_layers(records.len()));
+    }
+    write_output(output, request, &store, plan.perms, records)?;
+    Ok(remarks)
 }
 
 fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
@@ -215,6 +223,13 @@ fn remark(PathRule { path, rule }: &PathRule) -> String {
         "warning: perms: the regex {:?} matches no file of {path}\n\
          hint: it is searched in full source paths, such as {path}/etc/passwd",
         rule.regex
+    )
+}
+
+fn too_many_layers(count: usize) -> String {
+    format!(
+        "warning: the image has {count} layers, and Docker takes at most {MOST_LAYERS}\n\
+         hint: lower maxLayers; the layers in `layers` count as well"
     )
 }
 
