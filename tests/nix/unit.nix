@@ -259,6 +259,7 @@ let
           created = "0001-01-01T00:00:00Z";
           config = { };
           annotations = { };
+          nixDatabase = null;
         };
       };
     };
