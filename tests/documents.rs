@@ -398,6 +398,32 @@ fn the_format_of_requests_is_described() {
 }
 
 #[test]
+fn the_format_of_base_systems_is_described() {
+    let formats = read("docs/formats.md");
+    let table = rows(section(&formats, "## The request of a base system"));
+    let described = set(table.iter().flat_map(|row| codes(&row[0])));
+    let request = |system: Value| json!({ "version": 1, "storeDir": "/s", "system": system });
+    assert_eq!(described, fields(&request(json!({ "x": 1 }))));
+    for (field, value) in [
+        ("users", json!({ "a": { "uid": 1, "x": 1 } })),
+        (
+            "profile",
+            json!({ "packages": [{ "name": "a", "outputs": {}, "x": 1 }] }),
+        ),
+        (
+            "channel",
+            json!({ "name": "a", "url": "b", "home": "c", "x": 1 }),
+        ),
+    ] {
+        let row = table.iter().find(|row| codes(&row[0]).contains(&field));
+        let description = set(codes(&row.unwrap()[3]));
+        let fields = fields(&request(json!({ field: value })));
+        let missing: Vec<&String> = fields.difference(&description).collect();
+        assert!(missing.is_empty(), "{field}: {missing:?}");
+    }
+}
+
+#[test]
 fn the_format_of_layers_is_described() {
     let formats = read("docs/formats.md");
     let example = captures(&formats, "(?s)```json\n(.*?)```")[0];

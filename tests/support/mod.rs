@@ -5,6 +5,7 @@ pub mod engines;
 pub mod fake_registry;
 pub mod fake_store;
 pub mod keeper;
+pub mod listing;
 pub mod memory_image;
 pub mod nix;
 pub mod oci;
