@@ -270,6 +270,51 @@ fn packages_share_directories_and_settle_files() {
     }
 }
 
+/// A file that loses against one package's directory does not shut out another's, in any order.
+#[test]
+fn the_order_of_packages_does_not_decide() {
+    let mut store = FakeStore::relocated();
+    let packages = [
+        package("file", &store.add("file", &[File("x", "")], &[]), 5),
+        package("winner", &store.add("winner", &[File("x/f", "1")], &[]), 4),
+        package(
+            "loser",
+            &store.add("loser", &[File("x/f", "2"), File("x/g", "")], &[]),
+            6,
+        ),
+    ];
+    let expected = [("x", "/"), ("x/f", "winner/x/f"), ("x/g", "loser/x/g")];
+    let expected = expected.map(|(path, content)| (path.into(), content.into()));
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let packages = order.map(|number: usize| packages[number].clone());
+        let files = profile(&mut store, &packages).unwrap();
+        assert_eq!(files, expected.clone().into(), "{order:?}");
+    }
+}
+
+/// Of two ways to a file the one without a link of the package's own is taken.
+#[test]
+fn a_file_and_a_link_to_it_are_one() {
+    let mut store = FakeStore::relocated();
+    let file = store.add("file", &[File("x/f", "1")], &[]);
+    let link = store.add("link", &[Symlink("x/f", &format!("{file}/x/f"))], &[]);
+    for (link_priority, file_priority) in [(5, 5), (4, 5), (5, 4)] {
+        let packages = [
+            package("link", &link, link_priority),
+            package("file", &file, file_priority),
+        ];
+        let files = profile(&mut store, &packages).unwrap();
+        assert_eq!(files["x/f"], "file/x/f");
+    }
+}
+
 #[test]
 fn packages_bring_others_along() {
     let mut store = FakeStore::relocated();
