@@ -206,7 +206,7 @@ fn every_example_is_listed() {
 fn arguments(function: &str) -> [BTreeMap<String, String>; 2] {
     let file = read(&format!("nix/{function}.nix"));
     let (comment, code) = file.split_once("\n*/\n").unwrap();
-    let documented = Regex::new(r"(?m)^  `(\w+)` \((.+)\)$").unwrap();
+    let documented = Regex::new(r"(?m)^  `([\w-]+)` \((.+)\)$").unwrap();
     let documented = documented.captures_iter(comment).map(|captures| {
         let default = captures[2]
             .split_once("default: `")
@@ -216,7 +216,7 @@ fn arguments(function: &str) -> [BTreeMap<String, String>; 2] {
     });
     let formals = captures(code, r"(?s)makeOverridable \(\n  \{\n(.*?)\n  \}:\n");
     assert_eq!(formals.len(), 1, "{function}");
-    let formal = Regex::new(r"(?ms)^    (\w+)(?: \? (.*?))?,$").unwrap();
+    let formal = Regex::new(r"(?ms)^    ([\w-]+)(?: \? (.*?))?,$").unwrap();
     let written = formal.captures_iter(formals[0]).map(|captures| {
         let default = captures
             .get(2)

@@ -456,9 +456,9 @@ fn a_change_of_nix_conf_keeps_the_layers() {
 
 /// Each mistake is one error that names the attribute.
 #[rstest]
-#[case(r#"baseSystem { users.app = { }; }"#, "users.app")]
-#[case(r#"baseSystem { users.app = { uid = -1; }; }"#, "users.app.uid")]
-#[case(r#"baseSystem { users.app.uid = 0; }"#, "uid")]
+#[case(r"baseSystem { users.app = { }; }", "users.app")]
+#[case(r"baseSystem { users.app = { uid = -1; }; }", "users.app.uid")]
+#[case(r"baseSystem { users.app.uid = 0; }", "uid")]
 #[case(r#"baseSystem { users.app = { uid = 1; shel = "x"; }; }"#, "shel")]
 #[case(
     r#"baseSystem { users.app = { uid = 1; description = "a:b"; }; }"#,
@@ -469,12 +469,12 @@ fn a_change_of_nix_conf_keeps_the_layers() {
     r#"baseSystem { users.app = { uid = 1; home = "relative"; }; }"#,
     "users.app.home"
 )]
-#[case(r#"baseSystem { groups.app.gid = 4294967295; }"#, "groups.app.gid")]
+#[case(r"baseSystem { groups.app.gid = 4294967295; }", "groups.app.gid")]
 #[case(
     r#"baseSystem { groups.app = { gid = 7; members = [ "x" ]; }; }"#,
     "groups.app.members[0]"
 )]
-#[case(r#"baseSystem { nixConf.a = { }; }"#, "nixConf.a")]
+#[case(r"baseSystem { nixConf.a = { }; }", "nixConf.a")]
 #[case(r#"baseSystem { nixConf.a = "b\nc"; }"#, "nixConf.a")]
 #[case(r#"baseSystem { packages = [ "hello" ]; }"#, "`packages`")]
 #[case(r#"baseSystem { packages = [ ]; user = "x"; }"#, "`user`")]
@@ -484,8 +484,8 @@ fn a_change_of_nix_conf_keeps_the_layers() {
     "channel.name"
 )]
 #[case(r#"baseSystem { files."/bin/sh" = ""; binSh = "/x"; }"#, "/bin/sh")]
-#[case(r#"buildNixImage { uid = 1; }"#, "`uid`")]
-#[case(r#"buildNixImage { gid = 1; }"#, "`gid`")]
+#[case(r"buildNixImage { uid = 1; }", "`uid`")]
+#[case(r"buildNixImage { gid = 1; }", "`gid`")]
 fn mistakes_name_the_attribute(#[case] call: &str, #[case] attribute: &str) {
     let mut command = nix("nix-build");
     command.args([
