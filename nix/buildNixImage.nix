@@ -240,8 +240,7 @@ lib.makeOverridable (
       nixConf = {
         # Containers may not make the namespaces that the sandbox is made of.
         sandbox = false;
-        # Only root can be another user.
-        build-users-group = if uid == 0 then "nixbld" else "";
+        build-users-group = "nixbld";
         trusted-public-keys = [ "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=" ];
       }
       // nixConf;
