@@ -30,7 +30,7 @@
         };
     in
     {
-      # The functions (buildImage, buildLayer, ..) and the two binaries.
+      # The functions (buildImage, buildLayer, baseSystem, ..) and the two binaries.
       lib = forEachSystem strataFor;
 
       overlays.default = final: prev: { strata = strataFor final; };
@@ -47,7 +47,8 @@
           nix2container = functions.strata // functions;
         }
         // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux {
-          dockerImage = (examplesFor pkgs).bash;
+          # A container in which Nix works.
+          dockerImage = functions.buildNixImage { };
         }
       );
 

@@ -12,6 +12,8 @@ in
   layered = example ./layered.nix;
   metadata = example ./metadata.nix;
   nested = example ./nested.nix;
+  nix = example ./nix.nix;
+  nixUser = example ./nix-user.nix;
   nonReproducible = example ./non-reproducible.nix;
   openbar = example ./openbar.nix;
   ownership = example ./ownership.nix;

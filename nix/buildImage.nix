@@ -33,6 +33,9 @@
   : Their content goes to `/`, and what they refer to goes to its place in the store. Use
     `pkgs.buildEnv` to put parts of packages together.
 
+  `system` (attribute set; default: `null`)
+  : The arguments of a `baseSystem` that goes to `/`, such as `{ users.app.uid = 1000; }`.
+
   `contents` (as `copyToRoot`; default: `null`)
   : The former name of `copyToRoot`.
 
@@ -66,6 +69,10 @@
   `nixGid` (integer; default: `0`)
   : Which group owns the Nix database and the store directory.
 
+  `nixOwnStore` (boolean; default: `false`)
+  : Whether `nixUid` and `nixGid` own all store paths in the image, too. A user who runs Nix without
+    a daemon can then remove and repair them.
+
   `created` (string; default: `"0001-01-01T00:00:00Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
@@ -79,7 +86,11 @@
   `passthru` (attribute set; default: `{ }`)
   : More attributes of the result.
 */
-{ pkgs, internal }:
+{
+  pkgs,
+  internal,
+  baseSystem,
+}:
 let
   inherit (pkgs) lib;
 in
@@ -91,6 +102,7 @@ lib.makeOverridable (
     layers ? [ ],
     copyToRoot ? null,
     contents ? null,
+    system ? null,
     fromImage ? null,
     fromImageEnv ? false,
     arch ? pkgs.go.GOARCH,
@@ -99,6 +111,7 @@ lib.makeOverridable (
     initializeNixDatabase ? false,
     nixUid ? 0,
     nixGid ? 0,
+    nixOwnStore ? false,
     created ? "0001-01-01T00:00:00Z",
     annotations ? { },
     meta ? { },
@@ -107,7 +120,10 @@ lib.makeOverridable (
   let
     image = internal.derive {
       name = "image-${baseName}";
-      copyToRoot = internal.copyToRoot "buildImage" { inherit copyToRoot contents; };
+      copyToRoot = {
+        paths = given.paths ++ systemRoot.paths;
+        perms = given.perms ++ systemRoot.perms;
+      };
       deps = internal.configRoots config;
       layers = internal.toPaths layers;
       inherit perms maxLayers;
@@ -126,9 +142,16 @@ lib.makeOverridable (
               uid = nixUid;
               gid = nixGid;
             }
+            // lib.optionalAttrs nixOwnStore { ownStore = true; }
           else
             null;
       };
+    };
+
+    given = internal.copyToRoot "buildImage" { inherit copyToRoot contents; };
+    systemRoot = internal.copyToRoot "buildImage" {
+      copyToRoot = lib.optional (system != null) (baseSystem ({ inherit nixUid nixGid; } // system));
+      contents = null;
     };
 
     baseName = baseNameOf imageName;

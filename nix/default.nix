@@ -24,9 +24,19 @@ let
       ;
   };
 in
-{
+rec {
   inherit strata strata-builder;
 
-  buildImage = import ./buildImage.nix { inherit pkgs internal; };
+  baseSystem = import ./baseSystem.nix { inherit pkgs internal; };
+  buildImage = import ./buildImage.nix { inherit pkgs internal baseSystem; };
   buildLayer = import ./buildLayer.nix { inherit pkgs internal; };
+  buildNixImage = import ./buildNixImage.nix {
+    inherit
+      pkgs
+      internal
+      baseSystem
+      buildImage
+      buildLayer
+      ;
+  };
 }

@@ -24,6 +24,7 @@ pub mod image;
 pub mod nix;
 pub mod oci;
 pub mod plan;
+pub mod system;
 pub mod tar;
 #[cfg(feature = "cli")]
 pub mod transport;

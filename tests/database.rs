@@ -258,3 +258,17 @@ fn nix2container_50_every_layer_gives_the_store_to_its_owner() {
         }
     }
 }
+
+/// The owner of the database can own the store paths, too, also those in layers of `buildLayer`.
+#[test]
+fn the_owner_owns_the_store() {
+    let mut store = FakeStore::relocated();
+    let owner = json!({ "uid": 1000, "gid": 100, "ownStore": true });
+    let image = image(&mut store, &owner);
+    for layer in 0..4 {
+        for (path, _, uid) in store.headers(&image, layer) {
+            let expected = if path.starts_with("nix/") { 1000 } else { 0 };
+            assert_eq!(uid, expected, "{layer} {path}");
+        }
+    }
+}

@@ -209,7 +209,7 @@ fn every_example_is_listed() {
 fn arguments(function: &str) -> [BTreeMap<String, String>; 2] {
     let file = read(&format!("nix/{function}.nix"));
     let (comment, code) = file.split_once("\n*/\n").unwrap();
-    let documented = Regex::new(r"(?m)^  `(\w+)` \((.+)\)$").unwrap();
+    let documented = Regex::new(r"(?m)^  `([\w-]+)` \((.+)\)$").unwrap();
     let documented = documented.captures_iter(comment).map(|captures| {
         let default = captures[2]
             .split_once("default: `")
@@ -219,7 +219,7 @@ fn arguments(function: &str) -> [BTreeMap<String, String>; 2] {
     });
     let formals = captures(code, r"(?s)makeOverridable \(\n  \{\n(.*?)\n  \}:\n");
     assert_eq!(formals.len(), 1, "{function}");
-    let formal = Regex::new(r"(?ms)^    (\w+)(?: \? (.*?))?,$").unwrap();
+    let formal = Regex::new(r"(?ms)^    ([\w-]+)(?: \? (.*?))?,$").unwrap();
     let written = formal.captures_iter(formals[0]).map(|captures| {
         let default = captures
             .get(2)
@@ -397,6 +397,32 @@ fn the_format_of_requests_is_described() {
         let table = rows(table.unwrap_or_else(|| panic!("{heading}")));
         let described = set(table.iter().flat_map(|row| codes(&row[0])));
         assert_eq!(described, fields(&request), "{heading}");
+    }
+}
+
+#[test]
+fn the_format_of_base_systems_is_described() {
+    let formats = read("docs/formats.md");
+    let table = rows(section(&formats, "## The request of a base system"));
+    let described = set(table.iter().flat_map(|row| codes(&row[0])));
+    let request = |system: Value| json!({ "version": 1, "storeDir": "/s", "system": system });
+    assert_eq!(described, fields(&request(json!({ "x": 1 }))));
+    for (field, value) in [
+        ("users", json!({ "a": { "uid": 1, "x": 1 } })),
+        (
+            "profile",
+            json!({ "packages": [{ "name": "a", "outputs": {}, "x": 1 }] }),
+        ),
+        (
+            "channel",
+            json!({ "name": "a", "url": "b", "home": "c", "x": 1 }),
+        ),
+    ] {
+        let row = table.iter().find(|row| codes(&row[0]).contains(&field));
+        let description = set(codes(&row.unwrap()[3]));
+        let fields = fields(&request(json!({ field: value })));
+        let missing: Vec<&String> = fields.difference(&description).collect();
+        assert!(missing.is_empty(), "{field}: {missing:?}");
     }
 }
 

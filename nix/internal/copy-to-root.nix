@@ -1,20 +1,24 @@
-# What goes to the root of the file system, under its new name and the one before.
+# What goes to the root of the file system, under its new name and the one before: its `paths`, and
+# the `perms` that come with them, as with a `baseSystem`.
 { lib, storePaths }:
 function:
 { copyToRoot, contents }:
+let
+  given =
+    if copyToRoot != null then
+      copyToRoot
+    else if contents != null then
+      contents
+    else
+      [ ];
+in
 lib.throwIf (copyToRoot != null && contents != null)
   ''
     ${function}: both `copyToRoot` and `contents` are given, which are two names of one argument
     hint: move everything to `copyToRoot`''
   (
-    lib.warnIf (contents != null) "${function}: `contents` is called `copyToRoot` now" (
-      storePaths.toPaths (
-        if copyToRoot != null then
-          copyToRoot
-        else if contents != null then
-          contents
-        else
-          [ ]
-      )
-    )
+    lib.warnIf (contents != null) "${function}: `contents` is called `copyToRoot` now" {
+      paths = storePaths.toPaths given;
+      perms = lib.concatMap (source: source.perms or [ ]) (lib.flatten given);
+    }
   )

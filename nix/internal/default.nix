@@ -8,14 +8,21 @@
 let
   inherit (pkgs) lib;
   storePaths = import ./store-paths.nix { inherit lib; };
+  runBuilder = import ./run-builder.nix {
+    inherit lib strata-builder;
+    inherit (pkgs.stdenv.buildPlatform) system;
+  };
 in
 {
   inherit (storePaths) configRoots toPaths;
+  inherit runBuilder;
+  accounts = import ./accounts.nix { inherit lib; };
   annotations = import ./annotations.nix { inherit lib; };
   commands = import ./commands.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
-  derive = import ./derive.nix {
-    inherit lib storePaths strata-builder;
-    inherit (pkgs.stdenv.buildPlatform) system;
-  };
+  derive = import ./derive.nix { inherit storePaths runBuilder; };
+  nixpkgsSource = import ./nixpkgs-source.nix;
+  profilePackage = import ./profile-package.nix { inherit lib; };
+  systemPerms = import ./system-perms.nix { inherit lib; };
+  tarball = import ./tarball.nix { inherit tools strata; };
 }

@@ -1,11 +1,5 @@
-# The derivation of a layer or an image: the binary is the builder, and the request is its input.
-# docs/formats.md describes both.
-{
-  lib,
-  system,
-  storePaths,
-  strata-builder,
-}:
+# The derivation of a layer or an image.
+{ storePaths, runBuilder }:
 {
   name,
   copyToRoot,
@@ -23,30 +17,21 @@
 let
   wholeDeps = storePaths.unique (map storePaths.wholePath deps);
 in
-derivation {
-  name = lib.strings.sanitizeDerivationName name;
-  inherit system;
-  builder = "${strata-builder}/bin/strata-builder";
-  # The closure is read, but only a recipe is written: sending it to another machine costs more.
-  preferLocalBuild = true;
-
-  __structuredAttrs = true;
-  exportReferencesGraph.closure = storePaths.unique (
-    wholeDeps ++ map storePaths.wholePath copyToRoot
-  );
+runBuilder {
+  inherit name;
+  closure = storePaths.unique (wholeDeps ++ map storePaths.wholePath copyToRoot.paths);
   request = {
-    version = 1;
-    inherit (builtins) storeDir;
+    copyToRoot = copyToRoot.paths;
+    # The last rule wins: the user's.
+    perms = copyToRoot.perms ++ perms;
+    deps = wholeDeps;
     inherit
-      copyToRoot
       ignore
       layers
-      perms
       maxLayers
       reproducible
       metadata
       image
       ;
-    deps = wholeDeps;
   };
 }

@@ -31,6 +31,9 @@ pub(super) fn add(
     store: &Store,
     out: &str,
 ) -> Result<()> {
+    if owner.own_store {
+        give_away(layers, owner);
+    }
     let path = format!("{out}/{DIRECTORY}");
     write(
         &store.locate_below(&path),
@@ -55,6 +58,19 @@ pub(super) fn add(
         }),
     }
     Ok(())
+}
+
+/// Gives the store paths to `owner`, as far as no rule is about them.
+fn give_away(layers: &mut [PlannedLayer], owner: NixDatabase) {
+    let rule = Rule {
+        uid: Some(owner.uid),
+        gid: Some(owner.gid),
+        ..Rule::default()
+    };
+    let sources = layers.iter_mut().flat_map(|layer| &mut layer.sources);
+    for source in sources.filter(|source| !source.to_root) {
+        source.rules.insert(0, rule.clone());
+    }
 }
 
 /// What is in the image under the store directory.

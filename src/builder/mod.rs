@@ -6,13 +6,14 @@
 mod database;
 mod lower;
 mod output;
+mod system;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::image::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
-use crate::nix::{Attrs, Closure, ClosureEntry, Store};
+use crate::nix::{Attrs, Closure, ClosureEntry, Request, Requested, Store};
 use crate::oci::json;
 use crate::plan::{self, CheckedRequest, PlannedLayer};
 use crate::tree::{self, ImagePath, Recipe, RootSource};
@@ -39,23 +40,45 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
         .map_err(|error| Error::io("read", &settings.attrs_file)(error))?;
     let Attrs {
         out,
-        closure,
+        outputs,
         request,
     } = Attrs::parse(&bytes)?;
-    let mut store = Store::new(request.store_dir.clone());
+    let mut store = match &request {
+        Requested::Layers { request, .. } => Store::new(request.store_dir.clone()),
+        Requested::System(request) => Store::new(request.store_dir.clone()),
+    };
     if let Some(location) = &settings.store_location {
         store.location.clone_from(location);
     }
-    let request = plan::check(request, &store, &out)?;
-    let closure = parse_closure(closure, &store)?;
-    let lower = lower::read(&request.layers, &store)?;
+    match request {
+        Requested::Layers { request, closure } => {
+            build_layers(*request, closure, &store, &out, settings.threads)
+        }
+        Requested::System(request) => {
+            system::build(&request.system, &out, &outputs, &store)?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Builds a layer or an image; gives the remarks.
+fn build_layers(
+    request: Request,
+    closure: Vec<ClosureEntry>,
+    store: &Store,
+    out: &str,
+    threads: NonZeroUsize,
+) -> Result<Vec<String>> {
+    let request = plan::check(request, store, out)?;
+    let closure = parse_closure(closure, store)?;
+    let lower = lower::read(&request.layers, store)?;
     let mut plan = plan::plan(&request, &closure, &lower)?;
-    let output = output::Output::create(store.locate_below(&out))?;
+    let output = output::Output::create(store.locate_below(out))?;
     if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
-        database::add(&mut plan.layers, plan.lower, owner, &store, &out)?;
+        database::add(&mut plan.layers, plan.lower, owner, store, out)?;
     }
 
-    let (recipes, mut unmatched) = settle(&plan.layers, &store)?;
+    let (recipes, mut unmatched) = settle(&plan.layers, store)?;
     let own_from = if request.image.is_some() {
         0
     } else {
@@ -69,7 +92,7 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
         .skip(own_from)
         .collect();
     let (records, digested_unmatched) =
-        make_records(&planned, &known, &output, &out, &store, settings.threads)?;
+        make_records(&planned, &known, &output, out, store, threads)?;
     unmatched.extend(digested_unmatched);
 
     unmatched.dedup();
@@ -77,7 +100,7 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
     if request.image.is_some() && records.len() > MOST_LAYERS {
         remarks.push(too_many_layers(records.len()));
     }
-    write_output(output, request, &store, plan.perms, records)?;
+    write_output(output, request, store, plan.perms, records)?;
     Ok(remarks)
 }
 

@@ -33,6 +33,16 @@ impl Output {
         })
     }
 
+    /// The directory, for what is written into it elsewhere.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Keeps the output.
+    pub(super) fn complete(mut self) {
+        self.is_complete = true;
+    }
+
     /// Writes the tar of a layer under the name of its digest.
     pub(super) fn keep_tar(&self, recipe: &Recipe, store: &Store) -> Result<Digested> {
         let file =

@@ -1,5 +1,6 @@
 //! `.attrs.json`, the file in which Nix hands a derivation's structured attributes to its builder.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::closure::ClosureEntry;
 use super::request::{Request, VERSION};
+use super::system_request::SystemRequest;
 use crate::{Error, Result};
 
 /// The file's name in the build directory.
@@ -19,10 +21,24 @@ const ATTRS_FILE: &str = ".attrs.json";
 pub struct Attrs {
     /// The path of the output `out`.
     pub out: String,
-    /// The closure graph of the request's roots.
-    pub closure: Vec<ClosureEntry>,
+    /// The paths of the other outputs, by their names.
+    pub outputs: BTreeMap<String, String>,
     /// What the Nix functions ask for.
-    pub request: Request,
+    pub request: Requested,
+}
+
+/// The kinds of requests.
+#[derive(Clone, Debug)]
+pub enum Requested {
+    /// A layer or an image.
+    Layers {
+        /// What it consists of.
+        request: Box<Request>,
+        /// The closure graph of the request's roots.
+        closure: Vec<ClosureEntry>,
+    },
+    /// A base system.
+    System(Box<SystemRequest>),
 }
 
 impl Attrs {
@@ -31,6 +47,8 @@ impl Attrs {
         #[derive(Deserialize)]
         struct Outputs {
             out: String,
+            #[serde(flatten)]
+            others: BTreeMap<String, String>,
         }
         let mut attrs: Map<String, Value> =
             serde_json::from_slice(bytes).map_err(|source| Error::Document {
@@ -51,11 +69,20 @@ impl Attrs {
                     .into(),
             });
         }
-        let request = take(&mut attrs, "request")?;
-        let closure = take(&mut attrs, "closure")?;
+        let is_system = attrs
+            .get("request")
+            .is_some_and(|request| request.get("system").is_some());
+        let request = if is_system {
+            Requested::System(take(&mut attrs, "request")?)
+        } else {
+            Requested::Layers {
+                request: take(&mut attrs, "request")?,
+                closure: take(&mut attrs, "closure")?,
+            }
+        };
         Ok(Self {
             out: outputs.out,
-            closure,
+            outputs: outputs.others,
             request,
         })
     }
@@ -73,14 +100,17 @@ fn take<T: DeserializeOwned>(attrs: &mut Map<String, Value>, name: &str) -> Resu
         // Users know the arguments of the functions, not the object that carries them.
         let attribute = match (name, path.as_str()) {
             (name, ".") => name.to_owned(),
-            ("request", path) => path.trim_start_matches("image.").to_owned(),
+            ("request", path) => ["image.", "system."]
+                .iter()
+                .find_map(|carrier| path.strip_prefix(carrier))
+                .unwrap_or(path)
+                .to_owned(),
             (name, path) => format!("{name}.{path}"),
         };
         Error::Attribute {
             attribute,
             message: error.into_inner().to_string(),
-            hint: "the arguments and their types are in the documentation of buildImage and buildLayer"
-                .into(),
+            hint: "the arguments and their types are in the documentation of the function".into(),
         }
     })
 }
@@ -120,9 +150,29 @@ mod tests {
     #[test]
     fn absent_and_extra_fields_are_fine() {
         let attrs = Attrs::parse(attrs().to_string().as_bytes()).unwrap();
-        assert_eq!(attrs.closure[0].nar_size, 1);
-        assert_eq!(attrs.request.max_layers, 1);
-        assert!(attrs.request.reproducible && attrs.request.image.is_none());
+        let Requested::Layers { request, closure } = attrs.request else {
+            panic!("{attrs:?}");
+        };
+        assert_eq!(closure[0].nar_size, 1);
+        assert_eq!(request.max_layers, 1);
+        assert!(request.reproducible && request.image.is_none());
+    }
+
+    #[test]
+    fn a_base_system_is_known_by_its_field() {
+        let attrs = json!({
+            "outputs": { "out": "/nix/store/x", "profile": "/nix/store/y" },
+            "request": { "version": 1, "storeDir": "/nix/store", "system": {} }
+        });
+        let attrs = Attrs::parse(attrs.to_string().as_bytes()).unwrap();
+        assert_eq!(
+            (attrs.out.as_str(), attrs.outputs["profile"].as_str()),
+            ("/nix/store/x", "/nix/store/y")
+        );
+        let Requested::System(request) = attrs.request else {
+            panic!("{attrs:?}");
+        };
+        assert!(request.system.shadow && !request.system.gshadow);
     }
 
     #[test]
@@ -138,6 +188,14 @@ mod tests {
         assert_eq!(
             error(&wrong),
             "attribute name: invalid type: integer `1`, expected a string"
+        );
+        let mut wrong = attrs();
+        wrong["request"] = json!({
+            "version": 1, "storeDir": "/s", "system": { "users": { "app": { "uid": "1000" } } }
+        });
+        assert_eq!(
+            error(&wrong),
+            "attribute users.app.uid: invalid type: string \"1000\", expected i64"
         );
         let mut wrong = attrs();
         wrong["request"]["version"] = json!(2);

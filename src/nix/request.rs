@@ -77,7 +77,7 @@ pub struct ImageRequest {
 
 /// Who owns the store and the database of Nix in an image.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NixDatabase {
     /// The user's number.
     #[serde(default)]
@@ -85,6 +85,9 @@ pub struct NixDatabase {
     /// The group's number.
     #[serde(default)]
     pub gid: u64,
+    /// Whether every store path in the image is theirs, too.
+    #[serde(default)]
+    pub own_store: bool,
 }
 
 /// An entry of `perms`.

@@ -9,6 +9,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
+use flate2::{Compression, GzBuilder};
 use serde_json::json;
 
 use super::blob::blobs;
@@ -25,10 +26,14 @@ use crate::{Error, Result};
 /// Docker's list of the images in an archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
 
+/// That of gzip itself. Another one makes other bytes.
+const GZIP_LEVEL: u32 = 6;
+
 /// Copies `image` to the archive at `path`.
 ///
 /// An archive that is there already is replaced when the new one is whole, so that the same
-/// command works twice; skopeo refuses. A named pipe or a device is written to as it is.
+/// command works twice; skopeo refuses. A named pipe or a device is written to as it is. A file
+/// whose name ends in `.gz` is compressed.
 pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
     match path.metadata() {
         Ok(metadata) if metadata.is_dir() => Err(Error::Document {
@@ -94,9 +99,29 @@ pub fn stream(
 fn replace(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
     let file = staging::file_in(&staging::directory_above(path))?;
     let mut writer = FileWriter::new(file.as_file(), path);
-    stream(image, &mut writer, name, progress)?;
+    if path.extension() == Some("gz".as_ref()) {
+        writer = compressed(image, writer, name, progress)?;
+    } else {
+        stream(image, &mut writer, name, progress)?;
+    }
     writer.finish()?;
     staging::rename(file.path(), path)
+}
+
+/// Writes the archive to `writer` in gzip's format (RFC 1952), without a name or a time in its
+/// header, so that the bytes follow from the archive.
+fn compressed<W: Write>(
+    image: &Image,
+    writer: W,
+    name: &CopyName,
+    progress: &dyn Progress,
+) -> Result<W> {
+    // 255: no system in particular.
+    let mut encoder = GzBuilder::new()
+        .operating_system(255)
+        .write(writer, Compression::new(GZIP_LEVEL));
+    stream(image, &mut encoder, name, progress)?;
+    encoder.finish().map_err(write_error("archive"))
 }
 
 /// Docker's list, with one image in it.
@@ -189,6 +214,25 @@ mod tests {
         assert_eq!(
             Digest::of(&bytes).to_string(),
             expected,
+            "a format break: see CHANGELOG.md"
+        );
+    }
+
+    #[test]
+    fn gzip_is_asked_for_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image.tar.gz");
+        let image = fixture::image(&[b"one", b"two"]);
+        write(&image, &path, &name(), &Silent).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let mut archive = Vec::new();
+        flate2::read::GzDecoder::new(bytes.as_slice())
+            .read_to_end(&mut archive)
+            .unwrap();
+        assert_eq!(archive, bytes_of(&image));
+        assert_eq!(
+            Digest::of(&bytes).to_string(),
+            "sha256:686b8f1e80f5591319fb4651dc6ef6b9d92ec71a4a1dd99006a6d2bdf8b61438",
             "a format break: see CHANGELOG.md"
         );
     }

@@ -379,6 +379,154 @@ let
       expected = (strata.buildImage { name = "x"; }).drvPath;
     };
 
+    # Base systems
+    "system: standard accounts" =
+      let
+        inherit (strata.baseSystem { binSh = "/x"; }) request;
+      in
+      {
+        actual = [
+          (lib.attrNames request.system.users)
+          (lib.attrNames request.system.groups)
+          request.system.users.root.shell
+          request.system.directories
+        ];
+        expected = [
+          [
+            "nobody"
+            "root"
+          ]
+          [
+            "nobody"
+            "root"
+          ]
+          "/bin/sh"
+          [
+            "/tmp"
+            "/var/tmp"
+          ]
+        ];
+      };
+    "system: one field of root" = {
+      actual = (strata.baseSystem { users.root.shell = "/x"; }).request.system.users.root.home;
+      expected = "/root";
+    };
+    "system: users of Nix's builds with a nixConf" = {
+      actual = map (system: lib.length (lib.attrNames system.request.system.users)) [
+        (strata.baseSystem { nixConf = { }; })
+        (strata.baseSystem { nixBuildUsers = 3; })
+      ];
+      expected = [
+        34
+        5
+      ];
+    };
+    "system: outputs" = {
+      actual = map (system: system.outputs) [
+        (strata.baseSystem { })
+        (strata.baseSystem {
+          packages = [ app ];
+          channelURL = "https://example.org";
+        })
+      ];
+      expected = [
+        [ "out" ]
+        [
+          "out"
+          "profile"
+          "channel"
+        ]
+      ];
+    };
+    "system: an output of a package" = {
+      actual =
+        map (package: package.outputs)
+          (strata.baseSystem {
+            packages = [
+              (multi // { meta.outputsToInstall = [ "dev" ]; })
+              (
+                multi.dev
+                // {
+                  outputSpecified = true;
+                }
+              )
+              app
+            ];
+          }).request.system.profile.packages;
+      expected = [
+        { dev = "${multi.dev}"; }
+        { dev = "${multi.dev}"; }
+        { out = "${app}"; }
+      ];
+    };
+    "system: a user's home is the user's" =
+      let
+        system = strata.baseSystem {
+          users.app = {
+            uid = 7;
+            home = "/home/a+b";
+          };
+          groups.app.gid = 8;
+          tmp = false;
+          shadow = false;
+        };
+        rule = regex: {
+          path = system;
+          regex = "^${lib.escapeRegex "${system}"}${regex}";
+        };
+      in
+      {
+        actual = lib.filter (rule: lib.hasInfix "home" rule.regex) system.perms;
+        expected = [
+          (
+            rule "/home/a\\+b(/.*)?$"
+            // {
+              uid = 7;
+              gid = 8;
+              uname = "app";
+              gname = "app";
+            }
+          )
+          (rule "/home/a\\+b$" // { mode = "0700"; })
+        ];
+      };
+    "system: the user's rules are the last" =
+      let
+        system = strata.baseSystem { };
+        own = {
+          path = system;
+          mode = "0777";
+        };
+        image = strata.buildImage {
+          name = "x";
+          copyToRoot = [
+            app
+            [ system ]
+          ];
+          perms = [ own ];
+        };
+      in
+      {
+        actual = image.request.perms;
+        expected = system.perms ++ [ own ];
+      };
+    "system: of an image" =
+      let
+        arguments.users.app.uid = 7;
+        image = strata.buildImage {
+          name = "x";
+          copyToRoot = app;
+          system = arguments;
+        };
+      in
+      {
+        actual = image.request.copyToRoot;
+        expected = [
+          "${app}"
+          "${strata.baseSystem arguments}"
+        ];
+      };
+
     # Annotations
     "annotations: from meta" = {
       actual = annotations {

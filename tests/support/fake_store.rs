@@ -176,6 +176,45 @@ impl FakeStore {
         }
     }
 
+    /// Builds the request of a base system with these outputs; gives their store paths in order,
+    /// or the error as users see it.
+    pub fn build_system(
+        &mut self,
+        request: &Value,
+        outputs: &[&str],
+    ) -> Result<Vec<String>, String> {
+        self.outputs += 1;
+        let paths = outputs.iter().map(|output| {
+            let end = Some(format!("-{output}")).filter(|_| *output != "out");
+            self.path(&format!(
+                "system-{}{}",
+                self.outputs,
+                end.unwrap_or_default()
+            ))
+        });
+        let paths: Vec<String> = paths.collect();
+        let named: BTreeMap<&&str, &String> = outputs.iter().zip(&paths).collect();
+        let attrs = json!({ "outputs": named, "request": request });
+        let attrs_file = self.temporary.path().join(".attrs.json");
+        std::fs::write(&attrs_file, attrs.to_string()).unwrap();
+        let settings = Settings {
+            attrs_file,
+            threads: NonZeroUsize::MIN,
+            store_location: Some(self.location.clone()),
+        };
+        match builder::run(&settings) {
+            Ok(remarks) => {
+                assert!(remarks.is_empty(), "{remarks:?}");
+                Ok(paths)
+            }
+            Err(error) => {
+                let left = paths.iter().find(|path| self.locate(path).exists());
+                assert!(left.is_none(), "a failed build left {left:?}");
+                Err(error.report())
+            }
+        }
+    }
+
     /// The tars of an output's layers, made again.
     pub fn tars(&self, output: &str) -> Vec<Vec<u8>> {
         let bytes = std::fs::read(self.locate(output).join("layers.json")).unwrap();

@@ -6,6 +6,7 @@ pub mod fake_registry;
 pub mod fake_store;
 pub mod flake;
 pub mod keeper;
+pub mod listing;
 pub mod memory_image;
 pub mod nix;
 pub mod oci;

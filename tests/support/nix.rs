@@ -38,6 +38,11 @@ pub fn offline_nixpkgs() -> PathBuf {
     variable("STRATA_OFFLINE_NIXPKGS").into()
 }
 
+/// The directory of the package set that has Nix, too.
+pub fn offline_nixpkgs_with_nix() -> PathBuf {
+    variable("STRATA_OFFLINE_NIXPKGS_WITH_NIX").into()
+}
+
 /// The `strata` that the Nix functions use.
 pub fn strata() -> Command {
     Command::new(static_binary("strata"))
@@ -64,7 +69,7 @@ pub fn expression(body: &str) -> String {
         in
         {body}
         "#,
-        offline_nixpkgs().display()
+        offline_nixpkgs_with_nix().display()
     )
 }
 

@@ -137,6 +137,27 @@ in
       ];
     };
 
+  # Some of what busybox can do, under the name of a package that does it better.
+  applets =
+    pname: names:
+    final.staticPackage {
+      inherit pname;
+      install = ''
+        $busybox mkdir -p $out/bin
+        for applet in ${toString names}; do
+          $busybox cp $busybox $out/bin/$applet
+        done
+      '';
+    };
+
+  # Files of this machine that do not run.
+  dataPackage =
+    pname:
+    final.staticPackage {
+      inherit pname;
+      install = "$busybox cp -r ${./files + "/${pname}"} $out";
+    };
+
   runCommand =
     name: attributes: buildCommand:
     package (

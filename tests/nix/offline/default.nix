@@ -1,5 +1,6 @@
 # A package set in the shape of nixpkgs, made from programs of the machine that it was generated on.
-# scripts/offline-set puts them into ./files.
+# scripts/offline-set puts them into ./files, and those of ./programs.nix only when asked: they are
+# large, and every evaluation of a flake copies them.
 {
   system ? builtins.currentSystem,
   overlays ? [ ],
@@ -12,9 +13,11 @@ let
     final:
     import ./build-support.nix { inherit final lib system; }
     // import ./packages.nix { inherit final lib; }
+    // import ./programs.nix { inherit final; }
     // {
       inherit lib config system;
-      path = ./.;
+      # Small, because images of Nix hold it.
+      path = ./channel;
       callPackage = lib.callPackageWith (final // { pkgs = final; });
       buildPackages = final;
 

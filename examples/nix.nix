@@ -1,0 +1,10 @@
+# An image in which Nix works, for root, with a profile, a channel and a database of its store paths.
+{ pkgs, strata }:
+strata.buildNixImage {
+  name = "nix";
+  extraPkgs = [ pkgs.hello ];
+  nixConf.experimental-features = [
+    "nix-command"
+    "flakes"
+  ];
+}

@@ -1,0 +1,225 @@
+/**
+  What a root file system has besides programs: users, groups, `/tmp`, `/bin/sh`, and for Nix its
+  configuration, a profile and a channel.
+
+  Give the result to the `copyToRoot` of an image or a layer, or its arguments to the `system` of an
+  image. Owners and modes come with it, as its attribute `perms`: `/tmp` and `/var/tmp` are 1777,
+  homes are 0700 and belong to their user, `/etc/shadow` is 0640.
+
+  # Inputs
+
+  `users` (attribute set of users by name; default: `{ }`)
+  : Besides `root` and `nobody`, whose fields can be changed here. Each has `uid` (required), `gid`
+    (default: that of the group of the same name, else 65534), `home` (default: `"/var/empty"`),
+    `shell` (default: `"/bin/false"`), `description`, `groups` (names of more groups),
+    `createHome` (default: whether `home` is not `"/var/empty"`) and `password` (the field in
+    `/etc/shadow`; default: `"!"`).
+
+  `groups` (attribute set of groups by name; default: `{ }`)
+  : Besides `root` and `nobody`. Each has `gid` (required) and `members` (names of users, besides
+    those whose `groups` name it).
+
+  `nixBuildUsers` (integer; default: `null`)
+  : How many users `nixbld1`, `nixbld2`, .. there are, in a group `nixbld`. `null` takes 32 if there
+    is a `nixConf`, and 0 otherwise.
+
+  `shadow` (boolean; default: `true`)
+  : Whether to make `/etc/shadow`.
+
+  `gshadow` (boolean; default: `false`)
+  : Whether to make `/etc/gshadow`.
+
+  `nsswitch` (boolean; default: `false`)
+  : Whether to make `/etc/nsswitch.conf`, which some programs need to ask for names of hosts.
+
+  `osRelease` (attribute set; default: `null`)
+  : The variables of `/etc/os-release`.
+
+  `loginDefs` (attribute set; default: `null`)
+  : The settings of `/etc/login.defs`.
+
+  `nixConf` (attribute set; default: `null`)
+  : The settings of `/etc/nix/nix.conf`: strings, numbers, booleans and lists of them.
+
+  `packages` (list of packages; default: `null`)
+  : What `/nix/var/nix/profiles/default` has, the profile of `user`.
+
+  `user` (string; default: `"root"`)
+  : Whose profile and channel they are.
+
+  `channelURL` (string; default: `null`)
+  : The address of the channel of `user`. `null` makes no channel.
+
+  `channelName` (string; default: `"nixpkgs"`)
+  : The name of the channel.
+
+  `bundleNixpkgs` (boolean; default: `true`)
+  : Whether the channel has `nixpkgs` in it, or is empty until it is updated.
+
+  `nixpkgs` (path; default: `pkgs.path`)
+  : What the channel has in it.
+
+  `flake-registry` (path; default: `null`)
+  : The registry of flakes that `user` has: a file, or a directory with `flake-registry.json`.
+
+  `nixUid` (integer; default: `0`)
+  : Who owns what is below `/nix`. An image needs the same `nixUid`.
+
+  `nixGid` (integer; default: `0`)
+  : Which group owns what is below `/nix`. An image needs the same `nixGid`.
+
+  `tmp` (boolean; default: `true`)
+  : Whether to make `/tmp` and `/var/tmp`.
+
+  `binSh` (string; default: `null`)
+  : The program that `/bin/sh` is, such as `"${pkgs.bash}/bin/bash"`.
+
+  `usrBinEnv` (string; default: `null`)
+  : The program that `/usr/bin/env` is, such as `"${pkgs.coreutils}/bin/env"`.
+
+  `certificates` (string; default: `null`)
+  : The file of certificate authorities that is `/etc/ssl/certs/ca-bundle.crt` and
+    `/etc/ssl/certs/ca-certificates.crt`.
+
+  `files` (attribute set of strings by path; default: `{ }`)
+  : The texts of more files.
+
+  `links` (attribute set of strings by path; default: `{ }`)
+  : The targets of more symlinks.
+
+  `directories` (list of strings; default: `[ ]`)
+  : More directories.
+*/
+{ pkgs, internal }:
+let
+  inherit (pkgs) lib;
+  profiles = "/nix/var/nix/profiles";
+in
+lib.makeOverridable (
+  {
+    users ? { },
+    groups ? { },
+    nixBuildUsers ? null,
+    shadow ? true,
+    gshadow ? false,
+    nsswitch ? false,
+    osRelease ? null,
+    loginDefs ? null,
+    nixConf ? null,
+    packages ? null,
+    user ? "root",
+    channelURL ? null,
+    channelName ? "nixpkgs",
+    bundleNixpkgs ? true,
+    nixpkgs ? pkgs.path,
+    flake-registry ? null,
+    nixUid ? 0,
+    nixGid ? 0,
+    tmp ? true,
+    binSh ? null,
+    usrBinEnv ? null,
+    certificates ? null,
+    files ? { },
+    links ? { },
+    directories ? [ ],
+  }:
+  let
+    hasProfile = packages != null;
+    hasChannel = channelURL != null;
+    hasNix = hasProfile || hasChannel || flake-registry != null;
+
+    accounts = internal.accounts {
+      inherit users groups;
+      shell = if binSh == null then "/bin/false" else "/bin/sh";
+      nixBuildUsers =
+        if nixBuildUsers != null then
+          nixBuildUsers
+        else if nixConf != null then
+          32
+        else
+          0;
+    };
+    home =
+      accounts.users.${user}.home or (throw ''
+        baseSystem: `user` is ${builtins.toJSON user}, who is no user or has no `home`
+        hint: give `users.${user}` an `uid` and a `home`'');
+    shared = lib.optionals tmp [
+      "/tmp"
+      "/var/tmp"
+    ];
+
+    system = internal.runBuilder {
+      name = "base-system";
+      outputs = [
+        "out"
+      ]
+      ++ lib.optional hasProfile "profile"
+      ++ lib.optional hasChannel "channel";
+      request.system = {
+        inherit (accounts) users groups;
+        inherit
+          shadow
+          gshadow
+          nsswitch
+          osRelease
+          loginDefs
+          nixConf
+          files
+          ;
+        links =
+          lib.optionalAttrs (binSh != null) { "/bin/sh" = binSh; }
+          // lib.optionalAttrs (usrBinEnv != null) { "/usr/bin/env" = usrBinEnv; }
+          // lib.optionalAttrs hasProfile { "/usr/share" = "${profiles}/default/share"; }
+          // lib.optionalAttrs (certificates != null) {
+            "/etc/ssl/certs/ca-bundle.crt" = certificates;
+            "/etc/ssl/certs/ca-certificates.crt" = certificates;
+          }
+          // links;
+        directories =
+          shared ++ lib.optional (hasProfile || hasChannel) "${profiles}/per-user/${user}" ++ directories;
+        profile =
+          if hasProfile then
+            {
+              packages = map (internal.profilePackage "baseSystem") packages;
+              links."${home}/.nix-profile" = "${profiles}/default";
+            }
+          else
+            null;
+        channel =
+          if hasChannel then
+            {
+              nixpkgs = if bundleNixpkgs then internal.nixpkgsSource nixpkgs else null;
+              profile = "${profiles}/per-user/${user}/channels";
+              name = channelName;
+              url = channelURL;
+              inherit home;
+            }
+          else
+            null;
+        flakeRegistry =
+          if flake-registry == null then
+            null
+          else
+            {
+              path = flake-registry;
+              inherit home;
+            };
+      };
+    };
+  in
+  system
+  // {
+    perms = internal.systemPerms {
+      inherit (accounts) users groups;
+      inherit
+        system
+        shadow
+        gshadow
+        shared
+        nixUid
+        nixGid
+        hasNix
+        ;
+    };
+  }
+)

@@ -1,0 +1,337 @@
+/**
+  Build an image in which Nix or Lix works, for root or for a user.
+
+  It has a shell, git, curl and the like in a profile that `nix-env` manages, a channel, and a
+  database that knows all store paths of the image. What changes seldom is in layers of its own.
+
+  The result has all attributes of an image, and
+
+  - `tarball`: a directory with `image.tar.gz`, a compressed docker-archive, and what Hydra needs to
+    offer it,
+  - `baseSystem`: the `baseSystem` in it.
+
+  # Inputs
+
+  `name` (string; default: `nix.pname or "nix"`)
+  : The name of the image.
+
+  `tag` (string; default: `"latest"`)
+  : The tag.
+
+  `bundleNixpkgs` (boolean; default: `true`)
+  : Whether the channel has nixpkgs in it, or is empty until `nix-channel --update`.
+
+  `channelName` (string; default: `"nixpkgs"`)
+  : The name of the channel.
+
+  `channelURL` (string; default: `"https://nixos.org/channels/nixpkgs-unstable"`)
+  : The address of the channel.
+
+  `extraPkgs` (list of packages; default: `[ ]`)
+  : More packages for the profile.
+
+  `maxLayers` (positive integer; default: `100`)
+  : How many layers to make at most, besides the four for what changes seldom.
+
+  `nixConf` (attribute set; default: `{ }`)
+  : Settings of `/etc/nix/nix.conf`: strings, numbers, booleans and lists of them. They win over
+    those that the image needs to build in a container.
+
+  `flake-registry` (path; default: `null`)
+  : The registry of flakes: a file, or a directory with `flake-registry.json`.
+
+  `uid` (integer; default: `0`)
+  : Who owns the store, and runs the image. Another user than root has `/home/UNAME` as home, builds
+    alone and needs no daemon.
+
+  `gid` (integer; default: `0`)
+  : The group of that user.
+
+  `uname` (string; default: `"root"`)
+  : The name of that user. If `uid` is not 0, it must be another than `root`.
+
+  `gname` (string; default: `"root"`)
+  : The name of that group. If `gid` is not 0, it must be another than `root`.
+
+  `Labels` (attribute set of strings; default: `null`)
+  : The labels. `null` takes title, version, source, vendor and description of `nix`.
+
+  `Cmd` (list of strings; default: `null`)
+  : What the image runs. `null` takes the shell of the profile.
+
+  `nix` (package; default: `pkgs.nix`)
+  : Nix, or Lix.
+
+  `bashInteractive` (package; default: `pkgs.bashInteractive`)
+  : The shell.
+
+  `cacert` (package; default: `pkgs.cacert`)
+  : The certificate authorities.
+
+  `coreutils-full` (package; default: `pkgs.coreutils-full`)
+  : For the profile, and `/usr/bin/env`.
+
+  `curl` (package; default: `pkgs.curl`)
+  : For the profile.
+
+  `findutils` (package; default: `pkgs.findutils`)
+  : For the profile.
+
+  `gitMinimal` (package; default: `pkgs.gitMinimal`)
+  : For the profile.
+
+  `gnugrep` (package; default: `pkgs.gnugrep`)
+  : For the profile.
+
+  `gnutar` (package; default: `pkgs.gnutar`)
+  : For the profile.
+
+  `gzip` (package; default: `pkgs.gzip`)
+  : For the profile.
+
+  `iana-etc` (package; default: `pkgs.iana-etc`)
+  : For the profile.
+
+  `less` (package; default: `pkgs.less`)
+  : For the profile.
+
+  `libxml2` (package; default: `pkgs.libxml2`)
+  : For the profile.
+
+  `man` (package; default: `pkgs.man`)
+  : For the profile.
+
+  `openssh` (package; default: `pkgs.openssh`)
+  : For the profile.
+
+  `shadow` (package; default: `pkgs.shadow`)
+  : Has the shell of `nobody`.
+
+  `sqlite` (package; default: `pkgs.sqlite`)
+  : For the profile.
+
+  `wget` (package; default: `pkgs.wget`)
+  : For the profile.
+
+  `which` (package; default: `pkgs.which`)
+  : For the profile.
+*/
+{
+  pkgs,
+  internal,
+  baseSystem,
+  buildImage,
+  buildLayer,
+}:
+let
+  inherit (pkgs) lib;
+in
+lib.makeOverridable (
+  {
+    nix ? pkgs.nix,
+    name ? nix.pname or "nix",
+    tag ? "latest",
+    bundleNixpkgs ? true,
+    channelName ? "nixpkgs",
+    channelURL ? "https://nixos.org/channels/nixpkgs-unstable",
+    extraPkgs ? [ ],
+    maxLayers ? 100,
+    nixConf ? { },
+    flake-registry ? null,
+    uid ? 0,
+    gid ? 0,
+    uname ? "root",
+    gname ? "root",
+    Labels ? null,
+    Cmd ? null,
+    bashInteractive ? pkgs.bashInteractive,
+    cacert ? pkgs.cacert,
+    coreutils-full ? pkgs.coreutils-full,
+    curl ? pkgs.curl,
+    findutils ? pkgs.findutils,
+    gitMinimal ? pkgs.gitMinimal,
+    gnugrep ? pkgs.gnugrep,
+    gnutar ? pkgs.gnutar,
+    gzip ? pkgs.gzip,
+    iana-etc ? pkgs.iana-etc,
+    less ? pkgs.less,
+    libxml2 ? pkgs.libxml2,
+    man ? pkgs.man,
+    openssh ? pkgs.openssh,
+    shadow ? pkgs.shadow,
+    sqlite ? pkgs.sqlite,
+    wget ? pkgs.wget,
+    which ? pkgs.which,
+  }:
+  let
+    profile = "/nix/var/nix/profiles/default";
+    channels = "/nix/var/nix/profiles/per-user/${uname}/channels";
+    bundle = "${profile}/etc/ssl/certs/ca-bundle.crt";
+    home = if uid == 0 then "/root" else "/home/${uname}";
+
+    # From what changes least to what changes most: each is a layer on those before it.
+    groups = [
+      { contents = [ coreutils-full ]; }
+      {
+        contents = [
+          curl
+          libxml2
+          sqlite
+        ];
+      }
+      { contents = [ gitMinimal ]; }
+    ]
+    ++ lib.optional bundleNixpkgs {
+      contents = [ (internal.nixpkgsSource pkgs.path) ];
+      inProfile = false;
+    };
+    layers = lib.foldl' (
+      below: group:
+      below
+      ++ [
+        (buildLayer {
+          deps = group.contents;
+          layers = below;
+        })
+      ]
+    ) [ ] groups;
+    packages =
+      lib.concatMap (group: lib.optionals (group.inProfile or true) group.contents) groups
+      ++ [
+        bashInteractive
+        gnutar
+        gzip
+        gnugrep
+        which
+        less
+        wget
+        man
+        (cacert.out or cacert)
+        findutils
+        iana-etc
+        openssh
+        nix
+      ]
+      ++ extraPkgs;
+
+    system = baseSystem {
+      inherit
+        packages
+        bundleNixpkgs
+        channelName
+        channelURL
+        flake-registry
+        ;
+      user = uname;
+      users = {
+        root.shell = lib.getExe bashInteractive;
+        nobody.shell = "${shadow}/bin/nologin";
+      }
+      // lib.optionalAttrs (uid != 0) {
+        ${uname} = {
+          inherit uid gid home;
+          shell = lib.getExe bashInteractive;
+          groups = [ gname ];
+          description = "Nix user";
+        };
+      };
+      groups = lib.optionalAttrs (gid != 0) { ${gname} = { inherit gid; }; };
+      nixBuildUsers = 32;
+      nixConf = {
+        # Containers may not make the namespaces that the sandbox is made of.
+        sandbox = false;
+        build-users-group = "nixbld";
+        trusted-public-keys = [ "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=" ];
+      }
+      // nixConf;
+      nixUid = uid;
+      nixGid = gid;
+      binSh = lib.getExe bashInteractive;
+      usrBinEnv = "${coreutils-full}/bin/env";
+      certificates = bundle;
+    };
+
+    title = lib.toUpper (lib.substring 0 1 pname) + lib.substring 1 (-1) pname;
+    pname = nix.pname or "nix";
+    meta = {
+      description = "Container image with ${title}";
+      longDescription = ''
+        A container image in which ${title} works${lib.optionalString (uid != 0) " for the user ${uname}"}.
+        Copy it to a Docker archive with `nix run .#dockerImage.copyTo -- docker-archive:image.tar`,
+        to a registry with `nix run .#dockerImage.copyTo -- docker://REGISTRY/${name}:${tag}`.
+      '';
+    };
+    defaultLabels = lib.filterAttrs (_: value: value != null) {
+      "org.opencontainers.image.title" = title;
+      "org.opencontainers.image.version" = nix.version or null;
+      "org.opencontainers.image.source" =
+        if pname == "lix" then
+          "https://git.lix.systems/lix-project/lix"
+        else
+          "https://github.com/NixOS/nix";
+      "org.opencontainers.image.vendor" = if pname == "lix" then "Lix project" else "Nix project";
+      "org.opencontainers.image.description" = meta.description;
+    };
+
+    image = buildImage {
+      inherit
+        name
+        tag
+        maxLayers
+        layers
+        meta
+        ;
+      copyToRoot = [ system ];
+      initializeNixDatabase = true;
+      nixUid = uid;
+      nixGid = gid;
+      nixOwnStore = uid != 0;
+      config = {
+        Cmd = if Cmd == null then [ "${home}/.nix-profile/bin/bash" ] else Cmd;
+        Labels = if Labels == null then defaultLabels else Labels;
+        User = "${toString uid}:${toString gid}";
+        Env = [
+          "USER=${uname}"
+          "PATH=${
+            lib.concatStringsSep ":" [
+              "${home}/.nix-profile/bin"
+              "${profile}/bin"
+              "${profile}/sbin"
+            ]
+          }"
+          "MANPATH=${
+            lib.concatStringsSep ":" [
+              "${home}/.nix-profile/share/man"
+              "${profile}/share/man"
+            ]
+          }"
+          "SSL_CERT_FILE=${bundle}"
+          "GIT_SSL_CAINFO=${bundle}"
+          "NIX_SSL_CERT_FILE=${bundle}"
+          "NIX_PATH=${channels}:${home}/.nix-defexpr/channels"
+        ];
+      }
+      // lib.optionalAttrs (uid != 0) { WorkingDir = home; };
+    };
+  in
+  lib.throwIf (uid != 0 && uname == "root")
+    ''
+      buildNixImage: `uid` is ${toString uid} and `uname` is root
+      hint: give the user a name of its own: `uname = "nix"`''
+    (
+      lib.throwIf (gid != 0 && gname == "root")
+        ''
+          buildNixImage: `gid` is ${toString gid} and `gname` is root
+          hint: give the group a name of its own: `gname = "nix"`''
+        (
+          image
+          // {
+            baseSystem = system;
+            tarball = internal.tarball {
+              inherit image;
+              description = "Archive of the container image with ${title}";
+            };
+          }
+        )
+    )
+)

@@ -1,0 +1,85 @@
+# The rules of a base system: owners and modes that the store cannot hold.
+{ lib }:
+{
+  # The base system's derivation.
+  system,
+  users,
+  groups,
+  shadow,
+  gshadow,
+  # Directories that everybody may write to.
+  shared,
+  # Who owns what is below `/nix`, if there is anything.
+  nixUid,
+  nixGid,
+  hasNix,
+}:
+let
+  root = "^${lib.escapeRegex "${system}"}";
+  rule =
+    regex: fields:
+    {
+      path = system;
+      regex = root + regex;
+    }
+    // fields;
+  file = path: rule "${lib.escapeRegex path}$";
+  tree = path: rule "${lib.escapeRegex path}(/.*)?$";
+
+  # The owner and the mode of `/` are not in a layer.
+  hasHome =
+    user:
+    let
+      home = user.home or "/var/empty";
+    in
+    user.createHome or (home != "/var/empty") && home != "/";
+  # A number that the builder will refuse must not be refused here first, with another message.
+  gidOf =
+    name: user:
+    let
+      gid = user.gid or groups.${name}.gid or 65534;
+    in
+    if gid == null then 65534 else gid;
+  groupNames = lib.mapAttrs' (
+    name: group: lib.nameValuePair (toString (group.gid or "")) name
+  ) groups;
+  homeRules =
+    name: user:
+    let
+      gid = gidOf name user;
+    in
+    lib.optionals (hasHome user) [
+      (tree user.home (
+        {
+          inherit (user) uid;
+          inherit gid;
+          uname = name;
+        }
+        // lib.optionalAttrs (groupNames ? ${toString gid}) { gname = groupNames.${toString gid}; }
+      ))
+      (file user.home { mode = "0700"; })
+    ];
+  shadowRule =
+    path:
+    file path (
+      {
+        mode = "0640";
+      }
+      // lib.optionalAttrs (groups ? shadow) {
+        inherit (groups.shadow) gid;
+        gname = "shadow";
+      }
+    );
+in
+# Files are 0444 in the store, and directories 0555.
+[ (rule "" { orMode = "0200"; }) ]
+++ lib.optional (hasNix && (nixUid != 0 || nixGid != 0)) (
+  tree "/nix" {
+    uid = nixUid;
+    gid = nixGid;
+  }
+)
+++ map (path: file path { mode = "1777"; }) shared
+++ lib.concatLists (lib.mapAttrsToList homeRules users)
+++ lib.optional shadow (shadowRule "/etc/shadow")
+++ lib.optional gshadow (shadowRule "/etc/gshadow")

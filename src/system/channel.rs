@@ -1,0 +1,103 @@
+//! A channel, as `nix-channel --update` leaves it.
+
+use super::argument::{self, error};
+use super::profile::add_generation;
+use super::{Node, Tree};
+use crate::Result;
+use crate::nix::{ChannelRequest, Store};
+
+/// What is in the channel itself: nixpkgs, or nothing.
+pub fn channel_tree(request: &ChannelRequest, store: &Store) -> Result<Tree> {
+    let mut tree = Tree::default();
+    if let Some(nixpkgs) = &request.nixpkgs {
+        let attribute = "channel.nixpkgs";
+        argument::store_location(attribute, nixpkgs, store)?;
+        tree.add(attribute, "/nixpkgs", Node::Link(nixpkgs.clone()))?;
+        // Without it `nix-env` takes the directory for a tree of expressions.
+        tree.add(attribute, "/manifest.nix", Node::File("[]\n".into()))?;
+    }
+    Ok(tree)
+}
+
+/// The files that lead to the channel at `output`.
+pub(super) fn add_links(tree: &mut Tree, request: &ChannelRequest, output: &str) -> Result<()> {
+    check_name(&request.name)?;
+    check_url(&request.url)?;
+    let ChannelRequest {
+        profile,
+        name,
+        url,
+        home,
+        ..
+    } = request;
+    add_generation(tree, "channel.profile", profile, output)?;
+    let subscribed = Node::File(format!("{url} {name}\n"));
+    tree.add("channel.home", &below(home, ".nix-channels"), subscribed)?;
+    let channels = below(home, ".nix-defexpr/channels");
+    tree.add("channel.home", &channels, Node::Link(profile.clone()))
+}
+
+/// The path of `name` in the directory `home`.
+pub(super) fn below(home: &str, name: &str) -> String {
+    format!("{}/{name}", home.trim_end_matches('/'))
+}
+
+/// `nix-channel` takes no others (`src/nix-channel/nix-channel.cc` of Nix).
+fn check_name(name: &str) -> Result<()> {
+    let begins = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let continues = |byte: u8| begins(&byte) || byte == b'.' || byte == b'-';
+    if name.as_bytes().first().is_some_and(begins) && name.bytes().all(continues) {
+        return Ok(());
+    }
+    let hint = "names of channels have letters, digits, _, . and -, as in nixos-24.05";
+    Err(error(
+        "channel.name",
+        format!("{name:?} is not a name"),
+        hint,
+    ))
+}
+
+fn check_url(url: &str) -> Result<()> {
+    let schemes = ["https://", "http://", "file://"];
+    let has_scheme = schemes
+        .iter()
+        .any(|scheme| url.starts_with(scheme) && url != *scheme);
+    if has_scheme && !url.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        return Ok(());
+    }
+    let hint = "write it as in https://nixos.org/channels/nixpkgs-unstable";
+    Err(error(
+        "channel.url",
+        format!("{url:?} is not an address"),
+        hint,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses() {
+        for name in ["nixpkgs", "nixos-24.05", "_x", "1"] {
+            check_name(name).unwrap();
+        }
+        for name in ["", "-a", ".a", "a b", "a/b", "a\n", "é"] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+        for url in ["https://a", "http://a/b?c", "file:///x"] {
+            check_url(url).unwrap();
+        }
+        for url in [
+            "",
+            "https://",
+            "a",
+            "ftp://a",
+            "https://a b",
+            "https://a\n",
+            "https://a\0",
+        ] {
+            assert!(check_url(url).is_err(), "{url}");
+        }
+    }
+}
