@@ -21,7 +21,8 @@ test:
 
 bench:
 	@scripts/setup demo
-	cargo bench --locked
+	RUSTFLAGS='-C target-feature=+crt-static' cargo bench --quiet --locked \
+	  --target x86_64-unknown-linux-gnu --no-default-features --bench digest
 
 fmt:
 	@scripts/setup lint

@@ -3,6 +3,10 @@
 
 mod support;
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
 use serde_json::{Value, json};
 use support::fake_store::{FakeStore, Item};
 
@@ -151,6 +155,16 @@ const MISTAKES: &[Mistake] = &[
                 .push(json!(other));
         },
         "conflict at /tmp: STORE/other and STORE/env disagree about whether it is a directory",
+    ),
+    (
+        "file_in_the_place_of_the_store",
+        |case| {
+            let place = case.store.dir.trim_start_matches('/').to_owned();
+            let other = case.store.add("other", &[Item::Symlink(&place, "/x")], &[]);
+            case.request["copyToRoot"] = json!([other]);
+            case.request["maxLayers"] = json!(2);
+        },
+        "conflict at STORE: STORE/app and STORE/other disagree about whether it is a directory",
     ),
     (
         "conflicting_modes_of_a_directory",
@@ -333,4 +347,49 @@ fn rules_that_match_nothing_are_reported() {
         remarks[1].contains("\"/bin/other$\" matches no file of"),
         "{remarks:?}"
     );
+}
+
+/// The builder as Nix runs it: another user, who may not read everything.
+#[test]
+fn files_that_the_builder_may_not_read_are_named() {
+    let Case {
+        store,
+        request,
+        app,
+        ..
+    } = case();
+    let file = store.locate(&app).join("bin/app");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    let out = store.path("out");
+    let attrs_file = store.root().join("attrs.json");
+    fs::write(&attrs_file, store.attrs(&request, &out).to_string()).unwrap();
+    let builder = env!("CARGO_BIN_EXE_strata-builder");
+    // Root may read everything, so it has to become somebody else.
+    let nobody = "65534";
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if is_root {
+        for directory in [store.root(), &store.location] {
+            fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+    }
+    let mut command = Command::new(if is_root { "setpriv" } else { builder });
+    if is_root {
+        command.args([
+            "--reuid",
+            nobody,
+            "--regid",
+            nobody,
+            "--clear-groups",
+            "--",
+            builder,
+        ]);
+    }
+    let output = command.arg(&attrs_file).output().unwrap();
+    let report = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert_eq!(output.stdout, b"");
+    let expected = format!("error: cannot open {}: Permission denied", file.display());
+    assert!(report.starts_with(&expected), "{report}");
+    assert!(report.contains("\nhint: "), "{report}");
+    assert!(!store.locate(&out).exists());
 }

@@ -93,7 +93,7 @@ impl Scene {
 }
 
 fn strata(arguments: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("strata"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
     // Nothing of the machine's logins.
     command
         .args(arguments)
@@ -358,10 +358,10 @@ fn standard_output_is_nothing_but_the_archive() {
 #[test]
 fn an_archive_is_not_written_to_a_terminal() {
     let scene = Scene::new();
-    let program = assert_cmd::cargo::cargo_bin!("strata");
+    let program = env!("CARGO_BIN_EXE_strata");
     let command = format!(
         "{} copy {} docker-archive:-",
-        program.display(),
+        program,
         scene.image.display()
     );
     // script(1) of util-linux runs it on a terminal.
@@ -380,12 +380,8 @@ fn an_archive_is_not_written_to_a_terminal() {
 #[test]
 fn a_terminal_shows_a_bar_and_the_reference() {
     let scene = Scene::new();
-    let program = assert_cmd::cargo::cargo_bin!("strata");
-    let command = format!(
-        "{} copy {} oci:layout",
-        program.display(),
-        scene.image.display()
-    );
+    let program = env!("CARGO_BIN_EXE_strata");
+    let command = format!("{} copy {} oci:layout", program, scene.image.display());
     let output = Command::new("script")
         .args(["--quiet", "--return", "--command", &command, "/dev/null"])
         .env("TERM", "xterm")
@@ -492,9 +488,7 @@ fn a_full_disk_is_left_as_it_was() {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--map-root-user", "sh", "-c", script, "sh"]);
         command.arg(scene.directory.path());
-        command
-            .arg(assert_cmd::cargo::cargo_bin!("strata"))
-            .arg(&scene.image);
+        command.arg(env!("CARGO_BIN_EXE_strata")).arg(&scene.image);
         let output = command.args([transport, name]).output().unwrap();
         // The list of what is left is on standard output.
         assert_fails(

@@ -6,6 +6,8 @@
     reason = "helpers of tests may fail"
 )]
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use serde_json::{Value, json};
 use strata::image::LayersFile;
 use strata::nix::Attrs;
 use strata::oci::Digest;
+use support::nix::{expression, nix};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -434,21 +437,13 @@ fn the_format_of_layers_is_described() {
     assert_eq!(serde_json::from_str::<Value>(&example).unwrap(), written);
 }
 
-/// The package set, which `make test` makes.
-fn package_set() -> PathBuf {
-    let set = std::env::var_os("STRATA_OFFLINE_NIXPKGS").map(PathBuf::from);
-    let set = set.unwrap_or_else(|| root().join("target/offline-nixpkgs"));
-    assert!(set.exists(), "no package set: run `make build`");
-    set
-}
-
-fn evaluate(expression: &str) -> String {
-    let output = Command::new(root().join("scripts/with-nix"))
-        .args(["nix-instantiate", "--eval", "--expr", expression])
+fn evaluate(body: &str) -> String {
+    let output = nix("nix-instantiate")
+        .args(["--eval", "--expr", &expression(body)])
         .output()
         .unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}\n{expression}");
+    assert!(output.status.success(), "{error}\n{body}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -457,17 +452,9 @@ fn evaluate(expression: &str) -> String {
 fn pieces_of_nix_evaluate() {
     let readme = read("README.md");
     let pieces = captures(&readme, "(?s)```nix\n(.*?)```");
-    let context = format!(
-        "let pkgs = import {} {{ system = \"x86_64-linux\"; }}; \
-             strata = import {}/nix {{ inherit pkgs; }}; \
-             app = pkgs.hello; files = pkgs.hello; \
-         in ",
-        package_set().display(),
-        root().display(),
-    );
     let mut kinds = BTreeSet::new();
     for piece in pieces {
-        let expression = if piece.contains("outputs =") {
+        let body = if piece.contains("outputs =") {
             kinds.insert("flake");
             format!(
                 "(({piece}).outputs {{ \
@@ -484,7 +471,7 @@ fn pieces_of_nix_evaluate() {
             kinds.insert("image");
             format!("({}).drvPath", piece.replace("pkgs.python3", "pkgs.hello"))
         };
-        let value = evaluate(&format!("{context}{expression}"));
+        let value = evaluate(&format!("let app = pkgs.hello; files = app; in {body}"));
         assert!(value.starts_with('"'), "{value}");
     }
     assert_eq!(kinds.len(), 4, "{kinds:?}");

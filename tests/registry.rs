@@ -422,6 +422,9 @@ fn the_fake_registry_takes_an_image() {
             wants_length,
             "{seen:?}"
         );
+        // A long body waits to be asked for, a short one does not.
+        let is_long = seen.header("content-length") == "1500000";
+        assert_eq!(seen.header("expect") == "100-continue", is_long, "{seen:?}");
     }
 }
 
@@ -610,6 +613,23 @@ fn a_pause_can_be_interrupted() {
 }
 
 #[test]
+fn a_blob_that_fails_stops_the_others() {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.method == "PATCH").then(|| {
+            Fault::Answer(match seen.header("content-length") {
+                "1500000" => Reply::new(503).header("Retry-After", "30"),
+                _ => Reply::error(400, "SIZE_INVALID", "odd"),
+            })
+        })
+    });
+    let start = Instant::now();
+    let (message, _) = failure(push_to(&registry.host, &image(vec![large()]), &options()));
+    assert!(message.ends_with("SIZE_INVALID: odd"), "{message}");
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert_eq!(registry.open_uploads(), 0);
+}
+
+#[test]
 fn an_interrupted_upload_is_cancelled() {
     let registry = FakeRegistry::start(|_| None);
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
@@ -648,6 +668,20 @@ fn a_layer_that_changed_is_not_kept(#[case] promised: &[u8], #[case] given: &[u8
         registry.count("PATCH") <= 2,
         "once for the layer, once for the config"
     );
+}
+
+/// Nor one that does not notice it.
+#[rstest]
+#[case::longer(b"promised", b"promised and more")]
+#[case::shorter(b"promised", b"prom")]
+#[case::empty(b"promised", b"")]
+fn a_layer_of_another_size_is_not_kept(#[case] promised: &[u8], #[case] given: &[u8]) {
+    let registry = FakeRegistry::start(|_| None);
+    let image = image(vec![MemoryLayer::lying(promised, given)]);
+    let error = push_to(&registry.host, &image, &options()).unwrap_err();
+    assert!(error.to_string().contains("expected 8 bytes"), "{error}");
+    assert_eq!(registry.open_uploads(), 0);
+    assert_eq!(registry.blob(&image.layers[0].diff_id()), None);
 }
 
 #[test]
@@ -734,6 +768,8 @@ fn huge_and_endless_answers_are_cut() {
     let registry = FakeRegistry::start(|seen| (seen.method == "POST").then_some(Fault::Endless));
     let (message, _) = failure(push_to(&registry.host, &image(vec![]), &options()));
     assert!(message.len() < 1000, "{}", message.len());
+    // The rest waits in the sockets.
+    assert!(registry.endless() < 32 << 20, "{}", registry.endless());
 }
 
 #[rstest]

@@ -1,5 +1,5 @@
 //! Bugs of the peers that must not happen here, each with its number. Those that need Nix or a
-//! container engine are in `tests/images.rs`.
+//! container engine are in `tests/engines.rs` and `tests/nix_builds.rs`.
 
 mod support;
 
@@ -149,6 +149,24 @@ fn nixpkgs_78744_no_path_is_missed() {
         found += files.count();
     }
     assert_eq!(found, 1500);
+}
+
+/// <https://github.com/NixOS/nix/issues/13155>: an image had more layers than engines take, which
+/// came to light when it was loaded.
+#[test]
+fn nix_13155_too_many_layers_are_named() {
+    let mut store = FakeStore::relocated();
+    let paths: Vec<String> = (0..126)
+        .map(|number| store.add(&format!("p{number}"), &[], &[]))
+        .collect();
+    let mut request = store.image_request();
+    request["deps"] = json!(paths);
+    for (max_layers, remarks) in [(125, 0), (126, 1)] {
+        request["maxLayers"] = json!(max_layers);
+        let (_, found) = store.build_with(&request, 2).unwrap();
+        assert_eq!(found.len(), remarks, "{found:?}");
+        assert!(found.iter().all(|remark| remark.contains("126 layers")));
+    }
 }
 
 /// A file that is in two layers' roots stays where it is first; what copyToRoot moves away stays

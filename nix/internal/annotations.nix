@@ -10,17 +10,21 @@ let
       license
     else
       license.spdxId or "LicenseRef-nixpkgs-${
-        license.shortName or (lib.strings.sanitizeDerivationName license.fullName)
+        license.shortName or (lib.strings.sanitizeDerivationName (license.fullName or "unknown"))
       }";
 
-  # `meta.homepage` and the like may be lists.
-  first = value: lib.head (lib.toList value);
+  # `meta.homepage` and the like may be lists, and null.
+  present = value: lib.filter (item: item != null) (lib.toList value);
 in
 meta:
+let
+  homepages = present (meta.homepage or null);
+  licenses = present (meta.license or null);
+in
 lib.mapAttrs' (name: lib.nameValuePair "org.opencontainers.image.${name}") (
-  lib.optionalAttrs (meta ? homepage && meta.homepage != [ ]) { url = first meta.homepage; }
-  // lib.optionalAttrs (meta ? license && meta.license != [ ]) {
-    licenses = lib.concatMapStringsSep " AND " spdxId (lib.toList meta.license);
+  lib.optionalAttrs (homepages != [ ]) { url = lib.head homepages; }
+  // lib.optionalAttrs (licenses != [ ]) {
+    licenses = lib.concatMapStringsSep " AND " spdxId licenses;
   }
   // lib.filterAttrs (_: lib.isString) {
     title = meta.title or null;

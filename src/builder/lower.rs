@@ -56,7 +56,7 @@ impl Reading<'_> {
         if !file.exists() {
             return Err(not_a_layer(&path, "was not made by buildLayer"));
         }
-        let bytes = fs_err::read(&file).map_err(Error::io("read", &file))?;
+        let bytes = std::fs::read(&file).map_err(Error::io("read", &file))?;
         let layers = LayersFile::parse(&bytes, &file.to_string_lossy())?;
         if layers.image.is_some() {
             return Err(not_a_layer(&path, "is an image"));

@@ -19,6 +19,10 @@ use crate::plan::{self, CheckedRequest, PlannedLayer};
 use crate::tree::{self, ImagePath, Recipe, RootSource};
 use crate::{Error, Result};
 
+/// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay
+/// mounts have room for no more.
+const MOST_LAYERS: usize = 125;
+
 /// Where the builder works and with how many threads.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -32,7 +36,7 @@ pub struct Settings {
 
 /// Builds what `.attrs.json` asks for; gives remarks for the build log.
 pub fn run(settings: &Settings) -> Result<Vec<String>> {
-    let bytes = fs_err::read(&settings.attrs_file)
+    let bytes = std::fs::read(&settings.attrs_file)
         .map_err(|error| Error::io("read", &settings.attrs_file)(error))?;
     let Attrs {
         out,
@@ -91,9 +95,13 @@ fn build_layers(
         make_records(&planned, &known, &output, out, store, threads)?;
     unmatched.extend(digested_unmatched);
 
-    write_output(output, request, store, plan.perms, records)?;
     unmatched.dedup();
-    Ok(unmatched.iter().map(remark).collect())
+    let mut remarks: Vec<String> = unmatched.iter().map(remark).collect();
+    if request.image.is_some() && records.len() > MOST_LAYERS {
+        remarks.push(too_many_layers(records.len()));
+    }
+    write_output(output, request, store, plan.perms, records)?;
+    Ok(remarks)
 }
 
 fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
@@ -157,6 +165,10 @@ fn make_records(
     threads: NonZeroUsize,
 ) -> Result<(Vec<LayerRecord>, Vec<PathRule>)> {
     let reusable = |layer: &PlannedLayer, recipe: &Recipe| {
+        // Spelling out hundreds of recipes takes milliseconds.
+        if known.is_empty() {
+            return None;
+        }
         let record = known.get(&json::to_bytes(recipe)).copied();
         record.filter(|record| record.tar.is_some() == layer.keep_tar)
     };
@@ -234,6 +246,13 @@ fn remark(PathRule { path, rule }: &PathRule) -> String {
         "warning: perms: the regex {:?} matches no file of {path}\n\
          hint: it is searched in full source paths, such as {path}/etc/passwd",
         rule.regex
+    )
+}
+
+fn too_many_layers(count: usize) -> String {
+    format!(
+        "warning: the image has {count} layers, and Docker takes at most {MOST_LAYERS}\n\
+         hint: lower maxLayers; the layers in `layers` count as well"
     )
 }
 

@@ -26,7 +26,7 @@ impl Image {
             return Err(Error::Document {
                 document: path.display().to_string(),
                 message: "not an image that Strata built".into(),
-                hint: "give the output of buildImage, as in: strata copy \"$(nix build --print-out-paths .#dockerImage)\" DESTINATION".into(),
+                hint: "give the output of buildImage: nix build .#dockerImage, then strata copy result DESTINATION".into(),
             });
         }
         let layers_path = path.join(LAYERS_FILE);

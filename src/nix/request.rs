@@ -1,5 +1,5 @@
 //! What the Nix functions ask the builder for (docs/formats.md). The fields are documented there
-//! and in `nix/build-image.nix`; this is their typed form, before anything is checked.
+//! and in `nix/buildImage.nix`; this is their typed form, before anything is checked.
 
 use std::collections::BTreeMap;
 

@@ -10,7 +10,7 @@ pub fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
     // `Value` keeps objects in a `BTreeMap`, which sorts the keys that structs declare in any order.
     // Documents of ours have string keys only, so neither step can fail.
     serde_json::to_value(value)
-        .map(|value| value.to_string().into_bytes())
+        .and_then(|value| serde_json::to_vec(&value))
         .unwrap_or_default()
 }
 

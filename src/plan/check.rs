@@ -178,7 +178,8 @@ fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
     perms.into_iter().enumerate().map(check).collect()
 }
 
-/// The form of RFC 3339, section 5.6: `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`.
+/// The form of RFC 3339, section 5.6: `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`, for days that
+/// there are. Leap seconds are none of them: what is written in Go reads no image that has one.
 fn is_rfc3339(text: &str) -> bool {
     let Some((date_time, rest)) = text.split_at_checked("YYYY-MM-DDThh:mm:ss".len()) else {
         return false;
@@ -204,15 +205,26 @@ fn is_rfc3339(text: &str) -> bool {
         }
         None => rest,
     };
-    let number =
-        |range: std::ops::Range<usize>| date_time[range].parse::<u32>().unwrap_or(u32::MAX);
+    let number = |text: &str| text.parse::<u32>().unwrap_or(u32::MAX);
+    let is_clock = |hours: &str, minutes: &str| number(hours) < 24 && number(minutes) < 60;
     matches(date_time, "0000-00-00T00:00:00")
-        && (1..=12).contains(&number(5..7))
-        && (1..=31).contains(&number(8..10))
-        && number(11..13) < 24
-        && number(14..16) < 60
-        && number(17..19) <= 60
-        && (zone == "Z" || matches(zone, "+00:00"))
+        && (1..=days(number(&date_time[..4]), number(&date_time[5..7])))
+            .contains(&number(&date_time[8..10]))
+        && is_clock(&date_time[11..13], &date_time[14..16])
+        && number(&date_time[17..19]) < 60
+        && (zone == "Z" || matches(zone, "+00:00") && is_clock(&zone[1..3], &zone[4..6]))
+}
+
+/// How many days a month has in the Gregorian calendar; one that is none has no day.
+fn days(year: u32, month: u32) -> u32 {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -224,6 +236,8 @@ mod tests {
         for good in [
             "0001-01-01T00:00:00Z",
             "2024-12-31T23:59:59.123+01:00",
+            "2024-02-29T00:00:00Z",
+            "2000-02-29T00:00:00Z",
             "1970-01-01T00:00:01-00:30",
         ] {
             assert!(is_rfc3339(good), "{good}");
@@ -237,6 +251,14 @@ mod tests {
             "2024-12-31T23:59:59",
             "2024-12-31T23:59:59.Z",
             "2024-12-31T24:59:59Z",
+            "2024-12-31T23:59:60Z",
+            "2024-04-31T00:00:00Z",
+            "2024-02-30T00:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "2024-01-00T00:00:00Z",
+            "2024-01-01T00:00:00+24:00",
+            "2024-01-01T00:00:00-00:60",
             "é024-12-31T23:59:59",
         ] {
             assert!(!is_rfc3339(bad), "{bad}");

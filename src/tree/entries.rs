@@ -52,7 +52,8 @@ struct Directory {
 }
 
 enum Node {
-    Directory(Directory),
+    /// Boxed, because files are many more.
+    Directory(Box<Directory>),
     /// A file or symlink of the source with this number, with its path in it.
     Leaf(usize, Vec<u8>),
     /// The whole store path of the source with this number.
@@ -243,7 +244,7 @@ impl Directory {
             let node = directory
                 .children
                 .entry(name.to_vec())
-                .or_insert_with(|| Node::Directory(Self::default()));
+                .or_insert_with(|| Node::Directory(Box::default()));
             let Node::Directory(child) = node else {
                 return Err(format!(
                     "{} is not a directory",

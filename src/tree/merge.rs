@@ -5,7 +5,9 @@
 //! here, so that every layer that names it says the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::entries::{check_size, locate, source_path};
@@ -45,6 +47,7 @@ pub fn merge(
         sources,
         store,
         in_store,
+        rules: Vec::new(),
         nodes: BTreeMap::new(),
         layout: Layout::default(),
     };
@@ -58,17 +61,17 @@ pub fn merge(
 enum Node {
     /// The sources that have the directory, and what their rules set for it.
     Directory(Vec<(usize, Changes)>),
-    Leaf(Leaf),
+    /// The first source that has the file or symlink, and its path there. Trees may have very many
+    /// files: more is kept of none, and read again where a second source has one.
+    Leaf(usize, Vec<u8>),
 }
 
-#[derive(Clone)]
 struct Leaf {
-    number: usize,
     metadata: Metadata,
     content: Content,
 }
 
-#[derive(Clone, PartialEq)]
+#[derive(PartialEq)]
 enum Content {
     Symlink(Vec<u8>),
     File {
@@ -82,6 +85,7 @@ struct Merge<'a> {
     sources: &'a [RootSource<'a>],
     store: &'a Store,
     in_store: &'a BTreeMap<ImagePath, usize>,
+    rules: Vec<CompiledRules>,
     nodes: BTreeMap<ImagePath, Node>,
     layout: Layout,
 }
@@ -90,13 +94,12 @@ impl Merge<'_> {
     fn add(&mut self, number: usize) -> Result<()> {
         let source = self.sources[number].source;
         let root = locate(self.store, source);
-        let rules = super::entries::compile(source)?;
+        self.rules.push(super::entries::compile(source)?);
         let mut size = nar::SizeCounter::default();
-        walk::walk(&root, &mut |found| {
-            self.node(number, &rules, &found, &mut size)
-        })?;
+        walk::walk(&root, &mut |found| self.node(number, &found, &mut size))?;
         check_size(source, size.total())?;
-        check_root_rules(source, &rules)?;
+        let rules = &self.rules[number];
+        check_root_rules(source, rules)?;
         let unmatched = rules
             .unmatched()
             .map(|rule| (source.store_path.clone(), rule.clone()));
@@ -107,7 +110,6 @@ impl Merge<'_> {
     fn node(
         &mut self,
         number: usize,
-        rules: &CompiledRules,
         found: &Visit<'_>,
         size: &mut nar::SizeCounter,
     ) -> Result<()> {
@@ -124,44 +126,57 @@ impl Merge<'_> {
             };
         }
         let path = ImagePath(found.relative.to_vec());
-        let changes = || {
-            if rules.is_empty() {
-                return Changes::default();
-            }
-            rules.changes(&source_path(source, found.relative))
-        };
         match &found.kind {
             Kind::Leave => Ok(()),
-            Kind::Directory => self.add_directory(number, path, changes()),
-            Kind::Symlink { target } => {
-                let metadata = changes().apply(Mode::SYMLINK, EntryType::Symlink);
-                let content = Content::Symlink(target.to_vec());
-                self.add_leaf(
-                    path,
-                    Leaf {
-                        number,
-                        metadata,
-                        content,
-                    },
-                )
+            Kind::Directory => {
+                let changes = self.changes(number, &path);
+                self.add_directory(number, path, changes)
             }
-            Kind::File(_) => {
-                let metadata = changes().apply(Mode::of_file(executable), EntryType::File);
-                let content = Content::File {
-                    size: file_size,
-                    executable,
-                    path: found.path(),
-                };
-                self.add_leaf(
-                    path,
-                    Leaf {
-                        number,
-                        metadata,
-                        content,
-                    },
-                )
+            Kind::Symlink { .. } | Kind::File(_) => {
+                // The rules must know that they match, whatever they set.
+                self.changes(number, &path);
+                self.add_leaf(number, path, found.source_relative())
             }
         }
+    }
+
+    /// What the rules about a source set for what it has at `path`.
+    fn changes(&self, number: usize, path: &ImagePath) -> Changes {
+        let rules = &self.rules[number];
+        if rules.is_empty() {
+            return Changes::default();
+        }
+        rules.changes(&source_path(self.sources[number].source, &path.0))
+    }
+
+    /// What a source has at `path`, which is `below` on disk.
+    fn leaf(&self, number: usize, path: &ImagePath, below: &[u8]) -> Result<Leaf> {
+        let changes = self.changes(number, path);
+        let root = locate(self.store, self.sources[number].source);
+        let file = root.join(OsStr::from_bytes(below));
+        let mut leaf = None;
+        walk::walk(&file, &mut |found| {
+            let (content, metadata) = match &found.kind {
+                Kind::Directory | Kind::Leave => return Ok(()),
+                Kind::Symlink { target } => (
+                    Content::Symlink(target.to_vec()),
+                    changes.apply(Mode::SYMLINK, EntryType::Symlink),
+                ),
+                Kind::File(regular) => {
+                    let (size, executable) = regular.stat()?;
+                    let content = Content::File {
+                        size,
+                        executable,
+                        path: file.clone(),
+                    };
+                    let mode = Mode::of_file(executable);
+                    (content, changes.apply(mode, EntryType::File))
+                }
+            };
+            leaf = Some(Leaf { metadata, content });
+            Ok(())
+        })?;
+        leaf.ok_or_else(|| walk::changed(&file))
     }
 
     fn add_directory(&mut self, number: usize, path: ImagePath, changes: Changes) -> Result<()> {
@@ -178,32 +193,34 @@ impl Merge<'_> {
                 sources.push((number, changes));
                 Ok(())
             }
-            Some(Node::Leaf(leaf)) => {
-                let first = leaf.number;
+            Some(Node::Leaf(first, _)) => {
+                let first = *first;
                 Err(self.conflict(&path, first, number, "whether it is a directory"))
             }
         }
     }
 
-    fn add_leaf(&mut self, path: ImagePath, leaf: Leaf) -> Result<()> {
+    fn add_leaf(&mut self, number: usize, path: ImagePath, below: &[u8]) -> Result<()> {
         if self.in_store.contains_key(&path) {
-            return Err(self.conflict_with_store(leaf.number, &path));
+            return Err(self.conflict_with_store(number, &path));
         }
         match self.nodes.get(&path) {
             None => {
-                self.nodes.insert(path, Node::Leaf(leaf));
+                self.nodes.insert(path, Node::Leaf(number, below.to_vec()));
                 Ok(())
             }
             Some(Node::Directory(sources)) => {
-                let first = sources.first().map_or(leaf.number, |(number, _)| *number);
-                Err(self.conflict(&path, first, leaf.number, "whether it is a directory"))
+                let first = sources.first().map_or(number, |(first, _)| *first);
+                Err(self.conflict(&path, first, number, "whether it is a directory"))
             }
-            Some(Node::Leaf(first)) => {
-                if let Some(about) = difference(first, &leaf)? {
-                    return Err(self.conflict(&path, first.number, leaf.number, about));
+            Some(Node::Leaf(first, first_below)) => {
+                let first_leaf = self.leaf(*first, &path, first_below)?;
+                let leaf = self.leaf(number, &path, below)?;
+                if let Some(about) = difference(&first_leaf, &leaf)? {
+                    return Err(self.conflict(&path, *first, number, about));
                 }
-                let layer = self.sources[leaf.number].layer;
-                if self.sources[first.number].layer != layer {
+                let layer = self.sources[number].layer;
+                if self.sources[*first].layer != layer {
                     self.layout.omit.entry(layer).or_default().insert(path);
                 }
                 Ok(())
@@ -223,9 +240,10 @@ impl Merge<'_> {
                     .insert(*layer);
             }
         }
+        self.check_ancestors(&ancestors)?;
         let directories = self.nodes.iter().filter_map(|(path, node)| match node {
             Node::Directory(sources) => Some((path, sources.as_slice())),
-            Node::Leaf(_) => None,
+            Node::Leaf(..) => None,
         });
         let bare = ancestors
             .keys()
@@ -274,6 +292,31 @@ impl Merge<'_> {
         }
         self.layout.directories = records;
         Ok(())
+    }
+
+    /// Refuses a file or symlink where the store, or what is above it, must be a directory: in
+    /// another layer than the store paths it would hide them, or be replaced by them.
+    fn check_ancestors(&self, ancestors: &BTreeMap<ImagePath, BTreeSet<usize>>) -> Result<()> {
+        let in_the_way = ancestors
+            .keys()
+            .find_map(|path| match self.nodes.get(path) {
+                Some(Node::Leaf(number, _)) => Some((path, *number)),
+                _ => None,
+            });
+        let Some((path, number)) = in_the_way else {
+            return Ok(());
+        };
+        let below = [path.0.as_slice(), b"/"].concat();
+        let store_path = self.in_store.keys().find(|path| path.0.starts_with(&below));
+        Err(Error::Conflict {
+            path: path.to_string(),
+            first: format!("/{}", store_path.unwrap_or(path)),
+            second: self.sources[number].source.store_path.clone(),
+            about: "whether it is a directory".into(),
+            hint: format!(
+                "take /{path} out of the second one; the image needs the directory for its store"
+            ),
+        })
     }
 
     fn conflict(&self, path: &ImagePath, first: usize, second: usize, about: &str) -> Error {
@@ -377,6 +420,79 @@ fn same_bytes(one: &Path, other: &Path) -> Result<bool> {
             Ok(()) => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
             Err(error) => return Err(Error::io("read", other)(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// Merges two store paths, each in a layer of its own, that have a file `f` with this content,
+    /// mode and rules. Gives what the upper layer omits, or about what they disagree.
+    fn merge_files(files: [(&str, u32, &[Rule]); 2]) -> Result<Vec<String>, String> {
+        let location = tempfile::tempdir().unwrap();
+        let store = Store {
+            dir: "/nix/store".into(),
+            location: location.path().into(),
+        };
+        let sources = [0, 1].map(|number| {
+            let (content, mode, rules) = files[number];
+            let name = format!("{number:032}-n");
+            let directory = location.path().join(&name);
+            std::fs::create_dir(&directory).unwrap();
+            std::fs::write(directory.join("f"), content).unwrap();
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(directory.join("f"), permissions).unwrap();
+            let info = nar::hash(&directory).unwrap();
+            Source {
+                store_path: format!("/nix/store/{name}"),
+                nar_hash: info.hash,
+                nar_size: info.size,
+                references: Vec::new(),
+                to_root: true,
+                rules: rules.to_vec(),
+            }
+        });
+        let roots = [0, 1].map(|layer| RootSource {
+            layer,
+            source: &sources[layer],
+        });
+        match merge(&roots, &BTreeMap::new(), &store) {
+            Ok(layout) => Ok(layout
+                .omit
+                .values()
+                .flatten()
+                .map(ToString::to_string)
+                .collect()),
+            Err(Error::Conflict { about, .. }) => Err(about),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn two_files_at_one_path_are_the_same_or_a_conflict() {
+        let owned = [Rule {
+            uid: Some(7),
+            ..Rule::default()
+        }];
+        let same = Ok(vec!["f".to_owned()]);
+        assert_eq!(merge_files([("a", 0o644, &[]), ("a", 0o444, &[])]), same);
+        assert_eq!(
+            merge_files([("a", 0o644, &owned), ("a", 0o644, &owned)]),
+            same
+        );
+        for (about, second) in [
+            ("its content", ("b", 0o644, &[] as &[Rule])),
+            ("its content", ("aa", 0o644, &[])),
+            ("its mode", ("a", 0o755, &[])),
+            ("its mode or owner", ("a", 0o644, &owned)),
+        ] {
+            assert_eq!(
+                merge_files([("a", 0o644, &[]), second]),
+                Err(about.to_owned())
+            );
         }
     }
 }

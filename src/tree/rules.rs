@@ -196,13 +196,18 @@ impl Changes {
         for (name, value) in rule.xattrs.iter().flatten() {
             self.xattrs.insert(name.clone(), value.clone().into_bytes());
         }
-        if let Some(value) = rule
-            .capabilities
-            .as_ref()
-            .and_then(|names| capabilities::encode(names).ok())
-        {
-            self.xattrs
-                .insert(capabilities::ATTRIBUTE.to_owned(), value);
+        match &rule.capabilities {
+            // Even an attribute without capabilities takes its power from a setuid program.
+            Some(names) if names.is_empty() => {
+                self.xattrs.remove(capabilities::ATTRIBUTE);
+            }
+            Some(names) => {
+                if let Ok(value) = capabilities::encode(names) {
+                    let name = capabilities::ATTRIBUTE.to_owned();
+                    self.xattrs.insert(name, value);
+                }
+            }
+            None => {}
         }
     }
 }
@@ -320,6 +325,21 @@ mod tests {
                 .changes(b"x")
                 .apply(Mode::of_file(true), EntryType::File);
             assert_eq!(metadata.mode.bits(), result);
+        }
+    }
+
+    #[test]
+    fn an_empty_list_of_capabilities_is_none() {
+        let some = rule("", |rule| rule.capabilities = Some(vec!["bpf".to_owned()]));
+        let none = rule("", |rule| rule.capabilities = Some(Vec::new()));
+        for (rules, count) in [
+            (vec![none.clone()], 0),
+            (vec![some.clone(), none.clone()], 0),
+            (vec![none, some], 1),
+        ] {
+            let changes = CompiledRules::new(&rules).unwrap().changes(b"x");
+            let metadata = changes.apply(Mode::of_file(true), EntryType::File);
+            assert_eq!(metadata.xattrs.len(), count);
         }
     }
 

@@ -299,10 +299,10 @@ mod tests {
     fn order_is_by_component() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        fs_err::create_dir_all(at("a/b")).unwrap();
-        fs_err::write(at("a/b/c"), "xyz").unwrap();
-        fs_err::write(at("a-b"), "").unwrap();
-        fs_err::set_permissions(at("a-b"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::create_dir_all(at("a/b")).unwrap();
+        std::fs::write(at("a/b/c"), "xyz").unwrap();
+        std::fs::write(at("a-b"), "").unwrap();
+        std::fs::set_permissions(at("a-b"), std::fs::Permissions::from_mode(0o755)).unwrap();
         symlink("to", at("B")).unwrap();
         assert_eq!(
             listing(root.path(), false),
@@ -321,8 +321,8 @@ mod tests {
     #[test]
     fn the_case_hack_is_taken_off() {
         let root = tempfile::tempdir().unwrap();
-        fs_err::write(root.path().join("Makefile"), "1").unwrap();
-        fs_err::write(root.path().join("makefile~nix~case~hack~1"), "22").unwrap();
+        std::fs::write(root.path().join("Makefile"), "1").unwrap();
+        std::fs::write(root.path().join("makefile~nix~case~hack~1"), "22").unwrap();
         assert_eq!(
             listing(root.path(), true),
             [" d", "Makefile f 1 false", "makefile f 2 false"]

@@ -263,6 +263,18 @@ let
         };
       };
     };
+    "image: a Nix database and who owns it" = {
+      actual =
+        (strata.buildImage {
+          name = "x";
+          initializeNixDatabase = true;
+          nixUid = 1000;
+        }).request.image.nixDatabase;
+      expected = {
+        uid = 1000;
+        gid = 0;
+      };
+    };
     "image: config roots are deps" = {
       actual =
         (strata.buildImage {
@@ -543,6 +555,23 @@ let
     "annotations: a licence of text" = {
       actual = annotations { license = "MIT OR Apache-2.0"; };
       expected."org.opencontainers.image.licenses" = "MIT OR Apache-2.0";
+    };
+    "annotations: nothing from nulls and empty lists" = {
+      actual =
+        annotations {
+          description = null;
+          homepage = null;
+          license = null;
+        }
+        // annotations {
+          homepage = [ ];
+          license = [ ];
+        };
+      expected = { };
+    };
+    "annotations: a licence without names" = {
+      actual = annotations { license.free = true; };
+      expected."org.opencontainers.image.licenses" = "LicenseRef-nixpkgs-unknown";
     };
     "annotations: the user's win" = {
       actual =

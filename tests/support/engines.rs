@@ -11,7 +11,7 @@ use super::registry::run;
 /// Something that runs images.
 pub trait Engine: Sync {
     /// What it is called in messages.
-    fn name(&self) -> &str;
+    fn name(&self) -> &'static str;
     /// Loads an archive.
     fn load(&self, archive: &Path);
     /// Runs a container of an image (`NAME:TAG`) with other arguments than the image's if there
@@ -27,13 +27,13 @@ pub fn all() -> [&'static dyn Engine; 4] {
 /// podman with overlay.
 pub fn podman() -> &'static Podman {
     static PODMAN: OnceLock<Podman> = OnceLock::new();
-    PODMAN.get_or_init(|| Podman::new("overlay"))
+    PODMAN.get_or_init(|| Podman::new("podman (overlay)", "overlay"))
 }
 
 /// podman with vfs.
 pub fn podman_vfs() -> &'static Podman {
     static PODMAN: OnceLock<Podman> = OnceLock::new();
-    PODMAN.get_or_init(|| Podman::new("vfs"))
+    PODMAN.get_or_init(|| Podman::new("podman (vfs)", "vfs"))
 }
 
 /// dockerd with overlay2.
@@ -59,15 +59,15 @@ fn full_name(image: &str) -> String {
 
 /// podman 4.
 pub struct Podman {
-    name: String,
+    name: &'static str,
     driver: &'static str,
     keeper: Keeper,
 }
 
 impl Podman {
-    fn new(driver: &'static str) -> Self {
+    fn new(name: &'static str, driver: &'static str) -> Self {
         Self {
-            name: format!("podman ({driver})"),
+            name,
             driver,
             keeper: Keeper::directory(),
         }
@@ -85,11 +85,31 @@ impl Podman {
             .args(arguments);
         command
     }
+
+    /// A command that makes a container without a network.
+    fn container(&self, verb: &[&str]) -> Command {
+        let mut command = self.command(verb);
+        command.args(["--rm", "--pull", "never", "--network", "none"]);
+        // podman would raise limits further than a container with tests in it may.
+        command.args([
+            "--ulimit",
+            "nofile=1024:4096",
+            "--ulimit",
+            "nproc=1000:1000",
+        ]);
+        command
+    }
+
+    /// Starts a container that stays; gives its name.
+    pub fn start(&self, image: &str) -> String {
+        let mut command = self.container(&["run", "--detach"]);
+        run(command.arg(full_name(image))).trim().to_owned()
+    }
 }
 
 impl Engine for Podman {
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> &'static str {
+        self.name
     }
 
     fn load(&self, archive: &Path) {
@@ -98,10 +118,7 @@ impl Engine for Podman {
     }
 
     fn run(&self, image: &str, arguments: &[&str]) -> String {
-        // What containers may raise limits to is more than a container with tests in it may.
-        let limits = ["nofile=1024:4096", "nproc=1000:1000"].map(|limit| ["--ulimit", limit]);
-        let mut command = self.command(&["run", "--rm", "--pull", "never", "--network", "none"]);
-        command.args(limits.concat());
+        let mut command = self.container(&["run"]);
         run(command.arg(full_name(image)).args(arguments))
     }
 }
@@ -158,7 +175,7 @@ impl Docker {
 }
 
 impl Engine for Docker {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "docker (overlay2)"
     }
 
@@ -220,7 +237,7 @@ impl Containerd {
 }
 
 impl Engine for Containerd {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "containerd"
     }
 

@@ -33,7 +33,7 @@ impl Seen {
 
 /// What it does instead of the right thing.
 pub enum Fault {
-    /// Answers this before it reads the body; does not read one that waits to be asked for.
+    /// Answers this before it reads the body, and hangs up if that is long.
     Answer(Reply),
     /// Does the right thing and answers something else.
     Lie(Box<dyn FnOnce(&mut Reply)>),
@@ -96,6 +96,7 @@ struct State {
     manifests: BTreeMap<String, Vec<u8>>,
     uploads: BTreeMap<usize, Vec<u8>>,
     next_upload: usize,
+    endless: usize,
 }
 
 type Faults = dyn Fn(&Seen) -> Option<Fault> + Send + Sync;
@@ -152,6 +153,11 @@ impl FakeRegistry {
         self.state.lock().unwrap().manifests.get(tag).cloned()
     }
 
+    /// How many bytes of endless answers went out.
+    pub fn endless(&self) -> usize {
+        self.state.lock().unwrap().endless
+    }
+
     /// The uploads that were begun and neither ended nor cancelled.
     pub fn open_uploads(&self) -> usize {
         self.state.lock().unwrap().uploads.len()
@@ -191,11 +197,13 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
             }
             Some(Fault::Answer(answer)) => {
                 reply(stream, &answer).ok()?;
-                if request.header("expect").is_empty() {
-                    // As servers do, so that the answer is not lost with the connection.
-                    read_body(stream, &mut reader, &request, length)?;
-                } else {
+                // Servers read what little is on its way, so that the answer is not lost with the
+                // connection.
+                if length > 256 << 10 {
                     return None;
+                }
+                if request.header("expect").is_empty() {
+                    read_body(stream, &mut reader, &request, length)?;
                 }
             }
             Some(Fault::Drop(bytes)) => {
@@ -218,6 +226,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
                     .ok()?;
                 loop {
                     stream.write_all(&[b'x'; 4096]).ok()?;
+                    state.lock().unwrap().endless += 4096;
                 }
             }
         }

@@ -21,8 +21,15 @@ const SCRIPT: &str = r#"
         kill "$pid"
         wait "$pid"
     fi
-    grep -F " $directory/" /proc/self/mounts | cut -d ' ' -f 2 | sort -r | xargs -r umount
-    rm -rf "$directory"
+    remove() {
+        # Shims of containerd stay, by design, and so does a container of a test that was killed.
+        pgrep -f -- "-address $directory/" | xargs -r kill -KILL
+        grep -F " $directory/" /proc/self/mounts | cut -d ' ' -f 2 | sort -r | xargs -r umount
+        rm -rf "$directory"
+    }
+    remove
+    # What was still at work when the tests were killed may have come back to it.
+    (sleep 5; [ ! -e "$directory" ] || remove) &
 "#;
 
 /// A temporary directory, and perhaps a daemon that works in it.

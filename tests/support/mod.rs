@@ -4,6 +4,7 @@
 pub mod engines;
 pub mod fake_registry;
 pub mod fake_store;
+pub mod flake;
 pub mod keeper;
 pub mod listing;
 pub mod memory_image;

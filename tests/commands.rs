@@ -1,0 +1,178 @@
+//! What an image comes with: `copyTo`, `copyToRegistry`, `inspect`, `stream` and `archive`.
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use support::engines::{self, Engine as _};
+use support::nix::{build, build_all, digest, evaluate, store_paths};
+use support::registry::{PASSWORD, Registry, Setup, USERNAME, run};
+
+/// An image called `name`.
+fn image(name: &str) -> String {
+    format!(
+        r#"
+        (buildImage {{
+          name = "{name}";
+          tag = "v1";
+          layers = [ (buildLayer {{ deps = [ pkgs.hello ]; }}) ];
+          copyToRoot = pkgs.writeTextDir "etc/name" "{name}\n";
+          config.Cmd = [ "${{pkgs.busybox}}/bin/cat" "/etc/name" ];
+        }})
+        "#
+    )
+}
+
+/// A command of an image, and the image.
+fn command(image: &str, name: &str, program: &str) -> (Command, PathBuf) {
+    let outputs = build_all(&format!("[ {image}.{name} {image} ]"));
+    let [script, image] = outputs.as_slice() else {
+        panic!("{outputs:?}");
+    };
+    (Command::new(script.join(program)), image.clone())
+}
+
+fn inspect(reference: &str) -> String {
+    let skopeo = [
+        "inspect",
+        "--tls-verify=false",
+        "--format",
+        "{{.Digest}}",
+        "--creds",
+    ];
+    let creds = format!("{USERNAME}:{PASSWORD}");
+    let output = run(Command::new("skopeo")
+        .args(skopeo)
+        .arg(creds)
+        .arg(reference));
+    output.trim().to_owned()
+}
+
+/// The flags that scripts pass to nix2container's `copyTo`.
+#[test]
+fn copy_to_takes_flags_of_skopeo() {
+    let setup = Setup {
+        password: true,
+        ..Setup::default()
+    };
+    let registry = Registry::start(setup);
+    let image = image("flags");
+    let creds = format!("{USERNAME}:{PASSWORD}");
+    let wrong = format!("{USERNAME}:wrong");
+    let encoded = run(Command::new("sh").args(["-c", &format!("printf {creds} | base64")]));
+    let auth = json!({ "auths": { (registry.host.clone()): { "auth": encoded.trim() } } });
+    let auth_file = registry.file("auth.json", &auth.to_string());
+    let auth_file = auth_file.to_str().unwrap();
+    let digest_file = registry.file("digest", "");
+
+    let name = format!("docker://{}/some/flags", registry.host);
+    let plain = "--dest-tls-verify=false";
+    let good: [&[&str]; 5] = [
+        &[plain, "--dest-creds", &creds],
+        &["--dest-creds", &creds, "--insecure-policy", plain],
+        &[
+            plain,
+            "--dest-username",
+            USERNAME,
+            "--dest-password",
+            PASSWORD,
+        ],
+        &[plain, "--authfile", auth_file, "--retry-times", "3"],
+        &[
+            plain,
+            "--dest-authfile",
+            auth_file,
+            "--format",
+            "oci",
+            "--preserve-digests",
+        ],
+    ];
+    for (number, flags) in good.into_iter().enumerate() {
+        let name = format!("{name}:{number}");
+        let (mut copy, image) = command(&image, "copyTo", "bin/copy-to");
+        copy.args(["--quiet", "--digestfile", digest_file.to_str().unwrap()])
+            .args(flags);
+        assert_eq!(run(copy.arg(&name)), "", "quiet");
+        assert_eq!(inspect(&name), digest(&image));
+        assert_eq!(
+            std::fs::read_to_string(&digest_file).unwrap().trim(),
+            digest(&image)
+        );
+    }
+    let bad: [&[&str]; 2] = [
+        &[plain, "--dest-no-creds"],
+        &[plain, "--dest-creds", &wrong],
+    ];
+    for flags in bad {
+        let (mut copy, _) = command(&image, "copyTo", "bin/copy-to");
+        let output = copy
+            .arg(format!("{name}:bad"))
+            .args(flags)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{flags:?}: {said}");
+        assert!(
+            said.contains("\nhint: ") && !said.contains("wrong"),
+            "{flags:?}: {said}"
+        );
+    }
+}
+
+/// The name of an image may be that of its place in a registry.
+#[test]
+fn copy_to_registry_knows_where() {
+    let registry = Registry::start(Setup::default());
+    let name = format!("{}/Some/Where", registry.host);
+    let (mut copy, _) = command(&image(&name), "copyToRegistry", "bin/copy-to-registry");
+    run(copy.arg("--dest-tls-verify=false"));
+    let reference = evaluate(&format!("{}.imageRefUnsafe", image(&name)));
+    assert_eq!(reference, format!("{}/some/where:v1", registry.host));
+    let podman = engines::podman();
+    run(&mut podman.command(&["pull", "--quiet", "--tls-verify=false", &reference]));
+    assert_eq!(podman.run(&reference, &[]), format!("{name}\n"));
+}
+
+/// The stream is a program itself, as NixOS wants it, and the archive is what it writes.
+#[test]
+fn streams_and_archives_are_loaded() {
+    let image = image("stream");
+    let stream = build(&format!("{image}.stream"));
+    assert!(stream.is_file());
+    let podman = engines::podman();
+    let mut streaming = Command::new(&stream)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut load = podman.command(&["load", "--quiet"]);
+    run(load.stdin(streaming.stdout.take().unwrap()));
+    assert!(streaming.wait().unwrap().success());
+    assert_eq!(podman.run("stream:v1", &[]), "stream\n");
+
+    let archive = build(&format!("{image}.archive"));
+    let streamed = Command::new(stream).output().unwrap().stdout;
+    assert!(std::fs::read(&archive).unwrap() == streamed);
+    let docker = engines::docker();
+    docker.load(&archive);
+    assert_eq!(docker.run("stream:v1", &[]), "stream\n");
+}
+
+#[test]
+fn inspect_shows_what_is_inside() {
+    let (mut text, built) = command(&image("inspected"), "inspect", "bin/inspect");
+    let text = run(&mut text);
+    assert!(text.contains(&digest(&built)), "{text}");
+    let paths = store_paths(&built);
+    assert!(paths.len() >= 4);
+    for path in paths.keys() {
+        assert!(text.contains(path), "{path} is not in {text}");
+    }
+    let (mut inspect, _) = command(&image("inspected"), "inspect", "bin/inspect");
+    let parsed: serde_json::Value = serde_json::from_str(&run(inspect.arg("--json"))).unwrap();
+    assert_eq!(parsed["digest"], json!(digest(&built)));
+    assert_eq!(parsed["layers"].as_array().unwrap().len(), 2);
+}

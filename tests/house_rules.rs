@@ -1,0 +1,261 @@
+//! The rules of the house (ARCHITECTURE.md), kept by machine.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Some files, and what must not be in their code.
+struct Rule {
+    name: &'static str,
+    /// Files and folders below `src`.
+    places: &'static [&'static str],
+    /// Files in them that may.
+    except: &'static [&'static str],
+    forbidden: &'static [&'static str],
+}
+
+const RULES: [Rule; 6] = [
+    Rule {
+        name: "decisions are made without I/O",
+        places: &[
+            "plan",
+            "oci",
+            "tar",
+            "tree/capabilities.rs",
+            "tree/metadata.rs",
+            "tree/path.rs",
+            "tree/recipe.rs",
+            "tree/rules.rs",
+        ],
+        except: &[],
+        forbidden: &[
+            "std::fs",
+            "fs_err",
+            "rustix",
+            "tempfile",
+            "rusqlite",
+            "std::env",
+            "std::net",
+            "std::process",
+            "std::thread",
+            "File::",
+            "io::stdin",
+            "io::stdout",
+            "io::stderr",
+        ],
+    },
+    Rule {
+        name: "what builds does not know what copies",
+        places: &[
+            "nix", "plan", "tree", "tar", "oci", "image", "builder", "error.rs",
+        ],
+        except: &[],
+        forbidden: &[
+            "transport",
+            "cli::",
+            "cli}",
+            "cli,",
+            "ureq",
+            "clap",
+            "indicatif",
+        ],
+    },
+    Rule {
+        name: "what copies does not know the command line",
+        places: &["transport"],
+        except: &[],
+        forbidden: &["crate::cli", "clap", "indicatif"],
+    },
+    Rule {
+        name: "only the command line prints, in one place",
+        places: &[""],
+        except: &["cli/printer.rs", "bin/strata-builder.rs"],
+        forbidden: &[
+            "println!",
+            "eprintln!",
+            "print!(",
+            "dbg!",
+            "io::stdout",
+            "io::stderr",
+            "stdout()",
+            "stderr()",
+        ],
+    },
+    Rule {
+        name: "bytes do not depend on the time",
+        places: &["nix", "plan", "tree", "tar", "oci", "image", "builder"],
+        except: &["builder/output.rs"],
+        forbidden: &["SystemTime", "Instant", "std::time"],
+    },
+    Rule {
+        name: "bytes do not depend on the environment",
+        places: &["nix", "plan", "tree", "tar", "oci", "image", "builder"],
+        except: &["nix/attrs.rs"],
+        forbidden: &["std::env", "env::", "temp_dir"],
+    },
+];
+
+#[test]
+fn the_rooms_keep_to_their_rules() {
+    for rule in RULES {
+        let files: BTreeSet<PathBuf> = rule
+            .places
+            .iter()
+            .flat_map(|place| files(&Path::new(ROOT).join("src").join(place)))
+            .collect();
+        assert!(files.len() >= rule.places.len(), "{}: {files:?}", rule.name);
+        for exception in rule.except {
+            let file = Path::new(ROOT).join("src").join(exception);
+            let text = std::fs::read_to_string(&file).unwrap();
+            let used = violations(&text, rule.forbidden);
+            assert!(
+                !used.is_empty(),
+                "{}: {exception} needs no exception",
+                rule.name
+            );
+        }
+        for file in files {
+            let place = file.strip_prefix(Path::new(ROOT).join("src")).unwrap();
+            if rule
+                .except
+                .iter()
+                .any(|exception| Path::new(exception) == place)
+            {
+                continue;
+            }
+            let text = std::fs::read_to_string(&file).unwrap();
+            let found = violations(&text, rule.forbidden);
+            assert!(
+                found.is_empty(),
+                "{}: {}: {found:#?}",
+                rule.name,
+                place.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn violations_are_found() {
+    let source = "\
+        //! println! in a comment\n\
+        use std::fs; // not the end\n\
+        fn f() { println!(\"x\") }\n\
+        #[cfg(test)]\n\
+        mod tests {\n\
+        use std::env;\n\
+        }\n";
+    let forbidden = ["std::fs", "println!", "std::env"];
+    let expected = ["use std::fs; ", "fn f() { println!(\"x\") }"];
+    assert_eq!(violations(source, &forbidden), expected);
+}
+
+/// The lines of code that have something forbidden in them: no comments, and no tests.
+fn violations(text: &str, forbidden: &[&str]) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
+    let lines = code
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(line));
+    let bad = lines.filter(|line| forbidden.iter().any(|word| line.contains(word)));
+    bad.map(str::to_owned).collect()
+}
+
+fn files(place: &Path) -> Vec<PathBuf> {
+    if place.is_file() {
+        return vec![place.to_owned()];
+    }
+    let entries =
+        std::fs::read_dir(place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
+    let mut found: Vec<PathBuf> = entries
+        .flat_map(|entry| files(&entry.unwrap().path()))
+        .collect();
+    found.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    found
+}
+
+/// What `strata-builder` is linked with has no network, no TLS and no asynchronous code, and nothing
+/// of the command line.
+#[test]
+fn the_builder_depends_on_little() {
+    let forbidden = [
+        "actix",
+        "async",
+        "base64",
+        "clap",
+        "console",
+        "curl",
+        "futures",
+        "h2",
+        "http",
+        "httparse",
+        "hyper",
+        "indicatif",
+        "isahc",
+        "mio",
+        "native-tls",
+        "openssl",
+        "polling",
+        "quinn",
+        "reqwest",
+        "ring",
+        "rustls",
+        "signal-hook",
+        "smol",
+        "socket2",
+        "surf",
+        "tokio",
+        "tungstenite",
+        "ureq",
+        "url",
+        "webpki",
+        "wasi-http",
+    ];
+    let is_forbidden = |package: &String| {
+        forbidden.iter().any(|name| {
+            package == name
+                || package
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('-'))
+        })
+    };
+    let builder = packages(&["--no-default-features"]);
+    for expected in ["serde", "sha2", "tar"] {
+        assert!(builder.contains(expected), "{builder:?}");
+    }
+    let found: Vec<&String> = builder
+        .iter()
+        .filter(|package| is_forbidden(package))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+
+    // The command line has some, so that they can be found.
+    let all = packages(&[]);
+    assert!(
+        all.iter().filter(|package| is_forbidden(package)).count() > 5,
+        "{all:?}"
+    );
+}
+
+fn packages(features: &[&str]) -> BTreeSet<String> {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args([
+        "tree",
+        "--offline",
+        "--locked",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+    ]);
+    let output = tree.args(features).current_dir(ROOT).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
