@@ -27,7 +27,7 @@ enum Run {
 }
 
 /// Each example, and the example of nix2container that it is the counterpart of.
-const EXAMPLES: [(&str, Option<&str>, Run); 16] = [
+const EXAMPLES: [(&str, Option<&str>, Run); 18] = [
     (
         "bash",
         Some("bash.nix"),
@@ -74,6 +74,23 @@ const EXAMPLES: [(&str, Option<&str>, Run); 16] = [
         Run::Says(&["Hello, world!"]),
     ),
     ("nested", Some("nested.nix"), Run::Says(&["Hello, world!"])),
+    // What Nix does in them is in tests/nix_image.rs.
+    (
+        "nix",
+        Some("nix.nix"),
+        Run::Command(
+            &["bash", "-c", "hello; id -un; nix eval --expr 1"],
+            &["Hello, world!", "root", "1"],
+        ),
+    ),
+    (
+        "nixUser",
+        Some("nix-user.nix"),
+        Run::Command(
+            &["bash", "-c", "id -un; nix eval --expr 1"],
+            &["somebody", "1"],
+        ),
+    ),
     (
         "nonReproducible",
         Some("non-reproducible.nix"),
@@ -130,7 +147,7 @@ const EXAMPLES: [(&str, Option<&str>, Run); 16] = [
 ];
 
 /// The examples of nix2container that have no counterpart yet, and why.
-const NOT_YET: [(&str, &str); 7] = [
+const NOT_YET: [(&str, &str); 5] = [
     ("from-image.nix", "fetches an image from a registry"),
     (
         "from-image-manifest.nix",
@@ -145,8 +162,6 @@ const NOT_YET: [(&str, &str); 7] = [
         "fetches an image from a registry",
     ),
     ("get-manifest.nix", "fetches a manifest from a registry"),
-    ("nix.nix", "needs a Nix database in the image"),
-    ("nix-user.nix", "needs a Nix database in the image"),
 ];
 
 struct Example {
