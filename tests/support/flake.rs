@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::keeper::Keeper;
-use super::nix::{ROOT, nix, offline_nixpkgs};
+use super::nix::{ROOT, nix, offline_nixpkgs_with_nix};
 use super::registry::run;
 
 /// `nix VERB`, with the package set that needs no network.
@@ -15,7 +15,7 @@ pub fn offline_nix(verb: &[&str]) -> Command {
         .args(verb)
         .arg("--no-write-lock-file")
         .args(["--override-input", "nixpkgs"]);
-    command.arg(format!("path:{}", offline_nixpkgs().display()));
+    command.arg(format!("path:{}", offline_nixpkgs_with_nix().display()));
     command
 }
 
