@@ -27,12 +27,12 @@ enum Run {
 }
 
 /// What is asked of an image with Nix. `tests/nix_image.rs` asks for more.
-const NIX: &str = r#"
+const NIX: &str = r"
     id -u
     stat -c %u /nix/store
     nix-store --verify --check-contents && echo verified
     nix-store --query --requisites /nix/var/nix/profiles/default | cut -d - -f 2
-"#;
+";
 
 /// Each example, and the example of nix2container that it is the counterpart of.
 const EXAMPLES: [(&str, Option<&str>, Run); 18] = [
