@@ -28,6 +28,7 @@ let
   excluded = lib.optionals (!cli) [
     "src/bin/strata.rs"
     "src/cli"
+    "src/compress"
     "src/transport"
   ];
 

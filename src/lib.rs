@@ -19,6 +19,8 @@
 pub mod builder;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
+pub mod compress;
 mod error;
 pub mod image;
 pub mod nix;

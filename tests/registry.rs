@@ -62,7 +62,7 @@ fn with_credentials(text: &str) -> Options {
 
 fn push_to(host: &str, image: &Image, options: &Options) -> Result<()> {
     let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
-    push(image, &reference, options, &Silent)
+    push(image, &reference, options, &Silent).map(drop)
 }
 
 /// The message and the hint of a failure.
@@ -186,7 +186,7 @@ fn an_image_can_be_pushed_to_its_digest() {
     run(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &source]));
 
     let other = Digest::of(b"other");
-    let (message, _) = failure(push(&image, &reference(other), &options(), &Silent));
+    let (message, _) = failure(push(&image, &reference(other), &options(), &Silent).map(drop));
     assert!(
         message.contains(&format!("the image's digest is {digest}")),
         "{message}"

@@ -47,6 +47,9 @@ pub(super) enum Command {
 const COPY_HELP: &str = "\
 Destinations:
   docker://NAME[:TAG]               a registry; NAME may begin with HOST[:PORT]/
+  docker-daemon:[NAME[:TAG]]        a Docker engine
+  containers-storage:[NAME[:TAG]]   podman
+  containerd:[NAME[:TAG]]           containerd; also k3s:, kind:, minikube:
   docker-archive:PATH[:NAME[:TAG]]  a file for `docker load` and others; - is standard output
   oci-archive:PATH[:TAG]            the same file, to be named by a tag
   oci:PATH[:TAG]                    a directory, an OCI image layout; keeps its other images
@@ -103,6 +106,22 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "N")]
     pub(super) retry_times: Option<u16>,
 
+    /// The address of the Docker engine, with unix://, tcp:// or ssh://
+    #[arg(long, value_name = "HOST")]
+    pub(super) dest_daemon_host: Option<String>,
+
+    /// The socket of containerd
+    #[arg(long, value_name = "PATH")]
+    pub(super) containerd_address: Option<PathBuf>,
+
+    /// The namespace of containerd
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(super) containerd_namespace: Option<String>,
+
+    /// The cluster of kind or minikube
+    #[arg(long, value_name = "CLUSTER")]
+    pub(super) cluster: Option<String>,
+
     /// Write the image's digest to this file
     #[arg(long, value_name = "FILE")]
     pub(super) digestfile: Option<PathBuf>,
@@ -153,7 +172,7 @@ const WITHOUT_EFFECT: [&str; 8] = [
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 15] = [
+const REFUSED: [(&str, &str); 14] = [
     ("--additional-tag", "copy once for each name"),
     ("--command-timeout", "use timeout(1)"),
     (
@@ -161,10 +180,6 @@ const REFUSED: [(&str, &str); 15] = [
         "an image from the Nix store is not encrypted",
     ),
     ("--dest-compress", "layers are copied uncompressed"),
-    (
-        "--dest-daemon-host",
-        "pipe docker-archive:- into `docker -H HOST load`",
-    ),
     ("--dest-registry-token", "use --dest-creds or --authfile"),
     (
         "--dest-shared-blob-dir",

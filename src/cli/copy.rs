@@ -9,7 +9,9 @@ use super::settings::CopySettings;
 use crate::image::Image;
 use crate::oci::{Digest, Reference};
 use crate::transport::destination::ArchiveTarget;
-use crate::transport::{Destination, archive, directory, layout, registry};
+use crate::transport::{
+    Destination, archive, containerd, directory, docker, layout, podman, registry, skopeo,
+};
 use crate::{Error, Result};
 
 pub(super) fn run(
@@ -24,10 +26,9 @@ pub(super) fn run(
     let reporter = Reporter::for_copy(&image, &printer, interruption);
     let copied = copy(&image, &settings, &printer, &reporter);
     reporter.end();
-    copied?;
+    let digest = copied?;
     reporter.summarize();
 
-    let digest = image.manifest_descriptor.digest;
     if let Some(file) = &settings.digest_file {
         std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
     }
@@ -44,19 +45,31 @@ pub(super) fn run(
     Ok(())
 }
 
+/// Copies, and gives the digest of the manifest that is at the destination then.
 fn copy(
     image: &Image,
     settings: &CopySettings,
     printer: &Printer,
     reporter: &Reporter<'_>,
-) -> Result<(), Failure> {
+) -> Result<Digest, Failure> {
     let name = settings.destination.copy_name(image.name.as_ref())?;
     match &settings.destination {
         Destination::Layout { path, .. } => layout::write(image, path, &name, reporter)?,
         Destination::Directory { path } => directory::write(image, path, reporter)?,
         Destination::Registry(reference) => {
-            registry::push(image, reference, &settings.registry, reporter)?;
+            return Ok(registry::push(
+                image,
+                reference,
+                &settings.registry,
+                reporter,
+            )?);
         }
+        Destination::Docker(_) => docker::copy(image, &name, &settings.docker, reporter)?,
+        Destination::Podman(_) => podman::copy(image, &name, &settings.podman, reporter)?,
+        Destination::Containerd { runner, .. } => {
+            containerd::copy(image, *runner, &name, &settings.containerd, reporter)?;
+        }
+        Destination::Skopeo(destination) => skopeo::copy(image, destination, reporter)?,
         Destination::Archive {
             target: ArchiveTarget::Path(path),
             ..
@@ -76,7 +89,7 @@ fn copy(
             })?;
         }
     }
-    Ok(())
+    Ok(image.manifest_descriptor.digest)
 }
 
 /// Refuses destinations that are right in themselves and wrong here.

@@ -41,7 +41,8 @@ fn describe(image: &Image) -> Value {
 }
 
 fn describe_layer(image: &Image, index: usize, layer: &dyn Layer) -> Value {
-    let store_paths: Vec<Value> = (layer.recipe().sources.iter())
+    let store_paths: Vec<Value> = (layer.recipe().iter())
+        .flat_map(|recipe| &recipe.sources)
         .map(|source| {
             json!({
                 "path": source.store_path,
@@ -112,7 +113,7 @@ fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Im
         "{:>12}  {made_by}",
         HumanBytes(descriptor.size).to_string()
     );
-    for source in &layer.recipe().sources {
+    for source in layer.recipe().iter().flat_map(|recipe| &recipe.sources) {
         let size = HumanBytes(source.nar_size).to_string();
         let place = if source.to_root { "  (to /)" } else { "" };
         let _ = writeln!(text, "{size:>12}  {}{place}", source.store_path);

@@ -73,7 +73,8 @@ impl<'a> Reporter<'a> {
         let sources = image
             .layers
             .iter()
-            .flat_map(|layer| &layer.recipe().sources);
+            .filter_map(|layer| layer.recipe())
+            .flat_map(|recipe| &recipe.sources);
         let total = layers.chain(sources.map(|source| source.nar_size)).sum();
         Self::new(image, total, printer, interruption)
     }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::arguments::CopyArguments;
 use crate::Result;
-use crate::transport::Destination;
 use crate::transport::registry::{Credentials, Options};
+use crate::transport::{Destination, containerd, docker, podman};
 
 /// What `copy` does.
 pub(super) struct CopySettings {
@@ -15,6 +15,12 @@ pub(super) struct CopySettings {
     pub(super) destination: Destination,
     /// How to reach a registry.
     pub(super) registry: Options,
+    /// How to reach a Docker engine.
+    pub(super) docker: docker::Options,
+    /// How to reach podman.
+    pub(super) podman: podman::Options,
+    /// How to reach containerd.
+    pub(super) containerd: containerd::Options,
     /// The file that the digest is written to.
     pub(super) digest_file: Option<PathBuf>,
     /// Whether nothing but errors is to be said.
@@ -45,6 +51,15 @@ impl TryFrom<CopyArguments> for CopySettings {
             image: arguments.image,
             destination,
             registry,
+            docker: docker::Options {
+                host: arguments.dest_daemon_host,
+            },
+            podman: podman::Options {},
+            containerd: containerd::Options {
+                address: arguments.containerd_address,
+                namespace: arguments.containerd_namespace,
+                cluster: arguments.cluster,
+            },
             digest_file: arguments.digestfile,
             quiet: arguments.quiet,
         })

@@ -11,11 +11,11 @@ mod verify;
 use std::io::Write;
 
 use crate::Result;
-use crate::oci::{Descriptor, Digest, ImageConfig, Manifest};
+use crate::oci::{Compression, Descriptor, Digest, ImageConfig, Manifest};
 use crate::tree::Recipe;
 
 pub use layers_file::{ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
-pub use stream::{Digested, digest_recipes, read_layer, write_layer};
+pub use stream::{Digested, digest_recipes, piped, read_layer, write_layer};
 pub use verify::verify_layer;
 
 /// One layer: what it is called, and a way to make its bytes.
@@ -26,8 +26,15 @@ pub trait Layer: Send + Sync {
     /// The digest of the uncompressed layer.
     fn diff_id(&self) -> Digest;
 
-    /// What the layer was made from: its store paths, with their hashes and sizes.
-    fn recipe(&self) -> &Recipe;
+    /// What the layer is made from: its store paths, with their hashes and sizes. `None` for a layer
+    /// that is not made from the store.
+    fn recipe(&self) -> Option<&Recipe>;
+
+    /// How whoever built the layer wants it to be compressed where it goes to a registry, if they
+    /// said so.
+    fn compression(&self) -> Option<Compression> {
+        None
+    }
 
     /// Writes the bytes. They are digested on the way, and the result is an error if they are not
     /// the promised ones: then the guilty store path is named, and what was written is worthless.

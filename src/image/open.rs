@@ -90,8 +90,8 @@ impl Layer for RecipeLayer {
         self.descriptor.digest
     }
 
-    fn recipe(&self) -> &Recipe {
-        &self.recipe
+    fn recipe(&self) -> Option<&Recipe> {
+        Some(&self.recipe)
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
@@ -153,8 +153,8 @@ impl Layer for KeptLayer {
         self.descriptor.digest
     }
 
-    fn recipe(&self) -> &Recipe {
-        &self.recipe
+    fn recipe(&self) -> Option<&Recipe> {
+        Some(&self.recipe)
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {

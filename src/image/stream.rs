@@ -113,7 +113,7 @@ fn digest(recipe: &Recipe, store: &Store) -> Result<Digested> {
 
 fn digest_with_two_threads(recipe: &Recipe, store: &Store) -> Result<Digested> {
     let mut hasher = Hasher::default();
-    let (unmatched, _) = with_pipe(
+    let (unmatched, _) = piped(
         |writer| write_layer(recipe, store, writer),
         // The copying pays: it gets the bytes from the other core's cache faster than hashing does.
         |reader| io::copy(reader, &mut hasher).map_err(Error::stream("a layer")),
@@ -132,13 +132,15 @@ pub fn read_layer<T>(
     layer: &dyn Layer,
     consume: impl FnOnce(&mut dyn Read) -> Result<T>,
 ) -> Result<T> {
-    with_pipe(|writer| layer.write_to(writer), |reader| consume(reader)).map(|((), result)| result)
+    piped(|writer| layer.write_to(writer), consume).map(|((), result)| result)
 }
 
-/// Runs a producer in another thread and a consumer in this one.
-fn with_pipe<P: Send, C>(
+/// Runs a producer in another thread and a consumer, which reads what it writes, in this one. The
+/// result is an error if either fails; the producer's, if both do, unless the consumer just stopped
+/// reading.
+pub fn piped<P: Send, C>(
     produce: impl FnOnce(&mut dyn Write) -> Result<P> + Send,
-    consume: impl FnOnce(&mut LayerReader) -> Result<C>,
+    consume: impl FnOnce(&mut dyn Read) -> Result<C>,
 ) -> Result<(P, C)> {
     let (sender, receiver) = sync_channel(WAITING);
     let (used, recycled) = channel();

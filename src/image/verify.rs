@@ -21,7 +21,7 @@ pub fn verify_layer(
     advance: &dyn Fn(u64) -> Result<()>,
 ) -> Result<Vec<Error>> {
     let mut findings = Vec::new();
-    for source in &layer.recipe().sources {
+    for source in layer.recipe().iter().flat_map(|recipe| &recipe.sources) {
         findings.extend(verify_source(source, name, advance)?);
     }
     let mut writer = Counted {

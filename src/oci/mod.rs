@@ -3,6 +3,7 @@
 //! This room does no I/O: parsers take bytes, writers give bytes. [`json`] is the only writer of
 //! JSON whose bytes are digested.
 
+mod compression;
 mod config;
 mod descriptor;
 mod digest;
@@ -13,6 +14,7 @@ mod manifest;
 pub mod media_type;
 mod reference;
 
+pub use compression::Compression;
 pub use config::{Config, History, HistoryEntry, ImageConfig, canonical_user_config};
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Digest, Hasher, HashingWriter};

@@ -7,13 +7,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::containerd::Runner;
 use crate::image::ImageName;
 use crate::oci::{Reference, validate_tag};
 use crate::{Error, Result};
 
 /// Every form that [`Destination`] parses, for help and error messages.
-pub const FORMS: &str = "oci:PATH[:TAG], oci-archive:PATH[:TAG], docker-archive:PATH[:NAME[:TAG]], \
-                         dir:PATH, docker://NAME[:TAG]";
+pub const FORMS: &str = "docker://NAME[:TAG], docker-daemon:[NAME[:TAG]], \
+                         containers-storage:[NAME[:TAG]], containerd:[NAME[:TAG]], \
+                         k3s:[NAME[:TAG]], kind:[NAME[:TAG]], minikube:[NAME[:TAG]], \
+                         oci:PATH[:TAG], oci-archive:PATH[:TAG], docker-archive:PATH[:NAME[:TAG]], \
+                         dir:PATH";
 
 /// Where a copy goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +45,19 @@ pub enum Destination {
     },
     /// `docker://NAME[:TAG]`: a registry.
     Registry(Reference),
+    /// `docker-daemon:[NAME[:TAG]]`: a Docker engine.
+    Docker(Option<WholeName>),
+    /// `containers-storage:[NAME[:TAG]]`, also `podman:`: podman.
+    Podman(Option<WholeName>),
+    /// `containerd:[NAME[:TAG]]` and the same for clusters.
+    Containerd {
+        /// Who runs containerd.
+        runner: Runner,
+        /// What the copy is called; else the image's own name.
+        name: Option<WholeName>,
+    },
+    /// What only skopeo knows, as it was typed.
+    Skopeo(String),
 }
 
 /// The two ways to type an archive.
@@ -66,13 +83,17 @@ pub enum ArchiveTarget {
 pub enum GivenName {
     /// A tag; the image keeps its name.
     Tag(String),
-    /// A name of its own, as it was typed, and what it means.
-    Whole {
-        /// As typed: `hello:1.0`.
-        typed: String,
-        /// Completed: `docker.io/library/hello:1.0`.
-        reference: Reference,
-    },
+    /// A name of its own.
+    Whole(WholeName),
+}
+
+/// A name with or without a tag, as it was typed, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeName {
+    /// As typed: `hello:1.0`.
+    pub typed: String,
+    /// Completed: `docker.io/library/hello:1.0`.
+    pub reference: Reference,
 }
 
 /// What a copy is called in the documents of an archive or a layout.
@@ -92,12 +113,18 @@ impl Destination {
     pub fn copy_name(&self, own: Option<&ImageName>) -> Result<CopyName> {
         let given = match self {
             Self::Layout { name, .. } | Self::Archive { name, .. } => name.as_ref(),
-            Self::Directory { .. } | Self::Registry(_) => return Ok(CopyName::default()),
+            Self::Docker(Some(name))
+            | Self::Podman(Some(name))
+            | Self::Containerd {
+                name: Some(name), ..
+            } => return Ok(self.whole_copy_name(name)),
+            Self::Docker(None) | Self::Podman(None) | Self::Containerd { name: None, .. } => None,
+            Self::Directory { .. } | Self::Registry(_) | Self::Skopeo(_) => {
+                return Ok(CopyName::default());
+            }
         };
         let (name, tag) = match (given, own) {
-            (Some(GivenName::Whole { typed, reference }), _) => {
-                return Ok(self.whole_copy_name(typed, reference));
-            }
+            (Some(GivenName::Whole(name)), _) => return Ok(self.whole_copy_name(name)),
             (Some(GivenName::Tag(tag)), Some(own)) => (&own.name, tag),
             (Some(GivenName::Tag(tag)), None) => {
                 return Ok(CopyName {
@@ -117,7 +144,7 @@ impl Destination {
         })
     }
 
-    fn whole_copy_name(&self, typed: &str, reference: &Reference) -> CopyName {
+    fn whole_copy_name(&self, WholeName { typed, reference }: &WholeName) -> CopyName {
         let tag = reference.tag_or_latest();
         let complete = |name: &str| match reference.tag {
             Some(_) => name.to_owned(),
@@ -125,11 +152,12 @@ impl Destination {
         };
         // skopeo finds oci:PATH:NAME:TAG by exactly what follows the path.
         let found_by = match self {
-            Self::Archive {
-                form: ArchiveForm::Docker,
+            Self::Layout { .. }
+            | Self::Archive {
+                form: ArchiveForm::Oci,
                 ..
-            } => tag,
-            _ => typed,
+            } => typed,
+            _ => tag,
         };
         CopyName {
             reference: Some(found_by.to_owned()),
@@ -167,7 +195,7 @@ impl FromStr for Destination {
                 Ok(Self::Archive {
                     form: ArchiveForm::Docker,
                     target: path.into(),
-                    name: name.map(whole_name).transpose()?,
+                    name: name.map(whole_name).transpose()?.map(GivenName::Whole),
                 })
             }
             "dir" if rest.is_empty() => Err(no_path(text)),
@@ -180,8 +208,15 @@ impl FromStr for Destination {
                     format!("write docker://{rest}"),
                 )),
             },
-            "docker-daemon" => Err(later(text, rest, "docker load")),
-            "containers-storage" => Err(later(text, rest, "podman load")),
+            "docker-daemon" => Ok(Self::Docker(own_name(rest)?)),
+            // A storage of its own, which podman is not asked for.
+            "containers-storage" if rest.starts_with('[') => Ok(Self::Skopeo(text.to_owned())),
+            "containers-storage" | "podman" => Ok(Self::Podman(own_name(rest)?)),
+            "containerd" => containerd(Runner::Containerd, rest),
+            "k3s" => containerd(Runner::K3s, rest),
+            "kind" => containerd(Runner::Kind, rest),
+            "minikube" => containerd(Runner::Minikube, rest),
+            "ostree" | "sif" => Ok(Self::Skopeo(text.to_owned())),
             _ => Err(no_transport(text)),
         }
     }
@@ -205,13 +240,30 @@ impl fmt::Display for Destination {
             }
             Self::Directory { path } => return write!(formatter, "dir:{}", path.display()),
             Self::Registry(reference) => return write!(formatter, "docker://{reference}"),
+            Self::Docker(name) => return write_engine(formatter, "docker-daemon", name.as_ref()),
+            Self::Podman(name) => {
+                return write_engine(formatter, "containers-storage", name.as_ref());
+            }
+            Self::Containerd { runner, name } => {
+                return write_engine(formatter, runner.transport(), name.as_ref());
+            }
+            Self::Skopeo(text) => return formatter.write_str(text),
         };
         match name {
             None => Ok(()),
             Some(GivenName::Tag(tag)) => write!(formatter, ":{tag}"),
-            Some(GivenName::Whole { typed, .. }) => write!(formatter, ":{typed}"),
+            Some(GivenName::Whole(name)) => write!(formatter, ":{}", name.typed),
         }
     }
+}
+
+fn write_engine(
+    formatter: &mut fmt::Formatter<'_>,
+    transport: &str,
+    name: Option<&WholeName>,
+) -> fmt::Result {
+    let name = name.map_or("", |name| &name.typed);
+    write!(formatter, "{transport}:{name}")
 }
 
 impl From<&str> for ArchiveTarget {
@@ -254,13 +306,23 @@ fn split_path<'a>(text: &str, rest: &'a str) -> Result<(&'a str, Option<&'a str>
 /// A tag, or a whole name where it can be nothing else.
 fn given_name(text: &str) -> Result<GivenName> {
     if text.contains(['/', ':', '@']) {
-        return whole_name(text);
+        return whole_name(text).map(GivenName::Whole);
     }
     validate_tag(text)?;
     Ok(GivenName::Tag(text.to_owned()))
 }
 
-fn whole_name(text: &str) -> Result<GivenName> {
+/// The name that follows an engine; nothing keeps the image's own.
+fn own_name(text: &str) -> Result<Option<WholeName>> {
+    (!text.is_empty()).then(|| whole_name(text)).transpose()
+}
+
+fn containerd(runner: Runner, rest: &str) -> Result<Destination> {
+    let name = own_name(rest)?;
+    Ok(Destination::Containerd { runner, name })
+}
+
+fn whole_name(text: &str) -> Result<WholeName> {
     let reference = Reference::parse(text)?;
     if reference.digest.is_some() {
         return Err(Error::Name {
@@ -270,7 +332,7 @@ fn whole_name(text: &str) -> Result<GivenName> {
             hint: "write NAME[:TAG]; the digest follows from the image".to_owned(),
         });
     }
-    Ok(GivenName::Whole {
+    Ok(WholeName {
         typed: text.to_owned(),
         reference,
     })
@@ -318,19 +380,6 @@ fn no_transport(text: &str) -> Error {
     )
 }
 
-/// A transport that needs a daemon, and the pipe that does the same.
-fn later(text: &str, rest: &str, load: &str) -> Error {
-    let name = match Reference::parse(rest) {
-        Ok(_) => format!(":{rest}"),
-        Err(_) => String::new(),
-    };
-    error(
-        text,
-        "this transport is not supported yet",
-        format!("strata copy IMAGE docker-archive:-{name} | {load}"),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,6 +410,15 @@ mod tests {
             "docker-archive:out.tar:hello:1.0",
             "dir:/tmp/with:colon",
             "docker://localhost:5000/hello:latest",
+            "docker-daemon:",
+            "docker-daemon:hello:1.0",
+            "containers-storage:h.x/hello",
+            "containers-storage:[vfs@/tmp/x]hello",
+            "containerd:hello",
+            "k3s:hello",
+            "kind:hello:1.0",
+            "minikube:",
+            "ostree:hello@/repo",
         ] {
             assert_eq!(parse(text).to_string(), text);
         }
@@ -404,6 +462,18 @@ mod tests {
                 "h.x/bye:2",
                 "h.x/bye:2",
             ),
+            (
+                "docker-daemon:",
+                "own",
+                "me/hello:own",
+                "docker.io/me/hello:own",
+            ),
+            (
+                "containerd:bye",
+                "latest",
+                "bye:latest",
+                "docker.io/library/bye:latest",
+            ),
         ] {
             let name = name_of(text);
             assert_eq!(name.reference.as_deref(), Some(reference), "{text}");
@@ -431,16 +501,7 @@ mod tests {
             ("oci:x:", "nothing follows", "own name"),
             ("oci:x:-tag", "not a tag", "letters"),
             ("docker-archive:x:Hello", "not a repository", "lower-case"),
-            (
-                "docker-daemon:hello:1",
-                "not supported yet",
-                "docker-archive:-:hello:1 | docker load",
-            ),
-            (
-                "containers-storage:",
-                "not supported yet",
-                "docker-archive:- | podman load",
-            ),
+            ("docker-daemon:Hello", "not a repository", "lower-case"),
         ] {
             let error = text.parse::<Destination>().unwrap_err();
             assert!(error.to_string().contains(message), "{text}: {error}");

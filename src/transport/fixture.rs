@@ -26,8 +26,8 @@ impl Layer for MemoryLayer {
         self.descriptor.digest
     }
 
-    fn recipe(&self) -> &Recipe {
-        &self.recipe
+    fn recipe(&self) -> Option<&Recipe> {
+        Some(&self.recipe)
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {

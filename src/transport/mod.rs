@@ -5,13 +5,18 @@
 
 pub mod archive;
 mod blob;
+pub mod containerd;
 pub mod destination;
 pub mod directory;
+pub mod docker;
 #[cfg(test)]
 mod fixture;
 pub mod layout;
+pub mod podman;
 pub mod progress;
 pub mod registry;
+pub mod serve;
+pub mod skopeo;
 mod staging;
 
 pub use destination::Destination;

@@ -78,8 +78,8 @@ impl Layer for MemoryLayer {
         self.promised.digest
     }
 
-    fn recipe(&self) -> &Recipe {
-        &self.recipe
+    fn recipe(&self) -> Option<&Recipe> {
+        Some(&self.recipe)
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {

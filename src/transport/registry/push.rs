@@ -18,6 +18,7 @@ use crate::{Error, Result};
 const MOST_AT_ONCE: usize = 4;
 
 /// Pushes `image` to `reference`: to its tag, to its digest if there is only that, else to `latest`.
+/// Gives the digest of the manifest.
 ///
 /// When this succeeds, the registry has answered for each blob and for the manifest with its digest.
 /// Blobs that it has already are not sent. What cannot be pushed leaves no open upload behind, as
@@ -27,14 +28,15 @@ pub fn push(
     reference: &Reference,
     options: &Options,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Digest> {
     let manifest = &image.manifest_descriptor;
     check_reference(reference, &manifest.digest)?;
     let client = Client::connect(reference, options)?;
     let mut blobs = blobs(image);
     blobs.remove(&manifest.digest);
     push_blobs(&client, &blobs, progress)?;
-    push_manifest(&client, image, reference, progress)
+    push_manifest(&client, image, reference, progress)?;
+    Ok(manifest.digest)
 }
 
 /// A reference with a digest can only mean one image.

@@ -1,0 +1,124 @@
+//! How layers are compressed, as people write it: `gzip`, `zstd:3`, `none`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::media_type;
+
+/// How a layer is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip (RFC 1952), which everybody reads.
+    Gzip {
+        /// 1 (fast) to 9 (small).
+        level: u8,
+    },
+    /// Zstandard (RFC 8878): faster and smaller; Docker reads it since version 23.
+    Zstd {
+        /// 1 (fast) to 19 (small).
+        level: u8,
+    },
+}
+
+impl Compression {
+    /// gzip at its default level.
+    pub const GZIP: Self = Self::Gzip { level: 4 };
+    /// Zstandard at its default level.
+    pub const ZSTD: Self = Self::Zstd { level: 3 };
+
+    /// The media type of a layer that is compressed like this.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::None => media_type::LAYER_TAR,
+            Self::Gzip { .. } => media_type::LAYER_TAR_GZIP,
+            Self::Zstd { .. } => media_type::LAYER_TAR_ZSTD,
+        }
+    }
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self::GZIP
+    }
+}
+
+impl FromStr for Compression {
+    type Err = String;
+
+    /// Parses `none`, `gzip[:LEVEL]` or `zstd[:LEVEL]`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, level) = match text.split_once(':') {
+            Some((name, level)) => (name, Some(level)),
+            None => (text, None),
+        };
+        let between = |least: u8, most: u8| {
+            level
+                .map(|level| match level.parse() {
+                    Ok(level) if (least..=most).contains(&level) => Ok(level),
+                    _ => Err(format!(
+                        "a level of {name} is a number from {least} to {most}"
+                    )),
+                })
+                .transpose()
+        };
+        match (name, level) {
+            ("none", None) => Ok(Self::None),
+            ("gzip", _) => Ok(between(1, 9)?.map_or(Self::GZIP, |level| Self::Gzip { level })),
+            ("zstd", _) => Ok(between(1, 19)?.map_or(Self::ZSTD, |level| Self::Zstd { level })),
+            _ => Err("write none, gzip, zstd, gzip:LEVEL or zstd:LEVEL".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    /// With the level, so that the text means the same when a default changes.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => formatter.write_str("none"),
+            Self::Gzip { level } => write!(formatter, "gzip:{level}"),
+            Self::Zstd { level } => write!(formatter, "zstd:{level}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Compression {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Compression> for String {
+    fn from(compression: Compression) -> Self {
+        compression.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compressions_are_shown_as_they_are_typed() {
+        for text in ["none", "gzip:1", "gzip:9", "zstd:1", "zstd:19"] {
+            assert_eq!(text.parse::<Compression>().unwrap().to_string(), text);
+        }
+        assert_eq!("gzip".parse(), Ok(Compression::GZIP));
+        assert_eq!("zstd".parse(), Ok(Compression::ZSTD));
+    }
+
+    #[test]
+    fn other_words_and_levels_are_refused() {
+        for text in [
+            "", "xz", "none:1", "gzip:", "gzip:0", "gzip:10", "zstd:20", "zstd:-1",
+        ] {
+            assert!(text.parse::<Compression>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! A read-only registry (OCI distribution specification) whose blobs are made while they are sent.
