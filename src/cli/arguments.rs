@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::oci::Compression;
 use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -106,6 +107,33 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "N")]
     pub(super) retry_times: Option<u16>,
 
+    /// How to compress layers for a registry: none, gzip[:LEVEL] or zstd[:LEVEL]
+    #[arg(long, value_name = "METHOD")]
+    pub(super) compression: Option<Compression>,
+
+    /// The same as --compression, in skopeo's words: gzip or zstd
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        hide = true,
+        conflicts_with = "compression"
+    )]
+    #[arg(value_parser = compression_format)]
+    pub(super) dest_compress_format: Option<Compression>,
+
+    /// Compress layers, which is what happens anyway
+    #[arg(long, hide = true)]
+    pub(super) dest_compress: bool,
+
+    /// The level of --dest-compress-format, else of gzip
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        hide = true,
+        conflicts_with = "compression"
+    )]
+    pub(super) dest_compress_level: Option<u8>,
+
     /// The address of the Docker engine, with unix://, tcp:// or ssh://
     #[arg(long, value_name = "HOST")]
     pub(super) dest_daemon_host: Option<String>,
@@ -172,14 +200,13 @@ const WITHOUT_EFFECT: [&str; 8] = [
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 13] = [
     ("--additional-tag", "copy once for each name"),
     ("--command-timeout", "use timeout(1)"),
     (
         "--decryption-key",
         "an image from the Nix store is not encrypted",
     ),
-    ("--dest-compress", "layers are copied uncompressed"),
     ("--dest-registry-token", "use --dest-creds or --authfile"),
     (
         "--dest-shared-blob-dir",
@@ -266,6 +293,14 @@ fn go_bool(text: &str) -> Result<bool, String> {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         _ => Err("write true or false".to_owned()),
+    }
+}
+
+/// skopeo's words for methods of compression that a registry's layers can have.
+fn compression_format(text: &str) -> Result<Compression, String> {
+    match text {
+        "gzip" | "zstd" => text.parse(),
+        _ => Err("write gzip or zstd".to_owned()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A registry: how it is reached, and trying again.
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use ureq::http::{Method, StatusCode, Uri};
@@ -49,6 +50,8 @@ pub(super) struct Client {
     retry: Retry,
     /// What the next request is authorized with.
     pub(super) authorization: Mutex<Option<Authorization>>,
+    /// Whether blobs have to be sent in pieces.
+    pub(super) pieces: AtomicBool,
 }
 
 impl Client {
@@ -78,6 +81,7 @@ impl Client {
             login,
             retry: options.retry,
             authorization: Mutex::new(None),
+            pieces: AtomicBool::new(false),
         };
         let plain_allowed = options
             .tls_verify

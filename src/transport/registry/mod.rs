@@ -15,17 +15,20 @@ mod authorization;
 mod certificates;
 mod challenge;
 mod client;
+mod content;
 mod credentials;
 mod http;
+mod manifest;
 mod problem;
 mod push;
+mod stages;
 mod upload;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use credentials::Credentials;
-pub use push::push;
+pub use push::{PushOptions, Pushed, push};
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
