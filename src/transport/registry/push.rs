@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::Options;
-use super::client::Client;
+use super::client::{Client, Purpose};
 use crate::image::Image;
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::transport::blob::{Blob, blobs};
@@ -31,11 +31,14 @@ pub fn push(
 ) -> Result<Digest> {
     let manifest = &image.manifest_descriptor;
     check_reference(reference, &manifest.digest)?;
-    let client = Client::connect(reference, options)?;
-    let mut blobs = blobs(image);
-    blobs.remove(&manifest.digest);
-    push_blobs(&client, &blobs, progress)?;
-    push_manifest(&client, image, reference, progress)?;
+    let interrupted = || progress.interrupted();
+    let client = Client::connect(reference, Purpose::Push, options, &interrupted)?;
+    client.watch(&interrupted, || {
+        let mut blobs = blobs(image);
+        blobs.remove(&manifest.digest);
+        push_blobs(&client, &blobs, progress)?;
+        push_manifest(&client, image, reference, progress)
+    })?;
     Ok(manifest.digest)
 }
 
