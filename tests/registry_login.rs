@@ -11,12 +11,18 @@ mod support;
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use rstest::rstest;
-use strata::transport::registry::{Credentials, Options};
+use strata::oci::{Descriptor, Reference};
+use strata::transport::registry::{Credentials, Options, push};
+use strata::transport::{Outcome, Progress};
+use strata::{Error, Result};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::image;
-use support::pushing::{failure, large, options, push_to, small_image, with_credentials};
+use support::pushing::{
+    failure, large, options, push_to, small_image, uncompressed, with_credentials,
+};
 use support::registry::{Certificate, PASSWORD, Registry, Setup, USERNAME};
 
 // The real registry.
@@ -407,6 +413,47 @@ fn uploads_elsewhere_do_not_carry_credentials() {
             .iter()
             .all(|seen| !seen.headers.contains_key("authorization"))
     );
+}
+
+/// A user who gives up after a while, and says so when asked, not in between.
+struct GivesUp(Instant);
+
+impl Progress for GivesUp {
+    fn begin(&self, _: &Descriptor) {}
+
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        if Instant::now() < self.0 {
+            return Ok(());
+        }
+        Err(Error::Interrupted)
+    }
+
+    fn finish(&self, _: &Descriptor, _: Outcome) {}
+}
+
+/// Ctrl-C ends the wait for an answer, and what was begun is still cancelled.
+#[rstest]
+#[case::ping("GET", 0)]
+#[case::check("HEAD", 0)]
+#[case::begin("POST", 0)]
+#[case::send("PATCH", 2)]
+#[case::end("PUT", 2)]
+fn a_wait_can_be_interrupted(#[case] method: &'static str, #[case] cancelled: usize) {
+    let registry = FakeRegistry::start(move |seen| (seen.method == method).then_some(Fault::Stall));
+    let start = Instant::now();
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let progress = GivesUp(start + Duration::from_millis(300));
+    let image = image(vec![large()]);
+    let error = push(&image, &reference, &options(), &uncompressed(), &progress).unwrap_err();
+    assert!(matches!(error, Error::Interrupted), "{error}");
+    // The registry keeps silent for a minute.
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert_eq!(registry.count("DELETE"), cancelled);
+    assert_eq!(registry.open_uploads(), 0);
 }
 
 /// The file of credentials that the other tests use must be one.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::Options;
-use super::client::Client;
+use super::client::{Client, Purpose};
 use super::content::Content;
 use super::stages::in_two_stages;
 use super::upload::Upload;
@@ -42,7 +42,8 @@ pub fn push(
     what: &PushOptions,
     progress: &dyn Progress,
 ) -> Result<Pushed> {
-    let client = Client::connect(reference, options)?;
+    let interrupted = || progress.interrupted();
+    let client = Client::connect(reference, Purpose::Push, options, &interrupted)?;
     let push = Push {
         image,
         client: &client,
@@ -50,11 +51,13 @@ pub fn push(
         stop: AtomicBool::new(false),
         progress,
     };
-    let jobs = push.jobs(what);
-    let ask = |number: usize| jobs.get(number).map_or(Ok(false), |job| push.ask(job));
-    let transfer = |number: usize| jobs.get(number).map_or(Ok(()), |job| push.transfer(job));
-    in_two_stages(jobs.len(), ask, transfer, &push.stop)?;
-    push.finish(jobs)
+    client.watch(&interrupted, || {
+        let jobs = push.jobs(what);
+        let ask = |number: usize| jobs.get(number).map_or(Ok(false), |job| push.ask(job));
+        let transfer = |number: usize| jobs.get(number).map_or(Ok(()), |job| push.transfer(job));
+        in_two_stages(jobs.len(), ask, transfer, &push.stop)?;
+        push.finish(jobs)
+    })
 }
 
 /// One push.
