@@ -5,10 +5,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::oci::Compression;
 use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::push_arguments::PushArguments;
 
 /// What was typed.
 pub(super) enum Parsed {
@@ -107,32 +108,8 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "N")]
     pub(super) retry_times: Option<u16>,
 
-    /// How to compress layers for a registry: none, gzip[:LEVEL] or zstd[:LEVEL]
-    #[arg(long, value_name = "METHOD")]
-    pub(super) compression: Option<Compression>,
-
-    /// The same as --compression, in skopeo's words: gzip or zstd
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        hide = true,
-        conflicts_with = "compression"
-    )]
-    #[arg(value_parser = compression_format)]
-    pub(super) dest_compress_format: Option<Compression>,
-
-    /// Compress layers, which is what happens anyway
-    #[arg(long, hide = true)]
-    pub(super) dest_compress: bool,
-
-    /// The level of --dest-compress-format, else of gzip
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        hide = true,
-        conflicts_with = "compression"
-    )]
-    pub(super) dest_compress_level: Option<u8>,
+    #[command(flatten)]
+    pub(super) push: PushArguments,
 
     /// The address of the Docker engine, with unix://, tcp:// or ssh://
     #[arg(long, value_name = "HOST")]
@@ -187,13 +164,12 @@ pub(super) struct VerifyArguments {
 
 /// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
 /// image comes from the Nix store, has one platform and no signatures, and keeps its digest.
-const WITHOUT_EFFECT: [&str; 8] = [
+const WITHOUT_EFFECT: [&str; 7] = [
     "debug",
     "dest-decompress",
     "dest-oci-accept-uncompressed-layers",
     "dest-precompute-digests",
     "insecure-policy",
-    "preserve-digests",
     "remove-signatures",
     "src-no-creds",
 ];
@@ -293,14 +269,6 @@ fn go_bool(text: &str) -> Result<bool, String> {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         _ => Err("write true or false".to_owned()),
-    }
-}
-
-/// skopeo's words for methods of compression that a registry's layers can have.
-fn compression_format(text: &str) -> Result<Compression, String> {
-    match text {
-        "gzip" | "zstd" => text.parse(),
-        _ => Err("write gzip or zstd".to_owned()),
     }
 }
 

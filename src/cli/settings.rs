@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use super::arguments::CopyArguments;
-use crate::oci::Compression;
+use crate::Result;
 use crate::transport::registry::{Credentials, Options, PushOptions};
 use crate::transport::{Destination, containerd, docker, podman};
-use crate::{Error, Result};
 
 /// What `copy` does.
 pub(super) struct CopySettings {
@@ -35,14 +34,7 @@ impl TryFrom<CopyArguments> for CopySettings {
 
     fn try_from(arguments: CopyArguments) -> Result<Self> {
         let destination = arguments.destination.parse()?;
-        let compression = compression(
-            arguments.compression,
-            arguments.dest_compress_format,
-            arguments.dest_compress_level,
-        )?;
-        if compression.is_some() || arguments.dest_compress {
-            only_for_a_registry(&destination, "layers are compressed", "--compression")?;
-        }
+        let push = arguments.push.settings(&destination)?;
         let mut registry = Options {
             tls_verify: arguments.dest_tls_verify,
             anonymous: arguments.dest_no_creds,
@@ -62,7 +54,7 @@ impl TryFrom<CopyArguments> for CopySettings {
             image: arguments.image,
             destination,
             registry,
-            push: PushOptions { compression },
+            push,
             docker: docker::Options {
                 host: arguments.dest_daemon_host,
             },
@@ -76,42 +68,6 @@ impl TryFrom<CopyArguments> for CopySettings {
             quiet: arguments.quiet,
         })
     }
-}
-
-/// Refuses a flag that says how to push where nothing is pushed.
-fn only_for_a_registry(destination: &Destination, what: &str, flag: &str) -> Result<()> {
-    if matches!(destination, Destination::Registry(_)) {
-        return Ok(());
-    }
-    Err(Error::Name {
-        what: "destination",
-        value: destination.to_string(),
-        message: format!("{what} on the way to a registry only"),
-        hint: format!("leave {flag} out"),
-    })
-}
-
-/// `--compression`, or skopeo's two flags for the same.
-fn compression(
-    given: Option<Compression>,
-    format: Option<Compression>,
-    level: Option<u8>,
-) -> Result<Option<Compression>> {
-    let Some(level) = level else {
-        return Ok(given.or(format));
-    };
-    let name = match format.unwrap_or_default() {
-        Compression::None => "none",
-        Compression::Gzip { .. } => "gzip",
-        Compression::Zstd { .. } => "zstd",
-    };
-    let value = format!("{name}:{level}");
-    value.parse().map(Some).map_err(|message| Error::Name {
-        what: "compression",
-        value,
-        message,
-        hint: "write --compression gzip:LEVEL or zstd:LEVEL".to_owned(),
-    })
 }
 
 /// `USER[:PASSWORD]`, where the password may hold colons, or the two flags.

@@ -247,7 +247,7 @@ impl<'a> Upload<'a> {
         send: impl FnOnce(&mut Self, &mut Source<'_>) -> Result<Sent, Failure>,
     ) -> Result<Option<Descriptor>, Failure> {
         let content = self.content;
-        let mut sent = None;
+        let mut outcome = None;
         let made = content.read(advance, |reader| {
             let mut source = Source::new(reader, content.known());
             let result = match source.skip(self.offset) {
@@ -256,17 +256,16 @@ impl<'a> Upload<'a> {
             };
             self.sent = source.position();
             source.check()?;
-            sent = Some(result);
+            outcome = Some(result);
             Ok(())
         });
-        match (sent, made) {
+        match (outcome, made) {
             (Some(Ok(Sent::All)), Ok(((), blob))) => Ok(Some(blob)),
-            (_, Err(Error::Interrupted)) => Err(Failure::Fatal(Error::Interrupted)),
+            (_, Err(Error::Interrupted)) | (None, Ok(_)) => Err(Failure::Fatal(Error::Interrupted)),
             // What a layer says to not being read to its end is no news.
             (Some(Ok(Sent::TooMuch)), _) => Ok(None),
             (Some(Err(failure)), _) => Err(failure),
             (_, Err(error)) => Err(Failure::Fatal(error)),
-            (None, Ok(_)) => Err(Failure::Fatal(Error::Interrupted)),
         }
     }
 
