@@ -14,11 +14,8 @@ use support::fake_store::read_json;
 use support::nix::{ROOT, build, expression, name_of, nix, offline_nixpkgs_with_nix, strata};
 use support::registry::run;
 
-/// Settings that a container without a network needs. The hook is not where Debian's Nix expects it.
-const NIX_CONF: &str = r#"nixConf = {
-    substituters = [ ];
-    build-hook = "/nix/var/nix/profiles/default/libexec/nix/build-remote";
-}"#;
+/// Settings that a container without a network needs.
+const NIX_CONF: &str = "nixConf.substituters = [ ];";
 
 /// What Nix has to do in the image, as whoever runs it. `set -e` makes each line an assertion.
 const WORK: &str = r#"
@@ -478,14 +475,31 @@ fn a_change_of_nix_conf_keeps_the_layers() {
 #[case(r#"baseSystem { nixConf.a = "b\nc"; }"#, "nixConf.a")]
 #[case(r#"baseSystem { packages = [ "hello" ]; }"#, "`packages`")]
 #[case(r#"baseSystem { packages = [ ]; user = "x"; }"#, "`user`")]
-#[case(r#"baseSystem { channelURL = "here"; }"#, "channel.url")]
+#[case(r#"baseSystem { channelURL = "here"; }"#, "attribute channelURL: ")]
 #[case(
     r#"baseSystem { channelURL = "https://a"; channelName = "a b"; }"#,
-    "channel.name"
+    "attribute channelName: "
 )]
 #[case(r#"baseSystem { files."/bin/sh" = ""; binSh = "/x"; }"#, "/bin/sh")]
+#[case(r#"baseSystem { directories = [ "/a" "b" ]; }"#, "directories[1]")]
+#[case(
+    r#"baseSystem { flake-registry = pkgs.hello; }"#,
+    "attribute flake-registry: "
+)]
+#[case(
+    r"baseSystem { channelURL = 1; }",
+    "attribute channelURL: invalid type"
+)]
 #[case(r"buildNixImage { uid = 1; }", "`uid`")]
 #[case(r"buildNixImage { gid = 1; }", "`gid`")]
+#[case(r#"buildNixImage { uid = "1"; uname = "a"; }"#, "`uid`")]
+#[case(r#"buildNixImage { gid = -1; gname = "a"; }"#, "`gid`")]
+#[case(r#"buildNixImage { uid = 1; uname = "a b"; }"#, "`uname`")]
+#[case(r#"buildNixImage { gid = 1; gname = "A"; }"#, "`gname`")]
+#[case(r#"buildNixImage { extraPkgs = [ "hello" ]; }"#, "`extraPkgs`")]
+#[case(r#"buildNixImage { channelURL = "here"; }"#, "attribute channelURL: ")]
+#[case(r#"buildNixImage { channelName = "a b"; }"#, "attribute channelName: ")]
+#[case(r#"buildNixImage { nixConf.a = "b\nc"; }"#, "attribute nixConf.a: ")]
 fn mistakes_name_the_attribute(#[case] call: &str, #[case] attribute: &str) {
     let mut command = nix("nix-build");
     command.args([

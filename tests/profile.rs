@@ -357,7 +357,7 @@ fn packages_bring_others_along() {
     let file = store.add_file("file", "");
     let report = profile(&mut store, &[package("file", &file, 5)]).unwrap_err();
     assert!(
-        report.contains("attribute profile.packages: ") && report.contains("not a directory"),
+        report.contains("attribute packages: ") && report.contains("not a directory"),
         "{report}"
     );
 }

@@ -118,7 +118,7 @@ fn add_package(
     let source = Path::new(path);
     let Resolved::Directory(_) = resolve(store, source) else {
         return Err(Error::Attribute {
-            attribute: "profile.packages".into(),
+            attribute: "packages".into(),
             message: format!("{path} is not a directory"),
             hint: "a profile has files of packages; put the file into a directory, as in `bin`"
                 .into(),
