@@ -48,15 +48,31 @@ const WORK: &str = r#"
     for link in $(find /nix/var/nix/profiles "$HOME" -type l); do [ -e "$link" ]; done
 "#;
 
-/// Loads an image into podman and runs a script in it with bash.
-fn run_script(image: &Path, name: &str, home: &str, script: &str) -> String {
+/// What <https://github.com/nix-community/docker-nixpkgs/issues/62> asks for: users who are not root
+/// could not install with `nix profile`; nor could root, while the profile's manifest was no store path of
+/// its own (<https://github.com/NixOS/nix/pull/5783>).
+const PROFILE: &str = r#"
+    set -e
+    nix() { command nix --extra-experimental-features 'flakes nix-command' "$@"; }
+    nix profile install --file '<nixpkgs>' program
+    nix profile list | grep -c -e '-program$'
+    program
+"#;
+
+/// Loads an image into podman and runs scripts in it with bash, each in a container of its own.
+fn run_scripts<const N: usize>(
+    image: &Path,
+    name: &str,
+    home: &str,
+    scripts: [&str; N],
+) -> [String; N] {
     let directory = tempfile::tempdir().unwrap();
     let archive = directory.path().join("archive.tar");
     copy(image, &archive);
     let podman = engines::podman();
     podman.load(&archive);
     let bash = format!("{home}/.nix-profile/bin/bash");
-    podman.run(&format!("{name}:latest"), &[&bash, "-c", script])
+    scripts.map(|script| podman.run(&format!("{name}:latest"), &[&bash, "-c", script]))
 }
 
 fn copy(image: &Path, archive: &Path) {
@@ -71,7 +87,7 @@ fn copy(image: &Path, archive: &Path) {
 /// store could not run Nix.
 #[rstest]
 #[case::root("nix-root", "", "0 root root /root root", "/root", "700 root", "0")]
-#[case::nix2container_50_user(
+#[case::nix2container_50_docker_nixpkgs_62_user(
     "nix-user",
     r#"uid = 1000; gid = 1001; uname = "somebody"; gname = "somegroup";"#,
     "1000 somebody somegroup /home/somebody somebody",
@@ -88,9 +104,10 @@ fn nix_works(
     #[case] store: &str,
 ) {
     let image = build(&format!(
-        r#"strata.buildNixImage {{ name = "{name}"; {owner} {NIX_CONF}; }}"#
+        r#"strata.buildNixImage {{ name = "{name}"; {owner} {NIX_CONF} }}"#
     ));
-    let said = run_script(&image, name, home, WORK);
+    let [said, profile] = run_scripts(&image, name, home, [WORK, PROFILE]);
+    assert_eq!(profile, "1\nHello from a profile\n");
     let expected = format!(
         "user: {user}\n\
          tmp: drwxrwxrwt drwxrwxrwt\n\
@@ -237,32 +254,46 @@ const DATABASE: &str = "\
     /nix/var/nix/temproots 755
     /nix/var/nix/userpool 755";
 
-/// Lix' own description of its image, with nothing changed but the functions that build it. It is
-/// read where it is when the test runs, and is no part of this project.
+/// Descriptions that were written for nix2container: one of the project, and Lix' own description
+/// of its image, with nothing changed but the functions that build it. That one is no part of this
+/// project; it is read where it is, on machines that have it or name its directory.
 #[test]
-fn the_image_of_lix_builds_as_it_is() {
-    let seeds = std::env::var_os("STRATA_SEEDS");
-    let seeds = seeds.map_or_else(|| Path::new(ROOT).join("../shared/seeds"), PathBuf::from);
-    let names = std::fs::read_dir(&seeds).into_iter().flatten();
-    let mut names = names.map(|name| name.unwrap().path());
-    let Some(seed) = names.find(|path| path.to_str().unwrap().contains("/000_")) else {
-        eprintln!(
-            "{} is not there: the image of Lix is not built",
-            seeds.display()
-        );
-        return;
-    };
-    // A page is around it: the file begins with its arguments, and ends with the page.
-    let page = std::fs::read_to_string(seed).unwrap();
-    let start = page.find("\n{\npkgs ?").unwrap();
+fn images_written_for_nix2container_build_as_they_are() {
+    let mut files = vec![Path::new(ROOT).join("tests/nix/nix2container-user.nix")];
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("docker.nix");
-    std::fs::write(&file, &page[start..]).unwrap();
-    let image = build(&format!(
-        "import {} {{ inherit pkgs; nix2container = strata; {NIX_CONF}; }}",
-        file.display()
-    ));
+    if let Some(page) = seed_of_lix() {
+        // A page is around it: the file begins with its arguments, and ends with the page.
+        let start = page.find("\n{\npkgs ?").unwrap();
+        let file = directory.path().join("docker.nix");
+        std::fs::write(&file, &page[start..]).unwrap();
+        files.push(file);
+    }
+    for file in files {
+        let image = build(&format!(
+            "import {} {{ inherit pkgs; nix2container = strata; {NIX_CONF} }}",
+            file.display()
+        ));
+        assert_has_the_files_of_lix(&image);
+    }
+}
 
+fn seed_of_lix() -> Option<String> {
+    let named = std::env::var_os("STRATA_SEEDS").map(PathBuf::from);
+    let usual = Path::new(ROOT).join("../shared/seeds");
+    let directory = named.or_else(|| usual.exists().then_some(usual))?;
+    let mut names = std::fs::read_dir(directory).unwrap();
+    let seed = names
+        .find_map(|name| Some(name.unwrap().path()).filter(|path| name_starts(path, "000_")))
+        .unwrap();
+    Some(std::fs::read_to_string(seed).unwrap())
+}
+
+fn name_starts(path: &Path, start: &str) -> bool {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    name.starts_with(start)
+}
+
+fn assert_has_the_files_of_lix(image: &Path) {
     let expected = format!(
         "{DATABASE}
         /bin 555
@@ -270,7 +301,7 @@ fn the_image_of_lix_builds_as_it_is() {
         /etc 555
         /etc/group 444 3 lines
         /etc/nix 555
-        /etc/nix/nix.conf 444 5 lines
+        /etc/nix/nix.conf 444 4 lines
         /etc/passwd 444 34 lines
         /etc/shadow 444 34 lines
         /etc/ssl 555
@@ -294,7 +325,7 @@ fn the_image_of_lix_builds_as_it_is() {
         /var 555
         /var/tmp 1777"
     );
-    assert_eq!(without_versions(table(&image)), parse_table(&expected));
+    assert_eq!(without_versions(table(image)), parse_table(&expected));
     let layers = read_json(&image.join("layers.json"));
     assert!(layers["layers"].as_array().unwrap().len() > 8);
 }

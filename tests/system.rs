@@ -126,10 +126,12 @@ fn what_is_not_asked_for_is_not_there() {
         .values()
         .filter(|content| content.starts_with(' '));
     assert_eq!(links.count(), 2, "{profile:?}");
-    assert_eq!(
-        profile[1],
-        [("manifest.nix".into(), ": \"[ ]\\n\"".into())].into()
-    );
+    // The link is what `nix profile` wants: one that leads into the store.
+    assert_eq!(profile[1].len(), 2, "{profile:?}");
+    assert_eq!(profile[1][".manifest.nix"], ": \"[ ]\\n\"");
+    let link = &profile[1]["manifest.nix"];
+    let output = profile[0]["nix/var/nix/profiles/default-1-link"].as_str();
+    assert_eq!(link, &format!("{output}/.manifest.nix"));
 }
 
 /// What a user does wrong, and the message about it.
