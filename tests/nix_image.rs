@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rstest::rstest;
+use serde_json::{Value, json};
 use support::engines::{self, Engine as _};
 use support::fake_store::read_json;
-use support::nix::{ROOT, build, expression, name_of, nix, offline_nixpkgs_with_nix, strata};
+use support::nix::{
+    ROOT, build, evaluate, expression, name_of, nix, offline_nixpkgs_with_nix, strata,
+};
 use support::registry::run;
 
 /// Settings that a container without a network needs.
@@ -148,6 +151,74 @@ fn the_flake_has_an_image_of_nix() {
     assert!(said.starts_with("nix (Nix) 2."), "{said}");
 }
 
+/// The configuration is that of the images of Nix and Lix; the package decides which one it is.
+#[test]
+fn the_package_names_the_image() {
+    let said = evaluate(
+        r#"
+        let
+          image = strata.buildNixImage { nix = pkgs.nix // { pname = "lix"; version = "2.93"; }; };
+          user = image.override { uid = 1; gid = 2; uname = "a"; gname = "b"; Cmd = [ "x" ]; Labels = { }; };
+          facts = image: {
+            inherit (image) imageName imageTag;
+            inherit (image.request.image) config;
+            description = image.meta.description;
+            hasLongDescription = image.meta.longDescription != "";
+          };
+        in
+        builtins.toJSON [ (facts image) (facts user).config ]
+        "#,
+    );
+    let bundle = "/nix/var/nix/profiles/default/etc/ssl/certs/ca-bundle.crt";
+    let environment = |user: &str, home: &str| {
+        json!([
+            format!("USER={user}"),
+            format!(
+                "PATH={home}/.nix-profile/bin:/nix/var/nix/profiles/default/bin:\
+                 /nix/var/nix/profiles/default/sbin"
+            ),
+            format!(
+                "MANPATH={home}/.nix-profile/share/man:/nix/var/nix/profiles/default/share/man"
+            ),
+            format!("SSL_CERT_FILE={bundle}"),
+            format!("GIT_SSL_CAINFO={bundle}"),
+            format!("NIX_SSL_CERT_FILE={bundle}"),
+            format!(
+                "NIX_PATH=/nix/var/nix/profiles/per-user/{user}/channels:\
+                 {home}/.nix-defexpr/channels"
+            ),
+        ])
+    };
+    let expected = json!([
+        {
+            "imageName": "lix",
+            "imageTag": "latest",
+            "description": "Container image with Lix",
+            "hasLongDescription": true,
+            "config": {
+                "Cmd": ["/root/.nix-profile/bin/bash"],
+                "Env": environment("root", "/root"),
+                "Labels": {
+                    "org.opencontainers.image.title": "Lix",
+                    "org.opencontainers.image.version": "2.93",
+                    "org.opencontainers.image.source": "https://git.lix.systems/lix-project/lix",
+                    "org.opencontainers.image.vendor": "Lix project",
+                    "org.opencontainers.image.description": "Container image with Lix",
+                },
+                "User": "0:0",
+            },
+        },
+        {
+            "Cmd": ["x"],
+            "Env": environment("a", "/home/a"),
+            "Labels": {},
+            "User": "1:2",
+            "WorkingDir": "/home/a",
+        },
+    ]);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), expected);
+}
+
 /// Compressed by the command line itself, which needs no `/var/tmp`, as skopeo does.
 #[test]
 fn the_tarball_is_a_compressed_archive_with_a_name() {
@@ -160,8 +231,8 @@ fn the_tarball_is_a_compressed_archive_with_a_name() {
         .args(["--extract", "--gzip", "--to-stdout", "--file"])
         .arg(&file)
         .arg("manifest.json"));
-    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-    assert_eq!(manifest[0]["RepoTags"], serde_json::json!(["nix:v2"]));
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest[0]["RepoTags"], json!(["nix:v2"]));
 }
 
 /// Type, mode, owner and target of each file outside of the store that the image itself brings.
