@@ -12,7 +12,7 @@
 mod address;
 mod answer;
 mod authorization;
-mod certificates;
+pub(super) mod certificates;
 mod challenge;
 mod client;
 mod content;
