@@ -168,7 +168,8 @@ mod tests {
             name: "own".into(),
             tag: "1".into(),
         };
-        let describe = |destination, digest| describe(destination, Some(&own), digest);
+        let describe =
+            |destination: &Destination, digest| describe(destination, Some(&own), digest);
         for (destination, shown) in [
             ("docker://hello", "docker://docker.io/library/hello:latest"),
             ("docker://h.x:5000/a/b:1", "docker://h.x:5000/a/b:1"),
