@@ -1,5 +1,7 @@
 //! `strata copy IMAGE DESTINATION`.
 
+use std::collections::BTreeSet;
+
 use super::Failure;
 use super::arguments::CopyArguments;
 use super::interruption::Interruption;
@@ -80,13 +82,16 @@ fn copy(
             target: ArchiveTarget::Stdout,
             ..
         } => {
-            archive::stream(image, &mut printer.output(), &name, reporter).map_err(|error| {
-                if error.is_broken_pipe() {
-                    Failure::OutputClosed
-                } else {
-                    error.into()
-                }
-            })?;
+            let nothing = BTreeSet::new();
+            archive::stream(image, &mut printer.output(), &name, &nothing, reporter).map_err(
+                |error| {
+                    if error.is_broken_pipe() {
+                        Failure::OutputClosed
+                    } else {
+                        error.into()
+                    }
+                },
+            )?;
         }
     }
     Ok(image.manifest_descriptor.digest)

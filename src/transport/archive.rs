@@ -5,6 +5,7 @@
 //! specification 1.2, "Combined Image JSON + Filesystem Changeset Format"), whose entries name the
 //! layout's blobs. Its bytes follow from the image and its name.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,7 +17,7 @@ use super::blob::blobs;
 use super::destination::CopyName;
 use super::layout::{BLOBS, INDEX_FILE, entry};
 use super::staging::FileWriter;
-use super::{Progress, staging};
+use super::{Outcome, Progress, staging};
 use crate::image::Image;
 use crate::oci::{Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
 use crate::tar::{ArchiveWriter, write_error};
@@ -52,7 +53,7 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
                 .open(path)
                 .map_err(Error::io("open", path))?;
             let mut writer = FileWriter::new(device, path);
-            stream(image, &mut writer, name, progress)?;
+            stream(image, &mut writer, name, &BTreeSet::new(), progress)?;
             writer.finish()
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -62,11 +63,13 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
     }
 }
 
-/// Writes the archive to `writer`, a pipe for example.
+/// Writes the archive to `writer`, a pipe for example, without the blobs in `leave_out`: whoever
+/// reads it has them already.
 pub fn stream(
     image: &Image,
     writer: &mut dyn Write,
     name: &CopyName,
+    leave_out: &BTreeSet<Digest>,
     progress: &dyn Progress,
 ) -> Result<()> {
     let file = Metadata::root(Mode::of_file(false));
@@ -82,6 +85,11 @@ pub fn stream(
         archive.directory(&path.to_string_lossy(), &directory)?;
     }
     for (digest, blob) in blobs(image) {
+        if leave_out.contains(&digest) {
+            progress.begin(blob.descriptor());
+            progress.finish(blob.descriptor(), Outcome::Present);
+            continue;
+        }
         archive.stream(
             &blob_path(digest),
             &file,
@@ -102,7 +110,7 @@ fn replace(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress)
     if path.extension() == Some("gz".as_ref()) {
         writer = compressed(image, writer, name, progress)?;
     } else {
-        stream(image, &mut writer, name, progress)?;
+        stream(image, &mut writer, name, &BTreeSet::new(), progress)?;
     }
     writer.finish()?;
     staging::rename(file.path(), path)
@@ -120,7 +128,7 @@ fn compressed<W: Write>(
     let mut encoder = GzBuilder::new()
         .operating_system(255)
         .write(writer, Compression::new(GZIP_LEVEL));
-    stream(image, &mut encoder, name, progress)?;
+    stream(image, &mut encoder, name, &BTreeSet::new(), progress)?;
     encoder.finish().map_err(write_error("archive"))
 }
 
@@ -148,7 +156,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::fixture::{self, Interrupting};
+    use super::super::fixture::{self, Interrupting, Watcher};
     use super::*;
     use crate::transport::Silent;
 
@@ -162,7 +170,7 @@ mod tests {
 
     fn bytes_of(image: &Image) -> Vec<u8> {
         let mut bytes = Vec::new();
-        stream(image, &mut bytes, &name(), &Silent).unwrap();
+        stream(image, &mut bytes, &name(), &BTreeSet::new(), &Silent).unwrap();
         bytes
     }
 
@@ -205,6 +213,23 @@ mod tests {
             annotations[Index::CONTAINERD_NAME],
             "docker.io/library/hello:latest"
         );
+    }
+
+    #[test]
+    fn blobs_are_left_out_and_still_named() {
+        let image = fixture::image(&[b"one", b"two"]);
+        let known = Digest::of(b"one");
+        let watcher = Watcher::default();
+        let (whole, mut partial) = (bytes_of(&image), Vec::new());
+        stream(&image, &mut partial, &name(), &[known].into(), &watcher).unwrap();
+        let left_out = blob_path(known);
+        let mut expected = entries(&whole);
+        expected.retain(|(name, _)| *name != left_out);
+        assert_eq!(entries(&partial), expected);
+        // A header and a block of content.
+        assert_eq!(partial.len(), whole.len() - 1024);
+        assert_eq!(watcher.count(Outcome::Present), 1);
+        assert_eq!(watcher.count(Outcome::Copied), 3);
     }
 
     #[test]
