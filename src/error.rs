@@ -107,6 +107,17 @@ pub enum Error {
         hint: String,
     },
 
+    /// Another program (podman, skopeo, ctr) is missing or failed.
+    #[error("{program}: {message}")]
+    Program {
+        /// What was run, as in "podman pull".
+        program: String,
+        /// What it said.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+
     /// The user interrupted the work.
     #[error("interrupted")]
     Interrupted,
@@ -137,7 +148,8 @@ impl Error {
             | Self::Document { hint, .. }
             | Self::Mismatch { hint, .. }
             | Self::Name { hint, .. }
-            | Self::Registry { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
+            | Self::Registry { hint, .. }
+            | Self::Program { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             Self::Io { path, source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => Some(format!(
                     "{} is not there; `nix-store --realise` brings a missing store path back",

@@ -186,6 +186,10 @@ impl Progress for Reporter<'_> {
         self.interruption.check()
     }
 
+    fn interrupted(&self) -> Result<()> {
+        self.interruption.check()
+    }
+
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         match outcome {
             Outcome::Copied => self.done(blob, "copied", true),
