@@ -40,6 +40,11 @@ impl Ended {
         self.status.success()
     }
 
+    /// Its exit code, unless a signal ended it.
+    pub(super) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     /// Its standard output, if it succeeded.
     pub(super) fn success(self, hint: &str) -> Result<String> {
         if self.succeeded() {

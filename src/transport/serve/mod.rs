@@ -15,10 +15,12 @@ mod catalog;
 mod compressed;
 mod connection;
 mod http;
+mod lending;
 mod listener;
 mod range;
 mod window;
 
 pub use catalog::Catalog;
 pub use compressed::compress;
+pub(super) use lending::lend;
 pub use listener::{Limits, Observer, Server};
