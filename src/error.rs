@@ -107,12 +107,23 @@ pub enum Error {
         hint: String,
     },
 
-    /// Another program (podman, skopeo, ctr) is missing or failed.
-    #[error("{program}: {message}")]
-    Program {
-        /// What was run, as in "podman pull".
-        program: String,
-        /// What it said.
+    /// A container engine refused, failed or could not be reached.
+    #[error("{operation}: {message}")]
+    Engine {
+        /// What was asked of which engine.
+        operation: String,
+        /// What it answered.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+
+    /// Another program that does a part of the work failed or is missing.
+    #[error("{command}: {message}")]
+    Command {
+        /// The program with its arguments.
+        command: String,
+        /// What it said about it.
         message: String,
         /// The way out.
         hint: String,
@@ -149,7 +160,8 @@ impl Error {
             | Self::Mismatch { hint, .. }
             | Self::Name { hint, .. }
             | Self::Registry { hint, .. }
-            | Self::Program { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
+            | Self::Engine { hint, .. }
+            | Self::Command { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             Self::Io { path, source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => Some(format!(
                     "{} is not there; `nix-store --realise` brings a missing store path back",

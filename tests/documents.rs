@@ -416,7 +416,7 @@ fn the_format_of_base_systems_is_described() {
         ),
         (
             "channel",
-            json!({ "name": "a", "url": "b", "home": "c", "x": 1 }),
+            json!({ "channelName": "a", "channelURL": "b", "home": "c", "x": 1 }),
         ),
     ] {
         let row = table.iter().find(|row| codes(&row[0]).contains(&field));

@@ -4,13 +4,10 @@
 use std::process::Command;
 
 use super::serve::lend;
-use super::{Progress, program};
+use super::{Progress, process};
 use crate::image::Image;
 use crate::oci::Digest;
 use crate::{Error, Result};
-
-/// The way out when skopeo is not there.
-const INSTALL: &str = "install skopeo, or choose a destination that needs none: strata copy --help";
 
 /// Copies `image` to `destination`, in skopeo's syntax; gives the digest of the manifest that is there
 /// then. Only a storage keeps the image's own: what skopeo writes elsewhere may have another form.
@@ -30,12 +27,12 @@ pub fn copy(image: &Image, destination: &str, progress: &dyn Progress) -> Result
             .arg(digest_file.path())
             .arg(format!("docker://{ours}"))
             .arg(destination);
-        program::run(&mut command, "skopeo copy", INSTALL, progress)?.success("")
+        process::work(command, "", progress)
     })?;
     let written = std::fs::read_to_string(digest_file.path())
         .map_err(Error::io("read", digest_file.path()))?;
-    written.trim().parse().map_err(|message| Error::Program {
-        program: "skopeo copy".to_owned(),
+    written.trim().parse().map_err(|message| Error::Command {
+        command: "skopeo copy".to_owned(),
         message,
         hint: String::new(),
     })

@@ -1,9 +1,10 @@
 //! podman on this machine.
 
-use super::Podman;
+use super::{Podman, command};
 use crate::Result;
 use crate::image::Image;
 use crate::transport::serve::lend;
+use crate::transport::{Silent, process};
 
 /// What to try when podman does not pull.
 const HINT: &str = "podman pulls from a registry on 127.0.0.1 for this; if that is forbidden, load an \
@@ -13,15 +14,14 @@ const HINT: &str = "podman pulls from a registry on 127.0.0.1 for this; if that 
 pub(super) fn pull(podman: &Podman<'_>, image: &Image, name: Option<&str>) -> Result<()> {
     let id = image.manifest.config.digest.hex();
     lend(image, podman.progress, |ours| {
-        let pulled = podman
-            .run(&["pull", "--quiet", "--tls-verify=false", ours])
-            .and_then(|ended| ended.success(HINT))
+        let pull = command(&["pull", "--quiet", "--tls-verify=false", ours]);
+        let pulled = process::work(pull, HINT, podman.progress)
             .and_then(|_| name.map_or(Ok(()), |name| podman.tag(&id, name)));
         match pulled {
-            Ok(()) => podman.run(&["untag", &id, ours])?.success("").map(|_| ()),
+            Ok(()) => podman.ask(&["untag", &id, ours]).map(|_| ()),
             Err(error) => {
-                // With its last name the image goes, too.
-                Podman::tidy(&["image", "rm", ours]);
+                // With its last name the image goes, too. It may not have come so far.
+                let _ = process::ask(command(&["image", "rm", ours]), "", &Silent);
                 Err(error)
             }
         }

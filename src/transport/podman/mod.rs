@@ -7,19 +7,13 @@
 mod local;
 mod remote;
 
-use std::io::Write;
 use std::process::Command;
 
 use super::blob::blobs;
 use super::destination::CopyName;
-use super::program::{self, Ended};
-use super::{Outcome, Progress, Silent};
+use super::{Outcome, Progress, process};
 use crate::image::Image;
 use crate::{Error, Result};
-
-/// The way out when podman is not there.
-const INSTALL: &str =
-    "install podman, or copy to an archive: strata copy IMAGE docker-archive:image.tar";
 
 /// How to reach it. Podman itself reads `CONTAINER_HOST`, `CONTAINERS_STORAGE_CONF` and its other
 /// variables and files.
@@ -62,71 +56,50 @@ struct Podman<'a> {
 }
 
 impl Podman<'_> {
-    fn command(arguments: &[&str]) -> (Command, String) {
-        let mut command = Command::new("podman");
-        command.args(arguments);
-        let verbs = arguments
-            .iter()
-            .take_while(|argument| !argument.starts_with('-'));
-        let verbs: Vec<&str> = verbs.take(2).copied().collect();
-        (command, format!("podman {}", verbs.join(" ")))
+    /// Asks a question.
+    fn ask(&self, arguments: &[&str]) -> Result<String> {
+        let answer = process::ask(command(arguments), "", self.progress)?;
+        Ok(String::from_utf8_lossy(&answer).trim().to_owned())
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<Ended> {
-        let (mut command, name) = Self::command(arguments);
-        program::run(&mut command, &name, INSTALL, self.progress)
-    }
-
-    /// Runs it with what `write` gives as its input.
-    fn feed(
-        &self,
-        arguments: &[&str],
-        write: impl FnOnce(&mut dyn Write) -> Result<()> + Send,
-    ) -> Result<Ended> {
-        let (mut command, name) = Self::command(arguments);
-        program::feed(&mut command, &name, INSTALL, self.progress, write)
-    }
-
-    /// Runs it whether or not the user gave up, and whether or not it helps.
-    fn tidy(arguments: &[&str]) {
-        let podman = Podman { progress: &Silent };
-        let _ = podman.run(arguments);
-    }
-
-    /// Whether there is an image with this ID or name.
-    fn has(&self, image: &str) -> Result<bool> {
-        let ended = self.run(&["image", "exists", image])?;
-        match ended.code() {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => Err(ended.failure("")),
+    /// Whether there is an image with this ID.
+    fn has(&self, id: &str) -> Result<bool> {
+        match self.verify(id, id) {
+            Ok(()) => Ok(true),
+            // If podman fails for another reason, it will tell that next.
+            Err(Error::Command { .. } | Error::Mismatch { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
     /// Whether the images are on another machine. podman knows: it can be told by a flag in its
     /// configuration, by variables, and by what it is built for.
     fn is_remote(&self) -> Result<bool> {
-        let info = self.run(&["info", "--format", "{{.Host.ServiceIsRemote}}"])?;
-        Ok(info.success("")?.trim() == "true")
+        let answer = self.ask(&["info", "--format", "{{.Host.ServiceIsRemote}}"])?;
+        Ok(answer == "true")
     }
 
     fn tag(&self, id: &str, name: &str) -> Result<()> {
-        self.run(&["tag", id, name])?.success("").map(|_| ())
+        self.ask(&["tag", id, name]).map(|_| ())
     }
 
     /// Succeeds if podman's image of this name has the ID.
     fn verify(&self, name: &str, id: &str) -> Result<()> {
-        let inspect = ["image", "inspect", "--format", "{{.Id}}", name];
-        let output = self.run(&inspect)?.success("")?;
-        let found = output.trim();
+        let found = self.ask(&["image", "inspect", "--format", "{{.Id}}", name])?;
         if found == id {
             return Ok(());
         }
         Err(Error::Mismatch {
             what: format!("image {name} in podman"),
             expected: id.to_owned(),
-            found: found.to_owned(),
+            found,
             hint: "something else took the name meanwhile; copy again".to_owned(),
         })
     }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new("podman");
+    command.args(arguments);
+    command
 }

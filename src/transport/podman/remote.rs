@@ -1,13 +1,14 @@
 //! podman on another machine, which loads an archive.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
-use super::Podman;
-use crate::Result;
+use super::{Podman, command};
 use crate::image::Image;
 use crate::oci::Digest;
-use crate::transport::archive;
 use crate::transport::destination::CopyName;
+use crate::transport::{archive, process};
+use crate::{Error, Result};
 
 /// How many images to ask about at once: a command line has an end.
 const AT_ONCE: usize = 200;
@@ -21,32 +22,36 @@ pub(super) fn load(podman: &Podman<'_>, image: &Image, name: &CopyName) -> Resul
         .map(|layer| layer.descriptor().digest)
         .collect();
     let load = |leave_out: &BTreeSet<Digest>| {
-        podman.feed(&["load", "--quiet"], |writer| {
+        let input = |writer: &mut dyn Write| {
             archive::stream(image, writer, name, leave_out, podman.progress)
-        })
+        };
+        let load = command(&["load", "--quiet"]);
+        process::feed(load, Box::new(input), "", podman.progress).map(|_| ())
     };
-    let ended = load(&known)?;
-    if ended.succeeded() || known.is_empty() {
-        return ended.success("").map(|_| ());
+    match load(&known) {
+        Err(Error::Command { .. }) if !known.is_empty() => load(&BTreeSet::new()),
+        result => result,
     }
-    load(&BTreeSet::new())?.success("").map(|_| ())
 }
 
 /// The diff IDs of all layers of all images. What cannot be learned is not known.
 fn known_layers(podman: &Podman<'_>) -> Result<BTreeSet<Digest>> {
     let list = ["image", "list", "--all", "--quiet", "--no-trunc"];
-    let images = podman.run(&list)?;
-    let mut images: Vec<&str> = images.output.split_whitespace().collect();
+    let images = podman.ask(&list)?;
+    let mut images: Vec<&str> = images.split_whitespace().collect();
     images.sort_unstable();
     images.dedup();
     let mut known = BTreeSet::new();
     for some in images.chunks(AT_ONCE) {
         let inspect = ["image", "inspect", "--format", "{{json .RootFS.Layers}}"];
-        let layers = podman.run(&[&inspect, some].concat())?;
+        let layers = match podman.ask(&[&inspect, some].concat()) {
+            // One of them may have gone meanwhile.
+            Err(Error::Command { .. }) => continue,
+            layers => layers?,
+        };
         // A line for each image, null for one without layers.
-        let lines = layers.output.lines();
-        let lists = lines.filter_map(|line| serde_json::from_str::<Vec<Digest>>(line).ok());
-        known.extend(lists.flatten());
+        let lists = layers.lines().map(serde_json::from_str::<Vec<Digest>>);
+        known.extend(lists.flatten().flatten());
     }
     Ok(known)
 }

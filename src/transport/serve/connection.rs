@@ -158,9 +158,11 @@ impl Connection<'_> {
     /// Makes a blob and sends a part of it.
     fn send(&self, blob: &Blob<'_>, part: &Range<u64>) -> io::Result<()> {
         let is_stopping = || self.is_stopping.load(Ordering::Relaxed);
-        let check = || match is_stopping() {
-            true => Err(io::Error::other("the server ends")),
-            false => Ok(()),
+        let check = || {
+            if is_stopping() {
+                return Err(io::Error::other("the server ends"));
+            }
+            Ok(())
         };
         let mut window = Window::new(self.stream, part, check);
         match blob.write_to(&mut window, self.observer.progress) {
