@@ -328,7 +328,8 @@ mod tests {
     #[test]
     fn an_interruption_kills_the_program() {
         for input in [None, Some(endless())] {
-            let error = run(shell("exec sleep 600"), input, "", &Interrupting).unwrap_err();
+            let error =
+                run(shell("exec sleep 600"), input, WORK_TIME, "", &Interrupting).unwrap_err();
             assert!(matches!(error, Error::Interrupted), "{error}");
         }
     }

@@ -38,7 +38,7 @@ impl Default for Limits {
             connections: 64,
             head: Duration::from_secs(10),
             idle: Duration::from_secs(30),
-            stall: Duration::from_secs(300),
+            stall: Duration::from_mins(5),
         }
     }
 }
