@@ -11,3 +11,4 @@ pub mod memory_image;
 pub mod nix;
 pub mod oci;
 pub mod registry;
+pub mod speaker;
