@@ -12,3 +12,4 @@ pub mod nix;
 pub mod oci;
 pub mod pushing;
 pub mod registry;
+pub mod speaker;
