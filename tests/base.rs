@@ -365,7 +365,7 @@ fn other_things_are_refused() {
         (b"{}", "the archive ends in a header"),
         (&[b'x'; 512], "not a header of a tar archive"),
         (b"", "not an image"),
-        (b"\x1f\x8bxx", "corrupt"),
+        (b"\x1f\x8bxx", "unexpected end of file"),
     ] {
         let mut store = FakeStore::new();
         let path = add(&store, "base", &Content::Archive(content.to_vec()));
