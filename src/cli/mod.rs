@@ -13,6 +13,7 @@ mod interruption;
 mod man;
 mod printer;
 mod progress;
+mod push_arguments;
 mod settings;
 mod verify;
 
