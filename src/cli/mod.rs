@@ -6,9 +6,11 @@
 //! ```
 
 mod arguments;
+mod completions;
 mod copy;
 mod inspect;
 mod interruption;
+mod man;
 mod printer;
 mod progress;
 mod push_arguments;
@@ -65,6 +67,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &printer),
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
+        Command::Completions(arguments) => completions::run(&arguments, &printer),
+        Command::Man(arguments) => man::run(&arguments),
     };
     match result {
         // Whatever failed, failed because of the signal: the other end of a pipe got it too.
