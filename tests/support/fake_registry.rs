@@ -233,7 +233,8 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
     }
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
+/// The head of a request.
+pub(super) fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
@@ -269,7 +270,8 @@ fn read_body(
     Some(body)
 }
 
-fn reply(mut stream: &TcpStream, answer: &Reply) -> std::io::Result<()> {
+/// Writes an answer.
+pub(super) fn reply(mut stream: impl Write, answer: &Reply) -> std::io::Result<()> {
     let mut text = format!("HTTP/1.1 {} X\r\n", answer.status);
     if !answer
         .headers

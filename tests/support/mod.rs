@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 pub mod engines;
+pub mod fake_docker;
 pub mod fake_registry;
 pub mod fake_store;
 pub mod flake;
@@ -10,4 +11,5 @@ pub mod listing;
 pub mod memory_image;
 pub mod nix;
 pub mod oci;
+pub mod proxy;
 pub mod registry;
