@@ -118,6 +118,17 @@ pub enum Error {
         hint: String,
     },
 
+    /// Another program that does a part of the work failed or is missing.
+    #[error("{command}: {message}")]
+    Command {
+        /// The program with its arguments.
+        command: String,
+        /// What it said about it.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+
     /// The user interrupted the work.
     #[error("interrupted")]
     Interrupted,
@@ -149,7 +160,8 @@ impl Error {
             | Self::Mismatch { hint, .. }
             | Self::Name { hint, .. }
             | Self::Registry { hint, .. }
-            | Self::Engine { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
+            | Self::Engine { hint, .. }
+            | Self::Command { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             Self::Io { path, source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => Some(format!(
                     "{} is not there; `nix-store --realise` brings a missing store path back",

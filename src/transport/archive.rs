@@ -10,7 +10,6 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use flate2::{Compression, GzBuilder};
 use serde_json::json;
 
 use super::blob::blobs;
@@ -18,17 +17,15 @@ use super::destination::CopyName;
 use super::layout::{BLOBS, INDEX_FILE, entry};
 use super::staging::FileWriter;
 use super::{Outcome, Progress, staging};
+use crate::compress::Compressor;
 use crate::image::Image;
-use crate::oci::{Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
+use crate::oci::{Compression, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
 use crate::tar::{ArchiveWriter, write_error};
 use crate::tree::{Metadata, Mode};
 use crate::{Error, Result};
 
 /// Docker's list of the images in an archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
-
-/// That of gzip itself. Another one makes other bytes.
-const GZIP_LEVEL: u32 = 6;
 
 /// Copies `image` to the archive at `path`.
 ///
@@ -108,28 +105,18 @@ fn replace(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress)
     let file = staging::file_in(&staging::directory_above(path))?;
     let mut writer = FileWriter::new(file.as_file(), path);
     if path.extension() == Some("gz".as_ref()) {
-        writer = compressed(image, writer, name, progress)?;
+        let error = write_error("archive");
+        let mut compressor = Compressor::new(writer, Compression::GZIP).map_err(error)?;
+        stream(image, &mut compressor, name, &BTreeSet::new(), progress)?;
+        writer = compressor.finish().map_err(write_error("archive"))?;
     } else {
         stream(image, &mut writer, name, &BTreeSet::new(), progress)?;
     }
     writer.finish()?;
+    file.as_file()
+        .sync_all()
+        .map_err(Error::io("write", path))?;
     staging::rename(file.path(), path)
-}
-
-/// Writes the archive to `writer` in gzip's format (RFC 1952), without a name or a time in its
-/// header, so that the bytes follow from the archive.
-fn compressed<W: Write>(
-    image: &Image,
-    writer: W,
-    name: &CopyName,
-    progress: &dyn Progress,
-) -> Result<W> {
-    // 255: no system in particular.
-    let mut encoder = GzBuilder::new()
-        .operating_system(255)
-        .write(writer, Compression::new(GZIP_LEVEL));
-    stream(image, &mut encoder, name, &BTreeSet::new(), progress)?;
-    encoder.finish().map_err(write_error("archive"))
 }
 
 /// Docker's list, with one image in it.
@@ -251,13 +238,13 @@ mod tests {
         write(&image, &path, &name(), &Silent).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let mut archive = Vec::new();
-        flate2::read::GzDecoder::new(bytes.as_slice())
+        flate2::read::MultiGzDecoder::new(bytes.as_slice())
             .read_to_end(&mut archive)
             .unwrap();
         assert_eq!(archive, bytes_of(&image));
         assert_eq!(
             Digest::of(&bytes).to_string(),
-            "sha256:686b8f1e80f5591319fb4651dc6ef6b9d92ec71a4a1dd99006a6d2bdf8b61438",
+            "sha256:18de7a67664716d6ec20b1cf67034ea7379bab3d5e2f636dac116589433fb4cc",
             "a format break: see CHANGELOG.md"
         );
     }

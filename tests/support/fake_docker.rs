@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use strata::oci::Digest;
 
-use super::fake_registry::{Reply, Seen, read_request, reply};
+use super::fake_registry::{Reply, Seen, read_chunks, read_request, reply};
 
 /// What it does instead of the right thing.
 pub enum Fault {
@@ -357,22 +357,12 @@ pub fn failure(message: &str) -> Reply {
 
 /// The body of a request, or its beginning.
 fn read_body(reader: &mut impl BufRead, request: &Seen, most: usize) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    if request.header("transfer-encoding") != "chunked" {
-        let length: u64 = request.header("content-length").parse().unwrap_or(0);
-        reader.take(length).read_to_end(&mut body).ok()?;
-        return Some(body);
+    if request.header("transfer-encoding") == "chunked" {
+        return read_chunks(reader, most);
     }
-    while body.len() < most {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let length = u64::from_str_radix(line.trim_end(), 16).ok()?;
-        reader.take(length).read_to_end(&mut body).ok()?;
-        reader.read_line(&mut line).ok()?;
-        if length == 0 {
-            break;
-        }
-    }
+    let length = request.header("content-length").parse().unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
     Some(body)
 }
 

@@ -12,4 +12,5 @@ pub mod memory_image;
 pub mod nix;
 pub mod oci;
 pub mod proxy;
+pub mod pushing;
 pub mod registry;
