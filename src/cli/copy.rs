@@ -68,7 +68,9 @@ fn copy(
         Destination::Containerd { runner, .. } => {
             containerd::copy(image, *runner, &name, &settings.containerd, reporter)?;
         }
-        Destination::Skopeo(destination) => skopeo::copy(image, destination, reporter)?,
+        Destination::Skopeo(destination) => {
+            return Ok(skopeo::copy(image, destination, reporter)?);
+        }
         Destination::Archive {
             target: ArchiveTarget::Path(path),
             ..
