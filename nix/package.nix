@@ -29,6 +29,7 @@ let
     "src/bin/strata.rs"
     "src/cli"
     "src/compress"
+    "src/image/compressed.rs"
     "src/transport"
   ];
 

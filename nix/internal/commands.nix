@@ -24,6 +24,33 @@ in
     exec ${strata}/bin/strata copy ${image} ${escapeShellArg "docker-archive:-:${reference}"} "$@"
   '';
 
+  # The same image with the digests of its compressed layers, and what people run with that.
+  compressed = tools.lib.makeOverridable (
+    {
+      compression ? null,
+    }:
+    let
+      compressed = derivation {
+        name = "${baseName}-compressed";
+        inherit (tools.stdenv.buildPlatform) system;
+        builder = "${strata}/bin/strata";
+        args = [
+          "compress"
+          image
+          (placeholder "out")
+        ]
+        ++ tools.lib.optional (compression != null) "--compression=${compression}";
+        preferLocalBuild = true;
+      };
+      commands = import ./commands.nix { inherit tools strata; };
+    in
+    compressed
+    // removeAttrs (commands {
+      image = compressed;
+      inherit baseName reference;
+    }) [ "compressed" ]
+  ) { };
+
   archive = derivation {
     name = "${baseName}.tar";
     inherit (tools.stdenv.buildPlatform) system;

@@ -9,6 +9,8 @@ use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::oci::Compression;
+
 /// What was typed.
 pub(super) enum Parsed {
     /// A command.
@@ -42,6 +44,8 @@ pub(super) enum Command {
     Inspect(InspectArguments),
     /// Make every layer again and compare it with what was promised
     Verify(VerifyArguments),
+    /// Write the same image with the digests of its compressed layers, but no layers
+    Compress(CompressArguments),
 }
 
 const COPY_HELP: &str = "\
@@ -153,6 +157,25 @@ pub(super) struct VerifyArguments {
     pub(super) image: PathBuf,
 
     /// Say nothing but what is wrong
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `compress`.
+#[derive(Args)]
+pub(super) struct CompressArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// The directory to write; it must not exist
+    pub(super) output: PathBuf,
+
+    /// How to compress all layers: gzip[:1-9], zstd[:1-19] or none; without it as the image says, or
+    /// with gzip
+    #[arg(long, value_name = "METHOD[:LEVEL]")]
+    pub(super) compression: Option<Compression>,
+
+    /// Say nothing but errors
     #[arg(long, short)]
     pub(super) quiet: bool,
 }

@@ -3,6 +3,8 @@
 //!
 //! [`Image::open`] reads what a derivation built; sinks in [`crate::transport`] take an [`Image`].
 
+#[cfg(feature = "cli")]
+mod compressed;
 mod layers_file;
 mod open;
 mod stream;
@@ -14,7 +16,7 @@ use crate::Result;
 use crate::oci::{Compression, Descriptor, Digest, ImageConfig, Manifest};
 use crate::tree::Recipe;
 
-pub use layers_file::{ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
+pub use layers_file::{DIGEST_FILE, ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
 pub use stream::{Digested, digest_recipes, piped, read_layer, write_layer};
 pub use verify::verify_layer;
 

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "cli")]
+use super::compressed::CompressedLayer;
 use super::layers_file::LAYERS_FILE;
 use super::{Image, Layer, LayerRecord, LayersFile, write_layer};
 use crate::nix::{Store, nar};
 use crate::oci::{
-    Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, Manifest, media_type,
+    Compression, Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, Manifest,
 };
 use crate::tar::write_error;
 use crate::tree::Recipe;
@@ -30,7 +32,7 @@ impl Image {
             });
         }
         let layers_path = path.join(LAYERS_FILE);
-        let layers = LayersFile::parse(&document(LAYERS_FILE)?, &layers_path.to_string_lossy())?;
+        let layers = LayersFile::read(path)?;
         let index: Index = parse(&path.join("index.json"), &document("index.json")?)?;
         let [manifest_descriptor] = index.manifests.as_slice() else {
             return Err(damaged(
@@ -44,13 +46,11 @@ impl Image {
         let config: ImageConfig = parse(&blob_path(path, &manifest.config), &config_bytes)?;
         check_layers(&layers_path, &manifest, &config, &layers.layers)?;
         let store = Store::new(layers.store_dir);
-        let records = layers.layers.into_iter().zip(&manifest.layers);
+        let records = layers.layers.into_iter();
         Ok(Self {
             name: layers.image,
             manifest_descriptor: manifest_descriptor.clone(),
-            layers: records
-                .map(|(record, descriptor)| layer(record, descriptor.clone(), &store))
-                .collect(),
+            layers: records.map(|record| layer(record, &store)).collect(),
             manifest,
             manifest_bytes,
             config,
@@ -59,24 +59,47 @@ impl Image {
     }
 }
 
-fn layer(record: LayerRecord, descriptor: Descriptor, store: &Store) -> Box<dyn Layer> {
-    match record.tar {
+impl LayersFile {
+    /// Reads the file in the output of a derivation.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let path = directory.join(LAYERS_FILE);
+        Self::parse(&read_document(&path)?, &path.to_string_lossy())
+    }
+}
+
+fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
+    let descriptor = record.tar_descriptor();
+    let (compression, recipe) = (record.compression, record.recipe);
+    let tar: Box<dyn Layer> = match record.tar {
         Some(tar) => Box::new(KeptLayer {
             descriptor,
-            recipe: record.recipe,
+            compression,
+            recipe,
             tar: store.locate_below(&tar),
         }),
         None => Box::new(RecipeLayer {
             descriptor,
-            recipe: record.recipe,
+            compression,
+            recipe,
             store: store.clone(),
         }),
+    };
+    // The builder, which cannot compress, opens no image.
+    #[cfg(feature = "cli")]
+    if let (Some(descriptor), Some(compression)) = (record.compressed, compression) {
+        return Box::new(CompressedLayer {
+            tar,
+            descriptor,
+            compression,
+        });
     }
+    tar
 }
 
 /// A layer that is made from the store.
 struct RecipeLayer {
     descriptor: Descriptor,
+    compression: Option<Compression>,
     recipe: Recipe,
     store: Store,
 }
@@ -92,6 +115,10 @@ impl Layer for RecipeLayer {
 
     fn recipe(&self) -> Option<&Recipe> {
         Some(&self.recipe)
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
@@ -140,6 +167,7 @@ impl RecipeLayer {
 /// A layer whose tar is kept in the store.
 struct KeptLayer {
     descriptor: Descriptor,
+    compression: Option<Compression>,
     recipe: Recipe,
     tar: PathBuf,
 }
@@ -155,6 +183,10 @@ impl Layer for KeptLayer {
 
     fn recipe(&self) -> Option<&Recipe> {
         Some(&self.recipe)
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
@@ -180,28 +212,28 @@ fn check_layers(
     config: &ImageConfig,
     records: &[LayerRecord],
 ) -> Result<()> {
-    let promised = manifest
-        .layers
-        .iter()
-        .map(|layer| (layer.digest, layer.size));
-    let diff_ids = config.rootfs.diff_ids.iter().copied();
-    if !promised.eq(records.iter().map(|record| (record.digest, record.size)))
-        || !diff_ids.eq(records.iter().map(|record| record.digest))
+    let promised = records.iter().map(LayerRecord::descriptor);
+    let diff_ids = records.iter().map(|record| record.digest);
+    if !promised.eq(manifest.layers.iter().cloned())
+        || !diff_ids.eq(config.rootfs.diff_ids.iter().copied())
     {
         return Err(damaged(
             path,
             "does not list the layers of the manifest and config",
         ));
     }
-    match manifest
-        .layers
-        .iter()
-        .find(|layer| layer.media_type != media_type::LAYER_TAR)
-    {
+    let wrong = records.iter().find(|record| {
+        record.compressed.as_ref().is_some_and(|compressed| {
+            record
+                .compression
+                .is_none_or(|compression| compression.media_type() != compressed.media_type)
+        })
+    });
+    match wrong {
         None => Ok(()),
-        Some(layer) => Err(damaged(
+        Some(record) => Err(damaged(
             path,
-            &format!("has a layer of type {}", layer.media_type),
+            &format!("does not say how layer {} is compressed", record.digest),
         )),
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use super::{Popularity, Strategy};
 use crate::image::PathRule;
 use crate::nix::{ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName};
-use crate::oci::{Config, History, Reference, canonical_user_config, validate_tag};
+use crate::oci::{Compression, Config, History, Reference, canonical_user_config, validate_tag};
 use crate::tree::{Mode, Rule};
 use crate::{Error, Result};
 
@@ -28,6 +28,8 @@ pub struct CheckedRequest {
     pub strategy: Box<dyn Strategy>,
     /// Whether tars need not be kept.
     pub reproducible: bool,
+    /// How layers are compressed that do not say so themselves.
+    pub compression: Option<Compression>,
     /// The history entry.
     pub history: History,
     /// What makes it an image.
@@ -84,6 +86,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
             StrategyName::Popularity => Box::new(Popularity),
         },
         reproducible: request.reproducible,
+        compression: check_compression(request.compression.as_deref())?,
         history: request.metadata,
         image: request
             .image
@@ -135,6 +138,17 @@ fn check_image(image: ImageRequest, out: &str) -> Result<CheckedImage> {
         annotations: image.annotations,
         nix_database: image.nix_database,
     })
+}
+
+fn check_compression(text: Option<&str>) -> Result<Option<Compression>> {
+    let parse = |text: &str| {
+        text.parse().map_err(|hint| Error::Attribute {
+            attribute: "compression".into(),
+            message: format!("{text:?} is no compression"),
+            hint,
+        })
+    };
+    text.map(parse).transpose()
 }
 
 fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::{LayersFile, PathRule};
 use crate::nix::{Closure, ClosureEntry, StorePath};
-use crate::oci::History;
+use crate::oci::{Compression, History};
 use crate::tree::{Rule, Source};
 use crate::{Error, Result};
 
@@ -26,6 +26,8 @@ pub struct PlannedLayer {
     pub history: History,
     /// Whether its tar is kept.
     pub keep_tar: bool,
+    /// How it is compressed where it goes to a registry, if anybody said so.
+    pub compression: Option<Compression>,
 }
 
 /// The layers of an image, or of a layer with those below it.
@@ -55,6 +57,7 @@ pub fn plan(request: &CheckedRequest, closure: &Closure, lower: &[LayersFile]) -
             sources,
             history: record.history.clone(),
             keep_tar: record.tar.is_some(),
+            compression: record.compression.or(request.compression),
         });
     }
     layers.retain(|layer| !layer.sources.is_empty());
@@ -65,6 +68,7 @@ pub fn plan(request: &CheckedRequest, closure: &Closure, lower: &[LayersFile]) -
             sources: group,
             history: request.history.clone(),
             keep_tar: !request.reproducible,
+            compression: request.compression,
         });
     }
     apply_rules(&mut layers, &rules, request)?;
