@@ -166,7 +166,7 @@ fn wrong_usage() {
         ),
         (
             &["copy", "image", "dir:a", "--dest-compress-format", "zstd"],
-            &["uncompressed"],
+            &["to a registry only"],
         ),
         (
             &["copy", "image", "dir:a", "--dest-tls-verify=no"],
@@ -730,7 +730,8 @@ fn a_registry() {
         support::registry::USERNAME,
         support::registry::PASSWORD
     );
-    let output = scene.copy(&[&login, "--dest-tls-verify=false", &destination]);
+    let preserve = "--preserve-digests";
+    let output = scene.copy(&[&login, preserve, "--dest-tls-verify=false", &destination]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(
         text(&output.stdout),
@@ -740,6 +741,7 @@ fn a_registry() {
         "--dest-username",
         support::registry::USERNAME,
         &destination,
+        preserve,
         "--dest-tls-verify=false",
         "--dest-password",
         support::registry::PASSWORD,

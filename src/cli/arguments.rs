@@ -9,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::push_arguments::PushArguments;
 use crate::oci::Compression;
 
 /// What was typed.
@@ -110,6 +111,9 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "N")]
     pub(super) retry_times: Option<u16>,
 
+    #[command(flatten)]
+    pub(super) push: PushArguments,
+
     /// The address of the Docker engine, with unix://, tcp:// or ssh://
     #[arg(long, value_name = "HOST")]
     pub(super) dest_daemon_host: Option<String>,
@@ -170,9 +174,9 @@ pub(super) struct CompressArguments {
     /// The directory to write; it must not exist
     pub(super) output: PathBuf,
 
-    /// How to compress all layers: gzip[:1-9], zstd[:1-19] or none; without it as the image says, or
-    /// with gzip
-    #[arg(long, value_name = "METHOD[:LEVEL]")]
+    /// How to compress all layers: none, gzip[:LEVEL] or zstd[:LEVEL]; without it as the image says,
+    /// else with gzip
+    #[arg(long, value_name = "METHOD")]
     pub(super) compression: Option<Compression>,
 
     /// Say nothing but errors
@@ -182,27 +186,25 @@ pub(super) struct CompressArguments {
 
 /// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
 /// image comes from the Nix store, has one platform and no signatures, and keeps its digest.
-const WITHOUT_EFFECT: [&str; 8] = [
+const WITHOUT_EFFECT: [&str; 7] = [
     "debug",
     "dest-decompress",
     "dest-oci-accept-uncompressed-layers",
     "dest-precompute-digests",
     "insecure-policy",
-    "preserve-digests",
     "remove-signatures",
     "src-no-creds",
 ];
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 13] = [
     ("--additional-tag", "copy once for each name"),
     ("--command-timeout", "use timeout(1)"),
     (
         "--decryption-key",
         "an image from the Nix store is not encrypted",
     ),
-    ("--dest-compress", "layers are copied uncompressed"),
     ("--dest-registry-token", "use --dest-creds or --authfile"),
     (
         "--dest-shared-blob-dir",

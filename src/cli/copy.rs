@@ -59,12 +59,9 @@ fn copy(
         Destination::Layout { path, .. } => layout::write(image, path, &name, reporter)?,
         Destination::Directory { path } => directory::write(image, path, reporter)?,
         Destination::Registry(reference) => {
-            return Ok(registry::push(
-                image,
-                reference,
-                &settings.registry,
-                reporter,
-            )?);
+            let push = &settings.push;
+            let pushed = registry::push(image, reference, &settings.registry, push, reporter)?;
+            return Ok(pushed.manifest.digest);
         }
         Destination::Docker(_) => docker::copy(image, &name, &settings.docker, reporter)?,
         Destination::Podman(_) => podman::copy(image, &name, &settings.podman, reporter)?,

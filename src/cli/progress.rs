@@ -186,9 +186,20 @@ impl Progress for Reporter<'_> {
         self.interruption.check()
     }
 
+    fn interrupted(&self) -> Result<()> {
+        self.interruption.check()
+    }
+
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         match outcome {
             Outcome::Copied => self.done(blob, "copied", true),
+            Outcome::Compressed { size } => {
+                self.done(
+                    blob,
+                    &format!("copied, compressed to {}", HumanBytes(size)),
+                    true,
+                );
+            }
             Outcome::Present => self.done(blob, "already there", false),
         }
     }

@@ -139,6 +139,7 @@ fn compress(
     let compressed = compress_layer(compression, &mut io::sink(), |writer| {
         layer.write_to(&mut Watched::new(writer, descriptor, progress))
     })?;
-    progress.finish(descriptor, Outcome::Copied);
+    let size = compressed.size;
+    progress.finish(descriptor, Outcome::Compressed { size });
     Ok(compressed)
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,9 +20,9 @@ const LARGEST_ANSWER: u64 = 32 << 20;
 /// So much of what it says about its errors is shown: the end, where the reason is.
 const LARGEST_COMPLAINT: usize = 2048;
 /// How long a question may take: a container engine that wakes up is slow.
-const ANSWER_TIME: Duration = Duration::from_secs(120);
+const ANSWER_TIME: Duration = Duration::from_mins(2);
 /// How long a program may take for its work after it got all of its input.
-const WORK_TIME: Duration = Duration::from_secs(3600);
+const WORK_TIME: Duration = Duration::from_hours(1);
 /// How long the pipes of a program may stay open after its end.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// How often an interruption is looked for.
@@ -183,10 +183,7 @@ fn collect<R: Read + Send + 'static>(
 }
 
 fn received(receiver: &Receiver<Vec<u8>>) -> Option<Vec<u8>> {
-    match receiver.recv_timeout(CLOSING_TIME) {
-        Ok(bytes) => Some(bytes),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    receiver.recv_timeout(CLOSING_TIME).ok()
 }
 
 /// The end of what is read.

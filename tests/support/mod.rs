@@ -10,4 +10,5 @@ pub mod listing;
 pub mod memory_image;
 pub mod nix;
 pub mod oci;
+pub mod pushing;
 pub mod registry;

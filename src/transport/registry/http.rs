@@ -1,7 +1,9 @@
 //! One exchange with a server, by `ureq`: redirects, limits and time-outs, and no credentials to
 //! strangers.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::http::header::{CONTENT_LENGTH, EXPECT, LOCATION};
@@ -26,6 +28,8 @@ const ASK_FIRST: u64 = 256 << 10;
 
 /// How long to wait at most for an answer that does not matter.
 const COURTESY: Duration = Duration::from_secs(5);
+/// The same for everything about it, when the user waits for the end.
+const LAST_COURTESY: Duration = Duration::from_secs(1);
 
 /// What is sent after the headers.
 pub(super) enum Body<'a> {
@@ -35,8 +39,10 @@ pub(super) enum Body<'a> {
     Bytes(&'a [u8]),
     /// What can be read once.
     Stream {
-        /// Its length.
-        size: u64,
+        /// Its length in bytes, if that is known; else it is sent in chunks (RFC 9112, section 7.1).
+        size: Option<u64>,
+        /// About how many bytes it will have.
+        expected: u64,
         /// Its bytes, exactly so many.
         reader: &'a mut dyn Read,
     },
@@ -56,6 +62,9 @@ pub(super) struct Request<'a> {
     pub(super) body: Body<'a>,
     /// The most bytes of an answer's body to keep.
     pub(super) limit: usize,
+    /// How many bytes the answer's body will have, if it is read as it comes. It decides how long that
+    /// may take.
+    pub(super) expected: Option<u64>,
 }
 
 impl<'a> Request<'a> {
@@ -71,6 +80,7 @@ impl<'a> Request<'a> {
             authorization: None,
             body: Body::Empty,
             limit: Self::ERROR_LIMIT,
+            expected: None,
         }
     }
 
@@ -89,7 +99,8 @@ impl<'a> Request<'a> {
 
 /// The connections of one copy.
 pub(super) struct Http {
-    agent: Agent,
+    agent: Mutex<Agent>,
+    interrupted: AtomicBool,
     timeouts: Timeouts,
     /// Whether what begins with HTTPS may go on without.
     may_downgrade: bool,
@@ -120,7 +131,8 @@ impl Http {
             .build()
             .new_agent();
         Ok(Self {
-            agent,
+            agent: Mutex::new(agent),
+            interrupted: AtomicBool::new(false),
             timeouts,
             may_downgrade: insecure,
         })
@@ -128,14 +140,44 @@ impl Http {
 
     /// Sends `request`, and again to where redirects lead.
     pub(super) fn send(&self, request: &mut Request<'_>) -> Result<Answer, Problem> {
+        self.open(request)?.read()
+    }
+
+    /// The same, but the body of the answer is still to be read.
+    pub(super) fn open(&self, request: &mut Request<'_>) -> Result<Opened, Problem> {
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.exchange(request)?;
+            let opened = self.exchange(request)?;
+            if redirect(&opened.answer).is_none() {
+                return Ok(opened);
+            }
+            let answer = opened.read()?;
             let Some(location) = redirect(&answer) else {
-                return Ok(answer);
+                return Ok(answer.into());
             };
             self.follow(request, answer.status, location)?;
         }
         Err(Problem::lasting("redirects without end", ""))
+    }
+
+    /// Whether the user gave up, see [`Self::interrupt`].
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Ends every exchange, also those of other threads that wait for an answer. After this only
+    /// uploads can be cancelled, in a short time.
+    pub(super) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+        let fresh = self.agent().config().new_agent();
+        let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *agent, fresh).shutdown();
+    }
+
+    fn agent(&self) -> Agent {
+        self.agent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Turns `request` into the one that a redirect asks for.
@@ -184,7 +226,10 @@ impl Http {
     }
 
     /// One request, one answer.
-    fn exchange(&self, request: &mut Request<'_>) -> Result<Answer, Problem> {
+    fn exchange(&self, request: &mut Request<'_>) -> Result<Opened, Problem> {
+        if self.is_interrupted() && request.method != Method::DELETE {
+            return Err(Problem::lasting("was not asked: interrupted", ""));
+        }
         let mut builder = http::Request::builder()
             .method(request.method.clone())
             .uri(request.address.clone());
@@ -195,30 +240,44 @@ impl Http {
             builder = builder.header(http::header::AUTHORIZATION, authorization);
         }
         let mut bytes: &[u8] = &[];
-        let (length, reader): (u64, &mut dyn Read) = match &mut request.body {
+        let (length, reader): (Option<u64>, &mut dyn Read) = match &mut request.body {
             // Some registries want to see the length of nothing.
-            Body::Empty if matches!(request.method, Method::POST | Method::PUT) => (0, &mut bytes),
-            Body::Empty => return receive(self.run(builder, ())?, request),
+            Body::Empty if matches!(request.method, Method::POST | Method::PUT) => {
+                (Some(0), &mut bytes)
+            }
+            Body::Empty => {
+                return Ok(Opened::new(
+                    self.run(builder, (), request.expected)?,
+                    request,
+                ));
+            }
             Body::Bytes(content) => {
                 bytes = content;
-                (bytes.len() as u64, &mut bytes)
+                (Some(bytes.len() as u64), &mut bytes)
             }
-            Body::Stream { size, reader } => {
-                if *size > ASK_FIRST {
+            Body::Stream {
+                size,
+                expected,
+                reader,
+            } => {
+                if *expected > ASK_FIRST {
                     builder = builder.header(EXPECT, "100-continue");
                 }
                 (*size, &mut **reader)
             }
         };
-        builder = builder.header(CONTENT_LENGTH, length);
-        let response = self.run(builder, SendBody::from_reader(reader))?;
-        receive(response, request)
+        if let Some(length) = length {
+            builder = builder.header(CONTENT_LENGTH, length);
+        }
+        let response = self.run(builder, SendBody::from_reader(reader), request.expected)?;
+        Ok(Opened::new(response, request))
     }
 
     fn run(
         &self,
         builder: http::request::Builder,
         body: impl AsSendBody,
+        expected: Option<u64>,
     ) -> Result<http::Response<ureq::Body>, Problem> {
         let request = builder.body(body).map_err(ureq::Error::from)?;
         let answer = match *request.method() {
@@ -228,14 +287,19 @@ impl Http {
         };
         let authority = request.uri().authority();
         let is_local = authority.is_some_and(|authority| is_loopback(authority.as_str()));
-        let mut config = self
-            .agent
+        let is_courtesy = request.method() == Method::DELETE;
+        let agent = self.agent();
+        let mut config = agent
             .configure_request(request)
-            .timeout_recv_response(Some(answer));
+            .timeout_recv_response(Some(answer))
+            .timeout_recv_body(Some(self.timeouts.body(expected)));
+        if is_courtesy && self.is_interrupted() {
+            config = config.timeout_global(Some(LAST_COURTESY));
+        }
         if is_local {
             config = config.proxy(None);
         }
-        Ok(self.agent.run(config.build())?)
+        Ok(agent.run(config.build())?)
     }
 }
 
@@ -246,24 +310,63 @@ fn redirect(answer: &Answer) -> Option<&str> {
         .flatten()
 }
 
-fn receive(response: http::Response<ureq::Body>, request: &Request<'_>) -> Result<Answer, Problem> {
-    let (parts, mut body) = response.into_parts();
-    let mut bytes = Vec::new();
-    let received = body
-        .as_reader()
-        .take(request.limit as u64)
-        .read_to_end(&mut bytes);
-    // What was asked for with GET is the body; elsewhere the status says enough.
-    if let Err(error) = received
-        && request.method == Method::GET
-        && parts.status.is_success()
-    {
-        return Err(ureq::Error::from(error).into());
+/// An answer whose body is still to be read.
+pub(super) struct Opened {
+    /// The answer without its body.
+    pub(super) answer: Answer,
+    /// The body, unless it is in the answer already.
+    body: Option<ureq::Body>,
+    limit: usize,
+    /// Whether the body is what was asked for; elsewhere the status says enough.
+    matters: bool,
+}
+
+impl Opened {
+    fn new(response: http::Response<ureq::Body>, request: &Request<'_>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self {
+            answer: Answer {
+                address: request.address.clone(),
+                status: parts.status,
+                headers: parts.headers,
+                body: Vec::new(),
+            },
+            body: Some(body),
+            limit: request.limit,
+            matters: request.method == Method::GET && parts.status.is_success(),
+        }
     }
-    Ok(Answer {
-        address: request.address.clone(),
-        status: parts.status,
-        headers: parts.headers,
-        body: bytes,
-    })
+
+    /// The answer with its body, cut at the limit of the request.
+    pub(super) fn read(mut self) -> Result<Answer, Problem> {
+        if let Some(mut body) = self.body {
+            let mut reader = body.as_reader().take(self.limit as u64);
+            let received = reader.read_to_end(&mut self.answer.body);
+            if let Err(error) = received
+                && self.matters
+            {
+                return Err(ureq::Error::from(error).into());
+            }
+        }
+        Ok(self.answer)
+    }
+
+    /// The body, to be read as it comes.
+    pub(super) fn into_reader(self) -> Box<dyn Read + Send> {
+        match self.body {
+            Some(body) => Box::new(body.into_reader()),
+            None => Box::new(Cursor::new(self.answer.body)),
+        }
+    }
+}
+
+impl From<Answer> for Opened {
+    fn from(answer: Answer) -> Self {
+        Self {
+            answer,
+            body: None,
+            limit: 0,
+            matters: false,
+        }
+    }
 }

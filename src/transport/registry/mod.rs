@@ -12,20 +12,28 @@
 mod address;
 mod answer;
 mod authorization;
-mod certificates;
+pub(super) mod certificates;
 mod challenge;
 mod client;
+mod content;
 mod credentials;
+#[cfg(test)]
+mod fixture;
 mod http;
+mod manifest;
 mod problem;
+mod pull;
 mod push;
+mod stages;
 mod upload;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[allow(unused_imports, reason = "base images are pulled with them")]
+pub(crate) use client::{Client, Failure, Interrupted, Purpose};
 pub use credentials::Credentials;
-pub use push::push;
+pub use push::{PushOptions, Pushed, push};
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
@@ -88,12 +96,14 @@ impl Default for Retry {
     }
 }
 
-/// How long to wait for a registry. An upload as a whole may take as long as it needs.
+/// How long to wait for a registry. An upload as a whole may take as long as it needs, a download as
+/// long as its size allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// To find the host, connect and shake hands.
     pub connect: Duration,
-    /// For an answer, once the request is sent; also for each write that does not progress.
+    /// For an answer, once the request is sent, and for the whole of its body; also for each read and
+    /// write that does not progress.
     pub answer: Duration,
     /// For the answer to a whole blob: some registries then copy it to where it belongs.
     pub upload_answer: Duration,
@@ -106,5 +116,15 @@ impl Default for Timeouts {
             answer: Duration::from_mins(1),
             upload_answer: Duration::from_mins(10),
         }
+    }
+}
+
+/// The slowest that a download may be, in bytes a second, beyond the time for an answer.
+const SLOWEST: u64 = 16 << 10;
+
+impl Timeouts {
+    /// How long the body of an answer may take as a whole, if it is `expected` to have so many bytes.
+    fn body(&self, expected: Option<u64>) -> Duration {
+        self.answer + Duration::from_secs(expected.unwrap_or_default() / SLOWEST)
     }
 }

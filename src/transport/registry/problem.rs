@@ -8,7 +8,7 @@ use crate::Error;
 
 /// How far a request came that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
+pub(crate) enum Reached {
     /// There was an answer, or at least what stood for one.
     Answer,
     /// There was a connection, and it broke.
@@ -21,7 +21,7 @@ pub(super) enum Reached {
 
 /// A registry that refused, failed or could not be reached.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// What happened. No secrets, no addresses with their parameters (those can be signed).
     pub(super) message: String,
     /// The way out.
