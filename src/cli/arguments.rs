@@ -53,6 +53,8 @@ pub(super) enum Command {
     Completions(CompletionsArguments),
     /// Write these explanations as manual pages
     Man(ManArguments),
+    /// Write the same image with the digests of its compressed layers, but no layers
+    Compress(CompressArguments),
 }
 
 const COPY_HELP: &str = "\
@@ -195,6 +197,25 @@ pub(super) struct ServeArguments {
     pub(super) compression: Compression,
 
     /// Say nothing but errors and the addresses
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `compress`.
+#[derive(Args)]
+pub(super) struct CompressArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// The directory to write; it must not exist
+    pub(super) output: PathBuf,
+
+    /// How to compress all layers: none, gzip[:LEVEL] or zstd[:LEVEL]; without it as the image says,
+    /// else with gzip
+    #[arg(long, value_name = "METHOD")]
+    pub(super) compression: Option<Compression>,
+
+    /// Say nothing but errors
     #[arg(long, short)]
     pub(super) quiet: bool,
 }
