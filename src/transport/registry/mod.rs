@@ -11,17 +11,23 @@
 
 mod address;
 mod answer;
+mod auth_file;
 mod authorization;
 mod certificates;
 mod challenge;
 mod client;
+mod connection;
+mod credential_helper;
 mod credentials;
 #[cfg(test)]
 mod fixture;
 mod http;
+mod netrc;
 mod problem;
+mod proxy;
 mod pull;
 mod push;
+mod tls;
 mod upload;
 
 use std::path::PathBuf;
@@ -30,6 +36,7 @@ use std::time::Duration;
 #[allow(unused_imports, reason = "base images are pulled with them")]
 pub(crate) use client::{Client, Failure, Interrupted, Purpose};
 pub use credentials::Credentials;
+pub use proxy::Proxies;
 pub use push::push;
 
 /// How to reach a registry.
@@ -46,8 +53,12 @@ pub struct Options {
     pub anonymous: bool,
     /// The only file to look for credentials in, instead of the usual ones.
     pub auth_file: Option<PathBuf>,
-    /// A directory whose `*.crt` files hold certificate authorities to trust besides the system's.
+    /// A directory whose `*.crt` files hold certificate authorities to trust besides the system's, and
+    /// `*.cert` with `*.key` client certificates. Without it, those that Docker and podman have for the
+    /// registry are read.
     pub certificate_directory: Option<PathBuf>,
+    /// The proxies, instead of those that the environment names.
+    pub proxies: Option<Proxies>,
     /// The `User-Agent` header.
     pub user_agent: String,
     /// How often to try what may work the next time.
@@ -64,6 +75,7 @@ impl Default for Options {
             anonymous: false,
             auth_file: None,
             certificate_directory: None,
+            proxies: None,
             user_agent: concat!("strata/", env!("CARGO_PKG_VERSION")).to_owned(),
             retry: Retry::default(),
             timeouts: Timeouts::default(),
