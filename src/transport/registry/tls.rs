@@ -204,3 +204,69 @@ impl ResolvesClientCert for Clients {
 fn names(certificate: &CertificateDer<'_>, name: &[u8]) -> bool {
     !name.is_empty() && certificate.windows(name.len()).any(|window| window == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+
+    /// What plain `openssl req -x509` makes: an authority's certificate, good for two days.
+    fn authority(name: &str) -> CertificateDer<'static> {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let mut openssl = Command::new("openssl");
+        openssl
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
+            .args(["-nodes", "-days", "2", "-subj", "/CN=x", "-addext"])
+            .arg(format!("subjectAltName=DNS:{name}"))
+            .arg("-keyout")
+            .arg(at("key"))
+            .arg("-out")
+            .arg(at("certificate"));
+        assert!(openssl.output().unwrap().status.success());
+        CertificateDer::from_pem_file(at("certificate")).unwrap()
+    }
+
+    #[test]
+    fn an_authority_is_believed_for_itself_alone() {
+        let (trusted, other) = (authority("r.example"), authority("r.example"));
+        let provider = Arc::new(ring::default_provider());
+        let verifier = Verifier::new(vec![trusted.clone()], provider).unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let day = Duration::from_hours(24);
+        let verify = |certificate: &CertificateDer<'_>, name: &str, time| {
+            let name = ServerName::try_from(name.to_owned()).unwrap();
+            let time = UnixTime::since_unix_epoch(time);
+            verifier
+                .verify_server_cert(certificate, &[], &name, &[], time)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(verify(&trusted, "r.example", now), Ok(()));
+        for (certificate, name, time, message) in [
+            (&other, "r.example", now, "CaUsedAsEndEntity"),
+            (&trusted, "other.example", now, "not valid for name"),
+            (&trusted, "r.example", now + 3 * day, "expired"),
+            (&trusted, "r.example", now - day, "not valid yet"),
+        ] {
+            let error = verify(certificate, name, time).unwrap_err();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_system_without_authorities_gets_a_list() {
+        assert!(configuration(Trust::default(), false).is_ok());
+    }
+}
