@@ -1,8 +1,8 @@
 //! Image references as people type them, by the grammar of the `distribution/reference` package,
 //! which Docker, podman and the registries share.
 
+use core::net::Ipv6Addr;
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use super::Digest;
 use crate::{Error, Result};

@@ -101,6 +101,8 @@ impl Client {
                 Ok(client) => return client,
                 Err(RecvTimeoutError::Timeout) => interrupted().inspect_err(|_| {
                     gave_up.store(true, Ordering::Relaxed);
+                    // Long enough to end a credential helper.
+                    let _ = receiver.recv_timeout(2 * STEP);
                 })?,
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Interrupted),
             }

@@ -18,7 +18,7 @@ use crate::Result;
 /// The longest answer that is read, in bytes. Tokens in it can have some kilobytes.
 const LONGEST_ANSWER: u64 = 256 << 10;
 /// How long a helper may take: some ask their cloud, some the user.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// How often is looked whether the user gave up.
 const STEP: Duration = Duration::from_millis(20);
 /// What helpers say that keep nothing for a server.

@@ -1,9 +1,10 @@
-//! `docker://`: a client that pushes to registries (OCI distribution specification, spec.md).
+//! `docker://`: a client of registries (OCI distribution specification, spec.md).
 //!
 //! ```text
-//!  push ──> client ──> http ──> ureq
-//!  blobs,   login,     one exchange: redirects, limits, time-outs
-//!  manifest retries
+//!  push ──> client ──> http ─────────> connection ──> ureq
+//!  pull     login,     one exchange:   proxies, TLS
+//!           retries    redirects,
+//!                      limits, time-outs
 //! ```
 //!
 //! Layers are made while they are sent: nothing is spooled and nothing is held whole in memory. A

@@ -258,7 +258,12 @@ mod tests {
             (&other, "r.example", now, "CaUsedAsEndEntity"),
             (&trusted, "other.example", now, "not valid for name"),
             (&trusted, "r.example", now + 3 * day, "expired"),
-            (&trusted, "r.example", now - day, "not valid yet"),
+            (
+                &trusted,
+                "r.example",
+                now.saturating_sub(day),
+                "not valid yet",
+            ),
         ] {
             let error = verify(certificate, name, time).unwrap_err();
             assert!(error.contains(message), "{error}");
