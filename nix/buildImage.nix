@@ -9,9 +9,16 @@
 
   - `copyTo`: `nix run .#image.copyTo -- DESTINATION` copies it (`docker://`, `oci:`, ..),
   - `copyToRegistry`: copies it to `docker://NAME:TAG`,
+  - `copyToDockerDaemon`: copies it to the Docker engine, as `NAME:TAG`,
+  - `copyToPodman`: copies it to podman, as `NAME:TAG`,
+  - `copyToContainerd`: copies it to containerd, as `NAME:TAG`,
+  - `serve`: offers it to whoever pulls from this machine,
   - `inspect`: shows its layers and store paths,
   - `stream`: a script that writes a docker-archive to standard output,
-  - `archive`: a docker-archive in the store.
+  - `archive`: a docker-archive in the store,
+  - `ociArchive`: an OCI archive in the store.
+
+  Commands take the flags of `strata`, after `--`.
 
   # Inputs
 

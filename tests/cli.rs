@@ -166,7 +166,7 @@ fn wrong_usage() {
         ),
         (
             &["copy", "image", "dir:a", "--dest-compress-format", "zstd"],
-            &["uncompressed"],
+            &["to a registry only"],
         ),
         (
             &["copy", "image", "dir:a", "--dest-tls-verify=no"],
@@ -730,7 +730,8 @@ fn a_registry() {
         support::registry::USERNAME,
         support::registry::PASSWORD
     );
-    let output = scene.copy(&[&login, "--dest-tls-verify=false", &destination]);
+    let preserve = "--preserve-digests";
+    let output = scene.copy(&[&login, preserve, "--dest-tls-verify=false", &destination]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(
         text(&output.stdout),
@@ -740,6 +741,7 @@ fn a_registry() {
         "--dest-username",
         support::registry::USERNAME,
         &destination,
+        preserve,
         "--dest-tls-verify=false",
         "--dest-password",
         support::registry::PASSWORD,
@@ -817,4 +819,88 @@ fn secrets_are_not_repeated() {
             "{errors}"
         );
     }
+}
+
+/// <https://github.com/containers/skopeo/issues/805>: skopeo needed a `/var/tmp` with room, whatever
+/// `TMPDIR` said. Here nothing can be written but the destination, and no `TMPDIR` changes that.
+#[test]
+fn skopeo_805_no_temporary_directory_is_needed() {
+    let scene = Scene::new();
+    let registry = Registry::start(Setup::default());
+    let attrs_file = scene.store.root().join("attrs.json");
+    let request = scene.store.image_request();
+    for (number, temporary) in [Some("/var/tmp"), Some("/nonexistent"), None]
+        .into_iter()
+        .enumerate()
+    {
+        let run = |program: &str, arguments: &[&str]| {
+            let mut command =
+                without_temporary_directories([scene.store.root(), scene.directory.path()]);
+            command.arg(program).args(arguments);
+            command.env("HOME", "/nonexistent").env_remove("TMPDIR");
+            command.envs(temporary.map(|directory| ("TMPDIR", directory)));
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.success(),
+                "{temporary:?} {arguments:?}: {said}"
+            );
+        };
+        let out = scene.store.path(&format!("out-{number}"));
+        let attrs = scene.store.attrs(&request, &out);
+        fs::write(&attrs_file, attrs.to_string()).unwrap();
+        run(
+            env!("CARGO_BIN_EXE_strata-builder"),
+            &[attrs_file.to_str().unwrap()],
+        );
+        assert!(scene.store.locate(&out).join("digest").exists());
+
+        let at = |name: &str| {
+            scene
+                .path(&format!("{name}-{number}"))
+                .display()
+                .to_string()
+        };
+        for destination in [
+            format!("oci:{}", at("layout")),
+            format!("oci-archive:{}", at("oci.tar")),
+            format!("docker-archive:{}", at("docker.tar")),
+            format!("docker-archive:{}.gz", at("compressed.tar")),
+            format!("dir:{}", at("directory")),
+            format!("docker://{}/some/image:{number}", registry.host),
+        ] {
+            let arguments = ["copy", scene.image.to_str().unwrap(), &destination];
+            run(env!("CARGO_BIN_EXE_strata"), &arguments);
+        }
+        run(
+            env!("CARGO_BIN_EXE_strata"),
+            &["verify", scene.image.to_str().unwrap()],
+        );
+    }
+}
+
+/// A command for which `/tmp` and `/var/tmp` are read-only and empty, but for these directories.
+fn without_temporary_directories([one, other]: [&Path; 2]) -> Command {
+    let script = r#"
+        set -e
+        mount -t tmpfs tmpfs /mnt
+        mkdir /mnt/one /mnt/other
+        mount --bind "$1" /mnt/one
+        mount --bind "$2" /mnt/other
+        mount -t tmpfs tmpfs /tmp
+        mount -t tmpfs tmpfs /var/tmp
+        mkdir -p "$1" "$2"
+        mount --bind /mnt/one "$1"
+        mount --bind /mnt/other "$2"
+        for directory in /tmp /var/tmp; do
+            mount -o remount,ro $directory
+            if touch $directory/file 2>/dev/null; then exit 9; fi
+        done
+        shift 2
+        exec "$@"
+    "#;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]);
+    command.arg(one).arg(other);
+    command
 }

@@ -20,7 +20,7 @@ use strata::transport::{Outcome, Progress, Silent};
 use strata::{Error, Result};
 use support::fake_registry::{FakeRegistry, Fault, Reply};
 use support::memory_image::{MemoryLayer, image};
-use support::pushing::{failure, large, options, push_to, small_image};
+use support::pushing::{failure, large, options, push_to, small_image, uncompressed};
 use support::registry::{Registry, Setup, run};
 
 /// Remembers what it is told.
@@ -92,7 +92,7 @@ fn an_image_is_pushed_and_other_tools_read_it() {
     let image = small_image();
     let reference = Reference::parse(&format!("{}/a/name:tag", registry.host)).unwrap();
     let first = Recorder::default();
-    push(&image, &reference, &options(), &first).unwrap();
+    push(&image, &reference, &options(), &uncompressed(), &first).unwrap();
 
     let copy = tempfile::tempdir().unwrap();
     let source = format!("docker://{reference}");
@@ -118,7 +118,7 @@ fn an_image_is_pushed_and_other_tools_read_it() {
     );
 
     let second = Recorder::default();
-    push(&image, &reference, &options(), &second).unwrap();
+    push(&image, &reference, &options(), &uncompressed(), &second).unwrap();
     for layer in &image.layers {
         let Descriptor { digest, size, .. } = *layer.descriptor();
         assert_eq!(first.of(digest), (size, Some(Outcome::Copied)));
@@ -133,12 +133,28 @@ fn an_image_can_be_pushed_to_its_digest() {
     let image = small_image();
     let digest = image.manifest_descriptor.digest;
     let reference = |digest| Reference::parse(&format!("{}/name@{digest}", registry.host)).unwrap();
-    push(&image, &reference(digest), &options(), &Silent).unwrap();
+    push(
+        &image,
+        &reference(digest),
+        &options(),
+        &uncompressed(),
+        &Silent,
+    )
+    .unwrap();
     let source = format!("docker://{}", reference(digest));
     run(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &source]));
 
     let other = Digest::of(b"other");
-    let (message, _) = failure(push(&image, &reference(other), &options(), &Silent).map(drop));
+    let (message, _) = failure(
+        push(
+            &image,
+            &reference(other),
+            &options(),
+            &uncompressed(),
+            &Silent,
+        )
+        .map(drop),
+    );
     assert!(
         message.contains(&format!("the image's digest is {digest}")),
         "{message}"
@@ -272,7 +288,7 @@ fn a_blob_that_broke_off_is_sent_again_and_counted_once() {
     let image = image(vec![large()]);
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
     let recorder = Recorder::default();
-    push(&image, &reference, &options(), &recorder).unwrap();
+    push(&image, &reference, &options(), &uncompressed(), &recorder).unwrap();
     let layer = image.layers[0].descriptor();
     assert_eq!(
         recorder.of(layer.digest),
@@ -384,6 +400,7 @@ fn a_pause_can_be_interrupted() {
         &image(vec![]),
         &reference,
         &options(),
+        &uncompressed(),
         &InterruptAfter(0, Mutex::new(0)),
     )
     .unwrap_err();
@@ -413,7 +430,14 @@ fn an_interrupted_upload_is_cancelled() {
     let registry = FakeRegistry::start(|_| None);
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
     let progress = InterruptAfter(1_000_000, Mutex::new(0));
-    let error = push(&small_image(), &reference, &options(), &progress).unwrap_err();
+    let error = push(
+        &small_image(),
+        &reference,
+        &options(),
+        &uncompressed(),
+        &progress,
+    )
+    .unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error}");
     assert_eq!(registry.open_uploads(), 0);
     assert!(registry.count("DELETE") >= 1);

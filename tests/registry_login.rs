@@ -23,7 +23,9 @@ use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::fake_store::{FakeStore, Item};
 use support::memory_image::{MemoryLayer, image};
 use support::proxy::Proxy;
-use support::pushing::{failure, large, options, push_to, small_image, with_credentials};
+use support::pushing::{
+    failure, large, options, push_to, small_image, uncompressed, with_credentials,
+};
 use support::registry::{Certificate, NAME, PASSWORD, Registry, Setup, USERNAME, run};
 
 // The real registry.
@@ -766,7 +768,7 @@ fn a_wait_can_be_interrupted(#[case] method: &'static str, #[case] cancelled: us
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
     let progress = GivesUp(start + Duration::from_millis(300));
     let image = image(vec![large()]);
-    let error = push(&image, &reference, &options(), &progress).unwrap_err();
+    let error = push(&image, &reference, &options(), &uncompressed(), &progress).unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error}");
     // The registry keeps silent for a minute.
     assert!(start.elapsed() < Duration::from_secs(10));

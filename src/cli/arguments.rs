@@ -9,6 +9,8 @@ use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::push_arguments::PushArguments;
+
 /// What was typed.
 pub(super) enum Parsed {
     /// A command.
@@ -112,6 +114,9 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "N")]
     pub(super) retry_times: Option<u16>,
 
+    #[command(flatten)]
+    pub(super) push: PushArguments,
+
     /// The address of the Docker engine, with unix://, tcp:// or ssh://
     #[arg(long, value_name = "HOST")]
     pub(super) dest_daemon_host: Option<String>,
@@ -165,27 +170,25 @@ pub(super) struct VerifyArguments {
 
 /// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
 /// image comes from the Nix store, has one platform and no signatures, and keeps its digest.
-const WITHOUT_EFFECT: [&str; 8] = [
+const WITHOUT_EFFECT: [&str; 7] = [
     "debug",
     "dest-decompress",
     "dest-oci-accept-uncompressed-layers",
     "dest-precompute-digests",
     "insecure-policy",
-    "preserve-digests",
     "remove-signatures",
     "src-no-creds",
 ];
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 13] = [
+const REFUSED: [(&str, &str); 12] = [
     ("--additional-tag", "copy once for each name"),
     ("--command-timeout", "use timeout(1)"),
     (
         "--decryption-key",
         "an image from the Nix store is not encrypted",
     ),
-    ("--dest-compress", "layers are copied uncompressed"),
     (
         "--dest-shared-blob-dir",
         "copy several images into one oci: layout; blobs are shared there",

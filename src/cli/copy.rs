@@ -1,5 +1,7 @@
 //! `strata copy IMAGE DESTINATION`.
 
+use std::collections::BTreeSet;
+
 use super::Failure;
 use super::arguments::CopyArguments;
 use super::interruption::Interruption;
@@ -57,12 +59,9 @@ fn copy(
         Destination::Layout { path, .. } => layout::write(image, path, &name, reporter)?,
         Destination::Directory { path } => directory::write(image, path, reporter)?,
         Destination::Registry(reference) => {
-            return Ok(registry::push(
-                image,
-                reference,
-                &settings.registry,
-                reporter,
-            )?);
+            let push = &settings.push;
+            let pushed = registry::push(image, reference, &settings.registry, push, reporter)?;
+            return Ok(pushed.manifest.digest);
         }
         Destination::Docker(_) => docker::copy(image, &name, &settings.docker, reporter)?,
         Destination::Podman(_) => podman::copy(image, &name, &settings.podman, reporter)?,
@@ -80,13 +79,16 @@ fn copy(
             target: ArchiveTarget::Stdout,
             ..
         } => {
-            archive::stream(image, &mut printer.output(), &name, reporter).map_err(|error| {
-                if error.is_broken_pipe() {
-                    Failure::OutputClosed
-                } else {
-                    error.into()
-                }
-            })?;
+            let nothing = BTreeSet::new();
+            archive::stream(image, &mut printer.output(), &name, &nothing, reporter).map_err(
+                |error| {
+                    if error.is_broken_pipe() {
+                        Failure::OutputClosed
+                    } else {
+                        error.into()
+                    }
+                },
+            )?;
         }
     }
     Ok(image.manifest_descriptor.digest)

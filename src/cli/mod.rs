@@ -11,6 +11,7 @@ mod inspect;
 mod interruption;
 mod printer;
 mod progress;
+mod push_arguments;
 mod settings;
 mod verify;
 

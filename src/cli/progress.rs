@@ -193,6 +193,13 @@ impl Progress for Reporter<'_> {
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         match outcome {
             Outcome::Copied => self.done(blob, "copied", true),
+            Outcome::Compressed { size } => {
+                self.done(
+                    blob,
+                    &format!("copied, compressed to {}", HumanBytes(size)),
+                    true,
+                );
+            }
             Outcome::Present => self.done(blob, "already there", false),
         }
     }

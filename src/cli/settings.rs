@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::arguments::CopyArguments;
 use crate::Result;
-use crate::transport::registry::{Credentials, Options};
+use crate::transport::registry::{Credentials, Options, PushOptions};
 use crate::transport::{Destination, containerd, docker, podman};
 
 /// What `copy` does.
@@ -15,6 +15,8 @@ pub(super) struct CopySettings {
     pub(super) destination: Destination,
     /// How to reach a registry.
     pub(super) registry: Options,
+    /// What goes to a registry, and how.
+    pub(super) push: PushOptions,
     /// How to reach a Docker engine.
     pub(super) docker: docker::Options,
     /// How to reach podman.
@@ -32,6 +34,7 @@ impl TryFrom<CopyArguments> for CopySettings {
 
     fn try_from(arguments: CopyArguments) -> Result<Self> {
         let destination = arguments.destination.parse()?;
+        let push = arguments.push.settings(&destination)?;
         let mut registry = Options {
             tls_verify: arguments.dest_tls_verify,
             anonymous: arguments.dest_no_creds,
@@ -54,6 +57,7 @@ impl TryFrom<CopyArguments> for CopySettings {
             image: arguments.image,
             destination,
             registry,
+            push,
             docker: docker::Options {
                 host: arguments.dest_daemon_host,
             },

@@ -13,6 +13,7 @@ pub mod docker;
 mod fixture;
 pub mod layout;
 pub mod podman;
+mod process;
 pub mod progress;
 pub mod registry;
 pub mod serve;

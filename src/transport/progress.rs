@@ -10,6 +10,11 @@ use crate::{Error, Result};
 pub enum Outcome {
     /// Its bytes were written.
     Copied,
+    /// It was compressed on its way.
+    Compressed {
+        /// The bytes that were written.
+        size: u64,
+    },
     /// The destination had it already.
     Present,
 }

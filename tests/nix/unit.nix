@@ -341,6 +341,34 @@ let
           "copy-to"
         ];
       };
+    # Those of nix2container under its names.
+    "image: commands" =
+      let
+        image = strata.buildImage {
+          name = "x";
+          tag = "1";
+        };
+      in
+      {
+        actual = map (name: image.${name}.meta.mainProgram) [
+          "copyTo"
+          "copyToRegistry"
+          "copyToDockerDaemon"
+          "copyToPodman"
+          "copyToContainerd"
+          "inspect"
+          "serve"
+        ];
+        expected = [
+          "copy-to"
+          "copy-to-registry"
+          "copy-to-docker-daemon"
+          "copy-to-podman"
+          "copy-to-containerd"
+          "inspect"
+          "serve"
+        ];
+      };
     "image: the architecture of the packages, built here" =
       let
         cross = import ../../nix { pkgs = pkgs.pkgsCross.aarch64-multiplatform; };

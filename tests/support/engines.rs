@@ -196,7 +196,8 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    fn new() -> Self {
+    /// Starts one.
+    pub fn new() -> Self {
         let directory = new_directory();
         let at = |name: &str| format!("{}/{name}", directory.display());
         let (config, socket) = (at("config.toml"), at("socket"));
@@ -227,10 +228,20 @@ impl Containerd {
         containerd
     }
 
+    /// Its socket.
+    pub fn socket(&self) -> &str {
+        &self.socket
+    }
+
     /// ctr with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_in("strata", arguments)
+    }
+
+    /// ctr with these arguments in a namespace.
+    pub fn command_in(&self, namespace: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("ctr");
-        command.args(["--address", &self.socket, "--namespace", "strata"]);
+        command.args(["--address", &self.socket, "--namespace", namespace]);
         command.args(arguments);
         command
     }

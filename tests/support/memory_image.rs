@@ -39,6 +39,18 @@ impl MemoryLayer {
         }
     }
 
+    /// A layer of programs with these contents.
+    pub fn programs(files: &[(&str, &[u8])]) -> Self {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, content) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o755);
+            archive.append_data(&mut header, path, *content).unwrap();
+        }
+        Self::new(archive.into_inner().unwrap())
+    }
+
     /// A layer that promises `promised` and gives `given`.
     pub fn broken(promised: &[u8], given: &[u8]) -> Self {
         Self {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use strata::Result;
 use strata::image::Image;
-use strata::oci::Reference;
+use strata::oci::{Compression, Reference};
 use strata::transport::Silent;
-use strata::transport::registry::{Options, Retry, push};
+use strata::transport::registry::{Options, PushOptions, Retry, push};
 
 use super::memory_image::{MemoryLayer, image};
 
@@ -49,10 +49,23 @@ pub fn with_credentials(text: &str) -> Options {
     }
 }
 
-/// Pushes to `name:tag`.
+/// Layers go as they are, so that a test knows what is sent.
+pub fn uncompressed() -> PushOptions {
+    compressed(Compression::None)
+}
+
+/// Layers are compressed like this.
+pub fn compressed(compression: Compression) -> PushOptions {
+    PushOptions {
+        compression: Some(compression),
+        ..PushOptions::default()
+    }
+}
+
+/// Pushes to `name:tag`, uncompressed.
 pub fn push_to(host: &str, image: &Image, options: &Options) -> Result<()> {
     let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
-    push(image, &reference, options, &Silent).map(drop)
+    push(image, &reference, options, &uncompressed(), &Silent).map(drop)
 }
 
 /// The message and the hint of a failure.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use ureq::tls::{Certificate, RootCerts};
 
 use crate::{Error, Result};
 
@@ -53,15 +54,30 @@ impl Trust {
                 None => Self::default(),
             },
         };
-        trust
-            .authorities
-            .extend(match environment("NIX_SSL_CERT_FILE").map(PathBuf::from) {
-                // Nix names a file that does not exist where it wants no network.
-                Some(file) if file.is_file() => read_certificates(&file)?,
-                // What cannot be read there is not trusted, so errors are no news.
-                _ => rustls_native_certs::load_native_certs().certs,
-            });
+        trust.authorities.extend(system(environment)?);
         Ok(trust)
+    }
+}
+
+/// The authorities of the system, for others who speak TLS.
+pub(in crate::transport) fn system_roots() -> Result<RootCerts> {
+    let authorities = system(&|name| std::env::var_os(name))?;
+    if authorities.is_empty() {
+        return Ok(RootCerts::WebPki);
+    }
+    let certificates = authorities
+        .iter()
+        .map(|authority| Certificate::from_der(authority).to_owned());
+    Ok(RootCerts::from(certificates.collect::<Vec<_>>()))
+}
+
+/// What the system trusts.
+fn system(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Vec<CertificateDer<'static>>> {
+    match environment("NIX_SSL_CERT_FILE").map(PathBuf::from) {
+        // Nix names a file that does not exist where it wants no network.
+        Some(file) if file.is_file() => read_certificates(&file),
+        // What cannot be read there is not trusted, so errors are no news.
+        _ => Ok(rustls_native_certs::load_native_certs().certs),
     }
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Client {
     retry: Retry,
     /// What the next request is authorized with.
     pub(super) authorization: Mutex<Option<Authorization>>,
+    /// Whether blobs have to be sent in pieces.
+    pub(super) pieces: AtomicBool,
 }
 
 impl Client {
@@ -142,6 +144,7 @@ impl Client {
             sources: Mutex::default(),
             retry: options.retry,
             authorization: Mutex::new(None),
+            pieces: AtomicBool::new(false),
         };
         let plain_allowed = options
             .tls_verify

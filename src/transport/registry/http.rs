@@ -46,8 +46,10 @@ pub(super) enum Body<'a> {
     Bytes(&'a [u8]),
     /// What can be read once.
     Stream {
-        /// Its length.
-        size: u64,
+        /// Its length in bytes, if that is known; else it is sent in chunks (RFC 9112, section 7.1).
+        size: Option<u64>,
+        /// About how many bytes it will have.
+        expected: u64,
         /// Its bytes, exactly so many.
         reader: &'a mut dyn Read,
     },
@@ -257,9 +259,11 @@ impl Http {
             builder = builder.header(http::header::AUTHORIZATION, authorization);
         }
         let mut bytes: &[u8] = &[];
-        let (length, reader): (u64, &mut dyn Read) = match &mut request.body {
+        let (length, reader): (Option<u64>, &mut dyn Read) = match &mut request.body {
             // Some registries want to see the length of nothing.
-            Body::Empty if matches!(request.method, Method::POST | Method::PUT) => (0, &mut bytes),
+            Body::Empty if matches!(request.method, Method::POST | Method::PUT) => {
+                (Some(0), &mut bytes)
+            }
             Body::Empty => {
                 return Ok(Opened::new(
                     self.run(builder, (), request.expected)?,
@@ -268,16 +272,22 @@ impl Http {
             }
             Body::Bytes(content) => {
                 bytes = content;
-                (bytes.len() as u64, &mut bytes)
+                (Some(bytes.len() as u64), &mut bytes)
             }
-            Body::Stream { size, reader } => {
-                if *size > ASK_FIRST && !self.silent.contains(&request.address) {
+            Body::Stream {
+                size,
+                expected,
+                reader,
+            } => {
+                if *expected > ASK_FIRST && !self.silent.contains(&request.address) {
                     builder = builder.header(EXPECT, "100-continue");
                 }
                 (*size, &mut **reader)
             }
         };
-        builder = builder.header(CONTENT_LENGTH, length);
+        if let Some(length) = length {
+            builder = builder.header(CONTENT_LENGTH, length);
+        }
         let response = self.run(builder, SendBody::from_reader(reader), request.expected)?;
         Ok(Opened::new(response, request))
     }

@@ -14,20 +14,23 @@ mod address;
 mod answer;
 mod auth_file;
 mod authorization;
-mod certificates;
+pub(super) mod certificates;
 mod challenge;
 mod client;
 mod connection;
+mod content;
 mod credential_helper;
 mod credentials;
 #[cfg(test)]
 mod fixture;
 mod http;
+mod manifest;
 mod netrc;
 mod problem;
 mod proxy;
 mod pull;
 mod push;
+mod stages;
 mod tls;
 mod upload;
 
@@ -38,7 +41,7 @@ use std::time::Duration;
 pub(crate) use client::{Client, Failure, Interrupted, Purpose};
 pub use credentials::Credentials;
 pub use proxy::Proxies;
-pub use push::push;
+pub use push::{PushOptions, Pushed, push};
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
