@@ -29,8 +29,8 @@ use support::fake_docker::{FakeDocker, FakeImage, Fault, Partial, Store, failure
 use support::fake_registry::{Reply, Seen};
 use support::fake_store::{FakeStore, Item};
 use support::memory_image::{self, MemoryLayer};
-use support::proxy::Proxy;
 use support::registry::run;
+use support::socket_proxy::SocketProxy;
 use tempfile::TempDir;
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -195,9 +195,9 @@ fn real() -> &'static Real {
 
 impl Real {
     /// A socket where bytes are counted, and its address.
-    fn counted(&self) -> (Proxy, String) {
+    fn counted(&self) -> (SocketProxy, String) {
         let socket = self.docker.host().trim_start_matches("unix://");
-        let proxy = Proxy::start(Path::new(socket));
+        let proxy = SocketProxy::start(Path::new(socket));
         let host = format!("unix://{}", proxy.path().display());
         (proxy, host)
     }
