@@ -12,20 +12,28 @@
 mod address;
 mod answer;
 mod authorization;
+mod cache;
 mod certificates;
 mod challenge;
 mod client;
 mod content;
 mod credentials;
+mod find;
 #[cfg(test)]
 mod fixture;
 mod http;
+mod job;
+mod learn;
+mod learned;
 mod manifest;
+mod mount;
+mod plan;
 mod problem;
 mod pull;
 mod push;
 mod stages;
 mod upload;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +41,8 @@ use std::time::Duration;
 #[allow(unused_imports, reason = "base images are pulled with them")]
 pub(crate) use client::{Client, Failure, Interrupted, Purpose};
 pub use credentials::Credentials;
-pub use push::{PushOptions, Pushed, push};
+pub use plan::{How, Plan, PlannedLayer};
+pub use push::{PushOptions, Pushed, plan, push};
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
