@@ -526,6 +526,10 @@ fn kind_3795_4028_every_node_gets_the_image() {
     scene.copy(&one, &["--cluster=dev", "kind:me/a:1"]);
     let log = scene.log();
     assert_eq!(log[0], "kind get nodes --name dev");
+    assert!(
+        !log.iter().any(|line| line.contains("load-balancer")),
+        "{log:#?}"
+    );
     let import = "docker exec --privileged -i dev-worker ctr --namespace k8s.io images import ";
     let imports: Vec<_> = log
         .iter()

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -352,16 +353,10 @@ fn seed_of_lix() -> Option<String> {
     let named = std::env::var_os("STRATA_SEEDS").map(PathBuf::from);
     let usual = Path::new(ROOT).join("../shared/seeds");
     let directory = named.or_else(|| usual.exists().then_some(usual))?;
-    let mut names = std::fs::read_dir(directory).unwrap();
-    let seed = names
-        .find_map(|name| Some(name.unwrap().path()).filter(|path| name_starts(path, "000_")))
-        .unwrap();
-    Some(std::fs::read_to_string(seed).unwrap())
-}
-
-fn name_starts(path: &Path, start: &str) -> bool {
-    let name = path.file_name().unwrap().to_str().unwrap();
-    name.starts_with(start)
+    let mut entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let is_lix = |name: OsString| name.to_str().unwrap().starts_with("000_");
+    let seed = entries.find(|entry| is_lix(entry.file_name())).unwrap();
+    Some(std::fs::read_to_string(seed.path()).unwrap())
 }
 
 fn assert_has_the_files_of_lix(image: &Path) {
@@ -585,7 +580,7 @@ fn a_change_of_nix_conf_keeps_the_layers() {
 #[case(r#"baseSystem { files."/bin/sh" = ""; binSh = "/x"; }"#, "/bin/sh")]
 #[case(r#"baseSystem { directories = [ "/a" "b" ]; }"#, "directories[1]")]
 #[case(
-    r#"baseSystem { flake-registry = pkgs.hello; }"#,
+    r"baseSystem { flake-registry = pkgs.hello; }",
     "attribute flake-registry: "
 )]
 #[case(

@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::push_arguments::PushArguments;
+use crate::oci::Compression;
 
 /// What was typed.
 pub(super) enum Parsed {
@@ -44,6 +45,9 @@ pub(super) enum Command {
     Inspect(InspectArguments),
     /// Make every layer again and compare it with what was promised
     Verify(VerifyArguments),
+    /// Be a read-only registry with these images, until interrupted
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArguments),
 }
 
 const COPY_HELP: &str = "\
@@ -59,6 +63,10 @@ Destinations:
 
 A PATH ends at its first colon. An archive that exists is replaced.
 On success the destination and the image's digest are printed.";
+
+const SERVE_HELP: &str = "\
+Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.
+It speaks plain HTTP and asks for no password.";
 
 /// The arguments of `copy`.
 #[derive(Args)]
@@ -158,6 +166,26 @@ pub(super) struct VerifyArguments {
     pub(super) image: PathBuf,
 
     /// Say nothing but what is wrong
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `serve`.
+#[derive(Args)]
+pub(super) struct ServeArguments {
+    /// The images: outputs of their derivations, or links to them such as `result`
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<PathBuf>,
+
+    /// Where to listen; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
+    pub(super) listen: String,
+
+    /// Serve layers like this: none, gzip or zstd, or gzip:LEVEL, zstd:LEVEL
+    #[arg(long, value_name = "COMPRESSION", default_value = "none")]
+    pub(super) compression: Compression,
+
+    /// Say nothing but errors and the addresses
     #[arg(long, short)]
     pub(super) quiet: bool,
 }

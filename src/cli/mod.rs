@@ -12,6 +12,7 @@ mod interruption;
 mod printer;
 mod progress;
 mod push_arguments;
+mod serve;
 mod settings;
 mod verify;
 
@@ -63,6 +64,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Copy(arguments) => copy::run(*arguments, &printer, &interruption),
         Command::Inspect(arguments) => inspect::run(&arguments, &printer),
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
+        Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
     };
     match result {
         // Whatever failed, failed because of the signal: the other end of a pipe got it too.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::{Digest, History, json};
+use super::BaseRecord;
+use crate::oci::{Descriptor, Digest, History, json, media_type};
 use crate::tree::{Recipe, Rule};
 use crate::{Error, Result};
 
@@ -26,6 +27,9 @@ pub struct LayersFile {
     /// The rules given to `buildLayer`, which may name paths of the nested layers; empty for an image.
     #[serde(default)]
     pub perms: Vec<PathRule>,
+    /// The layers of a base image that lie below all others as they are, lowest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base: Vec<BaseRecord>,
     /// The layers, lowest first.
     pub layers: Vec<LayerRecord>,
 }
@@ -66,6 +70,13 @@ pub struct LayerRecord {
     pub recipe: Recipe,
 }
 
+impl LayerRecord {
+    /// The layer as a manifest lists it.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(media_type::LAYER_TAR, self.digest, self.size)
+    }
+}
+
 impl LayersFile {
     /// A file of this version.
     pub fn new(store_dir: String, image: Option<ImageName>, layers: Vec<LayerRecord>) -> Self {
@@ -75,6 +86,7 @@ impl LayersFile {
             image,
             nested: Vec::new(),
             perms: Vec::new(),
+            base: Vec::new(),
             layers,
         }
     }

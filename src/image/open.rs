@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::base_layer::BaseLayer;
 use super::layers_file::LAYERS_FILE;
 use super::{Image, Layer, LayerRecord, LayersFile, write_layer};
 use crate::nix::{Store, nar};
@@ -17,18 +18,31 @@ use crate::{Error, Result};
 /// The largest document that is read, in bytes: far above what any image has.
 const LARGEST_DOCUMENT: u64 = 64 * 1024 * 1024;
 
-impl Image {
-    /// Opens the output of an image derivation, a directory. Its documents are read and checked
-    /// against each other; layers are made when they are asked for.
-    pub fn open(path: &Path) -> Result<Self> {
+/// The documents of what a derivation built, checked against each other.
+pub struct Documents {
+    /// `layers.json`.
+    pub layers: LayersFile,
+    /// The entry of `index.json`.
+    pub manifest_descriptor: Descriptor,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Its bytes.
+    pub manifest_bytes: Vec<u8>,
+    /// The config.
+    pub config: ImageConfig,
+    /// Its bytes.
+    pub config_bytes: Vec<u8>,
+}
+
+impl Documents {
+    /// Whether this is the output of an image derivation.
+    pub fn are_in(path: &Path) -> bool {
+        path.join(LAYOUT_FILE).exists() && path.join(LAYERS_FILE).exists()
+    }
+
+    /// Reads the documents in the output of an image derivation.
+    pub fn read(path: &Path) -> Result<Self> {
         let document = |name: &str| read_document(&path.join(name));
-        if !path.join(LAYOUT_FILE).exists() || !path.join(LAYERS_FILE).exists() {
-            return Err(Error::Document {
-                document: path.display().to_string(),
-                message: "not an image that Strata built".into(),
-                hint: "give the output of buildImage: nix build .#dockerImage, then strata copy result DESTINATION".into(),
-            });
-        }
         let layers_path = path.join(LAYERS_FILE);
         let layers = LayersFile::parse(&document(LAYERS_FILE)?, &layers_path.to_string_lossy())?;
         let index: Index = parse(&path.join("index.json"), &document("index.json")?)?;
@@ -42,15 +56,10 @@ impl Image {
         let manifest: Manifest = parse(&blob_path(path, manifest_descriptor), &manifest_bytes)?;
         let config_bytes = read_blob(path, &manifest.config)?;
         let config: ImageConfig = parse(&blob_path(path, &manifest.config), &config_bytes)?;
-        check_layers(&layers_path, &manifest, &config, &layers.layers)?;
-        let store = Store::new(layers.store_dir);
-        let records = layers.layers.into_iter().zip(&manifest.layers);
+        check_layers(&layers_path, &manifest, &config, &layers)?;
         Ok(Self {
-            name: layers.image,
+            layers,
             manifest_descriptor: manifest_descriptor.clone(),
-            layers: records
-                .map(|(record, descriptor)| layer(record, descriptor.clone(), &store))
-                .collect(),
             manifest,
             manifest_bytes,
             config,
@@ -59,7 +68,45 @@ impl Image {
     }
 }
 
-fn layer(record: LayerRecord, descriptor: Descriptor, store: &Store) -> Box<dyn Layer> {
+impl Image {
+    /// Opens the output of an image derivation, a directory. Its documents are read and checked
+    /// against each other; layers are made when they are asked for.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !Documents::are_in(path) {
+            return Err(Error::Document {
+                document: path.display().to_string(),
+                message: "not an image that Strata built".into(),
+                hint: "give the output of buildImage: nix build .#dockerImage, then strata copy result DESTINATION".into(),
+            });
+        }
+        let Documents {
+            layers: file,
+            manifest_descriptor,
+            manifest,
+            manifest_bytes,
+            config,
+            config_bytes,
+        } = Documents::read(path)?;
+        let store = Store::new(file.store_dir);
+        let base = file.base.into_iter().map(|record| {
+            let path = store.locate_below(&record.path);
+            Box::new(BaseLayer { record, path }) as Box<dyn Layer>
+        });
+        let own = file.layers.into_iter().map(|record| layer(record, &store));
+        Ok(Self {
+            name: file.image,
+            layers: base.chain(own).collect(),
+            manifest_descriptor,
+            manifest,
+            manifest_bytes,
+            config,
+            config_bytes,
+        })
+    }
+}
+
+fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
+    let descriptor = record.descriptor();
     match record.tar {
         Some(tar) => Box::new(KeptLayer {
             descriptor,
@@ -178,26 +225,29 @@ fn check_layers(
     path: &Path,
     manifest: &Manifest,
     config: &ImageConfig,
-    records: &[LayerRecord],
+    file: &LayersFile,
 ) -> Result<()> {
-    let promised = manifest
-        .layers
-        .iter()
-        .map(|layer| (layer.digest, layer.size));
-    let diff_ids = config.rootfs.diff_ids.iter().copied();
-    if !promised.eq(records.iter().map(|record| (record.digest, record.size)))
-        || !diff_ids.eq(records.iter().map(|record| record.digest))
+    let base = file.base.iter();
+    let blobs = base.clone().map(|record| record.blob.clone());
+    let blobs = blobs.chain(file.layers.iter().map(LayerRecord::descriptor));
+    let diff_ids = base
+        .map(|record| record.diff_id)
+        .chain(file.layers.iter().map(|record| record.digest));
+    if !blobs.eq(manifest.layers.iter().cloned())
+        || !diff_ids.eq(config.rootfs.diff_ids.iter().copied())
     {
         return Err(damaged(
             path,
             "does not list the layers of the manifest and config",
         ));
     }
-    match manifest
-        .layers
-        .iter()
-        .find(|layer| layer.media_type != media_type::LAYER_TAR)
-    {
+    let known = [
+        media_type::LAYER_TAR,
+        media_type::LAYER_TAR_GZIP,
+        media_type::LAYER_TAR_ZSTD,
+    ];
+    let is_unknown = |layer: &&Descriptor| !known.contains(&layer.media_type.as_str());
+    match manifest.layers.iter().find(is_unknown) {
         None => Ok(()),
         Some(layer) => Err(damaged(
             path,

@@ -113,6 +113,9 @@ fn replace(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress)
         stream(image, &mut writer, name, &BTreeSet::new(), progress)?;
     }
     writer.finish()?;
+    file.as_file()
+        .sync_all()
+        .map_err(Error::io("write", path))?;
     staging::rename(file.path(), path)
 }
 

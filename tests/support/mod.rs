@@ -1,6 +1,7 @@
 //! What the integration tests share.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub mod bases;
 pub mod engines;
 pub mod fake_registry;
 pub mod fake_store;
@@ -12,3 +13,4 @@ pub mod nix;
 pub mod oci;
 pub mod pushing;
 pub mod registry;
+pub mod speaker;

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 const LOAD_BALANCER: &str = "-external-load-balancer";
 
 /// The programs that kind runs nodes with, in the order in which it looks for them
-/// (DetectNodeProvider in kind's pkg/cluster/provider.go).
+/// (`DetectNodeProvider` in kind's pkg/cluster/provider.go).
 const PROVIDERS: [&str; 3] = ["docker", "nerdctl", "podman"];
 
 /// The nodes of a kind cluster.
@@ -61,14 +61,13 @@ pub(super) struct Minikube {
 /// The cluster that is asked for, or else the one that minikube works with.
 pub(super) fn minikube(cluster: Option<&str>, progress: &dyn Progress) -> Result<Minikube> {
     let hint = "`minikube profile list` lists the clusters; --cluster names one";
-    let profile = match cluster {
-        Some(cluster) => cluster.to_owned(),
-        None => {
-            let mut command = Command::new("minikube");
-            command.arg("profile");
-            let answer = ask(command, hint, progress)?;
-            String::from_utf8_lossy(&answer).trim().to_owned()
-        }
+    let profile = if let Some(cluster) = cluster {
+        cluster.to_owned()
+    } else {
+        let mut command = Command::new("minikube");
+        command.arg("profile");
+        let answer = ask(command, hint, progress)?;
+        String::from_utf8_lossy(&answer).trim().to_owned()
     };
     let mut command = Command::new("minikube");
     command.args(["profile", "list", "--light", "--output", "json"]);

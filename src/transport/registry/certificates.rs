@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// The authorities in the `*.crt` files of `directory`, and the system's: the file that
 /// `NIX_SSL_CERT_FILE` names, as in Nix's own programs, else `SSL_CERT_FILE` and `SSL_CERT_DIR`, else
 /// the operating system's store. A system that has none gets Mozilla's list.
-pub(super) fn roots(directory: Option<&Path>) -> Result<RootCerts> {
+pub(in crate::transport) fn roots(directory: Option<&Path>) -> Result<RootCerts> {
     let mut roots = match std::env::var_os("NIX_SSL_CERT_FILE").map(PathBuf::from) {
         // Nix names a file that does not exist where it wants no network.
         Some(file) if file.is_file() => read(&file)?,

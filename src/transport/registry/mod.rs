@@ -13,7 +13,7 @@ mod address;
 mod answer;
 mod authorization;
 mod cache;
-mod certificates;
+pub(super) mod certificates;
 mod challenge;
 mod client;
 mod content;
