@@ -98,7 +98,7 @@ fn strata(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env("HOME", "/nonexistent")
-        .env_remove("XDG_RUNTIME_DIR");
+        .env("XDG_RUNTIME_DIR", "/nonexistent");
     command
 }
 
@@ -801,7 +801,8 @@ fn secrets_are_not_repeated() {
         &["--dest-cred=me:hunter2", "dir:a"],
         &["--dest-creds", "me:hunter2", "ftp:a"],
         &["--dest-creds", "me:hunter2", "--dest-no-creds", "dir:a"],
-        &["--dest-registry-token=hunter2", "dir:a"],
+        &["--dest-registry-token=hunter2", "ftp:a"],
+        &["--dest-registry-token=hunter2", "--dest-no-creds", "dir:a"],
         &["--dest-password=hunter2", "dir:a"],
         &[
             "--dest-creds",

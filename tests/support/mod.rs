@@ -11,6 +11,7 @@ pub mod listing;
 pub mod memory_image;
 pub mod nix;
 pub mod oci;
+pub mod proxy;
 pub mod pushing;
 pub mod registry;
 pub mod speaker;
