@@ -139,10 +139,6 @@ fn wrong_usage() {
             &["copy", "image", "ftp:a"],
             &["unknown transport", "docker://NAME"],
         ),
-        (
-            &["copy", "image", "docker-daemon:hello:1"],
-            &["docker-archive:-:hello:1 | docker load"],
-        ),
         (&["copy", "image", "oci:a:-"], &["not a tag"]),
         (
             &["copy", "image", "dir:a", "dir:b"],
