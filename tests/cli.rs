@@ -133,7 +133,10 @@ fn wrong_usage() {
         (&["copy", "image"], &["<DESTINATION>"]),
         (
             &["copy", "image", "a.tar"],
-            &["unknown transport", "hint: known destinations: oci:PATH"],
+            &[
+                "unknown transport",
+                "hint: known destinations: docker://NAME",
+            ],
         ),
         (
             &["copy", "image", "ftp:a"],
