@@ -251,6 +251,7 @@ let
         perms = [ ];
         maxLayers = 1;
         reproducible = true;
+        compression = null;
         metadata.created_by = "strata";
         image = {
           name = "x";
