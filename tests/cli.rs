@@ -142,6 +142,10 @@ fn wrong_usage() {
             &["copy", "image", "ftp:a"],
             &["unknown transport", "docker://NAME"],
         ),
+        (
+            &["copy", "image", "docker-daemon:Hello:1"],
+            &["not a repository", "lower-case"],
+        ),
         (&["copy", "image", "oci:a:-"], &["not a tag"]),
         (
             &["copy", "image", "dir:a", "dir:b"],
