@@ -14,6 +14,9 @@
   - `copyToContainerd`: copies it to containerd, as `NAME:TAG`,
   - `serve`: offers it to whoever pulls from this machine,
   - `inspect`: shows its layers and store paths,
+  - `compressed`: the same image with the digests of its compressed layers, so that the digest that a
+    registry will give it is known before (`digest` in it). It has the commands of an image, and
+    `override { compression = "zstd"; }`,
   - `stream`: a script that writes a docker-archive to standard output,
   - `archive`: a docker-archive in the store,
   - `ociArchive`: an OCI archive in the store.
@@ -46,11 +49,21 @@
   `contents` (as `copyToRoot`; default: `null`)
   : The former name of `copyToRoot`.
 
-  `fromImage` (image; default: `null`)
-  : The image below this one. Not yet supported.
+  `fromImage` (image, path, string, or attribute set; default: `null`)
+  : The image below this one: an image of `buildImage`, an archive of `docker save`, `podman save` or
+    `dockerTools`, an OCI archive or layout, or a directory of skopeo (`dir:`), as a file compressed
+    or not. Where there are several, `{ image = ..; tag = ".."; }` chooses one, with `name`, `tag`,
+    `digest` and `platform` (`"linux/arm64"`); without `platform`, it is the one for `arch`. Its
+    layers stay as they are.
+
+  `inheritConfig` (boolean or list of strings; default: `true`)
+  : Which fields of the configuration of `fromImage` are taken over, as a Dockerfile does: all, none,
+    or those with these names (`[ "Env" "User" ]`). `Env` is merged by variable, `Labels`,
+    `ExposedPorts` and `Volumes` by key, an own `Entrypoint` drops the base's `Cmd`, and other fields
+    of `config` replace those of the base.
 
   `fromImageEnv` (boolean; default: `false`)
-  : Whether variables that `fromImage` sets are kept where `config` does not set them.
+  : Whether `Env` is taken over, too, where `inheritConfig` says otherwise.
 
   `arch` (string; default: `pkgs.go.GOARCH`)
   : The architecture, as Go names it.
@@ -63,8 +76,8 @@
     rule that matches wins, field by field.
 
   `maxLayers` (positive integer; default: `1`)
-  : How many layers to make at most, besides those in `layers`. Store paths that many others refer
-    to get layers of their own.
+  : How many layers to make at most, besides those in `layers`; the layers of `fromImage` count, but
+    one is always made. Store paths that many others refer to get layers of their own.
 
   `initializeNixDatabase` (boolean; default: `false`)
   : Whether to make a database with which Nix in the image knows the store paths of the image, and
@@ -79,6 +92,10 @@
   `nixOwnStore` (boolean; default: `false`)
   : Whether `nixUid` and `nixGid` own all store paths in the image, too. A user who runs Nix without
     a daemon can then remove and repair them.
+
+  `compression` (string; default: `null`)
+  : How layers that do not say so themselves are compressed where they go to a registry: `"gzip"`, `"zstd"`,
+    `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
 
   `created` (string; default: `"0001-01-01T00:00:00Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
@@ -111,10 +128,12 @@ lib.makeOverridable (
     contents ? null,
     system ? null,
     fromImage ? null,
+    inheritConfig ? true,
     fromImageEnv ? false,
     arch ? pkgs.go.GOARCH,
     perms ? [ ],
     maxLayers ? 1,
+    compression ? null,
     initializeNixDatabase ? false,
     nixUid ? 0,
     nixGid ? 0,
@@ -133,7 +152,7 @@ lib.makeOverridable (
       };
       deps = internal.configRoots config;
       layers = internal.toPaths layers;
-      inherit perms maxLayers;
+      inherit perms maxLayers compression;
       image = {
         inherit
           name
@@ -152,8 +171,18 @@ lib.makeOverridable (
             // lib.optionalAttrs nixOwnStore { ownStore = true; }
           else
             null;
+      }
+      // lib.optionalAttrs (base != null) {
+        fromImage = base;
+        inheritConfig =
+          if fromImageEnv && inheritConfig != true then
+            lib.optionals (inheritConfig != false) inheritConfig ++ [ "Env" ]
+          else
+            inheritConfig;
       };
     };
+
+    base = internal.fromImage fromImage;
 
     given = internal.copyToRoot "buildImage" { inherit copyToRoot contents; };
     systemRoot = internal.copyToRoot "buildImage" {
@@ -170,22 +199,16 @@ lib.makeOverridable (
         builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
     reference = "${imageName}:${imageTag}";
   in
-  lib.throwIf (fromImage != null)
-    ''
-      buildImage: `fromImage` is not supported yet
-      hint: give the packages of the base as `layers`''
-    (
-      image
-      // internal.commands { inherit image baseName reference; }
-      // {
-        inherit
-          imageName
-          imageTag
-          meta
-          passthru
-          ;
-        imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
-      }
-      // passthru
-    )
+  image
+  // internal.commands { inherit image baseName reference; }
+  // {
+    inherit
+      imageName
+      imageTag
+      meta
+      passthru
+      ;
+    imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+  }
+  // passthru
 )

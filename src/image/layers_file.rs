@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::{Digest, History, json};
+use super::BaseRecord;
+use crate::oci::{Compression, Descriptor, Digest, History, json, media_type};
 use crate::tree::{Recipe, Rule};
 use crate::{Error, Result};
 
 /// The file's name in the output of a derivation.
 pub const LAYERS_FILE: &str = "layers.json";
+/// The file beside it that holds the manifest's digest and a line break.
+pub const DIGEST_FILE: &str = "digest";
 /// The version of the format that this program writes and reads.
 const VERSION: u32 = 1;
 
@@ -26,6 +29,9 @@ pub struct LayersFile {
     /// The rules given to `buildLayer`, which may name paths of the nested layers; empty for an image.
     #[serde(default)]
     pub perms: Vec<PathRule>,
+    /// The layers of a base image that lie below all others as they are, lowest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base: Vec<BaseRecord>,
     /// The layers, lowest first.
     pub layers: Vec<LayerRecord>,
 }
@@ -58,12 +64,32 @@ pub struct LayerRecord {
     pub digest: Digest,
     /// The length of the uncompressed tar in bytes.
     pub size: u64,
+    /// How the layer is to be compressed where it goes to a registry, or is in `compressed`, if
+    /// anybody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// What the compressed layer is called, in an image that promises that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<Descriptor>,
     /// Where the tar is kept, for layers that are not reproducible.
     pub tar: Option<String>,
     /// The layer's entry in the config's history.
     pub history: History,
     /// How to make the tar.
     pub recipe: Recipe,
+}
+
+impl LayerRecord {
+    /// The layer as the manifest lists it.
+    pub fn descriptor(&self) -> Descriptor {
+        let compressed = self.compressed.clone();
+        compressed.unwrap_or_else(|| self.tar_descriptor())
+    }
+
+    /// The uncompressed layer.
+    pub fn tar_descriptor(&self) -> Descriptor {
+        Descriptor::new(media_type::LAYER_TAR, self.digest, self.size)
+    }
 }
 
 impl LayersFile {
@@ -75,6 +101,7 @@ impl LayersFile {
             image,
             nested: Vec::new(),
             perms: Vec::new(),
+            base: Vec::new(),
             layers,
         }
     }

@@ -4,11 +4,15 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::base_layer::BaseLayer;
+#[cfg(feature = "cli")]
+use super::compressed::CompressedLayer;
 use super::layers_file::LAYERS_FILE;
 use super::{Image, Layer, LayerRecord, LayersFile, write_layer};
 use crate::nix::{Store, nar};
 use crate::oci::{
-    Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, Manifest, media_type,
+    Compression, Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, Manifest,
+    media_type,
 };
 use crate::tar::write_error;
 use crate::tree::Recipe;
@@ -17,20 +21,33 @@ use crate::{Error, Result};
 /// The largest document that is read, in bytes: far above what any image has.
 const LARGEST_DOCUMENT: u64 = 64 * 1024 * 1024;
 
-impl Image {
-    /// Opens the output of an image derivation, a directory. Its documents are read and checked
-    /// against each other; layers are made when they are asked for.
-    pub fn open(path: &Path) -> Result<Self> {
+/// The documents of what a derivation built, checked against each other.
+pub struct Documents {
+    /// `layers.json`.
+    pub layers: LayersFile,
+    /// The entry of `index.json`.
+    pub manifest_descriptor: Descriptor,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Its bytes.
+    pub manifest_bytes: Vec<u8>,
+    /// The config.
+    pub config: ImageConfig,
+    /// Its bytes.
+    pub config_bytes: Vec<u8>,
+}
+
+impl Documents {
+    /// Whether this is the output of an image derivation.
+    pub fn are_in(path: &Path) -> bool {
+        path.join(LAYOUT_FILE).exists() && path.join(LAYERS_FILE).exists()
+    }
+
+    /// Reads the documents in the output of an image derivation.
+    pub fn read(path: &Path) -> Result<Self> {
         let document = |name: &str| read_document(&path.join(name));
-        if !path.join(LAYOUT_FILE).exists() || !path.join(LAYERS_FILE).exists() {
-            return Err(Error::Document {
-                document: path.display().to_string(),
-                message: "not an image that Strata built".into(),
-                hint: "give the output of buildImage: nix build .#dockerImage, then strata copy result DESTINATION".into(),
-            });
-        }
         let layers_path = path.join(LAYERS_FILE);
-        let layers = LayersFile::parse(&document(LAYERS_FILE)?, &layers_path.to_string_lossy())?;
+        let layers = LayersFile::read(path)?;
         let index: Index = parse(&path.join("index.json"), &document("index.json")?)?;
         let [manifest_descriptor] = index.manifests.as_slice() else {
             return Err(damaged(
@@ -42,15 +59,10 @@ impl Image {
         let manifest: Manifest = parse(&blob_path(path, manifest_descriptor), &manifest_bytes)?;
         let config_bytes = read_blob(path, &manifest.config)?;
         let config: ImageConfig = parse(&blob_path(path, &manifest.config), &config_bytes)?;
-        check_layers(&layers_path, &manifest, &config, &layers.layers)?;
-        let store = Store::new(layers.store_dir);
-        let records = layers.layers.into_iter().zip(&manifest.layers);
+        check_layers(&layers_path, &manifest, &config, &layers)?;
         Ok(Self {
-            name: layers.image,
+            layers,
             manifest_descriptor: manifest_descriptor.clone(),
-            layers: records
-                .map(|(record, descriptor)| layer(record, descriptor.clone(), &store))
-                .collect(),
             manifest,
             manifest_bytes,
             config,
@@ -59,24 +71,84 @@ impl Image {
     }
 }
 
-fn layer(record: LayerRecord, descriptor: Descriptor, store: &Store) -> Box<dyn Layer> {
-    match record.tar {
+impl Image {
+    /// Opens the output of an image derivation, a directory. Its documents are read and checked
+    /// against each other; layers are made when they are asked for.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !Documents::are_in(path) {
+            return Err(Error::Document {
+                document: path.display().to_string(),
+                message: "not an image that Strata built".into(),
+                hint: "give the output of buildImage: nix build .#dockerImage, then strata copy result DESTINATION".into(),
+            });
+        }
+        let Documents {
+            layers: file,
+            manifest_descriptor,
+            manifest,
+            manifest_bytes,
+            config,
+            config_bytes,
+        } = Documents::read(path)?;
+        let store = Store::new(file.store_dir);
+        let base = file.base.into_iter().map(|record| {
+            let path = store.locate_below(&record.path);
+            Box::new(BaseLayer { record, path }) as Box<dyn Layer>
+        });
+        let own = file.layers.into_iter().map(|record| layer(record, &store));
+        Ok(Self {
+            name: file.image,
+            layers: base.chain(own).collect(),
+            manifest_descriptor,
+            manifest,
+            manifest_bytes,
+            config,
+            config_bytes,
+        })
+    }
+}
+
+impl LayersFile {
+    /// Reads the file in the output of a derivation.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let path = directory.join(LAYERS_FILE);
+        Self::parse(&read_document(&path)?, &path.to_string_lossy())
+    }
+}
+
+fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
+    let descriptor = record.tar_descriptor();
+    let (compression, recipe) = (record.compression, record.recipe);
+    let tar: Box<dyn Layer> = match record.tar {
         Some(tar) => Box::new(KeptLayer {
             descriptor,
-            recipe: record.recipe,
+            compression,
+            recipe,
             tar: store.locate_below(&tar),
         }),
         None => Box::new(RecipeLayer {
             descriptor,
-            recipe: record.recipe,
+            compression,
+            recipe,
             store: store.clone(),
         }),
+    };
+    // The builder, which cannot compress, opens no image.
+    #[cfg(feature = "cli")]
+    if let (Some(descriptor), Some(compression)) = (record.compressed, compression) {
+        return Box::new(CompressedLayer {
+            tar,
+            descriptor,
+            compression,
+        });
     }
+    tar
 }
 
 /// A layer that is made from the store.
 struct RecipeLayer {
     descriptor: Descriptor,
+    compression: Option<Compression>,
     recipe: Recipe,
     store: Store,
 }
@@ -92,6 +164,10 @@ impl Layer for RecipeLayer {
 
     fn recipe(&self) -> Option<&Recipe> {
         Some(&self.recipe)
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
@@ -140,6 +216,7 @@ impl RecipeLayer {
 /// A layer whose tar is kept in the store.
 struct KeptLayer {
     descriptor: Descriptor,
+    compression: Option<Compression>,
     recipe: Recipe,
     tar: PathBuf,
 }
@@ -155,6 +232,10 @@ impl Layer for KeptLayer {
 
     fn recipe(&self) -> Option<&Recipe> {
         Some(&self.recipe)
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
@@ -178,30 +259,46 @@ fn check_layers(
     path: &Path,
     manifest: &Manifest,
     config: &ImageConfig,
-    records: &[LayerRecord],
+    file: &LayersFile,
 ) -> Result<()> {
-    let promised = manifest
-        .layers
-        .iter()
-        .map(|layer| (layer.digest, layer.size));
-    let diff_ids = config.rootfs.diff_ids.iter().copied();
-    if !promised.eq(records.iter().map(|record| (record.digest, record.size)))
-        || !diff_ids.eq(records.iter().map(|record| record.digest))
+    let base = file.base.iter();
+    let blobs = base.clone().map(|record| record.blob.clone());
+    let blobs = blobs.chain(file.layers.iter().map(LayerRecord::descriptor));
+    let diff_ids = base
+        .map(|record| record.diff_id)
+        .chain(file.layers.iter().map(|record| record.digest));
+    if !blobs.eq(manifest.layers.iter().cloned())
+        || !diff_ids.eq(config.rootfs.diff_ids.iter().copied())
     {
         return Err(damaged(
             path,
             "does not list the layers of the manifest and config",
         ));
     }
-    match manifest
-        .layers
-        .iter()
-        .find(|layer| layer.media_type != media_type::LAYER_TAR)
-    {
-        None => Ok(()),
-        Some(layer) => Err(damaged(
+    let known = [
+        media_type::LAYER_TAR,
+        media_type::LAYER_TAR_GZIP,
+        media_type::LAYER_TAR_ZSTD,
+    ];
+    let is_unknown = |layer: &&Descriptor| !known.contains(&layer.media_type.as_str());
+    if let Some(layer) = manifest.layers.iter().find(is_unknown) {
+        return Err(damaged(
             path,
             &format!("has a layer of type {}", layer.media_type),
+        ));
+    }
+    let wrong = file.layers.iter().find(|record| {
+        record.compressed.as_ref().is_some_and(|compressed| {
+            record
+                .compression
+                .is_none_or(|compression| compression.media_type() != compressed.media_type)
+        })
+    });
+    match wrong {
+        None => Ok(()),
+        Some(record) => Err(damaged(
+            path,
+            &format!("does not say how layer {} is compressed", record.digest),
         )),
     }
 }
