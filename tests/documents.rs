@@ -306,7 +306,7 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
     ] {
         let named = set(captures(&text, r"(?m)(?:^|[\s`])(--[a-z-]+)"));
         for flag in &named {
-            let is_taken = ["copy", "inspect", "verify", "compress"]
+            let is_taken = ["copy", "inspect", "verify", "compress", "serve"]
                 .iter()
                 .any(|verb| {
                     let (_, said) = strata(&[verb, flag]);
@@ -314,7 +314,7 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
                 });
             assert!(is_taken, "{name}: {flag}");
         }
-        for verb in ["copy", "inspect", "verify", "compress"] {
+        for verb in ["copy", "inspect", "verify", "compress", "serve"] {
             let (help, _) = strata(&[verb, "--help"]);
             for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
                 assert!(

@@ -116,8 +116,9 @@ impl Client {
     #[track_caller]
     fn ask(self, method: &str, target: &str, fields: &[&str]) -> Reply {
         let mut stream = self.connect();
-        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+        let first = format!("{method} {target} HTTP/1.1");
+        let lines = [&[first.as_str(), "Host: h"], fields, &["", ""]].concat();
+        let head = lines.join("\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         Reply::read(&mut stream, method != "HEAD").expect("an answer")
     }

@@ -210,11 +210,13 @@ fn a_layer_that_cannot_be_made_is_told_here_and_there() {
 
 #[test]
 fn mistakes_have_a_way_out() {
+    /// Flags, images, the exit code, and words of the message and the hint.
+    type Case<'a> = (&'a [&'a str], &'a [&'a Path], i32, &'a str, &'a str);
     let mut speakers = Speakers::new();
     let images = ["one", "two"].map(|word| speakers.image("speaker", word));
     let serving = Serving::start(&[&images[0]], &[]);
     let nothing = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &[&Path], i32, &str, &str); 5] = [
+    let cases: [Case<'_>; 5] = [
         (
             &["--listen", &serving.host],
             &[&images[0]],

@@ -9,13 +9,13 @@ use crate::tree::Recipe;
 use crate::{Error, Result};
 
 /// A layer that is compressed while it is written.
-pub(super) struct CompressedLayer {
+pub struct CompressedLayer {
     /// The layer that is not compressed.
-    pub(super) tar: Box<dyn Layer>,
+    pub tar: Box<dyn Layer>,
     /// What the compressed bytes are called.
-    pub(super) descriptor: Descriptor,
+    pub descriptor: Descriptor,
     /// How they are made.
-    pub(super) compression: Compression,
+    pub compression: Compression,
 }
 
 impl Layer for CompressedLayer {

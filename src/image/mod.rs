@@ -19,6 +19,8 @@ use crate::oci::{Compression, Descriptor, Digest, ImageConfig, Manifest};
 use crate::tree::Recipe;
 
 pub use base_layer::{BaseRecord, open_stored};
+#[cfg(feature = "cli")]
+pub use compressed::CompressedLayer;
 pub use decompress::{Packing, decompress};
 pub use layers_file::{DIGEST_FILE, ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
 pub use open::Documents;

@@ -90,7 +90,7 @@ pub fn write(
 }
 
 /// Makes and compresses every layer; how, and what each is called then.
-fn compress_all(
+pub(super) fn compress_all(
     layers: &[Box<dyn Layer>],
     compression: Option<Compression>,
     progress: &dyn Progress,
