@@ -271,7 +271,9 @@ fn resolve(path: &[u8], target: &[u8]) -> Result<Vec<u8>, &'static str> {
         match name {
             b"" | b"." => {}
             b".." => {
-                names.pop().ok_or("a symlink that leads out of the archive")?;
+                names
+                    .pop()
+                    .ok_or("a symlink that leads out of the archive")?;
             }
             name => names.push(name),
         }

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod copy;
+mod dry_run;
 mod inspect;
 mod interruption;
 mod printer;

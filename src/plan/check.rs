@@ -6,7 +6,9 @@ use std::num::NonZeroUsize;
 use super::{Popularity, Strategy};
 use crate::base::{Inheritance, Selection};
 use crate::image::PathRule;
-use crate::nix::{FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName};
+use crate::nix::{
+    FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName,
+};
 use crate::oci::{Config, History, Reference, canonical_user_config, validate_tag};
 use crate::tree::{Mode, Rule};
 use crate::{Error, Result};
@@ -162,8 +164,13 @@ fn check_base(base: FromImage, inheritance: Inheritance, store: &Store) -> Resul
     let end = below
         .get(1..)
         .and_then(|below| below.find('/'))
-        .map_or(base.path.len(), |slash| base.path.len() - below.len() + 1 + slash);
-    let is_clean = below.split('/').skip(1).all(|name| !matches!(name, "" | "." | ".."));
+        .map_or(base.path.len(), |slash| {
+            base.path.len() - below.len() + 1 + slash
+        });
+    let is_clean = below
+        .split('/')
+        .skip(1)
+        .all(|name| !matches!(name, "" | "." | ".."));
     match store.parse(&base.path[..end]) {
         Ok(_) if is_clean => Ok(CheckedBase {
             path: base.path,
@@ -176,8 +183,9 @@ fn check_base(base: FromImage, inheritance: Inheritance, store: &Store) -> Resul
                 Ok(_) => format!("{:?} is not a plain path", base.path),
                 Err(message) => message,
             },
-            hint: "give an image of buildImage or pullImage, or an archive: fromImage = ./base.tar;"
-                .into(),
+            hint:
+                "give an image of buildImage or pullImage, or an archive: fromImage = ./base.tar;"
+                    .into(),
         }),
     }
 }

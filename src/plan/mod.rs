@@ -240,8 +240,7 @@ fn rules_by_path(lower: &[LayersFile], own: &[PathRule]) -> BTreeMap<String, Vec
 
 /// Refuses rules about what a base image holds already.
 fn check_rules(request: &CheckedRequest, placed: &Placed) -> Result<()> {
-    let is_placed =
-        |path: &String| placed.in_store.contains(path) || placed.at_root.contains(path);
+    let is_placed = |path: &String| placed.in_store.contains(path) || placed.at_root.contains(path);
     let rule = request.perms.iter().position(|rule| is_placed(&rule.path));
     match rule {
         None => Ok(()),
