@@ -24,6 +24,8 @@ enum Content {
     Bytes(Vec<u8>),
     /// So many zero bytes, made while they are written.
     Zeros(u64),
+    /// Nothing: it cannot be made.
+    Gone,
 }
 
 impl MemoryLayer {
@@ -49,6 +51,14 @@ impl MemoryLayer {
             archive.append_data(&mut header, path, *content).unwrap();
         }
         Self::new(archive.into_inner().unwrap())
+    }
+
+    /// A layer of these bytes that cannot be made, since it should not be.
+    pub fn gone(bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            content: Content::Gone,
+            ..Self::new(bytes)
+        }
     }
 
     /// A layer that promises `promised` and gives `given`.
@@ -99,6 +109,7 @@ impl Layer for MemoryLayer {
         let mut both = Both(&mut hasher, writer);
         match &self.content {
             Content::Bytes(bytes) => both.write_all(bytes),
+            Content::Gone => Err(io::Error::other("the layer should not be made")),
             Content::Zeros(size) => {
                 io::copy(&mut io::Read::take(io::repeat(0), *size), &mut both).map(|_| ())
             }
