@@ -254,8 +254,7 @@ const WITHOUT_EFFECT: [&str; 7] = [
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 12] = [
-    ("--additional-tag", "copy once for each name"),
+const REFUSED: [(&str, &str); 11] = [
     ("--command-timeout", "use timeout(1)"),
     (
         "--decryption-key",

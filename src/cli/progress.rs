@@ -206,6 +206,23 @@ impl Progress for Reporter<'_> {
     }
 }
 
+/// Shows nothing and stops the work when the user says so.
+pub(super) struct Unseen<'a>(pub(super) &'a Interruption);
+
+impl Progress for Unseen<'_> {
+    fn begin(&self, _: &Descriptor) {}
+
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        self.0.check()
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        self.0.check()
+    }
+
+    fn finish(&self, _: &Descriptor, _: Outcome) {}
+}
+
 fn layers(image: &Image) -> impl Iterator<Item = &Descriptor> {
     image.layers.iter().map(|layer| layer.descriptor())
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::arguments::CopyArguments;
+use super::push_arguments::PushSettings;
 use crate::Result;
-use crate::transport::registry::{Credentials, Options, PushOptions};
+use crate::transport::registry::{Credentials, Options};
 use crate::transport::{Destination, containerd, docker, podman};
 
 /// What `copy` does.
@@ -16,7 +17,7 @@ pub(super) struct CopySettings {
     /// How to reach a registry.
     pub(super) registry: Options,
     /// What goes to a registry, and how.
-    pub(super) push: PushOptions,
+    pub(super) push: PushSettings,
     /// How to reach a Docker engine.
     pub(super) docker: docker::Options,
     /// How to reach podman.
@@ -34,7 +35,9 @@ impl TryFrom<CopyArguments> for CopySettings {
 
     fn try_from(arguments: CopyArguments) -> Result<Self> {
         let destination = arguments.destination.parse()?;
-        let push = arguments.push.settings(&destination)?;
+        let push = arguments
+            .push
+            .settings(&destination, &|name| std::env::var_os(name))?;
         let mut registry = Options {
             tls_verify: arguments.dest_tls_verify,
             anonymous: arguments.dest_no_creds,

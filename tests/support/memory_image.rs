@@ -25,6 +25,8 @@ enum Content {
     Bytes(Vec<u8>),
     /// So many zero bytes, made while they are written.
     Zeros(u64),
+    /// Nothing: it cannot be made.
+    Gone,
 }
 
 impl MemoryLayer {
@@ -62,6 +64,14 @@ impl MemoryLayer {
             promised: Descriptor::of(media_type::LAYER_TAR_GZIP, &bytes),
             content: Content::Bytes(bytes),
             ..self
+        }
+    }
+
+    /// A layer of these bytes that cannot be made, since it should not be.
+    pub fn gone(bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            content: Content::Gone,
+            ..Self::new(bytes)
         }
     }
 
@@ -114,6 +124,7 @@ impl Layer for MemoryLayer {
         let mut both = Both(&mut hasher, writer);
         match &self.content {
             Content::Bytes(bytes) => both.write_all(bytes),
+            Content::Gone => Err(io::Error::other("the layer should not be made")),
             Content::Zeros(size) => {
                 io::copy(&mut io::Read::take(io::repeat(0), *size), &mut both).map(|_| ())
             }
