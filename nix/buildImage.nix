@@ -49,11 +49,21 @@
   `contents` (as `copyToRoot`; default: `null`)
   : The former name of `copyToRoot`.
 
-  `fromImage` (image; default: `null`)
-  : The image below this one. Not yet supported.
+  `fromImage` (image, path, string, or attribute set; default: `null`)
+  : The image below this one: an image of `buildImage`, an archive of `docker save`, `podman save` or
+    `dockerTools`, an OCI archive or layout, or a directory of skopeo (`dir:`), as a file compressed
+    or not. Where there are several, `{ image = ..; tag = ".."; }` chooses one, with `name`, `tag`,
+    `digest` and `platform` (`"linux/arm64"`); without `platform`, it is the one for `arch`. Its
+    layers stay as they are.
+
+  `inheritConfig` (boolean or list of strings; default: `true`)
+  : Which fields of the configuration of `fromImage` are taken over, as a Dockerfile does: all, none,
+    or those with these names (`[ "Env" "User" ]`). `Env` is merged by variable, `Labels`,
+    `ExposedPorts` and `Volumes` by key, an own `Entrypoint` drops the base's `Cmd`, and other fields
+    of `config` replace those of the base.
 
   `fromImageEnv` (boolean; default: `false`)
-  : Whether variables that `fromImage` sets are kept where `config` does not set them.
+  : Whether `Env` is taken over, too, where `inheritConfig` says otherwise.
 
   `arch` (string; default: `pkgs.go.GOARCH`)
   : The architecture, as Go names it.
@@ -66,8 +76,8 @@
     rule that matches wins, field by field.
 
   `maxLayers` (positive integer; default: `1`)
-  : How many layers to make at most, besides those in `layers`. Store paths that many others refer
-    to get layers of their own.
+  : How many layers to make at most, besides those in `layers`; the layers of `fromImage` count, but
+    one is always made. Store paths that many others refer to get layers of their own.
 
   `initializeNixDatabase` (boolean; default: `false`)
   : Whether to make a database with which Nix in the image knows the store paths of the image, and
@@ -118,6 +128,7 @@ lib.makeOverridable (
     contents ? null,
     system ? null,
     fromImage ? null,
+    inheritConfig ? true,
     fromImageEnv ? false,
     arch ? pkgs.go.GOARCH,
     perms ? [ ],
@@ -160,8 +171,18 @@ lib.makeOverridable (
             // lib.optionalAttrs nixOwnStore { ownStore = true; }
           else
             null;
+      }
+      // lib.optionalAttrs (base != null) {
+        fromImage = base;
+        inheritConfig =
+          if fromImageEnv && inheritConfig != true then
+            lib.optionals (inheritConfig != false) inheritConfig ++ [ "Env" ]
+          else
+            inheritConfig;
       };
     };
+
+    base = internal.fromImage fromImage;
 
     given = internal.copyToRoot "buildImage" { inherit copyToRoot contents; };
     systemRoot = internal.copyToRoot "buildImage" {
@@ -178,22 +199,16 @@ lib.makeOverridable (
         builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
     reference = "${imageName}:${imageTag}";
   in
-  lib.throwIf (fromImage != null)
-    ''
-      buildImage: `fromImage` is not supported yet
-      hint: give the packages of the base as `layers`''
-    (
-      image
-      // internal.commands { inherit image baseName reference; }
-      // {
-        inherit
-          imageName
-          imageTag
-          meta
-          passthru
-          ;
-        imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
-      }
-      // passthru
-    )
+  image
+  // internal.commands { inherit image baseName reference; }
+  // {
+    inherit
+      imageName
+      imageTag
+      meta
+      passthru
+      ;
+    imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+  }
+  // passthru
 )

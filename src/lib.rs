@@ -16,6 +16,7 @@
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+pub mod base;
 pub mod builder;
 #[cfg(feature = "cli")]
 pub mod cli;

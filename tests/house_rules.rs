@@ -20,6 +20,10 @@ const RULES: [Rule; 6] = [
     Rule {
         name: "decisions are made without I/O",
         places: &[
+            "base/documents.rs",
+            "base/inherit.rs",
+            "base/select.rs",
+            "base/tree.rs",
             "plan",
             "oci",
             "tar",
@@ -49,7 +53,7 @@ const RULES: [Rule; 6] = [
     Rule {
         name: "what builds does not know what copies",
         places: &[
-            "nix", "plan", "tree", "tar", "oci", "image", "builder", "error.rs",
+            "nix", "plan", "tree", "tar", "oci", "base", "image", "builder", "error.rs",
         ],
         except: &[],
         forbidden: &[
@@ -85,13 +89,17 @@ const RULES: [Rule; 6] = [
     },
     Rule {
         name: "bytes do not depend on the time",
-        places: &["nix", "plan", "tree", "tar", "oci", "image", "builder"],
+        places: &[
+            "nix", "plan", "tree", "tar", "oci", "base", "image", "builder",
+        ],
         except: &["builder/output.rs"],
         forbidden: &["SystemTime", "Instant", "std::time"],
     },
     Rule {
         name: "bytes do not depend on the environment",
-        places: &["nix", "plan", "tree", "tar", "oci", "image", "builder"],
+        places: &[
+            "nix", "plan", "tree", "tar", "oci", "base", "image", "builder",
+        ],
         except: &["nix/attrs.rs"],
         forbidden: &["std::env", "env::", "temp_dir"],
     },

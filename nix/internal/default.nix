@@ -21,6 +21,7 @@ in
   commands = import ./commands.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
+  fromImage = import ./from-image.nix { inherit lib; };
   nixpkgsSource = import ./nixpkgs-source.nix;
   profilePackage = import ./profile-package.nix { inherit lib; };
   systemPerms = import ./system-perms.nix { inherit lib; };

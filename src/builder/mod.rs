@@ -3,6 +3,7 @@
 //! Read, plan, merge, digest, write: the effects are here and in [`output`]; the decisions are in
 //! [`crate::plan`] and [`crate::tree`].
 
+mod below;
 mod database;
 mod lower;
 mod output;
@@ -12,16 +13,13 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use crate::base::{Base, inherit};
 use crate::image::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
 use crate::nix::{Attrs, Closure, ClosureEntry, Request, Requested, Store};
 use crate::oci::json;
-use crate::plan::{self, CheckedRequest, PlannedLayer};
+use crate::plan::{self, CheckedRequest, MOST_LAYERS, PlannedLayer};
 use crate::tree::{self, ImagePath, Recipe, RootSource};
 use crate::{Error, Result};
-
-/// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay
-/// mounts have room for no more.
-const MOST_LAYERS: usize = 125;
 
 /// Where the builder works and with how many threads.
 #[derive(Clone, Debug)]
@@ -71,8 +69,13 @@ fn build_layers(
 ) -> Result<Vec<String>> {
     let request = plan::check(request, store, out)?;
     let closure = parse_closure(closure, store)?;
+    let base = match &request.image {
+        Some(image) => below::read(image, store)?,
+        None => None,
+    };
     let lower = lower::read(&request.layers, store)?;
-    let mut plan = plan::plan(&request, &closure, &lower)?;
+    let base_layers = base.as_ref().map(below::layers).unwrap_or_default();
+    let mut plan = plan::plan(&request, &closure, &lower, base_layers)?;
     let output = output::Output::create(store.locate_below(out))?;
     if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
         let (lower, compression) = (plan.lower, request.compression);
@@ -98,10 +101,12 @@ fn build_layers(
 
     unmatched.dedup();
     let mut remarks: Vec<String> = unmatched.iter().map(remark).collect();
-    if request.image.is_some() && records.len() > MOST_LAYERS {
-        remarks.push(too_many_layers(records.len()));
+    let count = records.len() + base_layers.count;
+    if request.image.is_some() && count > MOST_LAYERS {
+        remarks.push(too_many_layers(count));
     }
-    write_output(output, request, store, plan.perms, records)?;
+    remarks.extend(base.iter().flat_map(below::remarks));
+    write_output(output, request, store, plan.perms, base, records)?;
     Ok(remarks)
 }
 
@@ -228,15 +233,26 @@ fn write_output(
     request: CheckedRequest,
     store: &Store,
     perms: Vec<PathRule>,
-    records: Vec<LayerRecord>,
+    base: Option<Base>,
+    mut records: Vec<LayerRecord>,
 ) -> Result<()> {
     if let Some(image) = request.image {
         let name = ImageName {
             name: image.name.clone(),
             tag: image.tag.clone(),
         };
-        let layers = LayersFile::new(store.dir.clone(), Some(name), records);
-        return output.write_image(&layers, image);
+        let mut config = image.config.clone();
+        let (mut blobs, mut below) = (Vec::new(), None);
+        if let (Some(mut base), Some(checked)) = (base, &image.base) {
+            below::compress(&mut base, request.compression);
+            config = inherit(&base.config.config, config, &checked.inheritance);
+            blobs = base.blobs;
+            records = [base.layers, records].concat();
+            below = Some(base.config);
+        }
+        let mut layers = LayersFile::new(store.dir.clone(), Some(name), records);
+        layers.base = blobs;
+        return output.write_image(&layers, image, config, below);
     }
     let mut layers = LayersFile::new(store.dir.clone(), None, records);
     layers.nested = request.layers.iter().map(ToString::to_string).collect();
@@ -255,7 +271,7 @@ fn remark(PathRule { path, rule }: &PathRule) -> String {
 fn too_many_layers(count: usize) -> String {
     format!(
         "warning: the image has {count} layers, and Docker takes at most {MOST_LAYERS}\n\
-         hint: lower maxLayers; the layers in `layers` count as well"
+         hint: lower maxLayers; those in `layers` and `fromImage` count as well"
     )
 }
 

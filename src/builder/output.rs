@@ -5,10 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
-use crate::image::{DIGEST_FILE, Digested, LAYERS_FILE, LayersFile, write_layer};
+use crate::image::{DIGEST_FILE, Digested, LAYERS_FILE, LayerRecord, LayersFile, write_layer};
 use crate::nix::Store;
 use crate::oci::{
-    Descriptor, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest,
+    Config, Descriptor, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest,
     Reference, json, media_type,
 };
 use crate::plan::CheckedImage;
@@ -67,21 +67,31 @@ impl Output {
         Ok(())
     }
 
-    pub(super) fn write_image(self, layers: &LayersFile, image: CheckedImage) -> Result<()> {
+    /// Writes an image that starts with `config`, on top of `base`, the config of a base image.
+    pub(super) fn write_image(
+        self,
+        layers: &LayersFile,
+        image: CheckedImage,
+        config: Config,
+        base: Option<ImageConfig>,
+    ) -> Result<()> {
         let created = if image.created == "now" {
             now()
         } else {
             image.created
         };
-        let history = layers
-            .layers
-            .iter()
-            .map(|layer| (layer.digest, layer.history.clone()));
-        let config = ImageConfig::new(image.architecture, created, image.config, history);
+        // The base's config has the layers of its own already.
+        let below = base.as_ref().map_or(0, |base| base.rootfs.diff_ids.len());
+        let own = layers.layers.iter().skip(below - layers.base.len());
+        let history = own.map(|layer| (layer.digest, layer.history.clone()));
+        let mut config = ImageConfig::new(image.architecture, created, config, history);
+        if let Some(base) = base {
+            config = config.on_top_of(base);
+        }
         let config = json::to_bytes(&config);
-        let descriptors = layers.layers.iter();
+        let descriptors = layers.base.iter().map(|layer| layer.blob.clone());
         let descriptors = descriptors
-            .map(|layer| Descriptor::new(media_type::LAYER_TAR, layer.digest, layer.size))
+            .chain(layers.layers.iter().map(LayerRecord::descriptor))
             .collect();
         let manifest = Manifest::new(
             Descriptor::of(media_type::CONFIG, &config),

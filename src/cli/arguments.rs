@@ -47,6 +47,14 @@ pub(super) enum Command {
     Verify(VerifyArguments),
     /// Write the same image with the digests of its compressed layers, but no layers
     Compress(CompressArguments),
+    /// Be a read-only registry with these images, until interrupted
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArguments),
+    /// Write what a shell needs to complete these commands to standard output
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+    /// Write these explanations as manual pages
+    Man(ManArguments),
 }
 
 const COPY_HELP: &str = "\
@@ -62,6 +70,14 @@ Destinations:
 
 A PATH ends at its first colon. An archive that exists is replaced.
 On success the destination and the image's digest are printed.";
+
+const SERVE_HELP: &str = "\
+Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.
+It speaks plain HTTP and asks for no password.";
+
+const COMPLETIONS_HELP: &str = "\
+For bash: source <(strata completions bash)
+Packages of Strata bring the completions of bash, fish and zsh along.";
 
 /// The arguments of `copy`.
 #[derive(Args)]
@@ -184,6 +200,40 @@ pub(super) struct CompressArguments {
     pub(super) quiet: bool,
 }
 
+/// The arguments of `serve`.
+#[derive(Args)]
+pub(super) struct ServeArguments {
+    /// The images: outputs of their derivations, or links to them such as `result`
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<PathBuf>,
+
+    /// Where to listen; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
+    pub(super) listen: String,
+
+    /// Serve layers like this: none, gzip or zstd, or gzip:LEVEL, zstd:LEVEL
+    #[arg(long, value_name = "COMPRESSION", default_value = "none")]
+    pub(super) compression: Compression,
+
+    /// Say nothing but errors and the addresses
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `completions`.
+#[derive(Args)]
+pub(super) struct CompletionsArguments {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// The arguments of `man`.
+#[derive(Args)]
+pub(super) struct ManArguments {
+    /// The directory that the pages go to, such as share/man/man1
+    pub(super) directory: PathBuf,
+}
+
 /// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
 /// image comes from the Nix store, has one platform and no signatures, and keeps its digest.
 const WITHOUT_EFFECT: [&str; 7] = [
@@ -235,9 +285,14 @@ const REFUSED: [(&str, &str); 13] = [
     ("--tmpdir", "nothing is spooled; leave it out"),
 ];
 
+/// All commands with their flags and explanations, without those that are there for skopeo's sake.
+pub(super) fn commands() -> clap::Command {
+    Arguments::command()
+}
+
 /// Parses a command line, the program's name first.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
-    let command = Arguments::command().mut_subcommand("copy", |copy| copy.args(without_effect()));
+    let command = commands().mut_subcommand("copy", |copy| copy.args(without_effect()));
     let parsed = command
         .try_get_matches_from(arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));

@@ -8,7 +8,7 @@ use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Reporter;
 use super::settings::CopySettings;
-use crate::image::Image;
+use crate::image::{Image, ImageName};
 use crate::oci::{Digest, Reference};
 use crate::transport::destination::ArchiveTarget;
 use crate::transport::{
@@ -34,7 +34,8 @@ pub(super) fn run(
     if let Some(file) = &settings.digest_file {
         std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
     }
-    let line = format!("{}\n", describe(&settings.destination, digest));
+    let line = describe(&settings.destination, image.name.as_ref(), digest);
+    let line = format!("{line}\n");
     match &settings.destination {
         // Standard output is the archive.
         Destination::Archive {
@@ -68,7 +69,9 @@ fn copy(
         Destination::Containerd { runner, .. } => {
             containerd::copy(image, *runner, &name, &settings.containerd, reporter)?;
         }
-        Destination::Skopeo(destination) => skopeo::copy(image, destination, reporter)?,
+        Destination::Skopeo(destination) => {
+            return Ok(skopeo::copy(image, destination, reporter)?);
+        }
         Destination::Archive {
             target: ArchiveTarget::Path(path),
             ..
@@ -127,10 +130,10 @@ fn check_destination(settings: &CopySettings, printer: &Printer) -> Result<()> {
     }
 }
 
-/// The destination with the digest, and for a registry with everything that was left out.
-fn describe(destination: &Destination, digest: Digest) -> String {
-    match destination {
-        Destination::Registry(reference) => {
+/// The destination with the digest, and with the name that was left out.
+fn describe(destination: &Destination, own: Option<&ImageName>, digest: Digest) -> String {
+    match (destination, own) {
+        (Destination::Registry(reference), _) => {
             let tag = match reference {
                 Reference {
                     tag: None,
@@ -146,7 +149,13 @@ fn describe(destination: &Destination, digest: Digest) -> String {
             };
             format!("docker://{reference}")
         }
-        destination => format!("{destination}@{digest}"),
+        (
+            Destination::Docker(None)
+            | Destination::Podman(None)
+            | Destination::Containerd { name: None, .. },
+            Some(ImageName { name, tag }),
+        ) => format!("{destination}{name}:{tag}@{digest}"),
+        (destination, _) => format!("{destination}@{digest}"),
     }
 }
 
@@ -157,11 +166,19 @@ mod tests {
     #[test]
     fn copies_are_described_in_full() {
         let digest = Digest::of(b"");
+        let own = ImageName {
+            name: "own".into(),
+            tag: "1".into(),
+        };
+        let describe =
+            |destination: &Destination, digest| describe(destination, Some(&own), digest);
         for (destination, shown) in [
             ("docker://hello", "docker://docker.io/library/hello:latest"),
             ("docker://h.x:5000/a/b:1", "docker://h.x:5000/a/b:1"),
             ("oci:out:1", "oci:out:1"),
             ("dir:/tmp/x", "dir:/tmp/x"),
+            ("kind:", "kind:own:1"),
+            ("containerd:a/b", "containerd:a/b"),
         ] {
             let destination = destination.parse().unwrap();
             assert_eq!(describe(&destination, digest), format!("{shown}@{digest}"));

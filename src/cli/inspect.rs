@@ -59,7 +59,7 @@ fn describe_layer(image: &Image, index: usize, layer: &dyn Layer) -> Value {
         "mediaType": layer.descriptor().media_type,
         "compression": layer.compression(),
         "size": layer.descriptor().size,
-        "history": image.config.history.get(index),
+        "history": image.config.layer_history().nth(index),
         "storePaths": store_paths,
     })
 }
@@ -109,7 +109,7 @@ fn table(image: &Image) -> String {
 
 fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Image) {
     let descriptor = layer.descriptor();
-    let history = image.config.history.get(index);
+    let history = image.config.layer_history().nth(index);
     let made_by = history
         .and_then(|history| history.metadata.created_by.as_deref())
         .unwrap_or_default();

@@ -6,13 +6,16 @@
 //! ```
 
 mod arguments;
+mod completions;
 mod compress;
 mod copy;
 mod inspect;
 mod interruption;
+mod man;
 mod printer;
 mod progress;
 mod push_arguments;
+mod serve;
 mod settings;
 mod verify;
 
@@ -65,6 +68,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &printer),
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
+        Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
+        Command::Completions(arguments) => completions::run(&arguments, &printer),
+        Command::Man(arguments) => man::run(&arguments),
     };
     match result {
         // Whatever failed, failed because of the signal: the other end of a pipe got it too.

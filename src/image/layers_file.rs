@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::BaseRecord;
 use crate::oci::{Compression, Descriptor, Digest, History, json, media_type};
 use crate::tree::{Recipe, Rule};
 use crate::{Error, Result};
@@ -28,6 +29,9 @@ pub struct LayersFile {
     /// The rules given to `buildLayer`, which may name paths of the nested layers; empty for an image.
     #[serde(default)]
     pub perms: Vec<PathRule>,
+    /// The layers of a base image that lie below all others as they are, lowest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base: Vec<BaseRecord>,
     /// The layers, lowest first.
     pub layers: Vec<LayerRecord>,
 }
@@ -97,6 +101,7 @@ impl LayersFile {
             image,
             nested: Vec::new(),
             perms: Vec::new(),
+            base: Vec::new(),
             layers,
         }
     }

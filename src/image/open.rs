@@ -4,13 +4,15 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::base_layer::BaseLayer;
 #[cfg(feature = "cli")]
 use super::compressed::CompressedLayer;
 use super::layers_file::LAYERS_FILE;
-use super::{Image, Layer, LayerRecord, LayersFile, write_layer};
+use super::{BaseRecord, Image, Layer, LayerRecord, LayersFile, write_layer};
 use crate::nix::{Store, nar};
 use crate::oci::{
     Compression, Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, Manifest,
+    media_type,
 };
 use crate::tar::write_error;
 use crate::tree::Recipe;
@@ -19,18 +21,31 @@ use crate::{Error, Result};
 /// The largest document that is read, in bytes: far above what any image has.
 const LARGEST_DOCUMENT: u64 = 64 * 1024 * 1024;
 
-impl Image {
-    /// Opens the output of an image derivation, a directory. Its documents are read and checked
-    /// against each other; layers are made when they are asked for.
-    pub fn open(path: &Path) -> Result<Self> {
+/// The documents of what a derivation built, checked against each other.
+pub struct Documents {
+    /// `layers.json`.
+    pub layers: LayersFile,
+    /// The entry of `index.json`.
+    pub manifest_descriptor: Descriptor,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Its bytes.
+    pub manifest_bytes: Vec<u8>,
+    /// The config.
+    pub config: ImageConfig,
+    /// Its bytes.
+    pub config_bytes: Vec<u8>,
+}
+
+impl Documents {
+    /// Whether this is the output of an image derivation.
+    pub fn are_in(path: &Path) -> bool {
+        path.join(LAYOUT_FILE).exists() && path.join(LAYERS_FILE).exists()
+    }
+
+    /// Reads the documents in the output of an image derivation.
+    pub fn read(path: &Path) -> Result<Self> {
         let document = |name: &str| read_document(&path.join(name));
-        if !path.join(LAYOUT_FILE).exists() || !path.join(LAYERS_FILE).exists() {
-            return Err(Error::Document {
-                document: path.display().to_string(),
-                message: "not an image that Strata built".into(),
-                hint: "give the output of buildImage: nix build .#dockerImage, then strata copy result DESTINATION".into(),
-            });
-        }
         let layers_path = path.join(LAYERS_FILE);
         let layers = LayersFile::read(path)?;
         let index: Index = parse(&path.join("index.json"), &document("index.json")?)?;
@@ -44,13 +59,52 @@ impl Image {
         let manifest: Manifest = parse(&blob_path(path, manifest_descriptor), &manifest_bytes)?;
         let config_bytes = read_blob(path, &manifest.config)?;
         let config: ImageConfig = parse(&blob_path(path, &manifest.config), &config_bytes)?;
-        check_layers(&layers_path, &manifest, &config, &layers.layers)?;
-        let store = Store::new(layers.store_dir);
-        let records = layers.layers.into_iter();
+        check_layers(&layers_path, &manifest, &config, &layers)?;
         Ok(Self {
-            name: layers.image,
+            layers,
             manifest_descriptor: manifest_descriptor.clone(),
-            layers: records.map(|record| layer(record, &store)).collect(),
+            manifest,
+            manifest_bytes,
+            config,
+            config_bytes,
+        })
+    }
+}
+
+impl Image {
+    /// Opens the output of an image derivation, a directory. Its documents are read and checked
+    /// against each other; layers are made when they are asked for.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !Documents::are_in(path) {
+            return Err(Error::Document {
+                document: path.display().to_string(),
+                message: "not an image that Strata built".into(),
+                hint: "give the output of buildImage: nix build .#dockerImage, then strata copy result DESTINATION".into(),
+            });
+        }
+        let Documents {
+            layers: file,
+            manifest_descriptor,
+            manifest,
+            manifest_bytes,
+            config,
+            config_bytes,
+        } = Documents::read(path)?;
+        let store = Store::new(file.store_dir);
+        let base = file.base.into_iter().map(|record| {
+            let path = store.locate_below(&record.path);
+            let (compressed, compression) = (record.compressed.clone(), record.compression);
+            promised(
+                Box::new(BaseLayer { record, path }),
+                compressed,
+                compression,
+            )
+        });
+        let own = file.layers.into_iter().map(|record| layer(record, &store));
+        Ok(Self {
+            name: file.image,
+            layers: base.chain(own).collect(),
+            manifest_descriptor,
             manifest,
             manifest_bytes,
             config,
@@ -69,7 +123,8 @@ impl LayersFile {
 
 fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
     let descriptor = record.tar_descriptor();
-    let (compression, recipe) = (record.compression, record.recipe);
+    let (compressed, compression) = (record.compressed, record.compression);
+    let recipe = record.recipe;
     let tar: Box<dyn Layer> = match record.tar {
         Some(tar) => Box::new(KeptLayer {
             descriptor,
@@ -84,9 +139,22 @@ fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
             store: store.clone(),
         }),
     };
+    promised(tar, compressed, compression)
+}
+
+/// The layer that the image promises, made from the uncompressed one.
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(unused_variables, clippy::needless_pass_by_value)
+)]
+fn promised(
+    tar: Box<dyn Layer>,
+    compressed: Option<Descriptor>,
+    compression: Option<Compression>,
+) -> Box<dyn Layer> {
     // The builder, which cannot compress, opens no image.
     #[cfg(feature = "cli")]
-    if let (Some(descriptor), Some(compression)) = (record.compressed, compression) {
+    if let (Some(descriptor), Some(compression)) = (compressed, compression) {
         return Box::new(CompressedLayer {
             tar,
             descriptor,
@@ -210,11 +278,16 @@ fn check_layers(
     path: &Path,
     manifest: &Manifest,
     config: &ImageConfig,
-    records: &[LayerRecord],
+    file: &LayersFile,
 ) -> Result<()> {
-    let promised = records.iter().map(LayerRecord::descriptor);
-    let diff_ids = records.iter().map(|record| record.digest);
-    if !promised.eq(manifest.layers.iter().cloned())
+    let base = file.base.iter();
+    let blobs = base.clone().map(BaseRecord::descriptor);
+    let blobs = blobs.chain(file.layers.iter().map(LayerRecord::descriptor));
+    let diff_ids = base
+        .clone()
+        .map(|record| record.diff_id)
+        .chain(file.layers.iter().map(|record| record.digest));
+    if !blobs.eq(manifest.layers.iter().cloned())
         || !diff_ids.eq(config.rootfs.diff_ids.iter().copied())
     {
         return Err(damaged(
@@ -222,18 +295,30 @@ fn check_layers(
             "does not list the layers of the manifest and config",
         ));
     }
-    let wrong = records.iter().find(|record| {
-        record.compressed.as_ref().is_some_and(|compressed| {
-            record
-                .compression
-                .is_none_or(|compression| compression.media_type() != compressed.media_type)
-        })
-    });
-    match wrong {
+    let base = base.map(|record| (&record.compressed, record.compression, record.diff_id));
+    let own = file.layers.iter();
+    let own = own.map(|record| (&record.compressed, record.compression, record.digest));
+    for (compressed, compression, diff_id) in base.chain(own) {
+        let how = compression.map(Compression::media_type);
+        if compressed
+            .as_ref()
+            .is_some_and(|layer| Some(layer.media_type.as_str()) != how)
+        {
+            let message = format!("does not say how layer {diff_id} is compressed");
+            return Err(damaged(path, &message));
+        }
+    }
+    let known = [
+        media_type::LAYER_TAR,
+        media_type::LAYER_TAR_GZIP,
+        media_type::LAYER_TAR_ZSTD,
+    ];
+    let is_unknown = |layer: &&Descriptor| !known.contains(&layer.media_type.as_str());
+    match manifest.layers.iter().find(is_unknown) {
         None => Ok(()),
-        Some(record) => Err(damaged(
+        Some(layer) => Err(damaged(
             path,
-            &format!("does not say how layer {} is compressed", record.digest),
+            &format!("has a layer of type {}", layer.media_type),
         )),
     }
 }

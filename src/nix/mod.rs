@@ -15,7 +15,9 @@ pub use attrs::{Attrs, Requested, find_attrs_file};
 pub use closure::{Closure, ClosureEntry};
 pub use database::{Registration, write_database};
 pub use derivation::{DerivationOutput, parse_outputs};
-pub use request::{ImageRequest, NixDatabase, PermsRule, Request, StrategyName};
+pub use request::{
+    FromImage, ImageRequest, InheritRequest, NixDatabase, PermsRule, Request, StrategyName,
+};
 pub use store::{Store, StorePath};
 pub use system_request::{
     ChannelRequest, FlakeRegistryRequest, GroupRequest, PackageRequest, ProfileRequest, System,

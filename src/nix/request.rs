@@ -73,9 +73,51 @@ pub struct ImageRequest {
     /// Annotations of the manifest.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+    /// The image below this one.
+    #[serde(default, rename = "fromImage")]
+    pub from_image: Option<FromImage>,
+    /// What is taken over from its config.
+    #[serde(default, rename = "inheritConfig")]
+    pub inherit_config: InheritRequest,
     /// Makes a Nix database.
     #[serde(default, rename = "nixDatabase")]
     pub nix_database: Option<NixDatabase>,
+}
+
+/// A base image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromImage {
+    /// Where it is: at or below a store path.
+    pub path: String,
+    /// Its name, where several are there.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Its tag.
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// The digest of its manifest, of an index that leads to it, or of its config.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// What it runs on, as in `linux/arm64`.
+    #[serde(default)]
+    pub platform: Option<String>,
+}
+
+/// Which fields of the config of a base are taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum InheritRequest {
+    /// All or none.
+    All(bool),
+    /// Those with these names.
+    Only(Vec<String>),
+}
+
+impl Default for InheritRequest {
+    fn default() -> Self {
+        Self::All(true)
+    }
 }
 
 /// Who owns the store and the database of Nix in an image.

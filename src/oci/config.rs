@@ -13,6 +13,19 @@ pub struct ImageConfig {
     pub architecture: String,
     /// GOOS; images of Strata are for `linux`.
     pub os: String,
+    /// The processor's variant, as in `v7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The version of the operating system that the image needs.
+    #[serde(
+        default,
+        rename = "os.version",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub os_version: Option<String>,
+    /// Features of the operating system that the image needs.
+    #[serde(default, rename = "os.features", skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
     /// When the image was made, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
@@ -21,7 +34,7 @@ pub struct ImageConfig {
     pub config: Config,
     /// The layers' digests when uncompressed.
     pub rootfs: RootFs,
-    /// One entry for each layer.
+    /// One entry for each layer, and in images that others made for steps without one.
     #[serde(default)]
     pub history: Vec<HistoryEntry>,
 }
@@ -33,9 +46,17 @@ pub struct HistoryEntry {
     /// `umoci stat` 0.4 crashes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    /// Whether this is a step that made no layer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub empty_layer: bool,
     /// The rest.
     #[serde(flatten)]
     pub metadata: History,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The `config` object: `Env`, `Cmd` and so on, as the user gave it.
@@ -76,12 +97,20 @@ impl ImageConfig {
     ) -> Self {
         let entry = |(diff_id, metadata)| {
             let created = Some(created.clone());
-            (diff_id, HistoryEntry { created, metadata })
+            let entry = HistoryEntry {
+                created,
+                empty_layer: false,
+                metadata,
+            };
+            (diff_id, entry)
         };
         let (diff_ids, history) = layers.into_iter().map(entry).unzip();
         Self {
             architecture,
             os: "linux".to_owned(),
+            variant: None,
+            os_version: None,
+            os_features: Vec::new(),
             created: Some(created),
             config,
             rootfs: RootFs {
@@ -89,6 +118,41 @@ impl ImageConfig {
                 diff_ids,
             },
             history,
+        }
+    }
+
+    /// The entry of the history for each layer, lowest first.
+    pub fn layer_history(&self) -> impl Iterator<Item = &HistoryEntry> {
+        self.history.iter().filter(|entry| !entry.empty_layer)
+    }
+
+    /// Puts this config on top of a base's: its platform, layers and history. What a container
+    /// starts with stays as it is.
+    #[must_use]
+    pub fn on_top_of(mut self, base: Self) -> Self {
+        let layers = base.rootfs.diff_ids.len();
+        let mut history = base.history;
+        // Others leave it out, or write it wrong; ours must be found by the layer's number.
+        if history.iter().filter(|entry| !entry.empty_layer).count() != layers {
+            let unknown = HistoryEntry {
+                created: self.created.clone(),
+                empty_layer: false,
+                metadata: History::default(),
+            };
+            history = vec![unknown; layers];
+        }
+        history.append(&mut self.history);
+        let mut rootfs = base.rootfs;
+        rootfs.diff_ids.append(&mut self.rootfs.diff_ids);
+        Self {
+            architecture: base.architecture,
+            os: base.os,
+            variant: base.variant,
+            os_version: base.os_version,
+            os_features: base.os_features,
+            history,
+            rootfs,
+            ..self
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Digests (OCI descriptor.md, "Digests"): SHA-256 only, as in every image that engines accept.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -143,6 +143,34 @@ impl<W: Write> Write for HashingWriter<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+/// A reader that hashes what it gives.
+pub struct HashingReader<R> {
+    hasher: Hasher,
+    reader: R,
+}
+
+impl<R: Read> HashingReader<R> {
+    /// Reads from `reader`.
+    pub fn new(reader: R) -> Self {
+        Self {
+            hasher: Hasher::default(),
+            reader,
+        }
+    }
+
+    /// The digest and the number of bytes that were read.
+    pub fn finish(self) -> (Digest, u64) {
+        self.hasher.finish()
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hasher.write(&buffer[..count])
     }
 }
 

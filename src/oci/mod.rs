@@ -17,7 +17,7 @@ mod reference;
 pub use compression::Compression;
 pub use config::{Config, History, HistoryEntry, ImageConfig, canonical_user_config};
 pub use descriptor::{Descriptor, Platform};
-pub use digest::{Digest, Hasher, HashingWriter};
+pub use digest::{Digest, Hasher, HashingReader, HashingWriter};
 pub use index::Index;
 pub use layout::{LAYOUT_FILE, LAYOUT_VERSION};
 pub use manifest::Manifest;

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use super::{Popularity, Strategy};
+use crate::base::{Inheritance, Selection};
 use crate::image::PathRule;
-use crate::nix::{ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName};
+use crate::nix::{
+    FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName,
+};
 use crate::oci::{Compression, Config, History, Reference, canonical_user_config, validate_tag};
 use crate::tree::{Mode, Rule};
 use crate::{Error, Result};
@@ -51,8 +54,21 @@ pub struct CheckedImage {
     pub config: Config,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
+    /// The image below.
+    pub base: Option<CheckedBase>,
     /// Who owns the Nix database, if there is to be one.
     pub nix_database: Option<NixDatabase>,
+}
+
+/// The image below one.
+#[derive(Debug)]
+pub struct CheckedBase {
+    /// Where it is: at or below a store path.
+    pub path: String,
+    /// Which of the images there.
+    pub selection: Selection,
+    /// What is taken over from its config.
+    pub inheritance: Inheritance,
 }
 
 /// Checks a request whose output is `out`.
@@ -90,12 +106,12 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         history: request.metadata,
         image: request
             .image
-            .map(|image| check_image(image, out))
+            .map(|image| check_image(image, store, out))
             .transpose()?,
     })
 }
 
-fn check_image(image: ImageRequest, out: &str) -> Result<CheckedImage> {
+fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedImage> {
     let name = image.name.to_lowercase();
     let attribute = |attribute: &str, error: &Error| Error::Attribute {
         attribute: attribute.to_owned(),
@@ -129,6 +145,7 @@ fn check_image(image: ImageRequest, out: &str) -> Result<CheckedImage> {
             hint: "write Go's name of the processor, as in amd64 or arm64".into(),
         });
     }
+    let inheritance = Inheritance::check(&image.inherit_config)?;
     Ok(CheckedImage {
         name,
         tag,
@@ -136,6 +153,10 @@ fn check_image(image: ImageRequest, out: &str) -> Result<CheckedImage> {
         created: image.created,
         config: canonical_user_config(&image.config)?,
         annotations: image.annotations,
+        base: image
+            .from_image
+            .map(|base| check_base(base, inheritance, store))
+            .transpose()?,
         nix_database: image.nix_database,
     })
 }
@@ -149,6 +170,38 @@ fn check_compression(text: Option<&str>) -> Result<Option<Compression>> {
         })
     };
     text.map(parse).transpose()
+}
+
+fn check_base(base: FromImage, inheritance: Inheritance, store: &Store) -> Result<CheckedBase> {
+    let selection = Selection::check(&base)?;
+    let below = base.path.strip_prefix(&store.dir).unwrap_or(&base.path);
+    let end = below
+        .get(1..)
+        .and_then(|below| below.find('/'))
+        .map_or(base.path.len(), |slash| {
+            base.path.len() - below.len() + 1 + slash
+        });
+    let is_clean = below
+        .split('/')
+        .skip(1)
+        .all(|name| !matches!(name, "" | "." | ".."));
+    match store.parse(&base.path[..end]) {
+        Ok(_) if is_clean => Ok(CheckedBase {
+            path: base.path,
+            selection,
+            inheritance,
+        }),
+        result => Err(Error::Attribute {
+            attribute: "fromImage".into(),
+            message: match result {
+                Ok(_) => format!("{:?} is not a plain path", base.path),
+                Err(message) => message,
+            },
+            hint:
+                "give an image of buildImage or pullImage, or an archive: fromImage = ./base.tar;"
+                    .into(),
+        }),
+    }
 }
 
 fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {

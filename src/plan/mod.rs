@@ -6,14 +6,15 @@ mod popularity;
 mod strategy;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
-use crate::image::{LayersFile, PathRule};
+use crate::image::{LayerRecord, LayersFile, PathRule};
 use crate::nix::{Closure, ClosureEntry, StorePath};
 use crate::oci::{Compression, History};
 use crate::tree::{Rule, Source};
 use crate::{Error, Result};
 
-pub use check::{CheckedImage, CheckedRequest, check};
+pub use check::{CheckedBase, CheckedImage, CheckedRequest, check};
 pub use popularity::Popularity;
 pub use strategy::Strategy;
 
@@ -30,6 +31,10 @@ pub struct PlannedLayer {
     pub compression: Option<Compression>,
 }
 
+/// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay
+/// mounts have room for no more.
+pub const MOST_LAYERS: usize = 125;
+
 /// The layers of an image, or of a layer with those below it.
 #[derive(Debug)]
 pub struct Plan {
@@ -41,9 +46,28 @@ pub struct Plan {
     pub perms: Vec<PathRule>,
 }
 
-/// Plans a request. `lower` holds the layers that it names and those below them, lowest first.
-pub fn plan(request: &CheckedRequest, closure: &Closure, lower: &[LayersFile]) -> Result<Plan> {
+/// The layers of a base image, as far as the plan depends on them.
+#[derive(Clone, Copy, Default)]
+pub struct BaseLayers<'a> {
+    /// How many they are.
+    pub count: usize,
+    /// Those that Strata made, which stay as they are.
+    pub own: &'a [LayerRecord],
+}
+
+/// Plans a request on top of `base`. `lower` holds the layers that it names and those below them,
+/// lowest first.
+pub fn plan(
+    request: &CheckedRequest,
+    closure: &Closure,
+    lower: &[LayersFile],
+    base: BaseLayers<'_>,
+) -> Result<Plan> {
     let mut placed = Placed::default();
+    for source in base.own.iter().flat_map(|layer| &layer.recipe.sources) {
+        placed.add(source);
+    }
+    check_rules(request, &placed)?;
     let rules = rules_by_path(lower, &request.perms);
     let mut layers = Vec::new();
     for record in lower.iter().flat_map(|file| &file.layers) {
@@ -63,7 +87,8 @@ pub fn plan(request: &CheckedRequest, closure: &Closure, lower: &[LayersFile]) -
     layers.retain(|layer| !layer.sources.is_empty());
     let lower_count = layers.len();
 
-    for group in own_groups(request, closure, &mut placed)? {
+    let budget = budget(request.max_layers, base.count, layers.len())?;
+    for group in own_groups(request, closure, &mut placed, budget)? {
         layers.push(PlannedLayer {
             sources: group,
             history: request.history.clone(),
@@ -77,6 +102,26 @@ pub fn plan(request: &CheckedRequest, closure: &Closure, lower: &[LayersFile]) -
         lower: lower_count,
         perms: request.perms.clone(),
     })
+}
+
+/// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
+/// but at least one.
+fn budget(max_layers: NonZeroUsize, base: usize, lower: usize) -> Result<NonZeroUsize> {
+    if base == 0 {
+        return Ok(max_layers);
+    }
+    if base + lower >= MOST_LAYERS {
+        return Err(Error::Attribute {
+            attribute: "fromImage".into(),
+            message: format!(
+                "has {base} layers, and `layers` {lower}: one more for the files is too many, Docker takes {MOST_LAYERS}"
+            ),
+            hint: "build on an image with fewer layers, or flatten it".into(),
+        });
+    }
+    let left = max_layers.get().saturating_sub(base);
+    let budget = left.min(MOST_LAYERS - base - lower);
+    Ok(NonZeroUsize::new(budget).unwrap_or(NonZeroUsize::MIN))
 }
 
 /// The store paths that are in a layer already, those at the root apart from those in the store.
@@ -103,6 +148,7 @@ fn own_groups(
     request: &CheckedRequest,
     closure: &Closure,
     placed: &mut Placed,
+    budget: NonZeroUsize,
 ) -> Result<Vec<Vec<Source>>> {
     for (attribute, paths) in [
         ("copyToRoot", &request.copy_to_root),
@@ -130,7 +176,7 @@ fn own_groups(
     }
     members.retain(|path, _| !request.ignore.contains(*path));
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
-    let groups = request.strategy.layers(closure, &paths, request.max_layers);
+    let groups = request.strategy.layers(closure, &paths, budget);
     let groups = groups.into_iter().map(|group| {
         let mut sources: Vec<Source> = group
             .iter()
@@ -194,6 +240,20 @@ fn rules_by_path(lower: &[LayersFile], own: &[PathRule]) -> BTreeMap<String, Vec
         rules.entry(path.clone()).or_default().push(rule.clone());
     }
     rules
+}
+
+/// Refuses rules about what a base image holds already.
+fn check_rules(request: &CheckedRequest, placed: &Placed) -> Result<()> {
+    let is_placed = |path: &String| placed.in_store.contains(path) || placed.at_root.contains(path);
+    let rule = request.perms.iter().position(|rule| is_placed(&rule.path));
+    match rule {
+        None => Ok(()),
+        Some(number) => Err(Error::Attribute {
+            attribute: format!("perms[{number}].path"),
+            message: format!("{} is in a layer of fromImage", request.perms[number].path),
+            hint: "give the rule to the base image; its layers stay as they are".into(),
+        }),
+    }
 }
 
 /// Gives each source the rules about it; where a path is both at the root and in the store, they

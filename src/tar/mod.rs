@@ -2,8 +2,12 @@
 //!
 //! The `tar` crate's [`tar::Header`] lays out the fields; its `Builder` is not used, because it
 //! writes GNU long names and metadata of the host.
+//!
+//! [`ArchiveReader`] reads what others wrote, within bounds and without believing it.
 
+mod reader;
 mod writer;
 
+pub use reader::{ArchiveEntry, ArchiveEntryKind, ArchiveReader, clean_path};
 pub(crate) use writer::write_error;
 pub use writer::{ArchiveWriter, MODIFICATION_TIME};

@@ -11,6 +11,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::Progress;
 use crate::oci::Descriptor;
 use crate::{Error, Result};
@@ -25,6 +27,8 @@ const ANSWER_TIME: Duration = Duration::from_mins(2);
 const WORK_TIME: Duration = Duration::from_hours(1);
 /// How long the pipes of a program may stay open after its end.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
+/// How long a program may take to end when it is told to.
+const GRACE: Duration = Duration::from_secs(5);
 /// How often an interruption is looked for.
 const LONGEST_NAP: Duration = Duration::from_millis(50);
 
@@ -34,7 +38,12 @@ pub(super) type Input<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send 
 /// Runs a program without input; gives what it writes to its standard output. `hint` is for the
 /// case that it fails.
 pub(super) fn ask(command: Command, hint: &str, progress: &dyn Progress) -> Result<Vec<u8>> {
-    run(command, None, hint, progress)
+    run(command, None, ANSWER_TIME, hint, progress)
+}
+
+/// The same for a program that does the work of a copy, which takes longer.
+pub(super) fn work(command: Command, hint: &str, progress: &dyn Progress) -> Result<Vec<u8>> {
+    run(command, None, WORK_TIME, hint, progress)
 }
 
 /// Runs a program with what `input` writes as its standard input.
@@ -47,12 +56,13 @@ pub(super) fn feed(
     hint: &str,
     progress: &dyn Progress,
 ) -> Result<Vec<u8>> {
-    run(command, Some(input), hint, progress)
+    run(command, Some(input), WORK_TIME, hint, progress)
 }
 
 fn run(
     mut command: Command,
     input: Option<Input<'_>>,
+    limit: Duration,
     hint: &str,
     progress: &dyn Progress,
 ) -> Result<Vec<u8>> {
@@ -73,11 +83,6 @@ fn run(
         Ok(bytes)
     });
     let complaint = collect(child.stderr.take(), last_words);
-    let limit = if input.is_some() {
-        WORK_TIME
-    } else {
-        ANSWER_TIME
-    };
     let (ended, fed) = match (input, child.stdin.take()) {
         (Some(input), Some(mut stdin)) => thread::scope(|scope| {
             let writer = scope.spawn(move || {
@@ -132,7 +137,7 @@ enum Ended {
     Unknown(io::Error),
 }
 
-/// Waits for the end of a program. It is killed when the copy is interrupted and when it takes longer
+/// Waits for the end of a program. It is ended when the copy is interrupted and when it takes longer
 /// than `limit` after it has its input.
 fn wait(
     child: &mut Child,
@@ -156,14 +161,28 @@ fn wait(
             Ok(()) => None,
         };
         if let Some(stopped) = stopped {
-            // It may have ended by itself meanwhile.
-            let _ = child.kill();
-            child.wait().map_err(Ended::Unknown)?;
+            end(child).map_err(Ended::Unknown)?;
             return Err(stopped);
         }
         thread::sleep(nap);
         nap = LONGEST_NAP.min(nap * 2);
     }
+}
+
+/// Asks a program to end, so that it ends its own children and removes what it began; if it does not,
+/// makes it.
+fn end(child: &mut Child) -> io::Result<()> {
+    // It may have ended by itself meanwhile.
+    let _ = kill_process(Pid::from_child(child), Signal::TERM);
+    let deadline = Instant::now() + GRACE;
+    while Instant::now() < deadline {
+        if child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    child.wait().map(|_| ())
 }
 
 /// Reads a pipe in a thread of its own, which nobody has to wait for: a descendant of the program may
@@ -306,7 +325,8 @@ mod tests {
     #[test]
     fn an_interruption_kills_the_program() {
         for input in [None, Some(endless())] {
-            let error = run(shell("exec sleep 600"), input, "", &Interrupting).unwrap_err();
+            let error =
+                run(shell("exec sleep 600"), input, WORK_TIME, "", &Interrupting).unwrap_err();
             assert!(matches!(error, Error::Interrupted), "{error}");
         }
     }

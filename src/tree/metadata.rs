@@ -23,6 +23,11 @@ impl Mode {
         Self(if executable { 0o555 } else { 0o444 })
     }
 
+    /// The mode with these bits; what is more than permissions is left out.
+    pub fn from_bits(bits: u32) -> Self {
+        Self(bits & 0o7777)
+    }
+
     /// The bits.
     pub fn bits(self) -> u32 {
         self.0

@@ -420,10 +420,56 @@ let
           pkgs.stdenv.buildPlatform.system
         ];
       };
-    "image: fromImage" = throws (
+    "image: fromImage" = {
+      actual =
+        let
+          base =
+            arguments: (strata.buildImage ({ name = "x"; } // arguments)).request.image;
+          path = fromImage: (base { inherit fromImage; }).fromImage;
+        in
+        [
+          (path app)
+          (path "${app}/image.tar")
+          (path {
+            image = app;
+            tag = "1";
+          })
+          (base { fromImage = ""; } ? fromImage)
+          (base { fromImage = app; }).inheritConfig
+          (base {
+            fromImage = app;
+            inheritConfig = [ "User" ];
+            fromImageEnv = true;
+          }).inheritConfig
+          (base {
+            fromImage = app;
+            inheritConfig = false;
+            fromImageEnv = true;
+          }).inheritConfig
+        ];
+      expected = [
+        { path = "${app}"; }
+        { path = "${app}/image.tar"; }
+        {
+          path = "${app}";
+          tag = "1";
+        }
+        false
+        true
+        [
+          "User"
+          "Env"
+        ]
+        [ "Env" ]
+      ];
+    };
+    "image: fromImage with an unknown choice" = throws (
       strata.buildImage {
         name = "x";
-        fromImage = app;
+        fromImage = {
+          image = app;
+          label = "1";
+        };
       }
     );
     "image: passthru" = {

@@ -103,9 +103,12 @@ impl Layer for MemoryLayer {
                 io::copy(&mut io::Read::take(io::repeat(0), *size), &mut both).map(|_| ())
             }
         }
-        .map_err(|source| Error::Stream {
-            what: "a layer".to_owned(),
-            source,
+        // Whoever takes the bytes may have an error of its own.
+        .map_err(|error| {
+            error.downcast().unwrap_or_else(|source| Error::Stream {
+                what: "a layer".to_owned(),
+                source,
+            })
         })?;
         let (found, _) = hasher.finish();
         if found == self.promised.digest || !self.checked {

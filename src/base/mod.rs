@@ -1,0 +1,36 @@
+//! Base images: whatever lies below the layers of an image of ours.
+//!
+//! [`read`] takes what Strata built, what `docker save`, `podman save` and `skopeo copy` write, and
+//! what comes out of nixpkgs' dockerTools and of nix2container's `pullImage`. It believes nothing:
+//! every blob is read and compared with its digest and its diff ID, every header of a layer is
+//! parsed, and all of it within [`bounds`]. Layers stay where they are: a record says in which file
+//! of the base.
+//!
+//! [`inherit`] says what of a base's config an image takes over.
+
+pub mod bounds;
+mod documents;
+mod inherit;
+mod layers;
+mod medium;
+mod read;
+mod select;
+mod tree;
+
+pub use inherit::{Inheritance, inherit};
+pub use medium::is_archive;
+pub use read::{Base, read};
+pub use select::Selection;
+
+use crate::Error;
+
+/// The way out of most things that are wrong with a base.
+const DAMAGED: &str = "fetch or build the base image again; this one is damaged, or no image";
+
+fn damaged(document: &str, message: &str) -> Error {
+    Error::Document {
+        document: document.to_owned(),
+        message: message.to_owned(),
+        hint: DAMAGED.to_owned(),
+    }
+}

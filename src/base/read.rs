@@ -1,0 +1,369 @@
+//! Reading a base image, whatever its form.
+
+use super::bounds::{DEEPEST_INDEX, MOST_LAYERS, MOST_MANIFESTS};
+use super::documents::{
+    DockerImage, Manifest, parse_config, parse_docker_manifest, parse_manifest,
+};
+use super::layers::{self, Expected};
+use super::medium::{Medium, Place};
+use super::select::{Candidate, Selection};
+use super::tree::{Listing, Tree};
+use super::{DAMAGED, damaged};
+use crate::image::{BaseRecord, Documents, LayerRecord};
+use crate::nix::Store;
+use crate::oci::{Descriptor, Digest, ImageConfig, Index, LAYOUT_FILE, Platform};
+use crate::tree::LayerTree;
+use crate::{Error, Result};
+
+/// What an index says of an image that is no image but the proof of how one was built.
+const ATTESTATION: &str = "vnd.docker.reference.type";
+
+/// A base image.
+#[derive(Debug)]
+pub struct Base {
+    /// Its config.
+    pub config: ImageConfig,
+    /// The layers that others made, lowest first.
+    pub blobs: Vec<BaseRecord>,
+    /// The layers that Strata made, which lie above them, lowest first.
+    pub layers: Vec<LayerRecord>,
+    /// What its layers make together.
+    pub tree: Tree,
+    /// Whether each blob lies behind everything before it in a compressed archive.
+    pub is_compressed: bool,
+}
+
+/// Reads the base image at `named`, a path at or below a store path. Where there are several, it is
+/// the one that `selection` means, else the one for Linux on `architecture`.
+pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Store) -> Result<Base> {
+    let medium = Medium::open(named, store)?;
+    if medium.is_directory() && Documents::are_in(&medium.located) {
+        return read_strata(&medium, selection, architecture, store);
+    }
+    let found = find(&medium)?;
+    let candidates: Vec<Candidate> = found.iter().map(|found| found.candidate.clone()).collect();
+    let chosen = selection.choose(&candidates, architecture, named)?;
+    // The choice is the number of a candidate.
+    let Some(chosen) = found.into_iter().nth(chosen) else {
+        return Err(damaged(named, "no image in it"));
+    };
+    if chosen.layers.len() > MOST_LAYERS {
+        return Err(damaged(named, &format!("more than {MOST_LAYERS} layers")));
+    }
+    if chosen.layers.len() != chosen.config.rootfs.diff_ids.len() {
+        let message = format!(
+            "{} layers, but {} diff IDs in the config",
+            chosen.layers.len(),
+            chosen.config.rootfs.diff_ids.len()
+        );
+        return Err(damaged(named, &message));
+    }
+    let expected = chosen
+        .layers
+        .into_iter()
+        .zip(&chosen.config.rootfs.diff_ids);
+    let expected = expected.map(|(layer, diff_id)| {
+        let place = medium.find(&layer.name)?;
+        let name = medium.name_of(&layer.name);
+        Ok(Expected {
+            place: place.ok_or_else(|| damaged(&name, "a layer that is not there"))?,
+            name,
+            descriptor: layer.descriptor,
+            diff_id: *diff_id,
+        })
+    });
+    let checked = layers::check(&expected.collect::<Result<Vec<_>>>()?)?;
+    Ok(Base {
+        config: chosen.config,
+        blobs: checked.records,
+        layers: Vec::new(),
+        tree: Tree::of(checked.listings),
+        is_compressed: checked.is_compressed,
+    })
+}
+
+/// An image that was found, before its layers are read.
+struct Found {
+    candidate: Candidate,
+    config: ImageConfig,
+    layers: Vec<FoundLayer>,
+}
+
+struct FoundLayer {
+    /// The file or member.
+    name: String,
+    /// What a manifest says of it.
+    descriptor: Option<Descriptor>,
+}
+
+/// All images in `medium`.
+fn find(medium: &Medium) -> Result<Vec<Found>> {
+    let is_layout = medium.find(LAYOUT_FILE)?.is_some();
+    if is_layout && let Some(index) = medium.document("index.json")? {
+        let blobs = Blobs {
+            medium,
+            name: |digest, _| format!("blobs/sha256/{}", digest.hex()),
+        };
+        return blobs.find("index.json", &index);
+    }
+    let Some(manifest) = medium.document("manifest.json")? else {
+        return Err(Error::Document {
+            document: medium.named.clone(),
+            message: "not an image: neither oci-layout nor manifest.json is in it".to_owned(),
+            hint: "fromImage takes images of Strata, archives of docker save, podman save and \
+                   dockerTools.buildImage, OCI archives and layouts, and skopeo's dir:"
+                .to_owned(),
+        });
+    };
+    if manifest.trim_ascii_start().starts_with(b"[") {
+        return find_docker(medium, &manifest);
+    }
+    let blobs = Blobs {
+        medium,
+        name: |digest, is_manifest| {
+            let end = if is_manifest { ".manifest.json" } else { "" };
+            format!("{}{end}", digest.hex())
+        },
+    };
+    blobs.find("manifest.json", &manifest)
+}
+
+/// The images of a Docker archive.
+fn find_docker(medium: &Medium, manifest: &[u8]) -> Result<Vec<Found>> {
+    let images = parse_docker_manifest(manifest, &medium.name_of("manifest.json"))?;
+    if images.len() > MOST_MANIFESTS {
+        let message = format!("more than {MOST_MANIFESTS} images");
+        return Err(damaged(&medium.named, &message));
+    }
+    let found = |image: DockerImage| {
+        let document = medium.name_of(&image.config);
+        let bytes = medium.document(&image.config)?;
+        let bytes = bytes.ok_or_else(|| damaged(&document, "a config that is not there"))?;
+        let digest = Digest::of(&bytes);
+        check_config_name(&image.config, digest, &document)?;
+        let config = parse_config(&bytes, &document)?;
+        let layer = |name| FoundLayer {
+            name,
+            descriptor: None,
+        };
+        Ok(Found {
+            candidate: Candidate {
+                names: image.repo_tags.unwrap_or_default(),
+                digests: vec![digest],
+                platform: platform(&config),
+            },
+            layers: image.layers.into_iter().flatten().map(layer).collect(),
+            config,
+        })
+    };
+    images.into_iter().map(found).collect()
+}
+
+/// Docker calls a config by its digest: `<hex>.json`, or `blobs/sha256/<hex>`.
+fn check_config_name(name: &str, digest: Digest, document: &str) -> Result<()> {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    let base = base.strip_suffix(".json").unwrap_or(base);
+    match format!("sha256:{base}").parse::<Digest>() {
+        Ok(promised) if promised != digest => Err(mismatch(document, promised, digest)),
+        _ => Ok(()),
+    }
+}
+
+fn mismatch(what: &str, expected: Digest, found: Digest) -> Error {
+    Error::Mismatch {
+        what: what.to_owned(),
+        expected: expected.to_string(),
+        found: found.to_string(),
+        hint: DAMAGED.to_owned(),
+    }
+}
+
+fn platform(config: &ImageConfig) -> Platform {
+    Platform {
+        architecture: config.architecture.clone(),
+        os: config.os.clone(),
+        variant: config.variant.clone(),
+    }
+}
+
+/// Manifests that name their blobs by digests.
+struct Blobs<'a, N: Fn(Digest, bool) -> String> {
+    medium: &'a Medium,
+    /// The file of a blob, and whether it is a manifest.
+    name: N,
+}
+
+/// What led to a manifest.
+#[derive(Clone, Default)]
+struct Way {
+    names: Vec<String>,
+    /// Its own and those of the indexes, the outermost last.
+    digests: Vec<Digest>,
+}
+
+impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
+    /// The images that a manifest or index leads to.
+    fn find(&self, name: &str, bytes: &[u8]) -> Result<Vec<Found>> {
+        let mut found = Vec::new();
+        self.follow(name, bytes, &Way::default(), &mut found, &mut 0)?;
+        if found.is_empty() {
+            let document = self.medium.name_of(name);
+            return Err(damaged(&document, "leads to no image that is there"));
+        }
+        Ok(found)
+    }
+
+    /// Adds the images that a document leads to; `count` is how many manifests were looked at.
+    fn follow(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        way: &Way,
+        found: &mut Vec<Found>,
+        count: &mut usize,
+    ) -> Result<()> {
+        let document = self.medium.name_of(name);
+        let entries = match parse_manifest(bytes, &document)? {
+            Manifest::Image { config, layers } => {
+                let mut way = way.clone();
+                if way.digests.is_empty() {
+                    // The only manifest of a `dir:`.
+                    way.digests.push(Digest::of(bytes));
+                }
+                found.extend(self.image(&config, layers, way)?);
+                return Ok(());
+            }
+            Manifest::Index(entries) => entries,
+        };
+        if way.digests.len() > DEEPEST_INDEX {
+            let message = format!("more than {DEEPEST_INDEX} indexes in each other");
+            return Err(damaged(&document, &message));
+        }
+        for entry in entries {
+            *count += 1;
+            if *count > MOST_MANIFESTS {
+                let message = format!("more than {MOST_MANIFESTS} manifests");
+                return Err(damaged(&document, &message));
+            }
+            if entry.annotations.contains_key(ATTESTATION) {
+                continue;
+            }
+            // An archive of one platform may keep the index of all.
+            let Some((name, bytes)) = self.document(&entry, true)? else {
+                continue;
+            };
+            let mut way = way.clone();
+            way.digests.insert(0, entry.digest);
+            for key in [Index::CONTAINERD_NAME, Index::REFERENCE_NAME] {
+                way.names.extend(entry.annotations.get(key).cloned());
+            }
+            self.follow(&name, &bytes, &way, found, count)?;
+        }
+        Ok(())
+    }
+
+    fn image(
+        &self,
+        config: &Descriptor,
+        layers: Vec<Descriptor>,
+        mut way: Way,
+    ) -> Result<Option<Found>> {
+        let Some((name, bytes)) = self.document(config, false)? else {
+            return Ok(None);
+        };
+        way.digests.push(config.digest);
+        let config = parse_config(&bytes, &self.medium.name_of(&name))?;
+        let layer = |descriptor: Descriptor| FoundLayer {
+            name: (self.name)(descriptor.digest, false),
+            descriptor: Some(descriptor),
+        };
+        Ok(Some(Found {
+            candidate: Candidate {
+                names: way.names,
+                digests: way.digests,
+                platform: platform(&config),
+            },
+            layers: layers.into_iter().map(layer).collect(),
+            config,
+        }))
+    }
+
+    /// The name and bytes of a document, which have their digest; none if it is not there.
+    fn document(
+        &self,
+        descriptor: &Descriptor,
+        is_manifest: bool,
+    ) -> Result<Option<(String, Vec<u8>)>> {
+        let name = (self.name)(descriptor.digest, is_manifest);
+        let Some(bytes) = self.medium.document(&name)? else {
+            return Ok(None);
+        };
+        let found = Digest::of(&bytes);
+        if found != descriptor.digest {
+            return Err(mismatch(
+                &self.medium.name_of(&name),
+                descriptor.digest,
+                found,
+            ));
+        }
+        Ok(Some((name, bytes)))
+    }
+}
+
+/// Reads an image of Strata, whose layers of the store need no blobs.
+fn read_strata(
+    medium: &Medium,
+    selection: &Selection,
+    architecture: &str,
+    store: &Store,
+) -> Result<Base> {
+    let Documents {
+        layers: mut file,
+        manifest_descriptor,
+        config,
+        manifest,
+        ..
+    } = Documents::read(&medium.located)?;
+    let names = file.image.iter();
+    let candidate = Candidate {
+        names: names
+            .map(|image| format!("{}:{}", image.name, image.tag))
+            .collect(),
+        digests: vec![manifest_descriptor.digest, manifest.config.digest],
+        platform: platform(&config),
+    };
+    selection.choose(&[candidate], architecture, &medium.named)?;
+    let expected = |record: &BaseRecord| Expected {
+        name: format!("{}: layer {}", record.path, record.blob.digest),
+        place: Place {
+            named: record.path.clone(),
+            located: store.locate_below(&record.path),
+            offset: record.offset,
+            size: record.blob.size,
+        },
+        descriptor: Some(record.blob.clone()),
+        diff_id: record.diff_id,
+    };
+    let mut checked = layers::check(&file.base.iter().map(expected).collect::<Vec<_>>())?;
+    for (checked, record) in checked.records.iter_mut().zip(&file.base) {
+        checked.compression = record.compression;
+    }
+    let mut listings = checked.listings;
+    for record in &mut file.layers {
+        // An image promises no compressed layers; what is made of it may.
+        record.compressed = None;
+        let mut listing = Listing::default();
+        LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
+            listing.add_own(&entry);
+            Ok(())
+        })?;
+        listings.push(listing);
+    }
+    Ok(Base {
+        config,
+        blobs: checked.records,
+        layers: file.layers,
+        tree: Tree::of(listings),
+        is_compressed: checked.is_compressed,
+    })
+}

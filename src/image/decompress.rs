@@ -1,0 +1,130 @@
+//! Taking off the compression that the first bytes of a stream tell.
+
+use std::io::{self, Cursor, Read};
+
+use flate2::read::MultiGzDecoder;
+
+use crate::oci::media_type;
+
+/// The most memory that a zstd stream may ask for, as a power of two in bytes: what `zstd` itself
+/// allows without being told otherwise.
+const ZSTD_WINDOW_LOG: u32 = 27;
+
+/// How a stream is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// Not at all.
+    None,
+    /// gzip (RFC 1952), of one member or several.
+    Gzip,
+    /// Zstandard (RFC 8878), of one frame or several.
+    Zstd,
+}
+
+impl Packing {
+    /// The packing of a stream that begins with `bytes`, of which the first four are enough.
+    pub fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // A frame, or one to skip, with which `pzstd` begins.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    /// The media type of a layer that is packed like this.
+    pub fn layer_media_type(self) -> &'static str {
+        match self {
+            Self::None => media_type::LAYER_TAR,
+            Self::Gzip => media_type::LAYER_TAR_GZIP,
+            Self::Zstd => media_type::LAYER_TAR_ZSTD,
+        }
+    }
+}
+
+/// Tells how a stream is compressed, and reads what it was before.
+pub fn decompress<'a>(mut reader: impl Read + 'a) -> io::Result<(Packing, Box<dyn Read + 'a>)> {
+    let mut start = Vec::with_capacity(4);
+    reader.by_ref().take(4).read_to_end(&mut start)?;
+    let packing = Packing::of(&start);
+    let reader = Cursor::new(start).chain(reader);
+    Ok((
+        packing,
+        match packing {
+            Packing::None => Box::new(reader),
+            Packing::Gzip => Box::new(MultiGzDecoder::new(reader)),
+            Packing::Zstd => {
+                let mut decoder = zstd::Decoder::new(reader)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                Box::new(decoder)
+            }
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn unpack(bytes: &[u8]) -> io::Result<(Packing, Vec<u8>)> {
+        let (packing, mut reader) = decompress(bytes)?;
+        let mut content = Vec::new();
+        reader.read_to_end(&mut content)?;
+        Ok((packing, content))
+    }
+
+    #[test]
+    fn streams_of_several_parts_are_read_whole() {
+        let parts = [gzip(b"one "), gzip(b"two")].concat();
+        assert_eq!(
+            unpack(&parts).unwrap(),
+            (Packing::Gzip, b"one two".to_vec())
+        );
+        let frame = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+        let skipped = [
+            b"\x50\x2a\x4d\x18\x01\0\0\0x".to_vec(),
+            frame(b"one "),
+            frame(b"two"),
+        ];
+        assert_eq!(
+            unpack(&skipped.concat()).unwrap(),
+            (Packing::Zstd, b"one two".to_vec())
+        );
+        for plain in ["", "a", "abcdefgh"] {
+            assert_eq!(
+                unpack(plain.as_bytes()).unwrap(),
+                (Packing::None, plain.as_bytes().to_vec())
+            );
+        }
+    }
+
+    #[test]
+    fn truncation_and_damage_are_errors() {
+        for whole in [
+            gzip(&[7; 9999]),
+            zstd::encode_all(&[7; 9999][..], 1).unwrap(),
+        ] {
+            for length in 4..whole.len() {
+                assert!(unpack(&whole[..length]).is_err(), "{length}");
+            }
+        }
+        let mut damaged = gzip(b"content");
+        let last = damaged.len() - 5;
+        damaged[last] ^= 1;
+        assert!(unpack(&damaged).is_err());
+    }
+
+    /// A frame that asks for a window of 2 GiB is refused before the memory is taken.
+    #[test]
+    fn windows_are_bounded() {
+        let frame = b"\x28\xb5\x2f\xfd\x00\xa8\x01\0\0";
+        assert!(unpack(frame).is_err());
+    }
+}

@@ -1,0 +1,479 @@
+//! Base images: every form that others write, and everything that may be wrong with one.
+
+mod support;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use strata::image::Image;
+use strata::oci::Digest;
+use support::bases::{BaseImage, Packed, Piece, archive, descriptor, pack, tar, write};
+use support::fake_store::{FakeStore, Item, read_json};
+
+/// A base with a repeated layer (NixOS/nixpkgs#214434).
+fn base() -> BaseImage {
+    let one = tar(&[
+        Piece::Directory("tmp", 0o1777, 0),
+        Piece::Directory("home/app", 0o700, 1000),
+        Piece::File("etc/base", "1"),
+    ]);
+    let two = tar(&[Piece::HardLink("etc/hard", "etc/base")]);
+    BaseImage::new(vec![one.clone(), two, one])
+}
+
+/// Adds a store path with this content.
+fn add(store: &FakeStore, name: &str, content: &Content) -> String {
+    let path = store.path(name);
+    match content {
+        Content::Archive(bytes) => std::fs::write(store.locate(&path), bytes).unwrap(),
+        Content::Directory(files) => {
+            write(files, &store.locate(&path));
+        }
+    }
+    path
+}
+
+enum Content {
+    Archive(Vec<u8>),
+    Directory(Vec<(String, Vec<u8>)>),
+}
+
+/// A request of an image on top of what is at `path`, with a file of its own.
+fn request(store: &mut FakeStore, path: &str) -> Value {
+    let env = store.add("env", &[Item::File("etc/own", "1")], &[]);
+    let mut request = store.image_request();
+    request["copyToRoot"] = json!([env]);
+    request["image"]["fromImage"] = json!({ "path": path });
+    request
+}
+
+/// The blobs of all layers, as a copy would write them.
+fn blobs(image: &Image) -> Vec<Vec<u8>> {
+    let blob = |layer: &Box<dyn strata::image::Layer>| {
+        let mut bytes = Vec::new();
+        layer.write_to(&mut bytes).unwrap();
+        assert_eq!(Digest::of(&bytes), layer.descriptor().digest);
+        bytes
+    };
+    image.layers.iter().map(blob).collect()
+}
+
+#[rstest]
+#[case::docker_old(false, Packed::Plain, |base: BaseImage| base.docker_archive())]
+#[case::oci(false, Packed::Plain, |base: BaseImage| BaseImage::layout(&[base]))]
+#[case::layout(true, Packed::Plain, |base: BaseImage| BaseImage::layout(&[base]))]
+#[case::layout_gzip(true, Packed::Gzip, |base: BaseImage| BaseImage::layout(&[base]))]
+#[case::oci_zstd(false, Packed::Zstd, |base: BaseImage| BaseImage::layout(&[base]))]
+#[case::skopeo(true, Packed::Gzip, |base: BaseImage| base.skopeo_directory())]
+fn every_form_gives_the_same_layers_and_config(
+    #[case] directory: bool,
+    #[case] packed: Packed,
+    #[case] form: fn(BaseImage) -> Vec<(String, Vec<u8>)>,
+    #[values(Packed::Plain, Packed::Gzip, Packed::Zstd)] outer: Packed,
+) {
+    if directory && outer != Packed::Plain {
+        return;
+    }
+    let mut store = FakeStore::new();
+    let base = BaseImage { packed, ..base() };
+    let tars = base.layers.clone();
+    let files = form(base);
+    let content = if directory {
+        Content::Directory(files)
+    } else {
+        Content::Archive(pack(&archive(&files), outer))
+    };
+    let path = add(&store, "base", &content);
+    let mut request = request(&mut store, &path);
+    request["image"]["config"] = json!({ "Env": ["BASE=2"], "Cmd": ["own"] });
+    let (out, remarks) = store.build_with(&request, 2).unwrap();
+    assert_eq!(
+        remarks.len(),
+        usize::from(outer != Packed::Plain),
+        "{remarks:?}"
+    );
+
+    let image = Image::open(&store.locate(&out)).unwrap();
+    let diff_ids: Vec<Digest> = image.layers.iter().map(|layer| layer.diff_id()).collect();
+    assert_eq!(diff_ids.len(), 4);
+    for ((blob, tar), diff_id) in blobs(&image).iter().zip(&tars).zip(&diff_ids) {
+        assert_eq!((Digest::of(tar), blob), (*diff_id, &pack(tar, packed)));
+    }
+    let media_type = image.layers[0].descriptor().media_type.clone();
+    let end = match packed {
+        Packed::Plain => "tar",
+        Packed::Gzip => "tar+gzip",
+        Packed::Zstd => "tar+zstd",
+    };
+    assert_eq!(
+        media_type,
+        format!("application/vnd.oci.image.layer.v1.{end}")
+    );
+    assert_eq!(
+        Value::Object(image.config.config.clone()),
+        json!({ "Env": ["PATH=/bin", "BASE=2"], "Entrypoint": ["/bin/base"], "Cmd": ["own"] })
+    );
+    let history = &image.config.history;
+    assert_eq!(history.len(), 5);
+    assert!(history[0].empty_layer);
+    assert_eq!(history[3].metadata.created_by.as_deref(), Some("COPY . /"));
+    let layers = read_json(&store.locate(&out).join("layers.json"));
+    assert_eq!(layers["layers"].as_array().unwrap().len(), 1);
+    assert!(
+        layers["base"][0]["path"]
+            .as_str()
+            .unwrap()
+            .starts_with(&path)
+    );
+}
+
+#[test]
+fn an_image_of_strata_is_a_base_without_blobs() {
+    let mut store = FakeStore::new();
+    let path = add(
+        &store,
+        "base",
+        &Content::Archive(archive(&base().docker_archive())),
+    );
+    let library = store.add("library", &[Item::File("lib", "1")], &[]);
+    let app = store.add("app", &[Item::Executable("bin/app", "#!")], &[&library]);
+    let mut lower = request(&mut store, &path);
+    lower["deps"] = json!([library]);
+    lower["image"]["config"] = json!({ "User": "lower" });
+    let lower_out = store.build(&lower).unwrap();
+    let mut upper = store.image_request();
+    upper["deps"] = json!([app]);
+    upper["image"]["fromImage"] = json!({ "path": lower_out });
+    let upper_out = store.build(&upper).unwrap();
+
+    let [lower, upper] =
+        [&lower_out, &upper_out].map(|out| Image::open(&store.locate(out)).unwrap());
+    assert_eq!(upper.layers.len(), 5);
+    for (one, other) in lower.layers.iter().zip(&upper.layers) {
+        assert_eq!(one.descriptor(), other.descriptor());
+    }
+    blobs(&upper);
+    assert_eq!(upper.config.config["User"], "lower");
+    // What the base holds is not repeated.
+    let own = upper.layers[4].recipe().unwrap();
+    let sources: Vec<&str> = own
+        .sources
+        .iter()
+        .map(|source| source.store_path.as_str())
+        .collect();
+    assert_eq!(sources, [app.as_str()]);
+
+    upper_request_with_rule(&mut store, upper_out_request(&upper_out), &library);
+}
+
+fn upper_out_request(path: &str) -> Value {
+    json!({ "path": path })
+}
+
+/// Layers of the base stay as they are, so rules about them have no effect.
+fn upper_request_with_rule(store: &mut FakeStore, from_image: Value, library: &str) {
+    let mut request = store.image_request();
+    request["image"]["fromImage"] = from_image;
+    request["perms"] = json!([{ "path": library, "mode": "0700" }]);
+    let error = store.build(&request).unwrap_err();
+    assert!(
+        error.contains("perms[0].path") && error.contains("is in a layer of fromImage"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_image_is_chosen_among_several() {
+    let mut store = FakeStore::new();
+    let image = |number: &str, architecture: &str, name: &str| BaseImage {
+        architecture: architecture.to_owned(),
+        name: name.to_owned(),
+        config: json!({ "User": number }),
+        ..base()
+    };
+    let images = [
+        image("1", "amd64", "base:1"),
+        image("2", "amd64", "base:2"),
+        image("3", "arm64", "base:1"),
+    ];
+    let path = add(
+        &store,
+        "base",
+        &Content::Directory(BaseImage::layout(&images)),
+    );
+    let mut request = request(&mut store, &path);
+    for (from_image, arch, user) in [
+        (json!({ "tag": "1" }), "amd64", "1"),
+        (json!({ "name": "base", "tag": "2" }), "amd64", "2"),
+        (json!({ "platform": "linux/arm64" }), "arm64", "3"),
+        (json!({ "tag": "1" }), "arm64", "3"),
+        (
+            json!({ "digest": Digest::of(&images[1].config_bytes()) }),
+            "amd64",
+            "2",
+        ),
+    ] {
+        let base = &mut request["image"]["fromImage"];
+        *base = from_image;
+        base["path"] = json!(path);
+        request["image"]["arch"] = json!(arch);
+        let out = store.build(&request).unwrap();
+        let image = Image::open(&store.locate(&out)).unwrap();
+        assert_eq!(image.config.config["User"], user);
+    }
+    request["image"]["fromImage"] = json!({ "path": path });
+    request["image"]["arch"] = json!("amd64");
+    let error = store.build(&request).unwrap_err();
+    assert!(
+        error.contains("has 2 images that fit") && error.contains("base:2"),
+        "{error}"
+    );
+}
+
+/// One of the index of `docker buildx`: nested, with attestations, and with platforms that are not
+/// there.
+#[test]
+fn nested_indexes_and_absent_platforms_are_understood() {
+    let mut store = FakeStore::new();
+    let mut files = BaseImage::layout(&[base()]);
+    let (_, outer) = files.pop().unwrap();
+    let outer: Value = serde_json::from_slice(&outer).unwrap();
+    let mut attestation = outer["manifests"][0].clone();
+    attestation["annotations"] = json!({ "vnd.docker.reference.type": "attestation-manifest" });
+    let absent = descriptor("application/vnd.oci.image.manifest.v1+json", b"absent");
+    let inner =
+        json!({ "schemaVersion": 2, "manifests": [outer["manifests"][0], absent, attestation] });
+    let inner = inner.to_string().into_bytes();
+    let mut entry = descriptor("application/vnd.oci.image.index.v1+json", &inner);
+    entry["annotations"] = json!({ "io.containerd.image.name": "docker.io/library/nested:9" });
+    files.push((
+        format!("blobs/sha256/{}", Digest::of(&inner).hex()),
+        inner.clone(),
+    ));
+    let index = json!({ "schemaVersion": 2, "manifests": [entry] });
+    files.push(("index.json".to_owned(), index.to_string().into_bytes()));
+    let path = add(&store, "base", &Content::Archive(archive(&files)));
+    let mut request = request(&mut store, &path);
+    for selection in [
+        json!({ "path": path }),
+        json!({ "path": path, "name": "nested", "tag": "9" }),
+        json!({ "path": path, "digest": Digest::of(&inner) }),
+    ] {
+        request["image"]["fromImage"] = selection;
+        store.build(&request).unwrap();
+    }
+}
+
+/// What is wrong with an archive, and the message.
+type Wrong = (&'static str, fn(&mut Vec<(String, Vec<u8>)>), &'static str);
+
+const WRONG: &[Wrong] = &[
+    (
+        "a layer that is another",
+        |files| {
+            let other = tar(&[Piece::File("etc/base", "2")]);
+            file(files, "layer.tar").clone_from(&other);
+        },
+        "its uncompressed content: expected sha256:",
+    ),
+    (
+        "a layer that is cut off",
+        |files| file(files, "layer.tar").truncate(1536),
+        "etc/base: the archive ends in it",
+    ),
+    (
+        "a layer that is missing",
+        |files| files.retain(|(name, _)| !name.starts_with('0')),
+        "layer.tar: a layer that is not there",
+    ),
+    (
+        "a layer that leads out",
+        |files| {
+            let name = files[1].0.clone();
+            *file(files, &name) = leading_out();
+        },
+        "../../etc/shadow: the path leads out of the archive",
+    ),
+    (
+        "a config that is another",
+        |files| files[0].1.push(b' '),
+        ".json: expected sha256:",
+    ),
+    (
+        "a config that is missing",
+        |files| {
+            files.remove(0);
+        },
+        ".json: a config that is not there",
+    ),
+    (
+        "a member that leads out",
+        |files| files.push(("-> a".to_owned(), b"../../etc/passwd".to_vec())),
+        "a: a symlink that leads out of the archive",
+    ),
+    (
+        "two members of one name",
+        |files| {
+            let (name, content) = files[1].clone();
+            files.push((name, content));
+        },
+        "/layer.tar: there are two of this name",
+    ),
+    (
+        "a link to itself",
+        |files| {
+            let name = files[1].0.clone();
+            files.remove(1);
+            files.push((format!("-> {name}"), b"layer.tar".to_vec()));
+        },
+        "layer.tar: a link that leads to itself",
+    ),
+    (
+        "more layers than diff IDs",
+        |files| {
+            let manifest = String::from_utf8(file(files, "manifest.json").clone()).unwrap();
+            let name = files[1].0.clone();
+            let more = manifest.replace("\"Layers\":[", &format!("\"Layers\":[\"{name}\","));
+            *file(files, "manifest.json") = more.into_bytes();
+        },
+        "4 layers, but 3 diff IDs in the config",
+    ),
+    (
+        "no manifest",
+        |files| files.retain(|(name, _)| name != "manifest.json"),
+        "not an image: neither oci-layout nor manifest.json is in it",
+    ),
+    (
+        "another document",
+        |files| *file(files, "manifest.json") = b"[1]".to_vec(),
+        "manifest.json: invalid type: integer `1`",
+    ),
+];
+
+fn file<'a>(files: &'a mut [(String, Vec<u8>)], end: &str) -> &'a mut Vec<u8> {
+    &mut files
+        .iter_mut()
+        .find(|(name, _)| name.ends_with(end))
+        .unwrap()
+        .1
+}
+
+fn leading_out() -> Vec<u8> {
+    let mut bytes = tar(&[Piece::File("__/__/etc/shadow", "x")]);
+    bytes[..6].copy_from_slice(b"../../");
+    let header: &mut [u8; 512] = (&mut bytes[..512]).try_into().unwrap();
+    let mut fixed = tar::Header::from_byte_slice(header).clone();
+    fixed.set_cksum();
+    header.copy_from_slice(fixed.as_bytes());
+    bytes
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_the_member() {
+    for (name, break_it, message) in WRONG {
+        for outer in [Packed::Plain, Packed::Gzip] {
+            let mut store = FakeStore::new();
+            let mut files = base().docker_archive();
+            break_it(&mut files);
+            let path = add(
+                &store,
+                "base",
+                &Content::Archive(pack(&archive(&files), outer)),
+            );
+            let request = request(&mut store, &path);
+            let error = store.build(&request).expect_err(name);
+            assert!(error.contains(message), "{name}: {error}");
+            assert!(
+                error.contains(&path) && error.contains("\nhint: "),
+                "{name}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn blobs_of_a_layout_have_their_digests() {
+    let mut whole = BaseImage::layout(&[base()]);
+    let count = whole.len() - 1;
+    // The marker first, the index last, neither of which has one.
+    for number in 1..count {
+        let mut store = FakeStore::new();
+        let last = whole[number].1.last_mut().unwrap();
+        *last ^= 1;
+        let path = add(&store, "base", &Content::Directory(whole.clone()));
+        *whole[number].1.last_mut().unwrap() ^= 1;
+        let request = request(&mut store, &path);
+        let error = store.build(&request).unwrap_err();
+        assert!(error.contains(&whole[number].0), "{number}: {error}");
+    }
+}
+
+#[test]
+fn other_things_are_refused() {
+    for (content, message) in [
+        (&b"#!/bin/sh\nexec python3 stream.py\n"[..], "a script"),
+        (b"{}", "the archive ends in a header"),
+        (&[b'x'; 512], "not a header of a tar archive"),
+        (b"", "not an image"),
+        (b"\x1f\x8bxx", "unexpected end of file"),
+    ] {
+        let mut store = FakeStore::new();
+        let path = add(&store, "base", &Content::Archive(content.to_vec()));
+        let request = request(&mut store, &path);
+        let error = store.build(&request).unwrap_err();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn platforms_must_match() {
+    let mut store = FakeStore::new();
+    let path = add(
+        &store,
+        "base",
+        &Content::Archive(archive(&base().docker_archive())),
+    );
+    let mut request = request(&mut store, &path);
+    request["image"]["arch"] = json!("arm64");
+    let error = store.build(&request).unwrap_err();
+    assert!(
+        error.contains("is for amd64, but the image is for arm64"),
+        "{error}"
+    );
+}
+
+/// NixOS/nixpkgs#392421: more than 16 layers of a base broke the build. Layers of the base count:
+/// Docker takes 125.
+#[test]
+fn nixpkgs_392421_many_layers_are_fine_until_docker_has_no_room() {
+    let many = |count: usize| {
+        let layer = |number: usize| tar(&[Piece::File("f", &number.to_string())]);
+        BaseImage::new((0..count).map(layer).collect())
+    };
+    for (count, max_layers, expected) in [
+        (20, 1, Ok(21)),
+        (20, 22, Ok(22)),
+        (120, 100, Ok(121)),
+        (124, 1, Ok(125)),
+        (125, 1, Err("one more for the files is too many")),
+    ] {
+        let mut store = FakeStore::new();
+        let path = add(
+            &store,
+            "base",
+            &Content::Archive(archive(&many(count).docker_archive())),
+        );
+        let mut request = request(&mut store, &path);
+        let more = store.add("more", &[Item::File("x", "1")], &[]);
+        request["deps"] = json!([more]);
+        request["maxLayers"] = json!(max_layers);
+        let built = store.build(&request);
+        match (built, expected) {
+            (Ok(out), Ok(total)) => {
+                let image = Image::open(&store.locate(&out)).unwrap();
+                assert_eq!(image.layers.len(), total, "{count} {max_layers}");
+            }
+            (Err(error), Err(message)) => assert!(error.contains(message), "{error}"),
+            (built, _) => panic!("{count} {max_layers}: {built:?}"),
+        }
+    }
+}
