@@ -1,4 +1,5 @@
-//! What an image comes with: `copyTo`, `copyToRegistry`, `inspect`, `stream`, `archive` and the like.
+//! What an image comes with: `copyTo`, `copyToRegistry`, `compressed`, `inspect`, `stream`, `archive` and
+//! the like.
 #![cfg(feature = "cli")]
 
 mod support;
@@ -8,7 +9,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use support::engines::{self, Engine as _};
-use support::nix::{build, build_all, digest, evaluate, store_paths};
+use support::nix::{OwnStore, build, build_all, digest, evaluate, references, store_paths, strata};
+use support::oci::Layout;
 use support::registry::{PASSWORD, Registry, Setup, USERNAME, run};
 
 /// An image called `name`.
@@ -199,4 +201,64 @@ fn inspect_shows_what_is_inside() {
     let parsed: serde_json::Value = serde_json::from_str(&run(inspect.arg("--json"))).unwrap();
     assert_eq!(parsed["digest"], json!(digest(&built)));
     assert_eq!(parsed["layers"].as_array().unwrap().len(), 2);
+}
+
+/// The digest is in the store before anything is pushed, and what makes the layers stays with it.
+#[test]
+fn compressed_images_know_their_digest_in_the_registry() {
+    let image = image("compressed");
+    let outputs = build_all(&format!(
+        "[ {image} {image}.compressed ({image}.compressed.override {{ compression = \"zstd\"; }}) ]"
+    ));
+    let [image_path, gzip, zstd] = outputs.as_slice() else {
+        panic!("{outputs:?}");
+    };
+    let paths: std::collections::BTreeSet<String> = store_paths(image_path).into_keys().collect();
+    for (compressed, media_type) in [(gzip, "tar+gzip"), (zstd, "tar+zstd")] {
+        assert_eq!(references(compressed), paths);
+        let layers = Layout::read(compressed).manifest["layers"].clone();
+        for layer in layers.as_array().unwrap() {
+            let found = layer["mediaType"].as_str().unwrap();
+            assert!(found.ends_with(media_type), "{found}");
+        }
+        run(strata().arg("verify").arg(compressed));
+    }
+
+    let registry = Registry::start(Setup::default());
+    let name = format!("docker://{}/compressed:1", registry.host);
+    let copy = build(&format!("{image}.compressed.copyTo"));
+    let said = run(Command::new(copy.join("bin/copy-to")).arg(&name));
+    assert_eq!(said, format!("{name}@{}\n", digest(gzip)));
+}
+
+/// What is not in the layers' store paths is kept by the image: its references must say so.
+#[test]
+fn compressed_images_keep_what_the_image_holds() {
+    let image = r#"
+        (buildImage {
+          name = "keeping";
+          tag = "v1";
+          compression = "zstd:1";
+          initializeNixDatabase = true;
+          layers = [ (buildLayer { deps = [ pkgs.hello ]; reproducible = false; }) ];
+        })
+    "#;
+    let outputs = build_all(&format!("[ {image} {image}.compressed ]"));
+    let [image, compressed] = outputs.as_slice() else {
+        panic!("{outputs:?}");
+    };
+    let image = image.to_str().unwrap().to_owned();
+    let mut expected = references(image.as_ref());
+    expected.insert(image);
+    assert_eq!(references(compressed), expected);
+}
+
+/// The bytes of compressed layers are the same in Nix's sandbox.
+#[test]
+fn compressed_images_are_built_in_the_sandbox() {
+    let image = image("sandboxed");
+    let store = OwnStore::new();
+    let there = store.build(&format!("{image}.compressed"));
+    let here = build(&format!("{image}.compressed"));
+    assert_eq!(digest(&store.locate(&there)), digest(&here));
 }

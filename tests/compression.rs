@@ -14,7 +14,7 @@ use strata::oci::{Descriptor, Digest, media_type};
 use support::engines::{self, Engine};
 use support::fake_store::{FakeStore, Item, read_json};
 use support::listing::listing;
-use support::registry::run;
+use support::registry::{Registry, Setup, run};
 
 /// A store with an image of two layers in it, and room for copies.
 struct Scene {
@@ -417,5 +417,28 @@ fn umoci_and_skopeo_read_compressed_layouts() {
                     == fs::read(scene.store.locate(&scene.large).join("data")).unwrap()
             );
         }
+    }
+}
+
+/// What the registry held before under that name, compressed otherwise, changes nothing.
+#[test]
+fn the_registry_has_the_promised_digest() {
+    let scene = Scene::new(json!(null), json!("none"));
+    let registry = Registry::start(Setup::default());
+    let destination = format!("docker://{}/promised:1", registry.host);
+    let copy = |image: &str, flags: &[&str]| {
+        run(Command::new(env!("CARGO_BIN_EXE_strata"))
+            .args(["copy", image, &destination])
+            .args(flags))
+    };
+    copy(&scene.image, &["--compression=zstd"]);
+    for compression in ["gzip", "zstd:1", "none"] {
+        let compressed = scene.compress(compression, &["--compression", compression]);
+        let said = copy(compressed.to_str().unwrap(), &[]);
+        let expected = fs::read_to_string(compressed.join("digest")).unwrap();
+        assert_eq!(said, format!("{destination}@{expected}"));
+        let inspect = ["inspect", "--tls-verify=false", "--format={{.Digest}}"];
+        let found = run(Command::new("skopeo").args(inspect).arg(&destination));
+        assert_eq!(found, expected, "{compression}");
     }
 }

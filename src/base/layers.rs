@@ -168,6 +168,8 @@ fn compare(expected: &Expected, found: &Found) -> Result<BaseRecord> {
     }
     Ok(BaseRecord {
         blob,
+        compression: None,
+        compressed: None,
         diff_id: found.diff_id,
         path: expected.place.named.clone(),
         offset: expected.place.offset,

@@ -318,7 +318,7 @@ fn read_strata(
     store: &Store,
 ) -> Result<Base> {
     let Documents {
-        layers: file,
+        layers: mut file,
         manifest_descriptor,
         config,
         manifest,
@@ -344,9 +344,14 @@ fn read_strata(
         descriptor: Some(record.blob.clone()),
         diff_id: record.diff_id,
     };
-    let checked = layers::check(&file.base.iter().map(expected).collect::<Vec<_>>())?;
+    let mut checked = layers::check(&file.base.iter().map(expected).collect::<Vec<_>>())?;
+    for (checked, record) in checked.records.iter_mut().zip(&file.base) {
+        checked.compression = record.compression;
+    }
     let mut listings = checked.listings;
-    for record in &file.layers {
+    for record in &mut file.layers {
+        // An image promises no compressed layers; what is made of it may.
+        record.compressed = None;
         let mut listing = Listing::default();
         LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
             listing.add_own(&entry);

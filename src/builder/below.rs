@@ -2,6 +2,7 @@
 
 use crate::base::{self, Base};
 use crate::nix::Store;
+use crate::oci::{Compression, media_type};
 use crate::plan::{BaseLayers, CheckedImage};
 use crate::{Error, Result};
 
@@ -70,6 +71,17 @@ pub(super) fn remarks(base: &Base) -> Vec<String> {
         );
     }
     remarks
+}
+
+/// Asks for a compression where the base does not say and is not compressed.
+pub(super) fn compress(base: &mut Base, compression: Option<Compression>) {
+    let blobs = base.blobs.iter_mut();
+    let tars = blobs.filter(|record| record.blob.media_type == media_type::LAYER_TAR);
+    let wishes = tars.map(|record| &mut record.compression);
+    let layers = base.layers.iter_mut();
+    for wish in wishes.chain(layers.map(|record| &mut record.compression)) {
+        *wish = wish.or(compression);
+    }
 }
 
 /// What the plan depends on.

@@ -243,7 +243,8 @@ fn write_output(
         };
         let mut config = image.config.clone();
         let (mut blobs, mut below) = (Vec::new(), None);
-        if let (Some(base), Some(checked)) = (base, &image.base) {
+        if let (Some(mut base), Some(checked)) = (base, &image.base) {
+            below::compress(&mut base, request.compression);
             config = inherit(&base.config.config, config, &checked.inheritance);
             blobs = base.blobs;
             records = [base.layers, records].concat();

@@ -68,10 +68,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Copy(arguments) => copy::run(*arguments, &printer, &interruption),
         Command::Inspect(arguments) => inspect::run(&arguments, &printer),
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
+        Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
         Command::Completions(arguments) => completions::run(&arguments, &printer),
         Command::Man(arguments) => man::run(&arguments),
-        Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
     };
     match result {
         // Whatever failed, failed because of the signal: the other end of a pipe got it too.

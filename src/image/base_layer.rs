@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Layer;
 use super::decompress::decompress;
-use crate::oci::{Descriptor, Digest, HashingWriter};
+use crate::oci::{Compression, Descriptor, Digest, HashingWriter};
 use crate::tar::write_error;
 use crate::tree::Recipe;
 use crate::{Error, Result};
@@ -22,12 +22,26 @@ const BUFFER: usize = 128 * 1024;
 pub struct BaseRecord {
     /// Media type, digest and size of the blob.
     pub blob: Descriptor,
+    /// How the blob is to be compressed where it goes to a registry, or is in `compressed`, if it is
+    /// not compressed and somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// What the compressed blob is called, in an image that promises that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<Descriptor>,
     /// The digest of the uncompressed layer.
     pub diff_id: Digest,
     /// The file that the blob is, or the archive that it is in: a path at or below a store path.
     pub path: String,
     /// Where in the archive it begins, when the archive is decompressed; null for a file.
     pub offset: Option<u64>,
+}
+
+impl BaseRecord {
+    /// The layer as the manifest lists it.
+    pub fn descriptor(&self) -> Descriptor {
+        self.compressed.as_ref().unwrap_or(&self.blob).clone()
+    }
 }
 
 /// Opens a blob of `size` bytes that lies in the file `path`: at `offset` of the archive that the
@@ -71,6 +85,10 @@ impl Layer for BaseLayer {
 
     fn recipe(&self) -> Option<&Recipe> {
         None
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.record.compression
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
@@ -121,6 +139,8 @@ mod tests {
         BaseLayer {
             record: BaseRecord {
                 blob: Descriptor::of(media_type::LAYER_TAR, bytes),
+                compression: None,
+                compressed: None,
                 diff_id: Digest::of(bytes),
                 path: path.to_string_lossy().into_owned(),
                 offset,

@@ -8,7 +8,7 @@ use super::base_layer::BaseLayer;
 #[cfg(feature = "cli")]
 use super::compressed::CompressedLayer;
 use super::layers_file::LAYERS_FILE;
-use super::{Image, Layer, LayerRecord, LayersFile, write_layer};
+use super::{BaseRecord, Image, Layer, LayerRecord, LayersFile, write_layer};
 use crate::nix::{Store, nar};
 use crate::oci::{
     Compression, Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, Manifest,
@@ -93,7 +93,12 @@ impl Image {
         let store = Store::new(file.store_dir);
         let base = file.base.into_iter().map(|record| {
             let path = store.locate_below(&record.path);
-            Box::new(BaseLayer { record, path }) as Box<dyn Layer>
+            let (compressed, compression) = (record.compressed.clone(), record.compression);
+            promised(
+                Box::new(BaseLayer { record, path }),
+                compressed,
+                compression,
+            )
         });
         let own = file.layers.into_iter().map(|record| layer(record, &store));
         Ok(Self {
@@ -118,7 +123,8 @@ impl LayersFile {
 
 fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
     let descriptor = record.tar_descriptor();
-    let (compression, recipe) = (record.compression, record.recipe);
+    let (compressed, compression) = (record.compressed, record.compression);
+    let recipe = record.recipe;
     let tar: Box<dyn Layer> = match record.tar {
         Some(tar) => Box::new(KeptLayer {
             descriptor,
@@ -133,9 +139,22 @@ fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
             store: store.clone(),
         }),
     };
+    promised(tar, compressed, compression)
+}
+
+/// The layer that the image promises, made from the uncompressed one.
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(unused_variables, clippy::needless_pass_by_value)
+)]
+fn promised(
+    tar: Box<dyn Layer>,
+    compressed: Option<Descriptor>,
+    compression: Option<Compression>,
+) -> Box<dyn Layer> {
     // The builder, which cannot compress, opens no image.
     #[cfg(feature = "cli")]
-    if let (Some(descriptor), Some(compression)) = (record.compressed, compression) {
+    if let (Some(descriptor), Some(compression)) = (compressed, compression) {
         return Box::new(CompressedLayer {
             tar,
             descriptor,
@@ -262,9 +281,10 @@ fn check_layers(
     file: &LayersFile,
 ) -> Result<()> {
     let base = file.base.iter();
-    let blobs = base.clone().map(|record| record.blob.clone());
+    let blobs = base.clone().map(BaseRecord::descriptor);
     let blobs = blobs.chain(file.layers.iter().map(LayerRecord::descriptor));
     let diff_ids = base
+        .clone()
         .map(|record| record.diff_id)
         .chain(file.layers.iter().map(|record| record.digest));
     if !blobs.eq(manifest.layers.iter().cloned())
@@ -275,30 +295,30 @@ fn check_layers(
             "does not list the layers of the manifest and config",
         ));
     }
+    let base = base.map(|record| (&record.compressed, record.compression, record.diff_id));
+    let own = file.layers.iter();
+    let own = own.map(|record| (&record.compressed, record.compression, record.digest));
+    for (compressed, compression, diff_id) in base.chain(own) {
+        let how = compression.map(Compression::media_type);
+        if compressed
+            .as_ref()
+            .is_some_and(|layer| Some(layer.media_type.as_str()) != how)
+        {
+            let message = format!("does not say how layer {diff_id} is compressed");
+            return Err(damaged(path, &message));
+        }
+    }
     let known = [
         media_type::LAYER_TAR,
         media_type::LAYER_TAR_GZIP,
         media_type::LAYER_TAR_ZSTD,
     ];
     let is_unknown = |layer: &&Descriptor| !known.contains(&layer.media_type.as_str());
-    if let Some(layer) = manifest.layers.iter().find(is_unknown) {
-        return Err(damaged(
+    match manifest.layers.iter().find(is_unknown) {
+        None => Ok(()),
+        Some(layer) => Err(damaged(
             path,
             &format!("has a layer of type {}", layer.media_type),
-        ));
-    }
-    let wrong = file.layers.iter().find(|record| {
-        record.compressed.as_ref().is_some_and(|compressed| {
-            record
-                .compression
-                .is_none_or(|compression| compression.media_type() != compressed.media_type)
-        })
-    });
-    match wrong {
-        None => Ok(()),
-        Some(record) => Err(damaged(
-            path,
-            &format!("does not say how layer {} is compressed", record.digest),
         )),
     }
 }

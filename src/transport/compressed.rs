@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
-use super::layout::INDEX_FILE;
+use super::layout::{BLOBS, INDEX_FILE};
 use super::progress::Watched;
 use super::{Outcome, Progress, staging};
 use crate::compress::compress_layer;
 use crate::image::{DIGEST_FILE, Image, LAYERS_FILE, Layer, LayersFile};
 use crate::oci::{
-    Compression, Descriptor, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json, media_type,
+    Compression, Descriptor, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest, json, media_type,
 };
 use crate::{Error, Result};
 
@@ -39,7 +39,8 @@ pub fn write(
         });
     }
     let mut file = LayersFile::read(path)?;
-    if file.layers.iter().any(|layer| layer.compressed.is_some()) {
+    let mut promises = file.base.iter().map(|layer| &layer.compressed);
+    if promises.any(Option::is_some) || file.layers.iter().any(|layer| layer.compressed.is_some()) {
         return Err(Error::Document {
             document: path.display().to_string(),
             message: "its layers are compressed already".to_owned(),
@@ -47,20 +48,46 @@ pub fn write(
         });
     }
     let staging = staging::directory_in(&staging::directory_above(output))?;
-    let layers = compress_all(&image.layers, compression, progress)?;
-    let own = layers.iter().skip(layers.len() - file.layers.len());
-    for (record, (compression, descriptor)) in file.layers.iter_mut().zip(own) {
-        record.compression = Some(*compression);
-        record.compressed = Some(descriptor.clone())
-            .filter(|descriptor| descriptor.media_type != media_type::LAYER_TAR);
-    }
-
+    let made = compress_all(&image.layers, compression, progress)?;
+    promise(&mut file, &made);
     let mut manifest = image.manifest.clone();
-    manifest.layers = layers
-        .into_iter()
-        .map(|(_, descriptor)| descriptor)
-        .collect();
-    let manifest = json::to_bytes(&manifest);
+    manifest.layers = made.into_iter().map(|made| made.descriptor).collect();
+    let digest = write_documents(staging.path(), image, &manifest, &file, output)?;
+    staging::rename(staging.path(), output)?;
+    Ok(digest)
+}
+
+/// A layer as the manifest will list it.
+pub(super) struct Made {
+    pub(super) compression: Compression,
+    pub(super) descriptor: Descriptor,
+}
+
+/// Says in `file` what was made of the layers, in their order.
+fn promise(file: &mut LayersFile, made: &[Made]) {
+    let base = file.base.iter_mut().map(|record| {
+        let is_tar = record.blob.media_type == media_type::LAYER_TAR;
+        (is_tar, &mut record.compression, &mut record.compressed)
+    });
+    let own = file.layers.iter_mut();
+    let own = own.map(|record| (true, &mut record.compression, &mut record.compressed));
+    for ((is_tar, compression, compressed), made) in base.chain(own).zip(made) {
+        if is_tar {
+            *compression = Some(made.compression);
+            *compressed = (made.compression != Compression::None).then(|| made.descriptor.clone());
+        }
+    }
+}
+
+/// Writes everything to `directory`, which will be `output`; gives the digest of the manifest.
+fn write_documents(
+    directory: &Path,
+    image: &Image,
+    manifest: &Manifest,
+    file: &LayersFile,
+    output: &Path,
+) -> Result<Digest> {
+    let manifest = json::to_bytes(manifest);
     let config = &image.config_bytes;
     let digest = Digest::of(&manifest);
     let descriptor = Descriptor {
@@ -68,33 +95,30 @@ pub fn write(
         size: manifest.len() as u64,
         ..image.manifest_descriptor.clone()
     };
-    let index = json::to_bytes(&Index::new(vec![descriptor]));
-
-    let blobs = staging.path().join(super::layout::BLOBS);
-    staging::create_directory(&blobs)?;
+    let blobs = Path::new(BLOBS);
+    staging::create_directory(&directory.join(blobs))?;
     for (name, bytes) in [
-        (blobs.join(digest.hex()), manifest.as_slice()),
-        (blobs.join(Digest::of(config).hex()), config),
-        (staging.path().join(INDEX_FILE), &index),
-        (staging.path().join(LAYOUT_FILE), LAYOUT_VERSION.as_bytes()),
-        (staging.path().join(LAYERS_FILE), &file.to_bytes()),
+        (blobs.join(digest.hex()), manifest),
+        (blobs.join(Digest::of(config).hex()), config.clone()),
         (
-            staging.path().join(DIGEST_FILE),
-            format!("{digest}\n").as_bytes(),
+            INDEX_FILE.into(),
+            json::to_bytes(&Index::new(vec![descriptor])),
         ),
+        (LAYOUT_FILE.into(), LAYOUT_VERSION.into()),
+        (LAYERS_FILE.into(), file.to_bytes()),
+        (DIGEST_FILE.into(), format!("{digest}\n").into()),
     ] {
-        staging::write_bytes(&name, bytes, output)?;
+        staging::write_bytes(&directory.join(name), &bytes, output)?;
     }
-    staging::rename(staging.path(), output)?;
     Ok(digest)
 }
 
-/// Makes and compresses every layer; how, and what each is called then.
+/// Makes and compresses every layer.
 pub(super) fn compress_all(
     layers: &[Box<dyn Layer>],
     compression: Option<Compression>,
     progress: &dyn Progress,
-) -> Result<Vec<(Compression, Descriptor)>> {
+) -> Result<Vec<Made>> {
     let next = AtomicUsize::new(0);
     let results: Vec<Mutex<Option<_>>> = layers.iter().map(|_| Mutex::new(None)).collect();
     let work = || {
@@ -109,7 +133,10 @@ pub(super) fn compress_all(
                 next.store(layers.len(), Ordering::Relaxed);
             }
             let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);
-            *result = Some(compressed.map(|descriptor| (compression, descriptor)));
+            *result = Some(compressed.map(|descriptor| Made {
+                compression,
+                descriptor,
+            }));
         }
     };
     thread::scope(|scope| {
@@ -131,8 +158,8 @@ fn compress(
     progress: &dyn Progress,
 ) -> Result<Descriptor> {
     let descriptor = layer.descriptor();
-    // The layers of the image that is below stay as they are there.
-    if layer.recipe().is_none() {
+    // What is compressed in a base image stays as it is there.
+    if descriptor.media_type != media_type::LAYER_TAR {
         return Ok(descriptor.clone());
     }
     progress.begin(descriptor);

@@ -238,7 +238,42 @@ let
       expected = 2;
     };
 
+    "layer: compression" = {
+      actual =
+        (strata.buildLayer {
+          deps = [ app ];
+          compression = "zstd:7";
+        }).request.compression;
+      expected = "zstd:7";
+    };
+
     # Images
+    "image: compressed" =
+      let
+        image = strata.buildImage {
+          name = "x";
+          compression = "gzip:9";
+        };
+        inherit (image) compressed;
+      in
+      {
+        actual = {
+          inherit (image.request) compression;
+          default = lib.drop 3 compressed.args;
+          changed = lib.drop 3 (compressed.override { compression = "zstd"; }).args;
+          ofImage = "${lib.elemAt compressed.args 1}" == "${image}";
+          ofCommands = lib.hasInfix "${compressed}" compressed.copyTo.text;
+          again = compressed ? compressed;
+        };
+        expected = {
+          compression = "gzip:9";
+          default = [ ];
+          changed = [ "--compression=zstd" ];
+          ofImage = true;
+          ofCommands = true;
+          again = false;
+        };
+      };
     "image: defaults" = {
       actual = (strata.buildImage { name = "x"; }).request;
       expected = {

@@ -4,7 +4,7 @@ use crate::Result;
 use crate::image::{CompressedLayer, Image, Layer};
 use crate::oci::{Compression, Descriptor, Manifest, json as canonical, media_type};
 use crate::transport::Progress;
-use crate::transport::compressed::compress_all;
+use crate::transport::compressed::{Made, compress_all};
 
 /// The same image with each layer compressed; those that are compressed already stay.
 ///
@@ -19,16 +19,24 @@ pub fn compress(image: Image, compression: Compression, progress: &dyn Progress)
         .layers
         .into_iter()
         .zip(compressed)
-        .map(|(layer, (compression, descriptor))| {
-            if *layer.descriptor() == descriptor {
-                return layer;
-            }
-            Box::new(CompressedLayer {
-                tar: layer,
-                descriptor,
-                compression,
-            }) as Box<dyn Layer>
-        })
+        .map(
+            |(
+                layer,
+                Made {
+                    compression,
+                    descriptor,
+                },
+            )| {
+                if *layer.descriptor() == descriptor {
+                    return layer;
+                }
+                Box::new(CompressedLayer {
+                    tar: layer,
+                    descriptor,
+                    compression,
+                }) as Box<dyn Layer>
+            },
+        )
         .collect();
     let descriptors = layers.iter().map(|layer| layer.descriptor().clone());
     let manifest = Manifest {
