@@ -30,6 +30,7 @@ let
     "src/bin/strata.rs"
     "src/cli"
     "src/compress"
+    "src/image/compressed.rs"
     "src/transport"
   ];
 

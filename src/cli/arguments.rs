@@ -53,6 +53,8 @@ pub(super) enum Command {
     Completions(CompletionsArguments),
     /// Write these explanations as manual pages
     Man(ManArguments),
+    /// Write the same image with the digests of its compressed layers, but no layers
+    Compress(CompressArguments),
 }
 
 const COPY_HELP: &str = "\
@@ -100,6 +102,11 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "PASSWORD", requires = "dest_username")]
     pub(super) dest_password: Option<String>,
 
+    /// Show the registry this bearer token
+    #[arg(long, value_name = "TOKEN")]
+    #[arg(conflicts_with_all = ["dest_creds", "dest_username", "dest_no_creds"])]
+    pub(super) dest_registry_token: Option<String>,
+
     /// Do not log in, whatever the files of `docker login` and `podman login` say
     #[arg(long)]
     pub(super) dest_no_creds: bool,
@@ -112,7 +119,8 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "FILE")]
     pub(super) dest_authfile: Option<PathBuf>,
 
-    /// Also trust the certificate authorities in the *.crt files of this directory
+    /// Also trust the authorities in the *.crt files of this directory; *.cert and *.key of the same
+    /// name are client certificates
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) dest_cert_dir: Option<PathBuf>,
 
@@ -199,6 +207,25 @@ pub(super) struct ServeArguments {
     pub(super) quiet: bool,
 }
 
+/// The arguments of `compress`.
+#[derive(Args)]
+pub(super) struct CompressArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// The directory to write; it must not exist
+    pub(super) output: PathBuf,
+
+    /// How to compress all layers: none, gzip[:LEVEL] or zstd[:LEVEL]; without it as the image says,
+    /// else with gzip
+    #[arg(long, value_name = "METHOD")]
+    pub(super) compression: Option<Compression>,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
 /// The arguments of `completions`.
 #[derive(Args)]
 pub(super) struct CompletionsArguments {
@@ -227,14 +254,13 @@ const WITHOUT_EFFECT: [&str; 7] = [
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 13] = [
+const REFUSED: [(&str, &str); 12] = [
     ("--additional-tag", "copy once for each name"),
     ("--command-timeout", "use timeout(1)"),
     (
         "--decryption-key",
         "an image from the Nix store is not encrypted",
     ),
-    ("--dest-registry-token", "use --dest-creds or --authfile"),
     (
         "--dest-shared-blob-dir",
         "copy several images into one oci: layout; blobs are shared there",

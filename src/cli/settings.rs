@@ -42,7 +42,10 @@ impl TryFrom<CopyArguments> for CopySettings {
                 arguments.dest_creds,
                 arguments.dest_username,
                 arguments.dest_password,
-            ),
+            )
+            .or(arguments
+                .dest_registry_token
+                .map(Credentials::RegistryToken)),
             auth_file: arguments.dest_authfile.or(arguments.authfile),
             certificate_directory: arguments.dest_cert_dir,
             ..Options::default()
@@ -123,6 +126,8 @@ mod tests {
         assert_eq!(all.registry.auth_file, path("a"));
         assert_eq!(all.registry.certificate_directory, path("c"));
         assert_eq!(all.digest_file, path("d"));
+        let token = settings(&["--dest-registry-token=t"]).registry.credentials;
+        assert_eq!(token, Some(Credentials::RegistryToken("t".into())));
         let both = settings(&["--authfile=a", "--dest-authfile=b"]);
         assert_eq!(both.registry.auth_file, path("b"));
     }

@@ -45,6 +45,10 @@ pub enum Fault {
     Stall,
     /// Answers 500 and then a body without end.
     Endless,
+    /// Does the right thing, but does not say that it wants the body when it is asked.
+    Deaf,
+    /// Answers 200 and a body of which a byte comes now and then.
+    Drip,
 }
 
 /// An answer.
@@ -221,6 +225,22 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
             Some(Fault::Stall) => {
                 thread::sleep(Duration::from_mins(1));
                 return None;
+            }
+            Some(Fault::Deaf) => {
+                let mut unheard = request.clone();
+                unheard.headers.remove("expect");
+                let body = read_body(stream, &mut reader, &unheard, length)?;
+                let answer = state.lock().unwrap().answer(&request, body);
+                reply(stream, &answer).ok()?;
+            }
+            Some(Fault::Drip) => {
+                let mut stream = stream;
+                let head = b"HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n";
+                stream.write_all(head).ok()?;
+                loop {
+                    stream.write_all(b" ").ok()?;
+                    thread::sleep(Duration::from_millis(20));
+                }
             }
             Some(Fault::Endless) => {
                 let mut stream = stream;
