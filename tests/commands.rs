@@ -4,11 +4,14 @@
 
 mod support;
 
+use std::fs::Permissions;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
-use support::engines::{self, Engine as _};
+use support::engines::{self, Engine};
 use support::nix::{OwnStore, build, build_all, digest, evaluate, references, store_paths, strata};
 use support::oci::Layout;
 use support::registry::{PASSWORD, Registry, Setup, USERNAME, run};
@@ -136,6 +139,83 @@ fn copy_to_registry_knows_where() {
     let podman = engines::podman();
     run(&mut podman.command(&["pull", "--quiet", "--tls-verify=false", &reference]));
     assert_eq!(podman.run(&reference, &[]), format!("{name}\n"));
+}
+
+/// An image copied by one of its commands under its own name, and run.
+fn copied_and_run(
+    engine: &dyn Engine,
+    (attribute, program): (&str, &str),
+    change: impl FnOnce(&mut Command),
+) {
+    let (mut copy, _) = command(&image(program), attribute, &format!("bin/{program}"));
+    change(&mut copy);
+    let said = run(&mut copy);
+    assert!(said.contains("@sha256:"), "{said}");
+    assert_eq!(
+        engine.run(&format!("{program}:v1"), &[]),
+        format!("{program}\n")
+    );
+}
+
+/// Without any program of Docker's.
+#[test]
+fn copy_to_docker_daemon_speaks_to_the_engine() {
+    let docker = engines::docker();
+    let names = ("copyToDockerDaemon", "copy-to-docker-daemon");
+    copied_and_run(docker, names, |copy| {
+        copy.env("DOCKER_HOST", docker.host());
+        copy.env("PATH", "/nonexistent");
+    });
+}
+
+/// The podman that the user's `PATH` has.
+#[test]
+fn copy_to_podman_calls_the_users() {
+    let podman = engines::podman();
+    let directory = tempfile::tempdir().unwrap();
+    let wrapper = directory.path().join("podman");
+    let own = podman.command(&[]);
+    let own: Vec<&str> = std::iter::once(own.get_program())
+        .chain(own.get_args())
+        .map(|word| word.to_str().unwrap())
+        .collect();
+    let path = std::env::var("PATH").unwrap();
+    let script = format!("#!/bin/sh\nPATH='{path}' exec {} \"$@\"\n", own.join(" "));
+    std::fs::write(&wrapper, script).unwrap();
+    std::fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).unwrap();
+    copied_and_run(podman, ("copyToPodman", "copy-to-podman"), |copy| {
+        copy.env("PATH", directory.path());
+    });
+}
+
+#[test]
+fn copy_to_containerd_takes_its_flags() {
+    let containerd = engines::containerd();
+    let names = ("copyToContainerd", "copy-to-containerd");
+    copied_and_run(containerd, names, |copy| {
+        copy.args(["--containerd-address", containerd.socket()]);
+        copy.args(["--containerd-namespace", "strata"]);
+    });
+}
+
+/// Until it is interrupted.
+#[test]
+fn serve_offers_the_image() {
+    let (mut serve, image) = command(&image("served"), "serve", "bin/serve");
+    let mut server = serve
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let lines: Vec<String> = lines.take(2).map(Result::unwrap).collect();
+    let reference = lines[1].split('@').next().unwrap();
+    assert!(reference.ends_with("/served:v1"), "{lines:?}");
+    let found = inspect(&format!("docker://{reference}"));
+    run(Command::new("kill").args(["-INT", &server.id().to_string()]));
+    assert_eq!(server.wait().unwrap().code(), Some(130));
+    assert_eq!(found, digest(&image));
 }
 
 /// The stream is a program itself, as NixOS wants it, and the archive is what it writes.

@@ -11,11 +11,10 @@ use std::process::Command;
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::engines::{self, Engine as _};
+use support::engines::{self, Engine};
 use support::fake_store::read_json;
-use support::nix::{
-    ROOT, build, evaluate, expression, name_of, nix, offline_nixpkgs_with_nix, strata,
-};
+use support::flake::offline_nix;
+use support::nix::{ROOT, build, evaluate, expression, name_of, nix, strata};
 use support::registry::run;
 
 /// Settings that a container without a network needs.
@@ -134,22 +133,22 @@ fn nix_works(
 fn the_flake_has_an_image_of_nix() {
     let directory = tempfile::tempdir().unwrap();
     let archive = directory.path().join("archive.tar");
-    let mut command = nix("nix");
-    command.args([
-        "run",
-        ".#dockerImage.copyTo",
-        "--no-write-lock-file",
-        "--override-input",
-        "nixpkgs",
-    ]);
-    command.arg(format!("path:{}", offline_nixpkgs_with_nix().display()));
-    command.arg("--");
-    command.arg(format!("docker-archive:{}:flake:v1", archive.display()));
-    run(command.current_dir(ROOT));
+    let archive_of_it = format!("docker-archive:{}:flake:v1", archive.display());
     let podman = engines::podman();
+    let docker = engines::docker();
+    for (attribute, arguments) in [
+        ("copyTo", ["--quiet", &archive_of_it]),
+        ("copyToDockerDaemon", ["--dest-daemon-host", docker.host()]),
+    ] {
+        let mut command = offline_nix(&["run", &format!(".#dockerImage.{attribute}")]);
+        command.arg("--").args(arguments).current_dir(ROOT);
+        run(&mut command);
+    }
     podman.load(&archive);
-    let said = podman.run("flake:v1", &["nix", "--version"]);
-    assert!(said.starts_with("nix (Nix) 2."), "{said}");
+    for (engine, image) in [(podman as &dyn Engine, "flake:v1"), (docker, "nix:latest")] {
+        let said = engine.run(image, &["nix", "--version"]);
+        assert!(said.starts_with("nix (Nix) 2."), "{image}: {said}");
+    }
 }
 
 /// The configuration is that of the images of Nix and Lix; the package decides which one it is.
