@@ -14,6 +14,9 @@
   - `copyToContainerd`: copies it to containerd, as `NAME:TAG`,
   - `serve`: offers it to whoever pulls from this machine,
   - `inspect`: shows its layers and store paths,
+  - `compressed`: the same image with the digests of its compressed layers, so that the digest that a
+    registry will give it is known before (`digest` in it). It has the commands of an image, and
+    `override { compression = "zstd"; }`,
   - `stream`: a script that writes a docker-archive to standard output,
   - `archive`: a docker-archive in the store,
   - `ociArchive`: an OCI archive in the store.
@@ -90,6 +93,10 @@
   : Whether `nixUid` and `nixGid` own all store paths in the image, too. A user who runs Nix without
     a daemon can then remove and repair them.
 
+  `compression` (string; default: `null`)
+  : How layers that do not say so themselves are compressed where they go to a registry: `"gzip"`, `"zstd"`,
+    `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
+
   `created` (string; default: `"0001-01-01T00:00:00Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
@@ -126,6 +133,7 @@ lib.makeOverridable (
     arch ? pkgs.go.GOARCH,
     perms ? [ ],
     maxLayers ? 1,
+    compression ? null,
     initializeNixDatabase ? false,
     nixUid ? 0,
     nixGid ? 0,
@@ -144,7 +152,7 @@ lib.makeOverridable (
       };
       deps = internal.configRoots config;
       layers = internal.toPaths layers;
-      inherit perms maxLayers;
+      inherit perms maxLayers compression;
       image = {
         inherit
           name

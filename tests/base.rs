@@ -48,13 +48,13 @@ fn request(store: &mut FakeStore, path: &str) -> Value {
 
 /// The blobs of all layers, as a copy would write them.
 fn blobs(image: &Image) -> Vec<Vec<u8>> {
-    let blob = |layer: &Box<dyn strata::image::Layer>| {
+    let layers = image.layers.iter().map(|layer| {
         let mut bytes = Vec::new();
         layer.write_to(&mut bytes).unwrap();
         assert_eq!(Digest::of(&bytes), layer.descriptor().digest);
         bytes
-    };
-    image.layers.iter().map(blob).collect()
+    });
+    layers.collect()
 }
 
 #[rstest]
@@ -86,7 +86,11 @@ fn every_form_gives_the_same_layers_and_config(
     let mut request = request(&mut store, &path);
     request["image"]["config"] = json!({ "Env": ["BASE=2"], "Cmd": ["own"] });
     let (out, remarks) = store.build_with(&request, 2).unwrap();
-    assert_eq!(remarks.len(), usize::from(outer != Packed::Plain), "{remarks:?}");
+    assert_eq!(
+        remarks.len(),
+        usize::from(outer != Packed::Plain),
+        "{remarks:?}"
+    );
 
     let image = Image::open(&store.locate(&out)).unwrap();
     let diff_ids: Vec<Digest> = image.layers.iter().map(|layer| layer.diff_id()).collect();
@@ -100,7 +104,10 @@ fn every_form_gives_the_same_layers_and_config(
         Packed::Gzip => "tar+gzip",
         Packed::Zstd => "tar+zstd",
     };
-    assert_eq!(media_type, format!("application/vnd.oci.image.layer.v1.{end}"));
+    assert_eq!(
+        media_type,
+        format!("application/vnd.oci.image.layer.v1.{end}")
+    );
     assert_eq!(
         Value::Object(image.config.config.clone()),
         json!({ "Env": ["PATH=/bin", "BASE=2"], "Entrypoint": ["/bin/base"], "Cmd": ["own"] })
@@ -111,13 +118,22 @@ fn every_form_gives_the_same_layers_and_config(
     assert_eq!(history[3].metadata.created_by.as_deref(), Some("COPY . /"));
     let layers = read_json(&store.locate(&out).join("layers.json"));
     assert_eq!(layers["layers"].as_array().unwrap().len(), 1);
-    assert!(layers["base"][0]["path"].as_str().unwrap().starts_with(&path));
+    assert!(
+        layers["base"][0]["path"]
+            .as_str()
+            .unwrap()
+            .starts_with(&path)
+    );
 }
 
 #[test]
 fn an_image_of_strata_is_a_base_without_blobs() {
     let mut store = FakeStore::new();
-    let path = add(&store, "base", &Content::Archive(archive(&base().docker_archive())));
+    let path = add(
+        &store,
+        "base",
+        &Content::Archive(archive(&base().docker_archive())),
+    );
     let library = store.add("library", &[Item::File("lib", "1")], &[]);
     let app = store.add("app", &[Item::Executable("bin/app", "#!")], &[&library]);
     let mut lower = request(&mut store, &path);
@@ -139,7 +155,11 @@ fn an_image_of_strata_is_a_base_without_blobs() {
     assert_eq!(upper.config.config["User"], "lower");
     // What the base holds is not repeated.
     let own = upper.layers[4].recipe().unwrap();
-    let sources: Vec<&str> = own.sources.iter().map(|source| source.store_path.as_str()).collect();
+    let sources: Vec<&str> = own
+        .sources
+        .iter()
+        .map(|source| source.store_path.as_str())
+        .collect();
     assert_eq!(sources, [app.as_str()]);
 
     upper_request_with_rule(&mut store, upper_out_request(&upper_out), &library);
@@ -155,7 +175,10 @@ fn upper_request_with_rule(store: &mut FakeStore, from_image: Value, library: &s
     request["image"]["fromImage"] = from_image;
     request["perms"] = json!([{ "path": library, "mode": "0700" }]);
     let error = store.build(&request).unwrap_err();
-    assert!(error.contains("perms[0].path") && error.contains("is in a layer of fromImage"), "{error}");
+    assert!(
+        error.contains("perms[0].path") && error.contains("is in a layer of fromImage"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -172,14 +195,22 @@ fn an_image_is_chosen_among_several() {
         image("2", "amd64", "base:2"),
         image("3", "arm64", "base:1"),
     ];
-    let path = add(&store, "base", &Content::Directory(BaseImage::layout(&images)));
+    let path = add(
+        &store,
+        "base",
+        &Content::Directory(BaseImage::layout(&images)),
+    );
     let mut request = request(&mut store, &path);
     for (from_image, arch, user) in [
         (json!({ "tag": "1" }), "amd64", "1"),
         (json!({ "name": "base", "tag": "2" }), "amd64", "2"),
         (json!({ "platform": "linux/arm64" }), "arm64", "3"),
         (json!({ "tag": "1" }), "arm64", "3"),
-        (json!({ "digest": Digest::of(&images[1].config_bytes()) }), "amd64", "2"),
+        (
+            json!({ "digest": Digest::of(&images[1].config_bytes()) }),
+            "amd64",
+            "2",
+        ),
     ] {
         let base = &mut request["image"]["fromImage"];
         *base = from_image;
@@ -192,7 +223,10 @@ fn an_image_is_chosen_among_several() {
     request["image"]["fromImage"] = json!({ "path": path });
     request["image"]["arch"] = json!("amd64");
     let error = store.build(&request).unwrap_err();
-    assert!(error.contains("has 2 images that fit") && error.contains("base:2"), "{error}");
+    assert!(
+        error.contains("has 2 images that fit") && error.contains("base:2"),
+        "{error}"
+    );
 }
 
 /// One of the index of `docker buildx`: nested, with attestations, and with platforms that are not
@@ -206,11 +240,15 @@ fn nested_indexes_and_absent_platforms_are_understood() {
     let mut attestation = outer["manifests"][0].clone();
     attestation["annotations"] = json!({ "vnd.docker.reference.type": "attestation-manifest" });
     let absent = descriptor("application/vnd.oci.image.manifest.v1+json", b"absent");
-    let inner = json!({ "schemaVersion": 2, "manifests": [outer["manifests"][0], absent, attestation] });
+    let inner =
+        json!({ "schemaVersion": 2, "manifests": [outer["manifests"][0], absent, attestation] });
     let inner = inner.to_string().into_bytes();
     let mut entry = descriptor("application/vnd.oci.image.index.v1+json", &inner);
     entry["annotations"] = json!({ "io.containerd.image.name": "docker.io/library/nested:9" });
-    files.push((format!("blobs/sha256/{}", Digest::of(&inner).hex()), inner.clone()));
+    files.push((
+        format!("blobs/sha256/{}", Digest::of(&inner).hex()),
+        inner.clone(),
+    ));
     let index = json!({ "schemaVersion": 2, "manifests": [entry] });
     files.push(("index.json".to_owned(), index.to_string().into_bytes()));
     let path = add(&store, "base", &Content::Archive(archive(&files)));
@@ -312,7 +350,11 @@ const WRONG: &[Wrong] = &[
 ];
 
 fn file<'a>(files: &'a mut [(String, Vec<u8>)], end: &str) -> &'a mut Vec<u8> {
-    &mut files.iter_mut().find(|(name, _)| name.ends_with(end)).unwrap().1
+    &mut files
+        .iter_mut()
+        .find(|(name, _)| name.ends_with(end))
+        .unwrap()
+        .1
 }
 
 fn leading_out() -> Vec<u8> {
@@ -332,11 +374,18 @@ fn what_is_wrong_is_refused_with_the_member() {
             let mut store = FakeStore::new();
             let mut files = base().docker_archive();
             break_it(&mut files);
-            let path = add(&store, "base", &Content::Archive(pack(&archive(&files), outer)));
+            let path = add(
+                &store,
+                "base",
+                &Content::Archive(pack(&archive(&files), outer)),
+            );
             let request = request(&mut store, &path);
             let error = store.build(&request).expect_err(name);
             assert!(error.contains(message), "{name}: {error}");
-            assert!(error.contains(&path) && error.contains("\nhint: "), "{name}: {error}");
+            assert!(
+                error.contains(&path) && error.contains("\nhint: "),
+                "{name}: {error}"
+            );
         }
     }
 }
@@ -378,11 +427,18 @@ fn other_things_are_refused() {
 #[test]
 fn platforms_must_match() {
     let mut store = FakeStore::new();
-    let path = add(&store, "base", &Content::Archive(archive(&base().docker_archive())));
+    let path = add(
+        &store,
+        "base",
+        &Content::Archive(archive(&base().docker_archive())),
+    );
     let mut request = request(&mut store, &path);
     request["image"]["arch"] = json!("arm64");
     let error = store.build(&request).unwrap_err();
-    assert!(error.contains("is for amd64, but the image is for arm64"), "{error}");
+    assert!(
+        error.contains("is for amd64, but the image is for arm64"),
+        "{error}"
+    );
 }
 
 /// NixOS/nixpkgs#392421: more than 16 layers of a base broke the build. Layers of the base count:
@@ -401,7 +457,11 @@ fn nixpkgs_392421_many_layers_are_fine_until_docker_has_no_room() {
         (125, 1, Err("one more for the files is too many")),
     ] {
         let mut store = FakeStore::new();
-        let path = add(&store, "base", &Content::Archive(archive(&many(count).docker_archive())));
+        let path = add(
+            &store,
+            "base",
+            &Content::Archive(archive(&many(count).docker_archive())),
+        );
         let mut request = request(&mut store, &path);
         let more = store.add("more", &[Item::File("x", "1")], &[]);
         request["deps"] = json!([more]);

@@ -133,15 +133,14 @@ fn wrong_usage() {
         (&["copy", "image"], &["<DESTINATION>"]),
         (
             &["copy", "image", "a.tar"],
-            &["unknown transport", "hint: known destinations: oci:PATH"],
+            &[
+                "unknown transport",
+                "hint: known destinations: docker://NAME",
+            ],
         ),
         (
             &["copy", "image", "ftp:a"],
             &["unknown transport", "docker://NAME"],
-        ),
-        (
-            &["copy", "image", "docker-daemon:hello:1"],
-            &["docker-archive:-:hello:1 | docker load"],
         ),
         (&["copy", "image", "oci:a:-"], &["not a tag"]),
         (

@@ -306,13 +306,15 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
     ] {
         let named = set(captures(&text, r"(?m)(?:^|[\s`])(--[a-z-]+)"));
         for flag in &named {
-            let is_taken = ["copy", "inspect", "verify"].iter().any(|verb| {
-                let (_, said) = strata(&[verb, flag]);
-                !said.contains("unexpected argument") && !said.contains("is not supported")
-            });
+            let is_taken = ["copy", "inspect", "verify", "compress"]
+                .iter()
+                .any(|verb| {
+                    let (_, said) = strata(&[verb, flag]);
+                    !said.contains("unexpected argument") && !said.contains("is not supported")
+                });
             assert!(is_taken, "{name}: {flag}");
         }
-        for verb in ["copy", "inspect", "verify"] {
+        for verb in ["copy", "inspect", "verify", "compress"] {
             let (help, _) = strata(&[verb, "--help"]);
             for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
                 assert!(
@@ -470,7 +472,9 @@ fn pieces_of_nix_evaluate() {
             kinds.insert("image");
             format!("({}).drvPath", piece.replace("pkgs.python3", "pkgs.hello"))
         };
-        let value = evaluate(&format!("let app = pkgs.hello; files = app; in {body}"));
+        let value = evaluate(&format!(
+            "let app = pkgs.hello; files = app; base = app; in {body}"
+        ));
         assert!(value.starts_with('"'), "{value}");
     }
     assert_eq!(kinds.len(), 4, "{kinds:?}");

@@ -89,13 +89,17 @@ const RULES: [Rule; 6] = [
     },
     Rule {
         name: "bytes do not depend on the time",
-        places: &["nix", "plan", "tree", "tar", "oci", "base", "image", "builder"],
+        places: &[
+            "nix", "plan", "tree", "tar", "oci", "base", "image", "builder",
+        ],
         except: &["builder/output.rs"],
         forbidden: &["SystemTime", "Instant", "std::time"],
     },
     Rule {
         name: "bytes do not depend on the environment",
-        places: &["nix", "plan", "tree", "tar", "oci", "base", "image", "builder"],
+        places: &[
+            "nix", "plan", "tree", "tar", "oci", "base", "image", "builder",
+        ],
         except: &["nix/attrs.rs"],
         forbidden: &["std::env", "env::", "temp_dir"],
     },

@@ -499,16 +499,17 @@ fn one_connection_takes_many_requests() {
     });
 }
 
-/// What follows a body of unclear length must not be taken for a request
-/// (<https://github.com/tiny-http/tiny-http/issues>: request smuggling).
+/// <https://github.com/tiny-http/tiny-http/issues/173>: what follows a body of unclear length must not
+/// be taken for a request.
 #[rstest]
 #[case::length("GET", "Content-Length: 40", 400)]
 #[case::two_lengths("GET", "Content-Length: 0\r\nContent-Length: 40", 400)]
 #[case::chunked("GET", "Transfer-Encoding: chunked", 400)]
 #[case::both("GET", "Content-Length: 0\r\nTransfer-Encoding: chunked", 400)]
+#[case::space("GET", "Transfer-Encoding : chunked", 400)]
 #[case::odd("GET", "Transfer-Encoding: \u{b}chunked", 400)]
 #[case::upload("PUT", "Content-Length: 40", 405)]
-fn requests_with_a_body_end_the_connection(
+fn tiny_http_173_requests_with_a_body_end_the_connection(
     #[case] method: &str,
     #[case] fields: &str,
     #[case] status: u16,

@@ -18,19 +18,22 @@ let
     name: transport:
     script "copy-to-${name}" ''copy ${image} ${escapeShellArg "${transport}${reference}"} "$@"'';
 
-  toArchive =
-    name: transport:
+  # A derivation whose builder is the command line.
+  runStrata =
+    name: args:
     derivation {
-      inherit name;
+      inherit name args;
       inherit (tools.stdenv.buildPlatform) system;
       builder = "${strata}/bin/strata";
-      args = [
-        "copy"
-        image
-        "${transport}:${placeholder "out"}:${reference}"
-      ];
       preferLocalBuild = true;
     };
+  toArchive =
+    name: transport:
+    runStrata name [
+      "copy"
+      image
+      "${transport}:${placeholder "out"}:${reference}"
+    ];
 in
 {
   copyTo = script "copy-to" ''copy ${image} "$@"'';
@@ -48,4 +51,26 @@ in
 
   archive = toArchive "${baseName}.tar" "docker-archive";
   ociArchive = toArchive "${baseName}.oci.tar" "oci-archive";
+
+  # The same image with the digests of its compressed layers, and what people run with that.
+  compressed = tools.lib.makeOverridable (
+    {
+      compression ? null,
+    }:
+    let
+      arguments = [
+        "compress"
+        image
+        (placeholder "out")
+      ]
+      ++ tools.lib.optional (compression != null) "--compression=${compression}";
+      compressed = runStrata "${baseName}-compressed" arguments;
+      commands = import ./commands.nix { inherit tools strata; };
+    in
+    compressed
+    // removeAttrs (commands {
+      image = compressed;
+      inherit baseName reference;
+    }) [ "compressed" ]
+  ) { };
 }

@@ -70,7 +70,10 @@ pub(super) fn parse_manifest(bytes: &[u8], document: &str) -> Result<Manifest> {
             Ok(Manifest::Image { config, layers })
         }
         // Who takes it for one and who for the other see different images (CVE-2021-41190).
-        _ => Err(damaged(document, "both a manifest and an index, or half of one")),
+        _ => Err(damaged(
+            document,
+            "both a manifest and an index, or half of one",
+        )),
     }
 }
 
@@ -126,7 +129,10 @@ mod tests {
         let index = json!({ "schemaVersion": 2, "manifests": [blob("x")] });
         assert!(matches!(manifest(&index), Ok(Manifest::Index(list)) if list.len() == 1));
         for (wrong, message) in [
-            (json!({ "schemaVersion": 1 }), "m: schema version 1, expected 2"),
+            (
+                json!({ "schemaVersion": 1 }),
+                "m: schema version 1, expected 2",
+            ),
             (
                 json!({ "schemaVersion": 2, "config": blob(CONFIG_TYPES[0]), "manifests": [] }),
                 "m: both a manifest and an index, or half of one",
@@ -150,7 +156,10 @@ mod tests {
             "rootfs": { "type": "layers", "diff_ids": null }
         });
         let config = parse_config(config.to_string().as_bytes(), "c").unwrap();
-        assert_eq!(Value::Object(config.config), json!({ "Env": ["A=b"], "Healthcheck": {} }));
+        assert_eq!(
+            Value::Object(config.config),
+            json!({ "Env": ["A=b"], "Healthcheck": {} })
+        );
         assert_eq!(config.variant.as_deref(), Some("v7"));
         assert!(config.history[0].empty_layer && config.rootfs.diff_ids.is_empty());
     }

@@ -144,7 +144,9 @@ fn variables(base: Vec<Value>, own: Value) -> Value {
     };
     let mut all: Vec<Value> = Vec::new();
     for variable in base.into_iter().chain(own) {
-        let same = |other: &&mut Value| name_of(other).is_some_and(|name| Some(name) == name_of(&variable));
+        let same = |other: &&mut Value| {
+            name_of(other).is_some_and(|name| Some(name) == name_of(&variable))
+        };
         match all.iter_mut().find(same) {
             Some(first) => *first = variable,
             None => all.push(variable),
@@ -237,7 +239,10 @@ mod tests {
             json!({ "Env": ["A=1"], "Labels": { "a": "1" } })
         );
         let none = Inheritance::check(&InheritRequest::All(false)).unwrap();
-        assert_eq!(merged(&base, &json!({ "User": "v" }), &none), json!({ "User": "v" }));
+        assert_eq!(
+            merged(&base, &json!({ "User": "v" }), &none),
+            json!({ "User": "v" })
+        );
         let error = only(&["Env", "Environment"]).unwrap_err();
         assert_eq!(
             error.to_string(),

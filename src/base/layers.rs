@@ -58,8 +58,7 @@ pub(super) fn check(expected: &[Expected]) -> Result<Checked> {
     let mut found = BTreeMap::new();
     let mut is_compressed = false;
     for (path, places) in files {
-        if places.keys().any(|place| place.offset.is_some()) && packing_of(path)? != Packing::None
-        {
+        if places.keys().any(|place| place.offset.is_some()) && packing_of(path)? != Packing::None {
             is_compressed = true;
             read_in_order(path, places, &mut found)?;
         } else {
@@ -149,8 +148,7 @@ fn compare(expected: &Expected, found: &Found) -> Result<BaseRecord> {
         found,
         hint: DAMAGED.to_owned(),
     };
-    let mut blob =
-        Descriptor::new(found.packing.layer_media_type(), found.digest, found.size);
+    let mut blob = Descriptor::new(found.packing.layer_media_type(), found.digest, found.size);
     if let Some(descriptor) = &expected.descriptor {
         if (descriptor.digest, descriptor.size) != (found.digest, found.size) {
             return Err(mismatch(

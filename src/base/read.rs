@@ -58,7 +58,10 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
         );
         return Err(damaged(named, &message));
     }
-    let expected = chosen.layers.into_iter().zip(&chosen.config.rootfs.diff_ids);
+    let expected = chosen
+        .layers
+        .into_iter()
+        .zip(&chosen.config.rootfs.diff_ids);
     let expected = expected.map(|(layer, diff_id)| {
         let place = medium.find(&layer.name)?;
         let name = medium.name_of(&layer.name);
@@ -297,7 +300,11 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
         };
         let found = Digest::of(&bytes);
         if found != descriptor.digest {
-            return Err(mismatch(&self.medium.name_of(&name), descriptor.digest, found));
+            return Err(mismatch(
+                &self.medium.name_of(&name),
+                descriptor.digest,
+                found,
+            ));
         }
         Ok(Some((name, bytes)))
     }
@@ -319,7 +326,9 @@ fn read_strata(
     } = Documents::read(&medium.located)?;
     let names = file.image.iter();
     let candidate = Candidate {
-        names: names.map(|image| format!("{}:{}", image.name, image.tag)).collect(),
+        names: names
+            .map(|image| format!("{}:{}", image.name, image.tag))
+            .collect(),
         digests: vec![manifest_descriptor.digest, manifest.config.digest],
         platform: platform(&config),
     };

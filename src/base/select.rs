@@ -28,6 +28,9 @@ pub(super) struct Candidate {
     pub(super) platform: Platform,
 }
 
+/// Whether a candidate is what a part of a selection means.
+type Fits<'a> = &'a dyn Fn(&Candidate) -> bool;
+
 impl Selection {
     /// Checks what a request says.
     pub fn check(request: &FromImage) -> Result<Self> {
@@ -44,21 +47,37 @@ impl Selection {
         let platform = request.platform.as_ref().map(|platform| {
             parse_platform(platform).ok_or_else(|| {
                 let message = format!("{platform:?} is not a platform");
-                error("platform", message, "write it as in \"linux/arm64\" or \"linux/arm/v7\"")
+                error(
+                    "platform",
+                    message,
+                    "write it as in \"linux/arm64\" or \"linux/arm/v7\"",
+                )
             })
         });
         if let Some(tag) = &request.tag {
             validate_tag(tag).map_err(|problem| {
-                error("tag", problem.to_string(), &problem.hint().unwrap_or_default())
+                error(
+                    "tag",
+                    problem.to_string(),
+                    &problem.hint().unwrap_or_default(),
+                )
             })?;
         }
         if let Some(name) = &request.name {
             let reference = Reference::parse(name).map_err(|problem| {
-                error("name", problem.to_string(), &problem.hint().unwrap_or_default())
+                error(
+                    "name",
+                    problem.to_string(),
+                    &problem.hint().unwrap_or_default(),
+                )
             })?;
             if reference.tag.is_some() || reference.digest.is_some() {
                 let message = format!("{name:?} has a tag or digest in it");
-                return Err(error("name", message, "give them as fromImage.tag and fromImage.digest"));
+                return Err(error(
+                    "name",
+                    message,
+                    "give them as fromImage.tag and fromImage.digest",
+                ));
             }
         }
         Ok(Self {
@@ -77,7 +96,6 @@ impl Selection {
         named: &str,
     ) -> Result<usize> {
         let mut fitting: Vec<usize> = (0..candidates.len()).collect();
-        type Fits<'a> = &'a dyn Fn(&Candidate) -> bool;
         let keep = |fitting: &mut Vec<usize>, what: &str, attribute: &str, fits: Fits<'_>| {
             fitting.retain(|number| fits(&candidates[*number]));
             if !fitting.is_empty() {
@@ -96,8 +114,8 @@ impl Selection {
         }
         if self.name.is_some() || self.tag.is_some() {
             let fits = |candidate: &Candidate| {
-                let mut names = candidate.names.iter();
-                names.any(|name| self.fits_name(name))
+                let mut found = candidate.names.iter();
+                found.any(|name| self.fits_name(name))
             };
             let (name, tag) = (self.name.as_deref(), self.tag.as_deref());
             let what = match (name, tag) {
@@ -110,7 +128,12 @@ impl Selection {
         }
         if let Some(platform) = &self.platform {
             let fits = |candidate: &Candidate| fits_platform(platform, &candidate.platform);
-            keep(&mut fitting, &format!("for {}", show(platform)), ".platform", &fits)?;
+            keep(
+                &mut fitting,
+                &format!("for {}", show(platform)),
+                ".platform",
+                &fits,
+            )?;
         } else if !is_one_image(candidates, &fitting) {
             let platform = Platform {
                 architecture: architecture.to_owned(),
@@ -228,7 +251,11 @@ fn list(candidates: &[Candidate]) -> String {
     let one = |candidate: &Candidate| {
         let digest = candidate.digests.first().map(ToString::to_string);
         let name = candidate.names.first().cloned().or(digest);
-        format!("{} ({})", name.unwrap_or_default(), show(&candidate.platform))
+        format!(
+            "{} ({})",
+            name.unwrap_or_default(),
+            show(&candidate.platform)
+        )
     };
     let mut shown: Vec<String> = candidates.iter().take(MOST).map(one).collect();
     match candidates.len() {
@@ -273,7 +300,11 @@ mod tests {
     fn names_and_tags_choose() {
         let candidates = [
             candidate(&["docker.io/library/hello:1"], 1, "linux/amd64"),
-            candidate(&["localhost/hello:2", "localhost/other:3"], 2, "linux/amd64"),
+            candidate(
+                &["localhost/hello:2", "localhost/other:3"],
+                2,
+                "linux/amd64",
+            ),
             candidate(&["4"], 3, "linux/amd64"),
         ];
         for (name, tag, number) in [
@@ -318,7 +349,10 @@ mod tests {
             ("linux/arm64/v8", 0),
             ("linux/arm/v7", 3),
         ] {
-            assert_eq!(choose(&selection("", "", platform), &candidates), Ok(number));
+            assert_eq!(
+                choose(&selection("", "", platform), &candidates),
+                Ok(number)
+            );
         }
         let error = choose(&selection("", "", "linux/arm"), &candidates).unwrap_err();
         assert!(error.contains("has 2 images that fit"), "{error}");
@@ -361,7 +395,10 @@ mod tests {
                 platform: text(platform),
             });
             let error = error.unwrap_err().to_string();
-            assert!(error.starts_with(&format!("attribute {attribute}: ")), "{error}");
+            assert!(
+                error.starts_with(&format!("attribute {attribute}: ")),
+                "{error}"
+            );
         }
     }
 }

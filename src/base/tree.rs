@@ -169,7 +169,10 @@ impl Tree {
             return;
         }
         for name in parent.components() {
-            let child = directory.children.entry(name.to_vec()).or_insert(Node::File);
+            let child = directory
+                .children
+                .entry(name.to_vec())
+                .or_insert(Node::File);
             if !matches!(child, Node::Directory(_)) {
                 *child = Node::Directory(Box::default());
             }

@@ -51,7 +51,10 @@ pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<Option<Base>> 
 pub(super) fn remarks(base: &Base) -> Vec<String> {
     let mut remarks = Vec::new();
     let triggers = base.config.config.get("OnBuild");
-    if triggers.and_then(|triggers| triggers.as_array()).is_some_and(|list| !list.is_empty()) {
+    if triggers
+        .and_then(|triggers| triggers.as_array())
+        .is_some_and(|list| !list.is_empty())
+    {
         remarks.push(
             "warning: the base image has ONBUILD instructions, which are not run\n\
              hint: do what they say in copyToRoot and config"

@@ -78,7 +78,8 @@ fn build_layers(
     let mut plan = plan::plan(&request, &closure, &lower, base_layers)?;
     let output = output::Output::create(store.locate_below(out))?;
     if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
-        database::add(&mut plan.layers, plan.lower, owner, store, out)?;
+        let (lower, compression) = (plan.lower, request.compression);
+        database::add(&mut plan.layers, lower, compression, owner, store, out)?;
     }
 
     let (recipes, mut unmatched) = settle(&plan.layers, store)?;
@@ -217,6 +218,8 @@ fn make_records(
         records.push(LayerRecord {
             digest,
             size,
+            compression: layer.compression,
+            compressed: None,
             tar,
             history,
             recipe,

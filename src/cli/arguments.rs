@@ -48,6 +48,13 @@ pub(super) enum Command {
     /// Be a read-only registry with these images, until interrupted
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArguments),
+    /// Write what a shell needs to complete these commands to standard output
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+    /// Write these explanations as manual pages
+    Man(ManArguments),
+    /// Write the same image with the digests of its compressed layers, but no layers
+    Compress(CompressArguments),
 }
 
 const COPY_HELP: &str = "\
@@ -67,6 +74,10 @@ On success the destination and the image's digest are printed.";
 const SERVE_HELP: &str = "\
 Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.
 It speaks plain HTTP and asks for no password.";
+
+const COMPLETIONS_HELP: &str = "\
+For bash: source <(strata completions bash)
+Packages of Strata bring the completions of bash, fish and zsh along.";
 
 /// The arguments of `copy`.
 #[derive(Args)]
@@ -196,6 +207,39 @@ pub(super) struct ServeArguments {
     pub(super) quiet: bool,
 }
 
+/// The arguments of `compress`.
+#[derive(Args)]
+pub(super) struct CompressArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// The directory to write; it must not exist
+    pub(super) output: PathBuf,
+
+    /// How to compress all layers: none, gzip[:LEVEL] or zstd[:LEVEL]; without it as the image says,
+    /// else with gzip
+    #[arg(long, value_name = "METHOD")]
+    pub(super) compression: Option<Compression>,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `completions`.
+#[derive(Args)]
+pub(super) struct CompletionsArguments {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// The arguments of `man`.
+#[derive(Args)]
+pub(super) struct ManArguments {
+    /// The directory that the pages go to, such as share/man/man1
+    pub(super) directory: PathBuf,
+}
+
 /// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
 /// image comes from the Nix store, has one platform and no signatures, and keeps its digest.
 const WITHOUT_EFFECT: [&str; 7] = [
@@ -246,9 +290,14 @@ const REFUSED: [(&str, &str); 12] = [
     ("--tmpdir", "nothing is spooled; leave it out"),
 ];
 
+/// All commands with their flags and explanations, without those that are there for skopeo's sake.
+pub(super) fn commands() -> clap::Command {
+    Arguments::command()
+}
+
 /// Parses a command line, the program's name first.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
-    let command = Arguments::command().mut_subcommand("copy", |copy| copy.args(without_effect()));
+    let command = commands().mut_subcommand("copy", |copy| copy.args(without_effect()));
     let parsed = command
         .try_get_matches_from(arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));

@@ -200,6 +200,7 @@ impl Progress for Reporter<'_> {
                     true,
                 );
             }
+            Outcome::Mounted => self.done(blob, "taken from another repository", false),
             Outcome::Present => self.done(blob, "already there", false),
         }
     }

@@ -63,6 +63,7 @@ impl PushArguments {
             } else {
                 compression
             },
+            ..PushOptions::default()
         })
     }
 

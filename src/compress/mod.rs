@@ -10,7 +10,9 @@ mod pieces;
 
 use std::io::{self, Write};
 
-use crate::oci::Compression;
+use crate::Result;
+use crate::oci::{Compression, Descriptor, HashingWriter};
+use crate::tar::write_error;
 
 use pieces::Pieces;
 
@@ -57,6 +59,20 @@ impl<W: Write> Compressor<W> {
         }
         Ok(())
     }
+}
+
+/// Compresses what `make` writes, for `writer`; gives the descriptor of the compressed layer.
+pub fn compress_layer(
+    compression: Compression,
+    writer: &mut dyn Write,
+    make: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<Descriptor> {
+    let failed = || write_error("a compressed layer");
+    let writer = HashingWriter::new(writer);
+    let mut compressor = Compressor::new(writer, compression).map_err(failed())?;
+    make(&mut compressor)?;
+    let (digest, size) = compressor.finish().map_err(failed())?.finish();
+    Ok(Descriptor::new(compression.media_type(), digest, size))
 }
 
 impl<W: Write> Write for Compressor<W> {

@@ -36,7 +36,9 @@ pub fn open_stored(path: &Path, offset: Option<u64>, size: u64) -> Result<impl R
     let file = File::open(path).map_err(Error::io("open", path))?;
     let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
     if !is_file {
-        return Err(Error::io("read", path)(io::Error::other("not a regular file")));
+        return Err(Error::io("read", path)(io::Error::other(
+            "not a regular file",
+        )));
     }
     let file = BufReader::with_capacity(BUFFER, file);
     let reader: Box<dyn Read> = match offset {
@@ -138,7 +140,11 @@ mod tests {
         )
         .unwrap();
         let whole: (&Path, Option<u64>, &[u8]) = (&plain, None, b"before blob after");
-        for (path, offset, bytes) in [whole, (&plain, Some(7), b"blob"), (&packed, Some(7), b"blob")] {
+        for (path, offset, bytes) in [
+            whole,
+            (&plain, Some(7), b"blob"),
+            (&packed, Some(7), b"blob"),
+        ] {
             let mut written = Vec::new();
             layer(path, offset, bytes).write_to(&mut written).unwrap();
             assert_eq!(written, bytes);

@@ -83,9 +83,16 @@ mod tests {
     #[test]
     fn streams_of_several_parts_are_read_whole() {
         let parts = [gzip(b"one "), gzip(b"two")].concat();
-        assert_eq!(unpack(&parts).unwrap(), (Packing::Gzip, b"one two".to_vec()));
+        assert_eq!(
+            unpack(&parts).unwrap(),
+            (Packing::Gzip, b"one two".to_vec())
+        );
         let frame = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
-        let skipped = [b"\x50\x2a\x4d\x18\x01\0\0\0x".to_vec(), frame(b"one "), frame(b"two")];
+        let skipped = [
+            b"\x50\x2a\x4d\x18\x01\0\0\0x".to_vec(),
+            frame(b"one "),
+            frame(b"two"),
+        ];
         assert_eq!(
             unpack(&skipped.concat()).unwrap(),
             (Packing::Zstd, b"one two".to_vec())
@@ -100,7 +107,10 @@ mod tests {
 
     #[test]
     fn truncation_and_damage_are_errors() {
-        for whole in [gzip(&[7; 9999]), zstd::encode_all(&[7; 9999][..], 1).unwrap()] {
+        for whole in [
+            gzip(&[7; 9999]),
+            zstd::encode_all(&[7; 9999][..], 1).unwrap(),
+        ] {
             for length in 4..whole.len() {
                 assert!(unpack(&whole[..length]).is_err(), "{length}");
             }

@@ -6,8 +6,10 @@ use std::num::NonZeroUsize;
 use super::{Popularity, Strategy};
 use crate::base::{Inheritance, Selection};
 use crate::image::PathRule;
-use crate::nix::{FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName};
-use crate::oci::{Config, History, Reference, canonical_user_config, validate_tag};
+use crate::nix::{
+    FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName,
+};
+use crate::oci::{Compression, Config, History, Reference, canonical_user_config, validate_tag};
 use crate::tree::{Mode, Rule};
 use crate::{Error, Result};
 
@@ -29,6 +31,8 @@ pub struct CheckedRequest {
     pub strategy: Box<dyn Strategy>,
     /// Whether tars need not be kept.
     pub reproducible: bool,
+    /// How layers are compressed that do not say so themselves.
+    pub compression: Option<Compression>,
     /// The history entry.
     pub history: History,
     /// What makes it an image.
@@ -98,6 +102,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
             StrategyName::Popularity => Box::new(Popularity),
         },
         reproducible: request.reproducible,
+        compression: check_compression(request.compression.as_deref())?,
         history: request.metadata,
         image: request
             .image
@@ -162,8 +167,13 @@ fn check_base(base: FromImage, inheritance: Inheritance, store: &Store) -> Resul
     let end = below
         .get(1..)
         .and_then(|below| below.find('/'))
-        .map_or(base.path.len(), |slash| base.path.len() - below.len() + 1 + slash);
-    let is_clean = below.split('/').skip(1).all(|name| !matches!(name, "" | "." | ".."));
+        .map_or(base.path.len(), |slash| {
+            base.path.len() - below.len() + 1 + slash
+        });
+    let is_clean = below
+        .split('/')
+        .skip(1)
+        .all(|name| !matches!(name, "" | "." | ".."));
     match store.parse(&base.path[..end]) {
         Ok(_) if is_clean => Ok(CheckedBase {
             path: base.path,
@@ -176,10 +186,22 @@ fn check_base(base: FromImage, inheritance: Inheritance, store: &Store) -> Resul
                 Ok(_) => format!("{:?} is not a plain path", base.path),
                 Err(message) => message,
             },
-            hint: "give an image of buildImage or pullImage, or an archive: fromImage = ./base.tar;"
-                .into(),
+            hint:
+                "give an image of buildImage or pullImage, or an archive: fromImage = ./base.tar;"
+                    .into(),
         }),
     }
+}
+
+fn check_compression(text: Option<&str>) -> Result<Option<Compression>> {
+    let parse = |text: &str| {
+        text.parse().map_err(|hint| Error::Attribute {
+            attribute: "compression".into(),
+            message: format!("{text:?} is no compression"),
+            hint,
+        })
+    };
+    text.map(parse).transpose()
 }
 
 fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {

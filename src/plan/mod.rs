@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 
 use crate::image::{LayerRecord, LayersFile, PathRule};
 use crate::nix::{Closure, ClosureEntry, StorePath};
-use crate::oci::History;
+use crate::oci::{Compression, History};
 use crate::tree::{Rule, Source};
 use crate::{Error, Result};
 
@@ -27,6 +27,8 @@ pub struct PlannedLayer {
     pub history: History,
     /// Whether its tar is kept.
     pub keep_tar: bool,
+    /// How it is compressed where it goes to a registry, if anybody said so.
+    pub compression: Option<Compression>,
 }
 
 /// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay
@@ -79,6 +81,7 @@ pub fn plan(
             sources,
             history: record.history.clone(),
             keep_tar: record.tar.is_some(),
+            compression: record.compression.or(request.compression),
         });
     }
     layers.retain(|layer| !layer.sources.is_empty());
@@ -90,6 +93,7 @@ pub fn plan(
             sources: group,
             history: request.history.clone(),
             keep_tar: !request.reproducible,
+            compression: request.compression,
         });
     }
     apply_rules(&mut layers, &rules, request)?;
@@ -240,8 +244,7 @@ fn rules_by_path(lower: &[LayersFile], own: &[PathRule]) -> BTreeMap<String, Vec
 
 /// Refuses rules about what a base image holds already.
 fn check_rules(request: &CheckedRequest, placed: &Placed) -> Result<()> {
-    let is_placed =
-        |path: &String| placed.in_store.contains(path) || placed.at_root.contains(path);
+    let is_placed = |path: &String| placed.in_store.contains(path) || placed.at_root.contains(path);
     let rule = request.perms.iter().position(|rule| is_placed(&rule.path));
     match rule {
         None => Ok(()),

@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod blob;
+pub mod compressed;
 pub mod containerd;
 pub mod destination;
 pub mod directory;

@@ -251,6 +251,7 @@ let
         perms = [ ];
         maxLayers = 1;
         reproducible = true;
+        compression = null;
         metadata.created_by = "strata";
         image = {
           name = "x";
@@ -387,8 +388,7 @@ let
     "image: fromImage" = {
       actual =
         let
-          base =
-            arguments: (strata.buildImage ({ name = "x"; } // arguments)).request.image;
+          base = arguments: (strata.buildImage ({ name = "x"; } // arguments)).request.image;
           path = fromImage: (base { inherit fromImage; }).fromImage;
         in
         [

@@ -103,7 +103,11 @@ impl BaseImage {
     pub fn config_bytes(&self) -> Vec<u8> {
         let diff_ids: Vec<Digest> = self.layers.iter().map(|tar| Digest::of(tar)).collect();
         let mut history = vec![json!({ "created_by": "ENV BASE=1", "empty_layer": true })];
-        history.extend(self.layers.iter().map(|_| json!({ "created_by": "COPY . /" })));
+        history.extend(
+            self.layers
+                .iter()
+                .map(|_| json!({ "created_by": "COPY . /" })),
+        );
         json!({
             "architecture": self.architecture, "os": "linux", "config": self.config,
             "rootfs": { "type": "layers", "diff_ids": diff_ids }, "history": history
@@ -203,7 +207,10 @@ impl BaseImage {
             names.push(name);
         }
         let manifest = json!([{ "Config": files[0].0, "RepoTags": [self.name], "Layers": names }]);
-        files.push(("manifest.json".to_owned(), manifest.to_string().into_bytes()));
+        files.push((
+            "manifest.json".to_owned(),
+            manifest.to_string().into_bytes(),
+        ));
         files
     }
 }

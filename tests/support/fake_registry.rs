@@ -256,7 +256,8 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
     }
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
+/// The head of a request.
+pub(super) fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
@@ -296,7 +297,7 @@ fn read_body(
 }
 
 /// A chunked body (RFC 9112, section 7.1), or its first `most` bytes.
-fn read_chunks(reader: &mut impl BufRead, most: usize) -> Option<Vec<u8>> {
+pub(super) fn read_chunks(reader: &mut impl BufRead, most: usize) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let mut line = String::new();
@@ -318,7 +319,8 @@ fn read_chunks(reader: &mut impl BufRead, most: usize) -> Option<Vec<u8>> {
     }
 }
 
-fn reply(mut stream: &TcpStream, answer: &Reply) -> std::io::Result<()> {
+/// Writes an answer.
+pub(super) fn reply(mut stream: impl Write, answer: &Reply) -> std::io::Result<()> {
     let mut text = format!("HTTP/1.1 {} X\r\n", answer.status);
     if !answer
         .headers

@@ -3,6 +3,7 @@
 
 pub mod bases;
 pub mod engines;
+pub mod fake_docker;
 pub mod fake_registry;
 pub mod fake_store;
 pub mod flake;
@@ -14,4 +15,5 @@ pub mod oci;
 pub mod proxy;
 pub mod pushing;
 pub mod registry;
+pub mod socket_proxy;
 pub mod speaker;

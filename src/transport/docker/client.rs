@@ -12,7 +12,7 @@ use ureq::http::{Request, StatusCode, Uri};
 use ureq::unversioned::transport::{Connector as _, RustlsConnector};
 use ureq::{Agent, SendBody};
 
-use super::connection::{EngineConnector, EngineResolver, Line};
+use super::connection::{CONNECT, EngineConnector, EngineResolver, Line};
 use super::endpoint::{Address, Endpoint};
 use super::message::{Info, Inspected, Listed, failure_of_load, message, printable};
 use super::tls;
@@ -27,8 +27,6 @@ const OLDEST: Version = Version(1, 24);
 /// The first version whose lists say which blobs are there.
 const TELLS_BLOBS: Version = Version(1, 47);
 
-/// To connect and shake hands.
-const CONNECT: Duration = Duration::from_secs(30);
 /// For the answer to a question.
 const ANSWER: Duration = Duration::from_mins(1);
 /// For each piece of an archive that the engine does not take.
@@ -394,7 +392,7 @@ fn describe(error: &io::Error) -> (String, &'static str) {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
             "the engine hung up; its log may tell why"
         }
-        _ => "",
+        _ => "check the engine's address",
     };
     (printable(error.to_string().as_bytes()), hint)
 }

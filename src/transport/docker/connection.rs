@@ -21,6 +21,8 @@ use ureq::unversioned::transport::{
 
 use super::endpoint::{Address, Ssh};
 
+/// How long to wait for a connection.
+pub(super) const CONNECT: Duration = Duration::from_secs(30);
 /// How much of what `ssh` says is kept, in bytes.
 const MOST_WORDS: u64 = 4 << 10;
 /// How long to wait for the last words of an `ssh` that has ended.
@@ -74,7 +76,7 @@ impl<In: Transport> Connector<In> for EngineConnector {
             Address::Tcp(_) => Connection::from(Stream::Tcp(connect(details)?)),
             Address::Ssh(ssh) => {
                 let (words, said) = channel();
-                let connection = dial(ssh, details.timeout, words)?;
+                let connection = dial(ssh, words)?;
                 *self
                     .line
                     .words
@@ -137,11 +139,11 @@ fn connect(details: &ConnectionDetails<'_>) -> Result<TcpStream, ureq::Error> {
 
 /// Starts `ssh`, as Docker's own command line does. It gets one end of a pair of sockets, not pipes,
 /// because sockets have time-outs.
-fn dial(ssh: &Ssh, timeout: NextTimeout, words: Sender<String>) -> io::Result<Connection> {
+fn dial(ssh: &Ssh, words: Sender<String>) -> io::Result<Connection> {
     let (ours, theirs) = UnixStream::pair()?;
     let input = OwnedFd::from(theirs.try_clone()?);
     let mut program = Command::new("ssh")
-        .args(arguments(ssh, timeout.not_zero().map(|timeout| *timeout)))
+        .args(arguments(ssh))
         .stdin(Stdio::from(input))
         .stdout(Stdio::from(OwnedFd::from(theirs)))
         .stderr(Stdio::piped())
@@ -157,14 +159,9 @@ fn dial(ssh: &Ssh, timeout: NextTimeout, words: Sender<String>) -> io::Result<Co
 
 /// The arguments of `ssh`. The words after the host are for a shell, so they hold no others than
 /// [`Ssh`] lets through.
-fn arguments(ssh: &Ssh, timeout: Option<Duration>) -> Vec<String> {
-    let mut arguments = vec!["-T".to_owned()];
-    if let Some(timeout) = timeout {
-        arguments.extend([
-            "-o".to_owned(),
-            format!("ConnectTimeout={}", timeout.as_secs().max(1)),
-        ]);
-    }
+fn arguments(ssh: &Ssh) -> Vec<String> {
+    let timeout = format!("ConnectTimeout={}", CONNECT.as_secs());
+    let mut arguments = vec!["-T".to_owned(), "-o".to_owned(), timeout];
     if let Some(user) = &ssh.user {
         arguments.extend(["-l".to_owned(), user.clone()]);
     }
@@ -348,7 +345,7 @@ mod tests {
             port: None,
             socket: None,
         };
-        let plain = arguments(&ssh, Some(Duration::from_secs(30))).join(" ");
+        let plain = arguments(&ssh).join(" ");
         assert_eq!(
             plain,
             "-T -o ConnectTimeout=30 -- h docker system dial-stdio"
@@ -357,8 +354,8 @@ mod tests {
         ssh.port = Some(22);
         ssh.socket = Some("/s".to_owned());
         assert_eq!(
-            arguments(&ssh, None).join(" "),
-            "-T -l me -p 22 -- h docker --host unix:///s system dial-stdio"
+            arguments(&ssh).join(" "),
+            "-T -o ConnectTimeout=30 -l me -p 22 -- h docker --host unix:///s system dial-stdio"
         );
     }
 }

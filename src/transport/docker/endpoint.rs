@@ -372,9 +372,10 @@ mod tests {
         std::fs::write(directory.path().join("docker.sock"), "").unwrap();
         let variable = ("XDG_RUNTIME_DIR", directory.path().to_str().unwrap());
         let found = find(None, &[variable]).unwrap().address;
-        let expected = match Path::new(SOCKET).exists() {
-            true => PathBuf::from(SOCKET),
-            false => directory.path().join("docker.sock"),
+        let expected = if Path::new(SOCKET).exists() {
+            PathBuf::from(SOCKET)
+        } else {
+            directory.path().join("docker.sock")
         };
         assert_eq!(found, Address::Unix(expected));
     }

@@ -14,6 +14,7 @@ mod address;
 mod answer;
 mod auth_file;
 mod authorization;
+mod cache;
 pub(super) mod certificates;
 mod challenge;
 mod client;
@@ -21,11 +22,17 @@ mod connection;
 mod content;
 mod credential_helper;
 mod credentials;
+mod find;
 #[cfg(test)]
 mod fixture;
 mod http;
+mod job;
+mod learn;
+mod learned;
 mod manifest;
+mod mount;
 mod netrc;
+mod plan;
 mod problem;
 mod proxy;
 mod pull;
@@ -33,6 +40,7 @@ mod push;
 mod stages;
 mod tls;
 mod upload;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,8 +48,9 @@ use std::time::Duration;
 #[allow(unused_imports, reason = "base images are pulled with them")]
 pub(crate) use client::{Client, Failure, Interrupted, Purpose};
 pub use credentials::Credentials;
+pub use plan::{How, Plan, PlannedLayer};
 pub use proxy::Proxies;
-pub use push::{PushOptions, Pushed, push};
+pub use push::{PushOptions, Pushed, plan, push};
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
