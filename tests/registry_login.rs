@@ -10,7 +10,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -247,27 +247,32 @@ fn this_machine_is_reached_without_a_proxy() {
 // The command.
 
 /// What `strata copy` says for an image of one layer. Its environment has a home, and helpers in it.
-fn copy(home: &Path, host: &str, arguments: &[&str]) -> std::process::Output {
+fn copy(home: &Path, host: &str, arguments: &[&str]) -> Output {
+    let (mut command, _store) = copy_command(home, host);
+    command.args(arguments).output().unwrap()
+}
+
+/// The command of that, and the store that the image needs.
+fn copy_command(home: &Path, host: &str) -> (Command, FakeStore) {
     let mut store = FakeStore::new();
     let path = store.add("hello", &[Item::File("hello", "hello")], &[]);
     let mut request = store.image_request();
     request["deps"] = serde_json::json!([path]);
     let output = store.build(&request).unwrap();
     let image = store.locate(&output);
-    Command::new(env!("CARGO_BIN_EXE_strata"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
+    command
         .arg("copy")
         .arg(image)
         .arg(format!("docker://{host}/name:tag"))
-        .args(arguments)
         .env("HOME", home)
         .env("XDG_RUNTIME_DIR", "/nonexistent")
         .env("PATH", format!("{}:/usr/bin:/bin", home.display()))
         .env_remove("XDG_CONFIG_HOME")
         .env_remove("DOCKER_CONFIG")
         .env_remove("REGISTRY_AUTH_FILE")
-        .env_remove("NETRC")
-        .output()
-        .unwrap()
+        .env_remove("NETRC");
+    (command, store)
 }
 
 /// A file in a home, with its directories.
@@ -331,6 +336,25 @@ fn passwords_stay_where_they_are() {
         said.contains(".netrc") && !said.contains("hunter2"),
         "{said}"
     );
+}
+
+/// Ctrl-C while the registry keeps silent.
+#[test]
+fn the_command_can_be_interrupted_while_it_waits() {
+    let registry = FakeRegistry::start(|seen| (seen.method == "PATCH").then_some(Fault::Stall));
+    let home = tempfile::tempdir().unwrap();
+    let (mut command, _store) = copy_command(home.path(), &registry.host);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    while registry.count("PATCH") == 0 {
+        assert_eq!(child.try_wait().unwrap(), None);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let start = Instant::now();
+    run(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // The registry keeps silent for a minute.
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert_eq!(registry.open_uploads(), 0);
 }
 
 /// The directories of podman and Docker that are called like a registry.
