@@ -48,13 +48,13 @@ fn request(store: &mut FakeStore, path: &str) -> Value {
 
 /// The blobs of all layers, as a copy would write them.
 fn blobs(image: &Image) -> Vec<Vec<u8>> {
-    let blob = |layer: &Box<dyn strata::image::Layer>| {
+    let layers = image.layers.iter().map(|layer| {
         let mut bytes = Vec::new();
         layer.write_to(&mut bytes).unwrap();
         assert_eq!(Digest::of(&bytes), layer.descriptor().digest);
         bytes
-    };
-    image.layers.iter().map(blob).collect()
+    });
+    layers.collect()
 }
 
 #[rstest]

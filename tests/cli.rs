@@ -98,7 +98,7 @@ fn strata(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env("HOME", "/nonexistent")
-        .env_remove("XDG_RUNTIME_DIR");
+        .env("XDG_RUNTIME_DIR", "/nonexistent");
     command
 }
 
@@ -133,15 +133,18 @@ fn wrong_usage() {
         (&["copy", "image"], &["<DESTINATION>"]),
         (
             &["copy", "image", "a.tar"],
-            &["unknown transport", "hint: known destinations: oci:PATH"],
+            &[
+                "unknown transport",
+                "hint: known destinations: docker://NAME",
+            ],
         ),
         (
             &["copy", "image", "ftp:a"],
             &["unknown transport", "docker://NAME"],
         ),
         (
-            &["copy", "image", "docker-daemon:hello:1"],
-            &["docker-archive:-:hello:1 | docker load"],
+            &["copy", "image", "docker-daemon:Hello:1"],
+            &["not a repository", "lower-case"],
         ),
         (&["copy", "image", "oci:a:-"], &["not a tag"]),
         (
@@ -801,7 +804,8 @@ fn secrets_are_not_repeated() {
         &["--dest-cred=me:hunter2", "dir:a"],
         &["--dest-creds", "me:hunter2", "ftp:a"],
         &["--dest-creds", "me:hunter2", "--dest-no-creds", "dir:a"],
-        &["--dest-registry-token=hunter2", "dir:a"],
+        &["--dest-registry-token=hunter2", "ftp:a"],
+        &["--dest-registry-token=hunter2", "--dest-no-creds", "dir:a"],
         &["--dest-password=hunter2", "dir:a"],
         &[
             "--dest-creds",

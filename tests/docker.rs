@@ -29,8 +29,8 @@ use support::fake_docker::{FakeDocker, FakeImage, Fault, Partial, Store, failure
 use support::fake_registry::{Reply, Seen};
 use support::fake_store::{FakeStore, Item};
 use support::memory_image::{self, MemoryLayer};
-use support::proxy::Proxy;
 use support::registry::run;
+use support::socket_proxy::SocketProxy;
 use tempfile::TempDir;
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -90,21 +90,9 @@ impl Progress for Watcher {
 const COPIED: [Outcome; 1] = [Outcome::Copied];
 const PRESENT: [Outcome; 1] = [Outcome::Present];
 
-/// A layer with these files.
-fn layer(files: &[(&str, &[u8])]) -> MemoryLayer {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, content) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_mode(0o755);
-        header.set_size(content.len() as u64);
-        builder.append_data(&mut header, name, *content).unwrap();
-    }
-    MemoryLayer::new(builder.into_inner().unwrap())
-}
-
 /// A layer with so many mebibytes of a letter.
 fn large(letter: u8, mebibytes: u64) -> MemoryLayer {
-    layer(&[(
+    MemoryLayer::programs(&[(
         "large",
         &vec![letter; usize::try_from(mebibytes * MEBIBYTE).unwrap()],
     )])
@@ -114,9 +102,9 @@ fn large(letter: u8, mebibytes: u64) -> MemoryLayer {
 fn speaker(middle: u8, word: &str) -> Image {
     let busybox = fs::read("/bin/busybox").unwrap();
     memory_image::image(vec![
-        layer(&[("bin/busybox", &busybox)]),
+        MemoryLayer::programs(&[("bin/busybox", &busybox)]),
         large(middle, 3),
-        layer(&[("word", word.as_bytes())]),
+        MemoryLayer::programs(&[("word", word.as_bytes())]),
     ])
 }
 
@@ -195,9 +183,9 @@ fn real() -> &'static Real {
 
 impl Real {
     /// A socket where bytes are counted, and its address.
-    fn counted(&self) -> (Proxy, String) {
+    fn counted(&self) -> (SocketProxy, String) {
         let socket = self.docker.host().trim_start_matches("unix://");
-        let proxy = Proxy::start(Path::new(socket));
+        let proxy = SocketProxy::start(Path::new(socket));
         let host = format!("unix://{}", proxy.path().display());
         (proxy, host)
     }
@@ -313,11 +301,11 @@ fn a_layer_can_be_there_twice() {
     let real = real();
     let busybox = fs::read("/bin/busybox").unwrap();
     let image = |word: &str| {
-        let twice = || layer(&[("twice", &vec![b't'; 2 << 20])]);
+        let twice = || MemoryLayer::programs(&[("twice", &vec![b't'; 2 << 20])]);
         memory_image::image(vec![
-            layer(&[("bin/busybox", &busybox)]),
+            MemoryLayer::programs(&[("bin/busybox", &busybox)]),
             twice(),
-            layer(&[("word", word.as_bytes())]),
+            MemoryLayer::programs(&[("word", word.as_bytes())]),
             twice(),
         ])
     };
@@ -358,6 +346,24 @@ fn what_the_engine_refuses_is_said_and_nothing_stays() {
         .command(&["images", "--all", "--quiet", "--no-trunc"]));
     for image in [broken, changed, stopped] {
         assert!(!ids.contains(&image.manifest.config.digest.to_string()));
+    }
+}
+
+/// As those of base images are.
+#[test]
+fn compressed_layers_are_known_by_what_is_in_them() {
+    let real = real();
+    let busybox = fs::read("/bin/busybox").unwrap();
+    for (word, known) in [("one", COPIED), ("two", PRESENT)] {
+        let image = memory_image::image(vec![
+            MemoryLayer::programs(&[("bin/busybox", &busybox), ("compressed", b"")]).compressed(),
+            large(b'c', 3),
+            MemoryLayer::programs(&[("word", word.as_bytes())]).compressed(),
+        ]);
+        let watcher = Watcher::default();
+        copy_with(real.docker.host(), &image, "compressed:v1", &watcher).unwrap();
+        assert_eq!(watcher.of(&image), [known, known, COPIED]);
+        assert_eq!(real.docker.run("compressed:v1", &SAY), word);
     }
 }
 
@@ -699,9 +705,11 @@ fn containerds_store_may_lack_what_its_images_tell(
 fn containerds_store_uses_blobs_again(#[values("1.45", "1.47")] version: &'static str) {
     let docker = FakeDocker::start(Store::Containerd(Partial::Error), version, |_| None);
     let host = docker.host();
-    copy(&host, &image(&[(b'a', 2), (b'b', 1)]), "again:v1").unwrap();
+    let compressed = || large(b'b', 1).compressed();
+    let first = memory_image::image(vec![large(b'a', 2), compressed()]);
+    copy(&host, &first, "again:v1").unwrap();
     // Any position counts.
-    let second = image(&[(b'x', 1), (b'b', 1), (b'a', 2)]);
+    let second = memory_image::image(vec![large(b'x', 1), compressed(), large(b'a', 2)]);
     let watcher = Watcher::default();
     copy_with(&host, &second, "again:v1", &watcher).unwrap();
     assert_eq!(watcher.of(&second), [COPIED, PRESENT, PRESENT]);

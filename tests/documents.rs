@@ -472,7 +472,9 @@ fn pieces_of_nix_evaluate() {
             kinds.insert("image");
             format!("({}).drvPath", piece.replace("pkgs.python3", "pkgs.hello"))
         };
-        let value = evaluate(&format!("let app = pkgs.hello; files = app; in {body}"));
+        let value = evaluate(&format!(
+            "let app = pkgs.hello; files = app; base = app; in {body}"
+        ));
         assert!(value.starts_with('"'), "{value}");
     }
     assert_eq!(kinds.len(), 4, "{kinds:?}");

@@ -45,16 +45,20 @@ pub(super) struct Place {
     pub(super) named: String,
 }
 
+/// A file in an archive.
+#[derive(Debug, PartialEq, Eq)]
+struct StoredFile {
+    offset: u64,
+    size: u64,
+    /// Of documents in compressed archives, which cannot be read at random.
+    content: Option<Vec<u8>>,
+}
+
 /// A member of an archive.
 #[derive(Debug, PartialEq, Eq)]
 enum Member {
     Directory,
-    File {
-        offset: u64,
-        size: u64,
-        /// Of small files in compressed archives, which cannot be read at random.
-        content: Option<Vec<u8>>,
-    },
+    File(StoredFile),
     /// Another member's name.
     Link(Vec<u8>),
 }
@@ -98,11 +102,11 @@ impl Medium {
             Form::Directory { store } => self.find_in_directory(name, store),
             Form::Archive { members } => {
                 let member = self.member(members, name)?;
-                Ok(member.map(|(offset, size, _)| Place {
+                Ok(member.map(|file| Place {
                     named: self.named.clone(),
                     located: self.located.clone(),
-                    offset: Some(offset),
-                    size,
+                    offset: Some(file.offset),
+                    size: file.size,
                 }))
             }
         }
@@ -111,9 +115,10 @@ impl Medium {
     /// The content of the file `name`, a document; none if there is none.
     pub(super) fn document(&self, name: &str) -> Result<Option<Vec<u8>>> {
         if let Form::Archive { members } = &self.form
-            && let Some((_, _, Some(content))) = self.member(members, name)?
+            && let Some(file) = self.member(members, name)?
+            && file.content.is_some()
         {
-            return Ok(Some(content.clone()));
+            return Ok(file.content.clone());
         }
         let Some(place) = self.find(name)? else {
             return Ok(None);
@@ -166,12 +171,8 @@ impl Medium {
         }))
     }
 
-    /// Offset, size and, if it is kept, content of a file in the archive, through its links.
-    fn member<'a>(
-        &self,
-        members: &'a Members,
-        name: &str,
-    ) -> Result<Option<(u64, u64, Option<&'a Vec<u8>>)>> {
+    /// A file in the archive, through its links.
+    fn member<'a>(&self, members: &'a Members, name: &str) -> Result<Option<&'a StoredFile>> {
         let error = |message: &str| damaged(&self.name_of(name), message);
         let mut path = &clean_path(name.as_bytes()).map_err(error)?;
         for _ in 0..MOST_LINKS {
@@ -179,11 +180,7 @@ impl Medium {
                 None if path.as_slice() == name.as_bytes() => return Ok(None),
                 None => return Err(error("a link to what is not there")),
                 Some(Member::Directory) => return Err(error("a directory, not a file")),
-                Some(Member::File {
-                    offset,
-                    size,
-                    content,
-                }) => return Ok(Some((*offset, *size, content.as_ref()))),
+                Some(Member::File(file)) => return Ok(Some(file)),
                 Some(Member::Link(target)) => path = target,
             }
         }
@@ -220,11 +217,11 @@ fn list(reader: impl Read, document: &str) -> Result<Members> {
                     None
                 };
                 kept += content.as_ref().map_or(0, |content| content.len() as u64);
-                Member::File {
+                Member::File(StoredFile {
                     offset: entry.offset,
                     size: entry.size,
                     content,
-                }
+                })
             }
             ArchiveEntryKind::HardLink(target) => Member::Link(target),
             ArchiveEntryKind::Symlink(target) => Member::Link(

@@ -28,6 +28,9 @@ pub(super) struct Candidate {
     pub(super) platform: Platform,
 }
 
+/// Whether a candidate is what a part of a selection means.
+type Fits<'a> = &'a dyn Fn(&Candidate) -> bool;
+
 impl Selection {
     /// Checks what a request says.
     pub fn check(request: &FromImage) -> Result<Self> {
@@ -93,7 +96,6 @@ impl Selection {
         named: &str,
     ) -> Result<usize> {
         let mut fitting: Vec<usize> = (0..candidates.len()).collect();
-        type Fits<'a> = &'a dyn Fn(&Candidate) -> bool;
         let keep = |fitting: &mut Vec<usize>, what: &str, attribute: &str, fits: Fits<'_>| {
             fitting.retain(|number| fits(&candidates[*number]));
             if !fitting.is_empty() {
@@ -112,8 +114,8 @@ impl Selection {
         }
         if self.name.is_some() || self.tag.is_some() {
             let fits = |candidate: &Candidate| {
-                let mut names = candidate.names.iter();
-                names.any(|name| self.fits_name(name))
+                let mut found = candidate.names.iter();
+                found.any(|name| self.fits_name(name))
             };
             let (name, tag) = (self.name.as_deref(), self.tag.as_deref());
             let what = match (name, tag) {

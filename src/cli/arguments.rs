@@ -102,6 +102,11 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "PASSWORD", requires = "dest_username")]
     pub(super) dest_password: Option<String>,
 
+    /// Show the registry this bearer token
+    #[arg(long, value_name = "TOKEN")]
+    #[arg(conflicts_with_all = ["dest_creds", "dest_username", "dest_no_creds"])]
+    pub(super) dest_registry_token: Option<String>,
+
     /// Do not log in, whatever the files of `docker login` and `podman login` say
     #[arg(long)]
     pub(super) dest_no_creds: bool,
@@ -114,7 +119,8 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "FILE")]
     pub(super) dest_authfile: Option<PathBuf>,
 
-    /// Also trust the certificate authorities in the *.crt files of this directory
+    /// Also trust the authorities in the *.crt files of this directory; *.cert and *.key of the same
+    /// name are client certificates
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) dest_cert_dir: Option<PathBuf>,
 
@@ -248,14 +254,12 @@ const WITHOUT_EFFECT: [&str; 7] = [
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 13] = [
-    ("--additional-tag", "copy once for each name"),
+const REFUSED: [(&str, &str); 11] = [
     ("--command-timeout", "use timeout(1)"),
     (
         "--decryption-key",
         "an image from the Nix store is not encrypted",
     ),
-    ("--dest-registry-token", "use --dest-creds or --authfile"),
     (
         "--dest-shared-blob-dir",
         "copy several images into one oci: layout; blobs are shared there",

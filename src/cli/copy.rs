@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Failure;
 use super::arguments::CopyArguments;
+use super::dry_run;
 use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Reporter;
@@ -25,6 +26,9 @@ pub(super) fn run(
     check_destination(&settings, printer).map_err(Failure::Usage)?;
     let printer = Printer::new(settings.quiet);
     let image = Image::open(&settings.image)?;
+    if settings.push.dry_run {
+        return dry_run::run(&image, &settings, &printer, interruption);
+    }
     let reporter = Reporter::for_copy(&image, &printer, interruption);
     let copied = copy(&image, &settings, &printer, &reporter);
     reporter.end();
@@ -60,8 +64,12 @@ fn copy(
         Destination::Layout { path, .. } => layout::write(image, path, &name, reporter)?,
         Destination::Directory { path } => directory::write(image, path, reporter)?,
         Destination::Registry(reference) => {
-            let push = &settings.push;
-            let pushed = registry::push(image, reference, &settings.registry, push, reporter)?;
+            let (how, what) = (&settings.registry, &settings.push.options);
+            let pushed = registry::push(image, reference, how, what, reporter)?;
+            reporter.end();
+            for remark in &pushed.remarks {
+                printer.remark(remark);
+            }
             return Ok(pushed.manifest.digest);
         }
         Destination::Docker(_) => docker::copy(image, &name, &settings.docker, reporter)?,

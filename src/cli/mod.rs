@@ -9,6 +9,7 @@ mod arguments;
 mod completions;
 mod compress;
 mod copy;
+mod dry_run;
 mod inspect;
 mod interruption;
 mod man;

@@ -200,9 +200,27 @@ impl Progress for Reporter<'_> {
                     true,
                 );
             }
+            Outcome::Mounted => self.done(blob, "taken from another repository", false),
             Outcome::Present => self.done(blob, "already there", false),
         }
     }
+}
+
+/// Shows nothing and stops the work when the user says so.
+pub(super) struct Unseen<'a>(pub(super) &'a Interruption);
+
+impl Progress for Unseen<'_> {
+    fn begin(&self, _: &Descriptor) {}
+
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        self.0.check()
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        self.0.check()
+    }
+
+    fn finish(&self, _: &Descriptor, _: Outcome) {}
 }
 
 fn layers(image: &Image) -> impl Iterator<Item = &Descriptor> {

@@ -1,8 +1,11 @@
 //! The flags of `copy` that say what goes to a registry, and how.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
 use clap::Args;
 
-use crate::oci::Compression;
+use crate::oci::{Compression, Reference, validate_tag};
 use crate::transport::Destination;
 use crate::transport::registry::PushOptions;
 use crate::{Error, Result};
@@ -41,29 +44,114 @@ pub(super) struct PushArguments {
         conflicts_with = "compression"
     )]
     dest_compress_level: Option<u8>,
+
+    /// Push under this tag too
+    #[arg(long, value_name = "TAG")]
+    additional_tag: Vec<String>,
+
+    /// Say what would be done for each layer, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Look at this image, too, for layers that need not be compressed and sent again
+    #[arg(long, value_name = "NAME[:TAG]", conflicts_with = "no_reuse")]
+    reuse_from: Vec<String>,
+
+    /// Push under this tag too, and look there the next time
+    #[arg(long, value_name = "TAG", conflicts_with = "no_reuse")]
+    reuse_tag: Option<String>,
+
+    /// Do not believe what images in the registry say of layers
+    #[arg(long)]
+    no_reuse: bool,
+
+    /// Fetch and check the layers that images in the registry are believed about
+    #[arg(long, conflicts_with = "no_reuse")]
+    verify_reused: bool,
+
+    /// Take layers from this repository of the registry if they are there
+    #[arg(long, value_name = "REPOSITORY")]
+    mount_from: Vec<String>,
+
+    /// Do not remember what compressed layers are called
+    #[arg(long)]
+    no_cache: bool,
+
+    /// Replace an index of images for other platforms
+    #[arg(long)]
+    overwrite_index: bool,
+}
+
+/// What the flags mean.
+#[derive(Default)]
+pub(super) struct PushSettings {
+    /// What goes to the registry, and how.
+    pub(super) options: PushOptions,
+    /// Whether only to say so.
+    pub(super) dry_run: bool,
 }
 
 impl PushArguments {
     /// Checks the flags for a copy to `destination`, which refuses those that mean nothing there.
-    pub(super) fn settings(self, destination: &Destination) -> Result<PushOptions> {
-        let compression = self.compression()?;
-        if !matches!(destination, Destination::Registry(_))
-            && (compression.is_some() || self.dest_compress)
-        {
-            return Err(Error::Name {
-                what: "destination",
-                value: destination.to_string(),
-                message: "layers are compressed on the way to a registry only".to_owned(),
-                hint: "leave --compression out".to_owned(),
-            });
+    /// `environment` is asked for the directory of the cache.
+    pub(super) fn settings(
+        self,
+        destination: &Destination,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<PushSettings> {
+        let Destination::Registry(reference) = destination else {
+            return match self.only_for_registries() {
+                None => Ok(PushSettings::default()),
+                Some(flag) => Err(Error::Name {
+                    what: "destination",
+                    value: destination.to_string(),
+                    message: format!("{flag} is about copies to a registry only"),
+                    hint: format!("leave {flag} out"),
+                }),
+            };
+        };
+        let compression = if self.preserve_digests {
+            Some(Compression::None)
+        } else {
+            self.compression()?
+        };
+        let tags = self.additional_tag.iter();
+        let tags = tags.map(|given| additional_tag(given, reference));
+        if let Some(tag) = &self.reuse_tag {
+            validate_tag(tag)?;
         }
-        Ok(PushOptions {
-            compression: if self.preserve_digests {
-                Some(Compression::None)
-            } else {
-                compression
+        Ok(PushSettings {
+            options: PushOptions {
+                compression,
+                additional_tags: tags.collect::<Result<_>>()?,
+                reuse_from: references(&self.reuse_from)?,
+                reuse_tag: self.reuse_tag,
+                no_reuse: self.no_reuse,
+                verify_reused: self.verify_reused,
+                mount_from: self.mount_from,
+                cache: (!self.no_cache).then(|| cache(environment)).flatten(),
+                overwrite_index: self.overwrite_index,
             },
+            dry_run: self.dry_run,
         })
+    }
+
+    /// A flag that was given and means nothing but to a registry.
+    fn only_for_registries(&self) -> Option<&'static str> {
+        let compressed = self.compression.or(self.dest_compress_format).is_some()
+            || self.dest_compress_level.is_some()
+            || self.dest_compress;
+        let given = [
+            (compressed, "--compression"),
+            (!self.additional_tag.is_empty(), "--additional-tag"),
+            (self.dry_run, "--dry-run"),
+            (!self.reuse_from.is_empty(), "--reuse-from"),
+            (self.reuse_tag.is_some(), "--reuse-tag"),
+            (!self.mount_from.is_empty(), "--mount-from"),
+        ];
+        given
+            .into_iter()
+            .find_map(|(given, flag)| given.then_some(flag))
     }
 
     /// `--compression`, or skopeo's two flags for the same.
@@ -85,10 +173,91 @@ impl PushArguments {
     }
 }
 
+/// A tag, or the destination's name with a tag as skopeo wants it.
+fn additional_tag(given: &str, destination: &Reference) -> Result<String> {
+    if !given.contains([':', '/', '@']) {
+        validate_tag(given)?;
+        return Ok(given.to_owned());
+    }
+    let error = |message: String| Error::Name {
+        what: "additional tag",
+        value: given.to_owned(),
+        message,
+        hint: "give a tag; to push to another repository, copy once more".to_owned(),
+    };
+    let reference = reference(given)?;
+    if (&reference.registry, &reference.repository)
+        != (&destination.registry, &destination.repository)
+    {
+        return Err(error("not in the repository of the destination".to_owned()));
+    }
+    reference
+        .tag
+        .filter(|_| reference.digest.is_none())
+        .ok_or_else(|| error("there is no tag in it".to_owned()))
+}
+
+fn references(given: &[String]) -> Result<Vec<Reference>> {
+    given.iter().map(|text| reference(text)).collect()
+}
+
+/// A name in a registry, with or without skopeo's `docker://`.
+fn reference(text: &str) -> Result<Reference> {
+    Reference::parse(text.strip_prefix("docker://").unwrap_or(text))
+}
+
+/// Where the cache is (XDG base directory specification). A relative path counts for none.
+fn cache(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(environment(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let directory =
+        absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(directory.join("strata"))
+}
+
 /// skopeo's words for methods of compression that a registry's layers can have.
 fn compression_format(text: &str) -> Result<Compression, String> {
     match text {
         "gzip" | "zstd" => text.parse(),
         _ => Err("write gzip or zstd".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn additional_tags_are_in_the_same_repository() {
+        let destination = Reference::parse("h.x:5000/a/b:1").unwrap();
+        for (given, tag) in [
+            ("2", Some("2")),
+            ("h.x:5000/a/b:2", Some("2")),
+            ("docker://h.x:5000/a/b:2", Some("2")),
+            ("h.x:5000/a/b", None),
+            ("h.x:5000/a/c:2", None),
+            ("b:2", None),
+            ("a b", None),
+            ("", None),
+        ] {
+            let found = additional_tag(given, &destination).ok();
+            assert_eq!(found.as_deref(), tag, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_cache_is_where_caches_are() {
+        let found = |xdg: &'static str, home: &'static str| {
+            cache(&|name| {
+                let value = if name == "HOME" { home } else { xdg };
+                (!value.is_empty()).then(|| value.into())
+            })
+        };
+        assert_eq!(found("/c", "/h"), Some("/c/strata".into()));
+        assert_eq!(found("", "/h"), Some("/h/.cache/strata".into()));
+        assert_eq!(found("relative", "/h"), Some("/h/.cache/strata".into()));
+        assert_eq!(found("", ""), None);
     }
 }

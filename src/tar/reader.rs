@@ -3,6 +3,7 @@
 //!
 //! Where writers differ, what Go's `archive/tar` understands is followed, since engines use that.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{self, Read};
@@ -178,7 +179,7 @@ impl<R: Read> ArchiveReader<R> {
         self.member = Some(String::from_utf8_lossy(&path).into_owned());
         let link = record("linkpath").or(link).unwrap_or_else(|| {
             let link = header.link_name_bytes();
-            link.map_or_else(Vec::new, |link| link.into_owned())
+            link.map_or_else(Vec::new, Cow::into_owned)
         });
         let mut number = |name: &str, field: io::Result<u64>| match record(name) {
             Some(text) => std::str::from_utf8(&text)
@@ -589,9 +590,8 @@ mod tests {
         for length in 1..bytes.len() {
             let result = read(&bytes[..length]);
             match length {
-                // Whole entries; the end of the archive may be missing, as for Go.
-                1536..=1536 | 2058.. => assert!(result.is_ok(), "{length}: {result:?}"),
-                1212..1536 => assert!(result.is_ok(), "{length}: {result:?}"),
+                // Whole entries; padding and the end of the archive may be missing, as for Go.
+                1212..=1536 | 2058.. => assert!(result.is_ok(), "{length}: {result:?}"),
                 _ => assert!(result.is_err(), "{length}: {result:?}"),
             }
         }

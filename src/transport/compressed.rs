@@ -131,8 +131,8 @@ fn compress(
     progress: &dyn Progress,
 ) -> Result<Descriptor> {
     let descriptor = layer.descriptor();
-    // What is compressed in the image that is below stays as it is there.
-    if descriptor.media_type != media_type::LAYER_TAR {
+    // The layers of the image that is below stay as they are there.
+    if layer.recipe().is_none() {
         return Ok(descriptor.clone());
     }
     progress.begin(descriptor);

@@ -17,6 +17,8 @@ pub enum Outcome {
     },
     /// The destination had it already.
     Present,
+    /// The destination had it elsewhere and took it from there.
+    Mounted,
 }
 
 /// Somebody who watches a copy.

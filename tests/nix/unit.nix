@@ -388,8 +388,7 @@ let
     "image: fromImage" = {
       actual =
         let
-          base =
-            arguments: (strata.buildImage ({ name = "x"; } // arguments)).request.image;
+          base = arguments: (strata.buildImage ({ name = "x"; } // arguments)).request.image;
           path = fromImage: (base { inherit fromImage; }).fromImage;
         in
         [

@@ -39,12 +39,20 @@ pub enum Fault {
     Lie(Box<dyn FnOnce(&mut Reply)>),
     /// Closes the connection after so many bytes of the body.
     Drop(usize),
+    /// Reads the body, throws it away and answers as if it were kept.
+    Swallow,
+    /// Keeps so many bytes of an upload's body and closes the connection.
+    Keep(usize),
     /// Does the right thing and closes the connection without an answer.
     Forget,
     /// Keeps silent for a long time.
     Stall,
     /// Answers 500 and then a body without end.
     Endless,
+    /// Does the right thing, but does not say that it wants the body when it is asked.
+    Deaf,
+    /// Answers 200 and a body of which a byte comes now and then.
+    Drip,
 }
 
 /// An answer.
@@ -153,6 +161,33 @@ impl FakeRegistry {
         self.state.lock().unwrap().manifests.get(tag).cloned()
     }
 
+    /// Holds a blob that nobody uploaded.
+    pub fn hold_blob(&self, bytes: &[u8]) {
+        let digest = Digest::of(bytes).to_string();
+        let mut state = self.state.lock().unwrap();
+        state.blobs.insert(digest, bytes.to_vec());
+    }
+
+    /// Forgets a blob.
+    pub fn lose_blob(&self, digest: &Digest) {
+        let mut state = self.state.lock().unwrap();
+        state.blobs.remove(&digest.to_string());
+    }
+
+    /// Holds a manifest that nobody pushed, under a tag and its digest.
+    pub fn hold_manifest(&self, tag: &str, manifest: &serde_json::Value) {
+        let bytes = manifest.to_string().into_bytes();
+        let mut state = self.state.lock().unwrap();
+        let digest = Digest::of(&bytes).to_string();
+        state.manifests.insert(digest, bytes.clone());
+        state.manifests.insert(tag.to_owned(), bytes);
+    }
+
+    /// Forgets what was asked so far.
+    pub fn forget_requests(&self) {
+        self.state.lock().unwrap().seen.clear();
+    }
+
     /// How many bytes of endless answers went out.
     pub fn endless(&self) -> usize {
         self.state.lock().unwrap().endless
@@ -213,6 +248,18 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
                 read_body(stream, &mut reader, &request, bytes.min(length))?;
                 return None;
             }
+            Some(Fault::Swallow) => {
+                read_body(stream, &mut reader, &request, length)?;
+                let mut request = request;
+                request.headers.remove("content-range");
+                let answer = state.lock().unwrap().answer(&request, Vec::new());
+                reply(stream, &answer).ok()?;
+            }
+            Some(Fault::Keep(bytes)) => {
+                let body = read_body(stream, &mut reader, &request, bytes.min(length))?;
+                state.lock().unwrap().answer(&request, body);
+                return None;
+            }
             Some(Fault::Forget) => {
                 let body = read_body(stream, &mut reader, &request, length)?;
                 state.lock().unwrap().answer(&request, body);
@@ -221,6 +268,22 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
             Some(Fault::Stall) => {
                 thread::sleep(Duration::from_mins(1));
                 return None;
+            }
+            Some(Fault::Deaf) => {
+                let mut unheard = request.clone();
+                unheard.headers.remove("expect");
+                let body = read_body(stream, &mut reader, &unheard, length)?;
+                let answer = state.lock().unwrap().answer(&request, body);
+                reply(stream, &answer).ok()?;
+            }
+            Some(Fault::Drip) => {
+                let mut stream = stream;
+                let head = b"HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n";
+                stream.write_all(head).ok()?;
+                loop {
+                    stream.write_all(b" ").ok()?;
+                    thread::sleep(Duration::from_millis(20));
+                }
             }
             Some(Fault::Endless) => {
                 let mut stream = stream;
@@ -330,6 +393,19 @@ impl State {
                 Some(blob) => Reply::new(200).header("content-length", blob.len().to_string()),
                 None => Reply::new(404),
             },
+            ("GET", [_, "blobs", digest]) => match self.blobs.get(*digest) {
+                Some(blob) => Reply::new(200).body(blob.clone()),
+                None => Reply::error(404, "BLOB_UNKNOWN", "no such blob"),
+            },
+            ("GET", [name, "blobs", "uploads", id]) => match self.upload(id) {
+                Some(upload) => Reply::new(204)
+                    .header("range", format!("0-{}", upload.len().saturating_sub(1)))
+                    .header(
+                        "location",
+                        format!("/v2/{name}/blobs/uploads/{id}?_state=c"),
+                    ),
+                None => Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload"),
+            },
             ("POST", [name, "blobs", "uploads", ""]) => {
                 self.next_upload += 1;
                 self.uploads.insert(self.next_upload, Vec::new());
@@ -338,6 +414,11 @@ impl State {
             }
             ("PATCH", [name, "blobs", "uploads", id]) => match self.upload(id) {
                 Some(upload) => {
+                    let range = request.header("content-range");
+                    let start = range.split('-').next().unwrap_or_default();
+                    if !range.is_empty() && start != upload.len().to_string() {
+                        return Reply::error(416, "BLOB_UPLOAD_INVALID", "another range");
+                    }
                     upload.extend(body);
                     let location = format!("/v2/{name}/blobs/uploads/{id}?_state=b");
                     Reply::new(202).header("location", location)

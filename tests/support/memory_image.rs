@@ -13,6 +13,7 @@ use strata::{Error, Result};
 /// A layer that promises one thing and may give another.
 pub struct MemoryLayer {
     promised: Descriptor,
+    diff_id: Digest,
     content: Content,
     /// Whether it finds out that it broke its promise.
     checked: bool,
@@ -24,6 +25,8 @@ enum Content {
     Bytes(Vec<u8>),
     /// So many zero bytes, made while they are written.
     Zeros(u64),
+    /// Nothing: it cannot be made.
+    Gone,
 }
 
 impl MemoryLayer {
@@ -32,6 +35,7 @@ impl MemoryLayer {
         let bytes = bytes.into();
         let promised = Descriptor::of(media_type::LAYER_TAR, &bytes);
         Self {
+            diff_id: promised.digest,
             promised,
             content: Content::Bytes(bytes),
             checked: true,
@@ -49,6 +53,26 @@ impl MemoryLayer {
             archive.append_data(&mut header, path, *content).unwrap();
         }
         Self::new(archive.into_inner().unwrap())
+    }
+
+    /// The same layer, compressed with gzip.
+    pub fn compressed(self) -> Self {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        self.write_to(&mut gzip).unwrap();
+        let bytes = gzip.finish().unwrap();
+        Self {
+            promised: Descriptor::of(media_type::LAYER_TAR_GZIP, &bytes),
+            content: Content::Bytes(bytes),
+            ..self
+        }
+    }
+
+    /// A layer of these bytes that cannot be made, since it should not be.
+    pub fn gone(bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            content: Content::Gone,
+            ..Self::new(bytes)
+        }
     }
 
     /// A layer that promises `promised` and gives `given`.
@@ -74,6 +98,7 @@ impl MemoryLayer {
         let (digest, size) = hasher.finish();
         Self {
             promised: Descriptor::new(media_type::LAYER_TAR, digest, size),
+            diff_id: digest,
             content: Content::Zeros(size),
             checked: true,
             recipe: Recipe::default(),
@@ -87,7 +112,7 @@ impl Layer for MemoryLayer {
     }
 
     fn diff_id(&self) -> Digest {
-        self.promised.digest
+        self.diff_id
     }
 
     fn recipe(&self) -> Option<&Recipe> {
@@ -99,6 +124,7 @@ impl Layer for MemoryLayer {
         let mut both = Both(&mut hasher, writer);
         match &self.content {
             Content::Bytes(bytes) => both.write_all(bytes),
+            Content::Gone => Err(io::Error::other("the layer should not be made")),
             Content::Zeros(size) => {
                 io::copy(&mut io::Read::take(io::repeat(0), *size), &mut both).map(|_| ())
             }

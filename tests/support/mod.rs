@@ -15,4 +15,5 @@ pub mod oci;
 pub mod proxy;
 pub mod pushing;
 pub mod registry;
+pub mod socket_proxy;
 pub mod speaker;

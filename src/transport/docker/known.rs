@@ -12,9 +12,10 @@ pub(super) enum Store {
     /// "Layer `ChainID`"), so what counts is the longest beginning that one image shares. Images are
     /// known by the digests of their configs.
     Classic,
-    /// containerd's. Blobs are known by their digests, so what counts is every layer of every image,
-    /// if it was loaded as it is here: what came compressed from a registry has other digests, which
-    /// nobody tells. Images are known by the digests of their manifests.
+    /// containerd's. Blobs are known by their digests, so what counts is every layer of every image.
+    /// Whether it is compressed there as it is here, and so has the same digest, nobody tells: it is
+    /// likely, since it came from here or, below that, from the registry that ours came from. Images
+    /// are known by the digests of their manifests.
     Containerd,
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Known<'a> {
     image: &'a Image,
     /// For the classic store: how many of the lowest layers are there.
     shared: usize,
-    /// For containerd's: the layers that are.
+    /// For containerd's: the layers that are likely to be.
     blobs: BTreeSet<Digest>,
 }
 
@@ -59,12 +60,11 @@ impl<'a> Known<'a> {
                 self.shared = self.shared.max(shared.count());
             }
             Store::Containerd => {
-                let ours = layers
+                let shared = layers
                     .iter()
-                    .map(|layer| (layer.diff_id(), layer.descriptor().digest));
-                let shared =
-                    ours.filter(|(diff_id, digest)| diff_id == digest && other.contains(digest));
-                self.blobs.extend(shared.map(|(_, digest)| digest));
+                    .filter(|layer| other.contains(&layer.diff_id()));
+                self.blobs
+                    .extend(shared.map(|layer| layer.descriptor().digest));
             }
         }
     }

@@ -16,7 +16,7 @@ pub(super) fn config(tls: &Tls) -> Result<TlsConfig> {
     let roots = match &tls.authority {
         // An engine's authority is for that engine, so that nobody else's counts.
         Some(file) => RootCerts::from(read_certificates(file)?),
-        None => certificates::roots(None)?,
+        None => certificates::system_roots()?,
     };
     let certificate = tls
         .certificate

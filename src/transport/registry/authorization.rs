@@ -74,25 +74,35 @@ impl Client {
         let registry = self.name.split('/').next().unwrap_or_default();
         let how = format!("pass --dest-creds USER:PASSWORD, or run `docker login {registry}`");
         let login = &self.login;
-        let (reason, hint) = match (&login.credentials, &login.helper) {
-            (None, Some(helper)) => (
+        let (reason, hint) = match &login.credentials {
+            None if !login.troubles.is_empty() => (
                 "no credentials were sent".to_owned(),
-                format!("they are kept by {helper}, which Strata does not ask yet: {how}"),
+                format!("{}; {how}", login.troubles.join("; ")),
             ),
-            (None, None) => (
+            None => (
                 "no credentials were sent, since none were found".to_owned(),
                 how,
             ),
-            (Some(_), _) if answer.status == StatusCode::FORBIDDEN => (
+            Some(_) if answer.status == StatusCode::FORBIDDEN => (
                 format!("the credentials from {} do not allow this", login.source),
-                format!("check that they may push to {}, or {how}", self.name),
+                match self.purpose {
+                    Purpose::Push => {
+                        format!("check that they may push to {}, or {how}", self.name)
+                    }
+                    Purpose::Pull => format!("check that they may pull {}, or {how}", self.name),
+                },
             ),
-            (Some(_), _) => (
+            Some(_) => (
                 format!(
                     "the registry does not take the credentials from {}",
                     login.source
                 ),
-                how,
+                match self.purpose {
+                    Purpose::Push => how,
+                    Purpose::Pull => {
+                        format!("what is public is read without any, after a logout; else {how}")
+                    }
+                },
             ),
         };
         Problem::lasting(format!("{message}: {reason}"), hint)
@@ -146,25 +156,27 @@ impl Client {
 
     /// Follows a challenge. `None` if there is nothing to answer it with.
     fn authorize(&self, challenge: Challenge) -> Result<Option<Authorization>, Failure> {
-        let (text, expires) = match &challenge {
-            Challenge::Basic => {
-                let Some(credentials) = &self.login.credentials else {
-                    return Ok(None);
-                };
-                let Credentials::Basic { username, password } = credentials else {
-                    return Err(Problem::lasting(
-                        "wants a password, and there is only an identity token",
-                        "pass --dest-creds USER:PASSWORD",
-                    )
-                    .into());
-                };
+        let (text, expires) = match (&challenge, &self.login.credentials) {
+            (_, Some(Credentials::RegistryToken(token))) => (format!("Bearer {token}"), None),
+            (Challenge::Basic, None) => return Ok(None),
+            (Challenge::Basic, Some(Credentials::Basic { username, password })) => {
                 (basic(username, password), None)
             }
-            Challenge::Bearer {
-                realm,
-                service,
-                scope,
-            } => {
+            (Challenge::Basic, Some(Credentials::IdentityToken(_))) => {
+                return Err(Problem::lasting(
+                    "wants a password, and there is only an identity token",
+                    "pass --dest-creds USER:PASSWORD",
+                )
+                .into());
+            }
+            (
+                Challenge::Bearer {
+                    realm,
+                    service,
+                    scope,
+                },
+                _,
+            ) => {
                 let token = self.token(realm, service.as_deref(), scope.as_deref())?;
                 let expires = Instant::now() + token.life();
                 (format!("Bearer {}", token.text()), Some(expires))

@@ -103,6 +103,8 @@ impl Client {
                 Ok(client) => return client,
                 Err(RecvTimeoutError::Timeout) => interrupted().inspect_err(|_| {
                     gave_up.store(true, Ordering::Relaxed);
+                    // Long enough to end a credential helper.
+                    let _ = receiver.recv_timeout(2 * STEP);
                 })?,
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Interrupted),
             }
@@ -124,13 +126,14 @@ impl Client {
                 options.auth_file.as_deref(),
                 reference,
                 &environment,
+                interrupted,
             )?
         };
         let host = api_host(&reference.registry);
         let operation = format!("cannot reach the registry {}", reference.registry);
         let invalid = || Problem::lasting("not a host name", "").during(&operation, 1);
         let mut client = Self {
-            http: Http::new(options)?,
+            http: Http::new(&reference.registry, options, &environment)?,
             base: format!("https://{host}/v2/")
                 .parse()
                 .map_err(|_| invalid())?,

@@ -1,21 +1,25 @@
 //! One exchange with a server, by `ureq`: redirects, limits and time-outs, and no credentials to
 //! strangers.
 
+use std::ffi::OsString;
 use std::io::{Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use ureq::http::header::{CONTENT_LENGTH, EXPECT, LOCATION};
 use ureq::http::uri::Scheme;
 use ureq::http::{self, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use ureq::tls::TlsConfig;
 use ureq::{Agent, AsSendBody, SendBody};
 
-use super::address::{is_loopback, resolve, same_origin};
+use super::address::{resolve, same_origin};
 use super::answer::Answer;
+use super::certificates::Trust;
+use super::connection::{self, SilentServers};
 use super::problem::Problem;
-use super::{Options, Timeouts, certificates};
+use super::proxy::Proxies;
+use super::{Options, Timeouts, tls};
 use crate::Result;
 
 /// The most redirects that one request may take.
@@ -30,6 +34,9 @@ const ASK_FIRST: u64 = 256 << 10;
 const COURTESY: Duration = Duration::from_secs(5);
 /// The same for everything about it, when the user waits for the end.
 const LAST_COURTESY: Duration = Duration::from_secs(1);
+
+/// What was done when certificates cannot be used.
+const SETUP: &str = "cannot set up TLS";
 
 /// What is sent after the headers.
 pub(super) enum Body<'a> {
@@ -100,6 +107,9 @@ impl<'a> Request<'a> {
 /// The connections of one copy.
 pub(super) struct Http {
     agent: Mutex<Agent>,
+    tls: Arc<ClientConfig>,
+    proxies: Proxies,
+    silent: SilentServers,
     interrupted: AtomicBool,
     timeouts: Timeouts,
     /// Whether what begins with HTTPS may go on without.
@@ -107,31 +117,40 @@ pub(super) struct Http {
 }
 
 impl Http {
-    /// Sets up what `options` say; connects to nothing yet.
-    pub(super) fn new(options: &Options) -> Result<Self> {
-        let roots = certificates::roots(options.certificate_directory.as_deref())?;
+    /// Sets up what `options` say about `registry`; connects to nothing yet.
+    pub(super) fn new(
+        registry: &str,
+        options: &Options,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self> {
+        let directory = options.certificate_directory.as_deref();
+        let trust = Trust::find(directory, registry, environment)?;
         let insecure = options.tls_verify == Some(false);
+        let tls = tls::configuration(trust, insecure)
+            .map_err(|error| Problem::from(ureq::Error::from(error)).during(SETUP, 1))?;
         let timeouts = options.timeouts;
-        let tls = TlsConfig::builder()
-            .root_certs(roots)
-            .disable_verification(insecure)
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
+        let config = Agent::config_builder()
             .user_agent(&options.user_agent)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_idle_connections_per_host(8)
+            .proxy(None)
             .timeout_connect(Some(timeouts.connect))
             .timeout_resolve(Some(timeouts.connect))
             .timeout_send_request(Some(timeouts.answer))
             .timeout_per_write(Some(timeouts.answer))
             .timeout_recv_response(Some(timeouts.answer))
             .timeout_recv_body(Some(timeouts.answer))
-            .build()
-            .new_agent();
+            .build();
+        let silent = SilentServers::default();
         Ok(Self {
-            agent: Mutex::new(agent),
+            agent: Mutex::new(connection::agent(&config, &tls, &silent)),
+            tls,
+            proxies: options
+                .proxies
+                .clone()
+                .unwrap_or_else(|| Proxies::from_environment(environment)),
+            silent,
             interrupted: AtomicBool::new(false),
             timeouts,
             may_downgrade: insecure,
@@ -168,7 +187,7 @@ impl Http {
     /// uploads can be cancelled, in a short time.
     pub(super) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Relaxed);
-        let fresh = self.agent().config().new_agent();
+        let fresh = connection::agent(self.agent().config(), &self.tls, &self.silent);
         let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *agent, fresh).shutdown();
     }
@@ -260,7 +279,7 @@ impl Http {
                 expected,
                 reader,
             } => {
-                if *expected > ASK_FIRST {
+                if *expected > ASK_FIRST && !self.silent.contains(&request.address) {
                     builder = builder.header(EXPECT, "100-continue");
                 }
                 (*size, &mut **reader)
@@ -285,19 +304,17 @@ impl Http {
             Method::DELETE => self.timeouts.answer.min(COURTESY),
             _ => self.timeouts.answer,
         };
-        let authority = request.uri().authority();
-        let is_local = authority.is_some_and(|authority| is_loopback(authority.as_str()));
+        let proxy = self.proxies.choose(request.uri())?;
         let is_courtesy = request.method() == Method::DELETE;
         let agent = self.agent();
         let mut config = agent
             .configure_request(request)
+            .proxy(proxy)
             .timeout_recv_response(Some(answer))
+            .timeout_per_read(Some(answer))
             .timeout_recv_body(Some(self.timeouts.body(expected)));
         if is_courtesy && self.is_interrupted() {
             config = config.timeout_global(Some(LAST_COURTESY));
-        }
-        if is_local {
-            config = config.proxy(None);
         }
         Ok(agent.run(config.build())?)
     }

@@ -1,0 +1,122 @@
+//! `strata copy --dry-run`: what a push would do.
+
+use std::fmt::Write;
+
+use indicatif::HumanBytes;
+
+use super::Failure;
+use super::interruption::Interruption;
+use super::printer::Printer;
+use super::progress::Unseen;
+use super::settings::CopySettings;
+use crate::image::Image;
+use crate::transport::Destination;
+use crate::transport::registry::{How, Plan, plan};
+
+/// Prints a line for each layer, and the sum.
+pub(super) fn run(
+    image: &Image,
+    settings: &CopySettings,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    // The flag is refused elsewhere.
+    let Destination::Registry(reference) = &settings.destination else {
+        return Ok(());
+    };
+    let (how, what) = (&settings.registry, &settings.push.options);
+    let plan = plan(image, reference, how, what, &Unseen(interruption))?;
+    for remark in &plan.remarks {
+        printer.remark(remark);
+    }
+    printer.data(&describe(&plan))
+}
+
+fn describe(plan: &Plan) -> String {
+    let mut text = String::new();
+    let count = plan.layers.len();
+    for (index, layer) in plan.layers.iter().enumerate() {
+        let what = match &layer.how {
+            How::Present { known_from: None } => "already there".to_owned(),
+            How::Present {
+                known_from: Some(name),
+            } => format!("already there, says {name}"),
+            How::Mounted { from } => format!("taken from {from}, if the registry does that"),
+            How::Sent => "sent".to_owned(),
+            How::Compressed(compression) => format!("compressed with {compression} and sent"),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "layer {}/{count} {} {}: {what}",
+            index + 1,
+            layer.digest,
+            HumanBytes(layer.size)
+        );
+    }
+    let sent = plan.layers.iter().filter(|layer| !layer.how.is_found());
+    let (number, bytes) = sent.fold((0_usize, 0_u64), |(number, bytes), layer| {
+        (number + 1, bytes.saturating_add(layer.size))
+    });
+    let names: Vec<String> = plan
+        .tags
+        .iter()
+        .map(|tag| format!("{}:{tag}", plan.repository))
+        .collect();
+    let _ = writeln!(
+        text,
+        "{number} of {count} layers would be sent, {} uncompressed; tags: {}",
+        HumanBytes(bytes),
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Compression, Digest};
+    use crate::transport::registry::PlannedLayer;
+
+    #[test]
+    fn every_layer_is_told_about() {
+        let layer = |how| PlannedLayer {
+            digest: Digest::of(b""),
+            size: 2048,
+            how,
+        };
+        let plan = Plan {
+            layers: vec![
+                layer(How::Present { known_from: None }),
+                layer(How::Present {
+                    known_from: Some("h.x/a:1".to_owned()),
+                }),
+                layer(How::Mounted {
+                    from: "b".to_owned(),
+                }),
+                layer(How::Sent),
+                layer(How::Compressed(Compression::GZIP)),
+            ],
+            repository: "h.x/a".to_owned(),
+            tags: vec!["1".to_owned(), "2".to_owned()],
+            remarks: Vec::new(),
+        };
+        let digest = Digest::of(b"");
+        assert_eq!(
+            describe(&plan),
+            format!(
+                "layer 1/5 {digest} 2.00 KiB: already there\n\
+                 layer 2/5 {digest} 2.00 KiB: already there, says h.x/a:1\n\
+                 layer 3/5 {digest} 2.00 KiB: taken from b, if the registry does that\n\
+                 layer 4/5 {digest} 2.00 KiB: sent\n\
+                 layer 5/5 {digest} 2.00 KiB: compressed with {} and sent\n\
+                 2 of 5 layers would be sent, 4.00 KiB uncompressed; tags: h.x/a:1, h.x/a:2\n",
+                Compression::GZIP
+            )
+        );
+    }
+}
