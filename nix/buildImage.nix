@@ -55,6 +55,10 @@
   `fromImageEnv` (boolean; default: `false`)
   : Whether `Env` is taken over, too, where `inheritConfig` says otherwise.
 
+  `remove` (list of strings; default: `[ ]`)
+  : Files and directories of `fromImage` that are not in this image, such as `"/usr/share/doc"`. They
+    are hidden in a layer of their own.
+
   `arch` (string; default: `pkgs.go.GOARCH`)
   : The architecture, as Go names it.
 
@@ -116,6 +120,7 @@ lib.makeOverridable (
     fromImage ? null,
     inheritConfig ? true,
     fromImageEnv ? false,
+    remove ? [ ],
     arch ? pkgs.go.GOARCH,
     perms ? [ ],
     maxLayers ? 1,
@@ -157,6 +162,7 @@ lib.makeOverridable (
           else
             null;
       }
+      // lib.optionalAttrs (remove != [ ]) { inherit remove; }
       // lib.optionalAttrs (base != null) {
         fromImage = base;
         inheritConfig =

@@ -370,6 +370,7 @@ let
             tag = "1";
           })
           (base { fromImage = ""; } ? fromImage)
+          (base { remove = [ "/x" ]; }).remove
           (base { fromImage = app; }).inheritConfig
           (base {
             fromImage = app;
@@ -390,6 +391,7 @@ let
           tag = "1";
         }
         false
+        [ "/x" ]
         true
         [
           "User"
