@@ -176,7 +176,8 @@ lib.makeOverridable (
           }
           // links;
         directories =
-          shared ++ lib.optional (hasProfile || hasChannel) "${profiles}/per-user/${user}" ++ directories;
+          # The user's are the first, so that errors count them as the user does.
+          directories ++ shared ++ lib.optional (hasProfile || hasChannel) "${profiles}/per-user/${user}";
         profile =
           if hasProfile then
             {
@@ -190,13 +191,11 @@ lib.makeOverridable (
             {
               nixpkgs = if bundleNixpkgs then internal.nixpkgsSource nixpkgs else null;
               profile = "${profiles}/per-user/${user}/channels";
-              name = channelName;
-              url = channelURL;
-              inherit home;
+              inherit channelName channelURL home;
             }
           else
             null;
-        flakeRegistry =
+        flake-registry =
           if flake-registry == null then
             null
           else

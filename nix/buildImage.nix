@@ -9,9 +9,19 @@
 
   - `copyTo`: `nix run .#image.copyTo -- DESTINATION` copies it (`docker://`, `oci:`, ..),
   - `copyToRegistry`: copies it to `docker://NAME:TAG`,
+  - `copyToDockerDaemon`: copies it to the Docker engine, as `NAME:TAG`,
+  - `copyToPodman`: copies it to podman, as `NAME:TAG`,
+  - `copyToContainerd`: copies it to containerd, as `NAME:TAG`,
+  - `serve`: offers it to whoever pulls from this machine,
   - `inspect`: shows its layers and store paths,
+  - `compressed`: the same image with the digests of its compressed layers, so that the digest that a
+    registry will give it is known before (`digest` in it). It has the commands of an image, and
+    `override { compression = "zstd"; }`,
   - `stream`: a script that writes a docker-archive to standard output,
-  - `archive`: a docker-archive in the store.
+  - `archive`: a docker-archive in the store,
+  - `ociArchive`: an OCI archive in the store.
+
+  Commands take the flags of `strata`, after `--`.
 
   # Inputs
 
@@ -87,6 +97,10 @@
   : Whether `nixUid` and `nixGid` own all store paths in the image, too. A user who runs Nix without
     a daemon can then remove and repair them.
 
+  `compression` (string; default: `null`)
+  : How layers that do not say so themselves are compressed where they go to a registry: `"gzip"`, `"zstd"`,
+    `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
+
   `created` (string; default: `"0001-01-01T00:00:00Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
@@ -124,6 +138,7 @@ lib.makeOverridable (
     arch ? pkgs.go.GOARCH,
     perms ? [ ],
     maxLayers ? 1,
+    compression ? null,
     initializeNixDatabase ? false,
     nixUid ? 0,
     nixGid ? 0,
@@ -142,7 +157,7 @@ lib.makeOverridable (
       };
       deps = internal.configRoots config;
       layers = internal.toPaths layers;
-      inherit perms maxLayers;
+      inherit perms maxLayers compression;
       image = {
         inherit
           name

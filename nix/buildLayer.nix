@@ -36,6 +36,10 @@
   `maxLayers` (positive integer; default: `1`)
   : How many layers to make at most. Store paths that many others refer to get layers of their own.
 
+  `compression` (string; default: `null`)
+  : How the layers are compressed where they go to a registry: `"gzip"`, `"zstd"`,
+    `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
+
   `metadata` (attribute set; default: `{ created_by = "strata"; }`)
   : `created_by`, `author` and `comment` of the layers in the history of the image.
 
@@ -54,6 +58,7 @@ pkgs.lib.makeOverridable (
     reproducible ? true,
     perms ? [ ],
     maxLayers ? 1,
+    compression ? null,
     metadata ? {
       created_by = "strata";
     },
@@ -78,6 +83,11 @@ pkgs.lib.makeOverridable (
           capabilities = caps;
         }
       ) capabilities;
-    inherit maxLayers metadata reproducible;
+    inherit
+      maxLayers
+      compression
+      metadata
+      reproducible
+      ;
   }
 )

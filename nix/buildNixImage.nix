@@ -273,6 +273,25 @@ lib.makeOverridable (
       "org.opencontainers.image.description" = meta.description;
     };
 
+    # The base system would find these, too, but under other names than those of the arguments here.
+    mistakes =
+      accountMistakes "user" "uid" uid "uname" uname
+      ++ accountMistakes "group" "gid" gid "gname" gname
+      ++ lib.optional (!lib.all lib.isDerivation extraPkgs) ''
+        `extraPkgs` has something in it that is no package
+        hint: only derivations can be in a profile; take `pkgs.hello` and not its path'';
+    accountMistakes =
+      kind: idArgument: id: nameArgument: name:
+      lib.optional (!lib.isInt id || id < 0 || id > 4294967294 || id == 65535) ''
+        `${idArgument}` is ${builtins.toJSON id}, which is no ${kind}'s number
+        hint: take a number from 0 to 4294967294, other than 65535''
+      ++ lib.optional (!lib.isString name || builtins.match "[a-z_][a-z0-9_-]{0,31}" name == null) ''
+        `${nameArgument}` is ${builtins.toJSON name}, which is no ${kind}'s name
+        hint: names are up to 32 of a-z, 0-9, _ and -, and begin with a letter or _''
+      ++ lib.optional (id != 0 && name == "root") ''
+        `${idArgument}` is ${toString id} and `${nameArgument}` is root
+        hint: give the ${kind} a name of its own: `${nameArgument} = "nix"`'';
+
     image = buildImage {
       inherit
         name
@@ -314,24 +333,14 @@ lib.makeOverridable (
       // lib.optionalAttrs (uid != 0) { WorkingDir = home; };
     };
   in
-  lib.throwIf (uid != 0 && uname == "root")
-    ''
-      buildNixImage: `uid` is ${toString uid} and `uname` is root
-      hint: give the user a name of its own: `uname = "nix"`''
-    (
-      lib.throwIf (gid != 0 && gname == "root")
-        ''
-          buildNixImage: `gid` is ${toString gid} and `gname` is root
-          hint: give the group a name of its own: `gname = "nix"`''
-        (
-          image
-          // {
-            baseSystem = system;
-            tarball = internal.tarball {
-              inherit image;
-              description = "Archive of the container image with ${title}";
-            };
-          }
-        )
-    )
+  lib.throwIf (mistakes != [ ]) "buildNixImage: ${lib.head mistakes}" (
+    image
+    // {
+      baseSystem = system;
+      tarball = internal.tarball {
+        inherit image;
+        description = "Archive of the container image with ${title}";
+      };
+    }
+  )
 )

@@ -12,6 +12,7 @@
 */
 {
   lib,
+  stdenv,
   rustPlatform,
   cli ? true,
 }:
@@ -29,6 +30,7 @@ let
     "src/bin/strata.rs"
     "src/cli"
     "src/compress"
+    "src/image/compressed.rs"
     "src/transport"
   ];
 
@@ -53,6 +55,16 @@ rustPlatform.buildRustPackage {
   ];
   # The tests need Nix and container engines: `make test` runs them.
   doCheck = false;
+
+  # The binary writes them itself, where it can run.
+  postInstall = lib.optionalString (cli && stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    share=$out/share
+    mkdir -p $share/bash-completion/completions $share/fish/vendor_completions.d $share/zsh/site-functions
+    $out/bin/strata completions bash > $share/bash-completion/completions/strata
+    $out/bin/strata completions fish > $share/fish/vendor_completions.d/strata.fish
+    $out/bin/strata completions zsh > $share/zsh/site-functions/_strata
+    $out/bin/strata man $share/man/man1
+  '';
 
   meta = {
     description =

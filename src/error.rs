@@ -107,6 +107,28 @@ pub enum Error {
         hint: String,
     },
 
+    /// A container engine refused, failed or could not be reached.
+    #[error("{operation}: {message}")]
+    Engine {
+        /// What was asked of which engine.
+        operation: String,
+        /// What it answered.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+
+    /// Another program that does a part of the work failed or is missing.
+    #[error("{command}: {message}")]
+    Command {
+        /// The program with its arguments.
+        command: String,
+        /// What it said about it.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+
     /// The user interrupted the work.
     #[error("interrupted")]
     Interrupted,
@@ -137,7 +159,9 @@ impl Error {
             | Self::Document { hint, .. }
             | Self::Mismatch { hint, .. }
             | Self::Name { hint, .. }
-            | Self::Registry { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
+            | Self::Registry { hint, .. }
+            | Self::Engine { hint, .. }
+            | Self::Command { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             Self::Io { path, source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => Some(format!(
                     "{} is not there; `nix-store --realise` brings a missing store path back",

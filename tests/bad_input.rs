@@ -80,6 +80,16 @@ const MISTAKES: &[Mistake] = &[
         "attribute maxLayers: invalid value: integer `-1`, expected u64",
     ),
     (
+        "compression_that_is_none",
+        |case| case.request["compression"] = json!("xz"),
+        "attribute compression: \"xz\" is no compression",
+    ),
+    (
+        "compression_of_no_level",
+        |case| case.request["compression"] = json!("zstd:20"),
+        "attribute compression: \"zstd:20\" is no compression",
+    ),
+    (
         "config_is_not_an_object",
         |case| case.request["image"]["config"] = json!(["Cmd"]),
         "attribute config: expected an attribute set, found a list with other things in it",
@@ -267,7 +277,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "unknown_argument",
         |case| case.request["maxLayer"] = json!(1),
-        "attribute maxLayer: unknown field `maxLayer`, expected one of `version`, `storeDir`, `copyToRoot`, `deps`, `ignore`, `layers`, `perms`, `maxLayers`, `strategy`, `reproducible`, `metadata`, `image`",
+        "attribute maxLayer: unknown field `maxLayer`, expected one of `version`, `storeDir`, `copyToRoot`, `deps`, `ignore`, `layers`, `perms`, `maxLayers`, `strategy`, `reproducible`, `compression`, `metadata`, `image`",
     ),
     (
         "unknown_strategy",

@@ -98,7 +98,7 @@ fn strata(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env("HOME", "/nonexistent")
-        .env_remove("XDG_RUNTIME_DIR");
+        .env("XDG_RUNTIME_DIR", "/nonexistent");
     command
 }
 
@@ -133,15 +133,18 @@ fn wrong_usage() {
         (&["copy", "image"], &["<DESTINATION>"]),
         (
             &["copy", "image", "a.tar"],
-            &["unknown transport", "hint: known destinations: oci:PATH"],
+            &[
+                "unknown transport",
+                "hint: known destinations: docker://NAME",
+            ],
         ),
         (
             &["copy", "image", "ftp:a"],
             &["unknown transport", "docker://NAME"],
         ),
         (
-            &["copy", "image", "docker-daemon:hello:1"],
-            &["docker-archive:-:hello:1 | docker load"],
+            &["copy", "image", "docker-daemon:Hello:1"],
+            &["not a repository", "lower-case"],
         ),
         (&["copy", "image", "oci:a:-"], &["not a tag"]),
         (
@@ -166,7 +169,7 @@ fn wrong_usage() {
         ),
         (
             &["copy", "image", "dir:a", "--dest-compress-format", "zstd"],
-            &["uncompressed"],
+            &["to a registry only"],
         ),
         (
             &["copy", "image", "dir:a", "--dest-tls-verify=no"],
@@ -730,7 +733,8 @@ fn a_registry() {
         support::registry::USERNAME,
         support::registry::PASSWORD
     );
-    let output = scene.copy(&[&login, "--dest-tls-verify=false", &destination]);
+    let preserve = "--preserve-digests";
+    let output = scene.copy(&[&login, preserve, "--dest-tls-verify=false", &destination]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(
         text(&output.stdout),
@@ -740,6 +744,7 @@ fn a_registry() {
         "--dest-username",
         support::registry::USERNAME,
         &destination,
+        preserve,
         "--dest-tls-verify=false",
         "--dest-password",
         support::registry::PASSWORD,
@@ -799,7 +804,8 @@ fn secrets_are_not_repeated() {
         &["--dest-cred=me:hunter2", "dir:a"],
         &["--dest-creds", "me:hunter2", "ftp:a"],
         &["--dest-creds", "me:hunter2", "--dest-no-creds", "dir:a"],
-        &["--dest-registry-token=hunter2", "dir:a"],
+        &["--dest-registry-token=hunter2", "ftp:a"],
+        &["--dest-registry-token=hunter2", "--dest-no-creds", "dir:a"],
         &["--dest-password=hunter2", "dir:a"],
         &[
             "--dest-creds",
@@ -816,4 +822,88 @@ fn secrets_are_not_repeated() {
             "{errors}"
         );
     }
+}
+
+/// <https://github.com/containers/skopeo/issues/805>: skopeo needed a `/var/tmp` with room, whatever
+/// `TMPDIR` said. Here nothing can be written but the destination, and no `TMPDIR` changes that.
+#[test]
+fn skopeo_805_no_temporary_directory_is_needed() {
+    let scene = Scene::new();
+    let registry = Registry::start(Setup::default());
+    let attrs_file = scene.store.root().join("attrs.json");
+    let request = scene.store.image_request();
+    for (number, temporary) in [Some("/var/tmp"), Some("/nonexistent"), None]
+        .into_iter()
+        .enumerate()
+    {
+        let run = |program: &str, arguments: &[&str]| {
+            let mut command =
+                without_temporary_directories([scene.store.root(), scene.directory.path()]);
+            command.arg(program).args(arguments);
+            command.env("HOME", "/nonexistent").env_remove("TMPDIR");
+            command.envs(temporary.map(|directory| ("TMPDIR", directory)));
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.success(),
+                "{temporary:?} {arguments:?}: {said}"
+            );
+        };
+        let out = scene.store.path(&format!("out-{number}"));
+        let attrs = scene.store.attrs(&request, &out);
+        fs::write(&attrs_file, attrs.to_string()).unwrap();
+        run(
+            env!("CARGO_BIN_EXE_strata-builder"),
+            &[attrs_file.to_str().unwrap()],
+        );
+        assert!(scene.store.locate(&out).join("digest").exists());
+
+        let at = |name: &str| {
+            scene
+                .path(&format!("{name}-{number}"))
+                .display()
+                .to_string()
+        };
+        for destination in [
+            format!("oci:{}", at("layout")),
+            format!("oci-archive:{}", at("oci.tar")),
+            format!("docker-archive:{}", at("docker.tar")),
+            format!("docker-archive:{}.gz", at("compressed.tar")),
+            format!("dir:{}", at("directory")),
+            format!("docker://{}/some/image:{number}", registry.host),
+        ] {
+            let arguments = ["copy", scene.image.to_str().unwrap(), &destination];
+            run(env!("CARGO_BIN_EXE_strata"), &arguments);
+        }
+        run(
+            env!("CARGO_BIN_EXE_strata"),
+            &["verify", scene.image.to_str().unwrap()],
+        );
+    }
+}
+
+/// A command for which `/tmp` and `/var/tmp` are read-only and empty, but for these directories.
+fn without_temporary_directories([one, other]: [&Path; 2]) -> Command {
+    let script = r#"
+        set -e
+        mount -t tmpfs tmpfs /mnt
+        mkdir /mnt/one /mnt/other
+        mount --bind "$1" /mnt/one
+        mount --bind "$2" /mnt/other
+        mount -t tmpfs tmpfs /tmp
+        mount -t tmpfs tmpfs /var/tmp
+        mkdir -p "$1" "$2"
+        mount --bind /mnt/one "$1"
+        mount --bind /mnt/other "$2"
+        for directory in /tmp /var/tmp; do
+            mount -o remount,ro $directory
+            if touch $directory/file 2>/dev/null; then exit 9; fi
+        done
+        shift 2
+        exec "$@"
+    "#;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]);
+    command.arg(one).arg(other);
+    command
 }

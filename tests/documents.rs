@@ -271,9 +271,8 @@ fn every_function_and_argument_is_described() {
 #[test]
 fn every_attribute_of_an_image_is_described() {
     let commands = read("nix/internal/commands.nix");
-    let commands = captures(&commands, r"(?m)^  (\w+) =\s");
-    let commands = commands.into_iter().filter(|name| *name != "script");
-    let mut attributes = set(commands);
+    let (_, commands) = commands.rsplit_once("\nin\n").unwrap();
+    let mut attributes = set(captures(commands, r"(?m)^  (\w+) =\s"));
     assert!(attributes.contains("copyTo"), "{attributes:?}");
     attributes.extend(["imageName", "imageTag", "imageRefUnsafe", "override"].map(str::to_owned));
     let readme = read("README.md");
@@ -307,13 +306,15 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
     ] {
         let named = set(captures(&text, r"(?m)(?:^|[\s`])(--[a-z-]+)"));
         for flag in &named {
-            let is_taken = ["copy", "inspect", "verify"].iter().any(|verb| {
-                let (_, said) = strata(&[verb, flag]);
-                !said.contains("unexpected argument") && !said.contains("is not supported")
-            });
+            let is_taken = ["copy", "inspect", "verify", "compress", "serve"]
+                .iter()
+                .any(|verb| {
+                    let (_, said) = strata(&[verb, flag]);
+                    !said.contains("unexpected argument") && !said.contains("is not supported")
+                });
             assert!(is_taken, "{name}: {flag}");
         }
-        for verb in ["copy", "inspect", "verify"] {
+        for verb in ["copy", "inspect", "verify", "compress", "serve"] {
             let (help, _) = strata(&[verb, "--help"]);
             for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
                 assert!(
@@ -416,7 +417,7 @@ fn the_format_of_base_systems_is_described() {
         ),
         (
             "channel",
-            json!({ "name": "a", "url": "b", "home": "c", "x": 1 }),
+            json!({ "channelName": "a", "channelURL": "b", "home": "c", "x": 1 }),
         ),
     ] {
         let row = table.iter().find(|row| codes(&row[0]).contains(&field));

@@ -196,16 +196,14 @@ fn skopeo_and_podman_read_the_registry() {
     let image = speaker("speaker", "registry");
     let registry = Registry::start(Setup::default());
     let name = format!("{}/some/speaker:v1", registry.host);
-    let flags = ["copy", "--quiet", "--dest-tls-verify=false"];
-    run(strata()
-        .args(flags)
+    let said = run(strata()
+        .args(["copy", "--dest-tls-verify=false"])
         .arg(&image)
         .arg(format!("docker://{name}")));
 
-    assert_eq!(
-        skopeo_inspect(&format!("docker://{name}"))["Digest"],
-        json!(digest(&image))
-    );
+    let digest = skopeo_inspect(&format!("docker://{name}"))["Digest"].take();
+    let said = said.trim_end().rsplit('@').next();
+    assert_eq!(said, digest.as_str());
     let target = tempfile::tempdir().unwrap();
     let target_reference = format!("dir:{}", target.path().display());
     let mut skopeo = Command::new("skopeo");

@@ -4,21 +4,22 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rstest::rstest;
+use serde_json::{Value, json};
 use support::engines::{self, Engine as _};
 use support::fake_store::read_json;
-use support::nix::{ROOT, build, expression, name_of, nix, offline_nixpkgs_with_nix, strata};
+use support::nix::{
+    ROOT, build, evaluate, expression, name_of, nix, offline_nixpkgs_with_nix, strata,
+};
 use support::registry::run;
 
-/// Settings that a container without a network needs. The hook is not where Debian's Nix expects it.
-const NIX_CONF: &str = r#"nixConf = {
-    substituters = [ ];
-    build-hook = "/nix/var/nix/profiles/default/libexec/nix/build-remote";
-}"#;
+/// Settings that a container without a network needs.
+const NIX_CONF: &str = "nixConf.substituters = [ ];";
 
 /// What Nix has to do in the image, as whoever runs it. `set -e` makes each line an assertion.
 const WORK: &str = r#"
@@ -51,15 +52,31 @@ const WORK: &str = r#"
     for link in $(find /nix/var/nix/profiles "$HOME" -type l); do [ -e "$link" ]; done
 "#;
 
-/// Loads an image into podman and runs a script in it with bash.
-fn run_script(image: &Path, name: &str, home: &str, script: &str) -> String {
+/// What <https://github.com/nix-community/docker-nixpkgs/issues/62> asks for: users who are not root
+/// could not install with `nix profile`; nor could root, while the profile's manifest was no store path of
+/// its own (<https://github.com/NixOS/nix/pull/5783>).
+const PROFILE: &str = r#"
+    set -e
+    nix() { command nix --extra-experimental-features 'flakes nix-command' "$@"; }
+    nix profile install --file '<nixpkgs>' program
+    nix profile list | grep -c -e '-program$'
+    program
+"#;
+
+/// Loads an image into podman and runs scripts in it with bash, each in a container of its own.
+fn run_scripts<const N: usize>(
+    image: &Path,
+    name: &str,
+    home: &str,
+    scripts: [&str; N],
+) -> [String; N] {
     let directory = tempfile::tempdir().unwrap();
     let archive = directory.path().join("archive.tar");
     copy(image, &archive);
     let podman = engines::podman();
     podman.load(&archive);
     let bash = format!("{home}/.nix-profile/bin/bash");
-    podman.run(&format!("{name}:latest"), &[&bash, "-c", script])
+    scripts.map(|script| podman.run(&format!("{name}:latest"), &[&bash, "-c", script]))
 }
 
 fn copy(image: &Path, archive: &Path) {
@@ -74,7 +91,7 @@ fn copy(image: &Path, archive: &Path) {
 /// store could not run Nix.
 #[rstest]
 #[case::root("nix-root", "", "0 root root /root root", "/root", "700 root", "0")]
-#[case::nix2container_50_user(
+#[case::nix2container_50_docker_nixpkgs_62_user(
     "nix-user",
     r#"uid = 1000; gid = 1001; uname = "somebody"; gname = "somegroup";"#,
     "1000 somebody somegroup /home/somebody somebody",
@@ -91,9 +108,10 @@ fn nix_works(
     #[case] store: &str,
 ) {
     let image = build(&format!(
-        r#"strata.buildNixImage {{ name = "{name}"; {owner} {NIX_CONF}; }}"#
+        r#"strata.buildNixImage {{ name = "{name}"; {owner} {NIX_CONF} }}"#
     ));
-    let said = run_script(&image, name, home, WORK);
+    let [said, profile] = run_scripts(&image, name, home, [WORK, PROFILE]);
+    assert_eq!(profile, "1\nHello from a profile\n");
     let expected = format!(
         "user: {user}\n\
          tmp: drwxrwxrwt drwxrwxrwt\n\
@@ -134,6 +152,74 @@ fn the_flake_has_an_image_of_nix() {
     assert!(said.starts_with("nix (Nix) 2."), "{said}");
 }
 
+/// The configuration is that of the images of Nix and Lix; the package decides which one it is.
+#[test]
+fn the_package_names_the_image() {
+    let said = evaluate(
+        r#"
+        let
+          image = strata.buildNixImage { nix = pkgs.nix // { pname = "lix"; version = "2.93"; }; };
+          user = image.override { uid = 1; gid = 2; uname = "a"; gname = "b"; Cmd = [ "x" ]; Labels = { }; };
+          facts = image: {
+            inherit (image) imageName imageTag;
+            inherit (image.request.image) config;
+            description = image.meta.description;
+            hasLongDescription = image.meta.longDescription != "";
+          };
+        in
+        builtins.toJSON [ (facts image) (facts user).config ]
+        "#,
+    );
+    let bundle = "/nix/var/nix/profiles/default/etc/ssl/certs/ca-bundle.crt";
+    let environment = |user: &str, home: &str| {
+        json!([
+            format!("USER={user}"),
+            format!(
+                "PATH={home}/.nix-profile/bin:/nix/var/nix/profiles/default/bin:\
+                 /nix/var/nix/profiles/default/sbin"
+            ),
+            format!(
+                "MANPATH={home}/.nix-profile/share/man:/nix/var/nix/profiles/default/share/man"
+            ),
+            format!("SSL_CERT_FILE={bundle}"),
+            format!("GIT_SSL_CAINFO={bundle}"),
+            format!("NIX_SSL_CERT_FILE={bundle}"),
+            format!(
+                "NIX_PATH=/nix/var/nix/profiles/per-user/{user}/channels:\
+                 {home}/.nix-defexpr/channels"
+            ),
+        ])
+    };
+    let expected = json!([
+        {
+            "imageName": "lix",
+            "imageTag": "latest",
+            "description": "Container image with Lix",
+            "hasLongDescription": true,
+            "config": {
+                "Cmd": ["/root/.nix-profile/bin/bash"],
+                "Env": environment("root", "/root"),
+                "Labels": {
+                    "org.opencontainers.image.title": "Lix",
+                    "org.opencontainers.image.version": "2.93",
+                    "org.opencontainers.image.source": "https://git.lix.systems/lix-project/lix",
+                    "org.opencontainers.image.vendor": "Lix project",
+                    "org.opencontainers.image.description": "Container image with Lix",
+                },
+                "User": "0:0",
+            },
+        },
+        {
+            "Cmd": ["x"],
+            "Env": environment("a", "/home/a"),
+            "Labels": {},
+            "User": "1:2",
+            "WorkingDir": "/home/a",
+        },
+    ]);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), expected);
+}
+
 /// Compressed by the command line itself, which needs no `/var/tmp`, as skopeo does.
 #[test]
 fn the_tarball_is_a_compressed_archive_with_a_name() {
@@ -146,8 +232,8 @@ fn the_tarball_is_a_compressed_archive_with_a_name() {
         .args(["--extract", "--gzip", "--to-stdout", "--file"])
         .arg(&file)
         .arg("manifest.json"));
-    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-    assert_eq!(manifest[0]["RepoTags"], serde_json::json!(["nix:v2"]));
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest[0]["RepoTags"], json!(["nix:v2"]));
 }
 
 /// Type, mode, owner and target of each file outside of the store that the image itself brings.
@@ -240,32 +326,40 @@ const DATABASE: &str = "\
     /nix/var/nix/temproots 755
     /nix/var/nix/userpool 755";
 
-/// Lix' own description of its image, with nothing changed but the functions that build it. It is
-/// read where it is when the test runs, and is no part of this project.
+/// Descriptions that were written for nix2container: one of the project, and Lix' own description
+/// of its image, with nothing changed but the functions that build it. That one is no part of this
+/// project; it is read where it is, on machines that have it or name its directory.
 #[test]
-fn the_image_of_lix_builds_as_it_is() {
-    let seeds = std::env::var_os("STRATA_SEEDS");
-    let seeds = seeds.map_or_else(|| Path::new(ROOT).join("../shared/seeds"), PathBuf::from);
-    let names = std::fs::read_dir(&seeds).into_iter().flatten();
-    let mut names = names.map(|name| name.unwrap().path());
-    let Some(seed) = names.find(|path| path.to_str().unwrap().contains("/000_")) else {
-        eprintln!(
-            "{} is not there: the image of Lix is not built",
-            seeds.display()
-        );
-        return;
-    };
-    // A page is around it: the file begins with its arguments, and ends with the page.
-    let page = std::fs::read_to_string(seed).unwrap();
-    let start = page.find("\n{\npkgs ?").unwrap();
+fn images_written_for_nix2container_build_as_they_are() {
+    let mut files = vec![Path::new(ROOT).join("tests/nix/nix2container-user.nix")];
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("docker.nix");
-    std::fs::write(&file, &page[start..]).unwrap();
-    let image = build(&format!(
-        "import {} {{ inherit pkgs; nix2container = strata; {NIX_CONF}; }}",
-        file.display()
-    ));
+    if let Some(page) = seed_of_lix() {
+        // A page is around it: the file begins with its arguments, and ends with the page.
+        let start = page.find("\n{\npkgs ?").unwrap();
+        let file = directory.path().join("docker.nix");
+        std::fs::write(&file, &page[start..]).unwrap();
+        files.push(file);
+    }
+    for file in files {
+        let image = build(&format!(
+            "import {} {{ inherit pkgs; nix2container = strata; {NIX_CONF} }}",
+            file.display()
+        ));
+        assert_has_the_files_of_lix(&image);
+    }
+}
 
+fn seed_of_lix() -> Option<String> {
+    let named = std::env::var_os("STRATA_SEEDS").map(PathBuf::from);
+    let usual = Path::new(ROOT).join("../shared/seeds");
+    let directory = named.or_else(|| usual.exists().then_some(usual))?;
+    let mut entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let is_lix = |name: OsString| name.to_str().unwrap().starts_with("000_");
+    let seed = entries.find(|entry| is_lix(entry.file_name())).unwrap();
+    Some(std::fs::read_to_string(seed.path()).unwrap())
+}
+
+fn assert_has_the_files_of_lix(image: &Path) {
     let expected = format!(
         "{DATABASE}
         /bin 555
@@ -273,7 +367,7 @@ fn the_image_of_lix_builds_as_it_is() {
         /etc 555
         /etc/group 444 3 lines
         /etc/nix 555
-        /etc/nix/nix.conf 444 5 lines
+        /etc/nix/nix.conf 444 4 lines
         /etc/passwd 444 34 lines
         /etc/shadow 444 34 lines
         /etc/ssl 555
@@ -297,7 +391,7 @@ fn the_image_of_lix_builds_as_it_is() {
         /var 555
         /var/tmp 1777"
     );
-    assert_eq!(without_versions(table(&image)), parse_table(&expected));
+    assert_eq!(without_versions(table(image)), parse_table(&expected));
     let layers = read_json(&image.join("layers.json"));
     assert!(layers["layers"].as_array().unwrap().len() > 8);
 }
@@ -478,14 +572,31 @@ fn a_change_of_nix_conf_keeps_the_layers() {
 #[case(r#"baseSystem { nixConf.a = "b\nc"; }"#, "nixConf.a")]
 #[case(r#"baseSystem { packages = [ "hello" ]; }"#, "`packages`")]
 #[case(r#"baseSystem { packages = [ ]; user = "x"; }"#, "`user`")]
-#[case(r#"baseSystem { channelURL = "here"; }"#, "channel.url")]
+#[case(r#"baseSystem { channelURL = "here"; }"#, "attribute channelURL: ")]
 #[case(
     r#"baseSystem { channelURL = "https://a"; channelName = "a b"; }"#,
-    "channel.name"
+    "attribute channelName: "
 )]
 #[case(r#"baseSystem { files."/bin/sh" = ""; binSh = "/x"; }"#, "/bin/sh")]
+#[case(r#"baseSystem { directories = [ "/a" "b" ]; }"#, "directories[1]")]
+#[case(
+    r"baseSystem { flake-registry = pkgs.hello; }",
+    "attribute flake-registry: "
+)]
+#[case(
+    r"baseSystem { channelURL = 1; }",
+    "attribute channelURL: invalid type"
+)]
 #[case(r"buildNixImage { uid = 1; }", "`uid`")]
 #[case(r"buildNixImage { gid = 1; }", "`gid`")]
+#[case(r#"buildNixImage { uid = "1"; uname = "a"; }"#, "`uid`")]
+#[case(r#"buildNixImage { gid = -1; gname = "a"; }"#, "`gid`")]
+#[case(r#"buildNixImage { uid = 1; uname = "a b"; }"#, "`uname`")]
+#[case(r#"buildNixImage { gid = 1; gname = "A"; }"#, "`gname`")]
+#[case(r#"buildNixImage { extraPkgs = [ "hello" ]; }"#, "`extraPkgs`")]
+#[case(r#"buildNixImage { channelURL = "here"; }"#, "attribute channelURL: ")]
+#[case(r#"buildNixImage { channelName = "a b"; }"#, "attribute channelName: ")]
+#[case(r#"buildNixImage { nixConf.a = "b\nc"; }"#, "attribute nixConf.a: ")]
 fn mistakes_name_the_attribute(#[case] call: &str, #[case] attribute: &str) {
     let mut command = nix("nix-build");
     command.args([

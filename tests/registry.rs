@@ -9,67 +9,19 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
-use strata::image::Image;
 use strata::oci::{Descriptor, Digest, Reference};
-use strata::transport::registry::{Credentials, Options, Retry, Timeouts, push};
+use strata::transport::registry::{Options, Retry, Timeouts, push};
 use strata::transport::{Outcome, Progress, Silent};
 use strata::{Error, Result};
-use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
+use support::fake_registry::{FakeRegistry, Fault, Reply};
 use support::memory_image::{MemoryLayer, image};
-use support::registry::{Certificate, PASSWORD, Registry, Setup, USERNAME, run};
-
-/// A layer that takes several reads and writes.
-fn large() -> MemoryLayer {
-    MemoryLayer::new(
-        (0..1_500_000_u32)
-            .map(|number| (number % 251) as u8)
-            .collect::<Vec<_>>(),
-    )
-}
-
-fn small_image() -> Image {
-    image(vec![MemoryLayer::new("one"), large()])
-}
-
-/// Options with short pauses, which read no file of the user's.
-fn options() -> Options {
-    Options {
-        auth_file: Some(PathBuf::from(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/support/no-credentials.json"
-        ))),
-        retry: Retry {
-            tries: 3,
-            first_pause: Duration::from_millis(10),
-            ..Retry::default()
-        },
-        ..Options::default()
-    }
-}
-
-fn with_credentials(text: &str) -> Options {
-    Options {
-        credentials: Some(text.parse().unwrap()),
-        ..options()
-    }
-}
-
-fn push_to(host: &str, image: &Image, options: &Options) -> Result<()> {
-    let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
-    push(image, &reference, options, &Silent).map(drop)
-}
-
-/// The message and the hint of a failure.
-fn failure(result: Result<()>) -> (String, String) {
-    let error = result.expect_err("a failure");
-    (error.to_string(), error.hint().unwrap_or_default())
-}
+use support::pushing::{failure, large, options, push_to, small_image, uncompressed};
+use support::registry::{Registry, Setup, run};
 
 /// Remembers what it is told.
 #[derive(Default)]
@@ -140,7 +92,7 @@ fn an_image_is_pushed_and_other_tools_read_it() {
     let image = small_image();
     let reference = Reference::parse(&format!("{}/a/name:tag", registry.host)).unwrap();
     let first = Recorder::default();
-    push(&image, &reference, &options(), &first).unwrap();
+    push(&image, &reference, &options(), &uncompressed(), &first).unwrap();
 
     let copy = tempfile::tempdir().unwrap();
     let source = format!("docker://{reference}");
@@ -166,7 +118,7 @@ fn an_image_is_pushed_and_other_tools_read_it() {
     );
 
     let second = Recorder::default();
-    push(&image, &reference, &options(), &second).unwrap();
+    push(&image, &reference, &options(), &uncompressed(), &second).unwrap();
     for layer in &image.layers {
         let Descriptor { digest, size, .. } = *layer.descriptor();
         assert_eq!(first.of(digest), (size, Some(Outcome::Copied)));
@@ -181,12 +133,28 @@ fn an_image_can_be_pushed_to_its_digest() {
     let image = small_image();
     let digest = image.manifest_descriptor.digest;
     let reference = |digest| Reference::parse(&format!("{}/name@{digest}", registry.host)).unwrap();
-    push(&image, &reference(digest), &options(), &Silent).unwrap();
+    push(
+        &image,
+        &reference(digest),
+        &options(),
+        &uncompressed(),
+        &Silent,
+    )
+    .unwrap();
     let source = format!("docker://{}", reference(digest));
     run(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &source]));
 
     let other = Digest::of(b"other");
-    let (message, _) = failure(push(&image, &reference(other), &options(), &Silent).map(drop));
+    let (message, _) = failure(
+        push(
+            &image,
+            &reference(other),
+            &options(),
+            &uncompressed(),
+            &Silent,
+        )
+        .map(drop),
+    );
     assert!(
         message.contains(&format!("the image's digest is {digest}")),
         "{message}"
@@ -219,179 +187,6 @@ fn layers_are_never_held_whole() {
         .unwrap();
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak < 48 << 10, "{peak} kB");
-}
-
-#[test]
-fn plain_http_has_to_be_allowed() {
-    let registry = Registry::start(Setup::default());
-    let strict = Options {
-        tls_verify: Some(true),
-        ..options()
-    };
-    let (message, hint) = failure(push_to(&registry.host, &small_image(), &strict));
-    assert!(
-        message.starts_with(&format!(
-            "cannot reach the registry {}: TLS: ",
-            registry.host
-        )),
-        "{message}"
-    );
-    assert!(hint.contains("--dest-tls-verify=false"), "{hint}");
-    let lax = Options {
-        tls_verify: Some(false),
-        ..options()
-    };
-    push_to(&registry.host, &small_image(), &lax).unwrap();
-}
-
-#[rstest]
-#[case::signed(Certificate::Signed)]
-#[case::self_signed(Certificate::SelfSigned)]
-fn certificates_are_checked(#[case] certificate: Certificate) {
-    let registry = Registry::start(Setup {
-        tls: Some(certificate),
-        ..Setup::default()
-    });
-    let image = small_image();
-    for tls_verify in [None, Some(true)] {
-        let (message, hint) = failure(push_to(
-            &registry.host,
-            &image,
-            &Options {
-                tls_verify,
-                ..options()
-            },
-        ));
-        assert!(message.contains("certificate"), "{message}");
-        assert!(hint.contains("--dest-cert-dir"), "{hint}");
-        let trusting = Options {
-            tls_verify,
-            certificate_directory: Some(registry.certificates()),
-            ..options()
-        };
-        push_to(&registry.host, &image, &trusting).unwrap();
-    }
-    push_to(
-        &registry.host,
-        &image,
-        &Options {
-            tls_verify: Some(false),
-            ..options()
-        },
-    )
-    .unwrap();
-}
-
-/// rustls does not take an authority's own certificate for a server's; at least it is said.
-#[test]
-fn an_authority_is_no_registry() {
-    let registry = Registry::start(Setup {
-        tls: Some(Certificate::Authority),
-        ..Setup::default()
-    });
-    let trusting = Options {
-        certificate_directory: Some(registry.certificates()),
-        ..options()
-    };
-    let (_, hint) = failure(push_to(&registry.host, &small_image(), &trusting));
-    assert!(
-        hint.contains("-addext basicConstraints=critical,CA:FALSE"),
-        "{hint}"
-    );
-}
-
-#[test]
-fn an_upload_does_not_leave_https() {
-    let registry = Registry::start(Setup {
-        tls: Some(Certificate::Signed),
-        said_scheme: Some("http"),
-        ..Setup::default()
-    });
-    let options = Options {
-        certificate_directory: Some(registry.certificates()),
-        ..options()
-    };
-    let (message, hint) = failure(push_to(&registry.host, &small_image(), &options));
-    assert!(message.contains("leads from https to http"), "{message}");
-    assert!(hint.contains("X-Forwarded-Proto"), "{hint}");
-}
-
-#[test]
-fn passwords_are_taken_from_flags_and_files() {
-    let registry = Registry::start(Setup {
-        password: true,
-        ..Setup::default()
-    });
-    let image = small_image();
-    push_to(
-        &registry.host,
-        &image,
-        &with_credentials(&format!("{USERNAME}:{PASSWORD}")),
-    )
-    .unwrap();
-
-    let login = "dGVzdGVyOmNvcnJlY3QtaG9yc2U=";
-    let document = format!(
-        r#"{{"auths":{{"{}":{{"auth":"{login}"}}}}}}"#,
-        registry.host
-    );
-    let file = registry.file("auth.json", &document);
-    push_to(
-        &registry.host,
-        &image,
-        &Options {
-            auth_file: Some(file),
-            ..options()
-        },
-    )
-    .unwrap();
-
-    let helper = registry.file("helper.json", r#"{"credsStore":"desktop"}"#);
-    let wrong = registry.file(
-        "wrong.json",
-        &document.replace(login, "dGVzdGVyOnNlY3JldA=="),
-    );
-    for (options, message, hint) in [
-        (
-            with_credentials("tester:secret"),
-            "does not take the credentials from the command line",
-            "--dest-creds",
-        ),
-        (
-            options(),
-            "no credentials were sent, since none were found",
-            "docker login 127.0.0.1:",
-        ),
-        (
-            Options {
-                auth_file: Some(helper),
-                ..options()
-            },
-            "no credentials were sent",
-            "docker-credential-desktop",
-        ),
-        (
-            Options {
-                auth_file: Some(wrong),
-                ..options()
-            },
-            "wrong.json",
-            "--dest-creds",
-        ),
-    ] {
-        let found = failure(push_to(&registry.host, &image, &options));
-        assert!(
-            found
-                .0
-                .contains("answered 401 Unauthorized: UNAUTHORIZED: "),
-            "{found:?}"
-        );
-        assert!(
-            found.0.contains(message) && found.1.contains(hint),
-            "{found:?}"
-        );
-        assert!(!found.0.contains("secret"), "{found:?}");
-    }
 }
 
 // The one that misbehaves.
@@ -493,7 +288,7 @@ fn a_blob_that_broke_off_is_sent_again_and_counted_once() {
     let image = image(vec![large()]);
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
     let recorder = Recorder::default();
-    push(&image, &reference, &options(), &recorder).unwrap();
+    push(&image, &reference, &options(), &uncompressed(), &recorder).unwrap();
     let layer = image.layers[0].descriptor();
     assert_eq!(
         recorder.of(layer.digest),
@@ -605,6 +400,7 @@ fn a_pause_can_be_interrupted() {
         &image(vec![]),
         &reference,
         &options(),
+        &uncompressed(),
         &InterruptAfter(0, Mutex::new(0)),
     )
     .unwrap_err();
@@ -634,7 +430,14 @@ fn an_interrupted_upload_is_cancelled() {
     let registry = FakeRegistry::start(|_| None);
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
     let progress = InterruptAfter(1_000_000, Mutex::new(0));
-    let error = push(&small_image(), &reference, &options(), &progress).unwrap_err();
+    let error = push(
+        &small_image(),
+        &reference,
+        &options(),
+        &uncompressed(),
+        &progress,
+    )
+    .unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error}");
     assert_eq!(registry.open_uploads(), 0);
     assert!(registry.count("DELETE") >= 1);
@@ -801,221 +604,6 @@ fn a_silent_registry_is_given_up(#[case] method: &'static str) {
     assert!(start.elapsed() < Duration::from_secs(20));
 }
 
-// Credentials.
-
-fn challenge(value: &str) -> Fault {
-    Fault::Answer(
-        Reply::error(401, "UNAUTHORIZED", "authentication required")
-            .header("WWW-Authenticate", value),
-    )
-}
-
-fn basic(credentials: &str) -> String {
-    use base64::Engine;
-    format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode(credentials)
-    )
-}
-
-#[test]
-fn refused_credentials_are_not_tried_for_ever() {
-    let registry = FakeRegistry::start(|_| Some(challenge("Basic realm=\"r\"")));
-    let (message, _) = failure(push_to(
-        &registry.host,
-        &small_image(),
-        &with_credentials("user:secret"),
-    ));
-    assert!(
-        message.contains("does not take the credentials"),
-        "{message}"
-    );
-    assert!(!message.contains("secret"), "{message}");
-    assert_eq!(registry.seen().len(), 2, "without and with");
-}
-
-#[test]
-fn credentials_can_be_asked_for_late() {
-    let registry = FakeRegistry::start(|seen| {
-        (seen.method != "GET" && seen.header("authorization") != basic("user:secret"))
-            .then(|| challenge("Basic realm=\"r\""))
-    });
-    push_to(
-        &registry.host,
-        &small_image(),
-        &with_credentials("user:secret"),
-    )
-    .unwrap();
-}
-
-/// A registry with an authorization server. A request that `revokes` ends the life of the token that
-/// was last given out.
-fn registry_with_tokens(revokes: impl Fn(&Seen) -> bool + Send + Sync + 'static) -> FakeRegistry {
-    // How many tokens were given out, and whether the last one is good.
-    let issued = Mutex::new((0, false));
-    FakeRegistry::start(move |seen| {
-        let mut issued = issued.lock().unwrap();
-        if seen.target.starts_with("/token") {
-            let wanted = "/token?a=b&service=the%20service&scope=repository%3Aname%3Apull%2Cpush";
-            if seen.target != wanted || seen.header("authorization") != basic("user:secret") {
-                return Some(Fault::Answer(
-                    Reply::new(401).body(r#"{"details":"who are you?"}"#),
-                ));
-            }
-            *issued = (issued.0 + 1, true);
-            let body = format!(r#"{{"access_token":"token{}","expires_in":300}}"#, issued.0);
-            return Some(Fault::Answer(Reply::new(200).body(body)));
-        }
-        if revokes(seen) {
-            issued.1 = false;
-        }
-        if issued.1 && seen.header("authorization") == format!("Bearer token{}", issued.0) {
-            return None;
-        }
-        let host = seen.header("host");
-        Some(challenge(&format!(
-            "Bearer realm=\"http://{host}/token?a=b\",service=\"the service\""
-        )))
-    })
-}
-
-#[rstest]
-#[case::never("", 1)]
-#[case::at_the_check("HEAD", 2)]
-#[case::at_the_beginning("POST", 2)]
-#[case::at_the_body("PATCH", 2)]
-#[case::at_the_end("PUT", 2)]
-fn tokens_are_got_and_renewed(#[case] revoked_by: &'static str, #[case] tokens: usize) {
-    let registry = registry_with_tokens(move |seen| seen.method == revoked_by && seen.number == 1);
-    let image = image(vec![large()]);
-    push_to(&registry.host, &image, &with_credentials("user:secret")).unwrap();
-    let asked = |seen: &&Seen| seen.target.starts_with("/token");
-    assert_eq!(registry.seen().iter().filter(asked).count(), tokens);
-}
-
-#[test]
-fn tokens_that_never_work_are_given_up() {
-    let registry = registry_with_tokens(|_| true);
-    let (message, _) = failure(push_to(
-        &registry.host,
-        &small_image(),
-        &with_credentials("user:secret"),
-    ));
-    assert!(
-        message.contains("does not take the credentials"),
-        "{message}"
-    );
-    assert!(registry.seen().len() <= 6);
-}
-
-#[test]
-fn the_authorization_server_can_refuse() {
-    let registry = registry_with_tokens(|_| false);
-    let (message, _) = failure(push_to(
-        &registry.host,
-        &small_image(),
-        &with_credentials("user:wrong"),
-    ));
-    assert!(
-        message.contains("who are you?: the registry does not take the credentials"),
-        "{message}"
-    );
-}
-
-#[test]
-fn identity_tokens_are_exchanged() {
-    let registry = FakeRegistry::start(|seen| {
-        if seen.target == "/token" && seen.method == "POST" {
-            let body = r#"{"access_token":"short"}"#;
-            return Some(Fault::Lie(Box::new(move |answer| {
-                *answer = Reply::new(200).body(body);
-            })));
-        }
-        let host = seen.header("host");
-        (seen.header("authorization") != "Bearer short")
-            .then(|| challenge(&format!("Bearer realm=\"http://{host}/token\"")))
-    });
-    let credentials = Some(Credentials::IdentityToken("secret".to_owned()));
-    push_to(
-        &registry.host,
-        &image(vec![]),
-        &Options {
-            credentials,
-            ..options()
-        },
-    )
-    .unwrap();
-    let asked = registry
-        .seen()
-        .into_iter()
-        .find(|seen| seen.target == "/token")
-        .unwrap();
-    assert_eq!(
-        asked.header("content-type"),
-        "application/x-www-form-urlencoded"
-    );
-}
-
-/// Other hosts never see what is meant for the registry.
-#[rstest]
-#[case::check("HEAD", 307)]
-#[case::begin("POST", 307)]
-#[case::manifest("PUT", 308)]
-fn redirects_do_not_carry_credentials(#[case] method: &'static str, #[case] status: u16) {
-    let other = FakeRegistry::start(|_| None);
-    let elsewhere = other.host.clone();
-    let registry = FakeRegistry::start(move |seen| {
-        if seen.header("authorization") != basic("user:secret") {
-            return Some(challenge("Basic realm=\"r\""));
-        }
-        let elsewhere = elsewhere.clone();
-        (seen.method == method).then(|| {
-            let location = format!("http://{elsewhere}{}", seen.target);
-            Fault::Lie(Box::new(move |answer| {
-                *answer = Reply::new(status).header("Location", location);
-            }))
-        })
-    });
-    // Whether the push succeeds is not the question.
-    let _ = push_to(
-        &registry.host,
-        &image(vec![]),
-        &with_credentials("user:secret"),
-    );
-    assert!(other.count(method) > 0);
-    assert!(
-        other
-            .seen()
-            .iter()
-            .all(|seen| !seen.headers.contains_key("authorization"))
-    );
-}
-
-#[test]
-fn uploads_elsewhere_do_not_carry_credentials() {
-    let other = FakeRegistry::start(|_| None);
-    let elsewhere = other.host.clone();
-    let registry = FakeRegistry::start(move |seen| {
-        if seen.header("authorization") != basic("user:secret") {
-            return Some(challenge("Basic realm=\"r\""));
-        }
-        let location = format!("http://{elsewhere}/v2/name/blobs/uploads/1");
-        (seen.method == "POST").then(|| Fault::Answer(Reply::new(202).header("Location", location)))
-    });
-    failure(push_to(
-        &registry.host,
-        &image(vec![]),
-        &with_credentials("user:secret"),
-    ));
-    assert!(other.count("PATCH") > 0);
-    assert!(
-        other
-            .seen()
-            .iter()
-            .all(|seen| !seen.headers.contains_key("authorization"))
-    );
-}
-
 #[test]
 fn redirects_end() {
     let registry = FakeRegistry::start(|seen| {
@@ -1032,14 +620,4 @@ fn redirects_end() {
     });
     let (message, _) = failure(push_to(&registry.host, &image(vec![large()]), &options()));
     assert!(message.contains("redirects a write"), "{message}");
-}
-
-/// The file of credentials that the other tests use must be one.
-#[test]
-fn the_file_without_credentials_is_there() {
-    assert!(
-        options()
-            .auth_file
-            .is_some_and(|file| Path::new(&file).is_file())
-    );
 }

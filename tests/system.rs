@@ -75,9 +75,9 @@ fn whole_system(store: &mut FakeStore) -> Value {
         },
         "channel": {
             "nixpkgs": nixpkgs, "profile": "/nix/var/nix/profiles/per-user/root/channels",
-            "name": "nixpkgs", "url": "https://nixos.org/channels/nixpkgs-unstable", "home": "/root",
+            "channelName": "nixpkgs", "channelURL": "https://nixos.org/channels/nixpkgs-unstable", "home": "/root",
         },
-        "flakeRegistry": { "path": registry, "home": "/root" },
+        "flake-registry": { "path": registry, "home": "/root" },
     })
 }
 
@@ -113,7 +113,7 @@ fn what_is_not_asked_for_is_not_there() {
     let names: Vec<String> = build(user, &["out"]).remove(0).into_keys().collect();
     assert_eq!(names, ["etc", "etc/group", "etc/passwd"]);
 
-    let channel = json!({ "name": "n", "url": "https://n", "home": "/" });
+    let channel = json!({ "channelName": "n", "channelURL": "https://n", "home": "/" });
     let channel = build(json!({ "channel": channel }), &["out", "channel"]);
     assert!(channel[1].is_empty(), "{channel:?}");
     assert_eq!(channel[0][".nix-channels"], ": \"https://n n\\n\"");
@@ -126,10 +126,12 @@ fn what_is_not_asked_for_is_not_there() {
         .values()
         .filter(|content| content.starts_with(' '));
     assert_eq!(links.count(), 2, "{profile:?}");
-    assert_eq!(
-        profile[1],
-        [("manifest.nix".into(), ": \"[ ]\\n\"".into())].into()
-    );
+    // The link is what `nix profile` wants: one that leads into the store.
+    assert_eq!(profile[1].len(), 2, "{profile:?}");
+    assert_eq!(profile[1][".manifest.nix"], ": \"[ ]\\n\"");
+    let link = &profile[1]["manifest.nix"];
+    let output = profile[0]["nix/var/nix/profiles/default-1-link"].as_str();
+    assert_eq!(link, &format!("{output}/.manifest.nix"));
 }
 
 /// What a user does wrong, and the message about it.
@@ -332,58 +334,58 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "channel",
-        r#"{ "name": "a b", "url": "https://n", "home": "/" }"#,
-        "channel.name: \"a b\" is not a name",
+        r#"{ "channelName": "a b", "channelURL": "https://n", "home": "/" }"#,
+        "channelName: \"a b\" is not a name",
     ),
     (
         "channel",
-        r#"{ "name": "a", "url": "n", "home": "/" }"#,
-        "channel.url: \"n\" is not an address",
+        r#"{ "channelName": "a", "channelURL": "n", "home": "/" }"#,
+        "channelURL: \"n\" is not an address",
     ),
     (
         "channel",
-        r#"{ "name": "a", "url": "https://n", "home": "root" }"#,
-        "channel.home: \"root/.nix-channels\" is not an absolute path",
+        r#"{ "channelName": "a", "channelURL": "https://n", "home": "root" }"#,
+        "channelURL: \"root/.nix-channels\" is not an absolute path",
     ),
     (
         "channel",
-        r#"{ "name": "a", "url": "https://n", "home": "/", "profile": "x" }"#,
-        "channel.profile: \"x\" is not an absolute path",
+        r#"{ "channelName": "a", "channelURL": "https://n", "home": "/", "profile": "x" }"#,
+        "channelURL: \"x\" is not an absolute path",
     ),
     (
         "channel",
-        r#"{ "name": "a", "url": "https://n", "home": "/", "nixpkgs": "/etc" }"#,
-        "channel.nixpkgs: \"/etc\" is not in the store",
+        r#"{ "channelName": "a", "channelURL": "https://n", "home": "/", "nixpkgs": "/etc" }"#,
+        "nixpkgs: \"/etc\" is not in the store",
     ),
     (
         "profile",
         r#"{ "links": { "/x": "y" } }"#,
-        "profile.links.\"/x\": \"y\" is not an absolute path",
+        "packages: \"y\" is not an absolute path",
     ),
     (
         "profile",
         r#"{ "packages": [{ "name": "a", "outputs": {} }] }"#,
-        "profile.packages[0].outputsToInstall[0]: \"out\" is not an output of a",
+        "packages[0].outputsToInstall[0]: \"out\" is not an output of a",
     ),
     (
         "profile",
         r#"{ "packages": [{ "name": "a", "outputs": {}, "outputsToInstall": [] }] }"#,
-        "profile.packages[0].outputsToInstall: is empty",
+        "packages[0].outputsToInstall: is empty",
     ),
     (
         "profile",
         r#"{ "packages": [{ "name": "a", "outputs": { "out": "/etc" } }] }"#,
-        "profile.packages[0].outputsToInstall[0]: \"/etc\" is not in the store directory STORE",
+        "packages[0].outputsToInstall[0]: \"/etc\" is not in the store directory STORE",
     ),
     (
-        "flakeRegistry",
+        "flake-registry",
         r#"{ "path": "/etc", "home": "/" }"#,
-        "flakeRegistry.path: \"/etc\" is not in the store",
+        "flake-registry: \"/etc\" is not in the store",
     ),
     (
         "sytem",
         "{}",
-        "sytem: unknown field `sytem`, expected one of `users`, `groups`, `shadow`, `gshadow`, `nsswitch`, `osRelease`, `loginDefs`, `nixConf`, `files`, `links`, `directories`, `profile`, `channel`, `flakeRegistry`",
+        "sytem: unknown field `sytem`, expected one of `users`, `groups`, `shadow`, `gshadow`, `nsswitch`, `osRelease`, `loginDefs`, `nixConf`, `files`, `links`, `directories`, `profile`, `channel`, `flake-registry`",
     ),
 ];
 
@@ -449,7 +451,8 @@ fn outputs_are_those_that_are_asked_for() {
 fn nothing_stays_of_a_build_that_fails_at_its_last_output() {
     let mut store = FakeStore::new();
     let far_below = format!("{}{}", store.path("source"), "/a".repeat(2048));
-    let channel = json!({ "name": "n", "url": "https://n", "home": "/", "nixpkgs": far_below });
+    let channel =
+        json!({ "channelName": "n", "channelURL": "https://n", "home": "/", "nixpkgs": far_below });
     let request = request(&store, &json!({ "profile": {}, "channel": channel }));
     // What is left would be noticed there.
     let report = store.build_system(&request, &ALL).unwrap_err();

@@ -12,27 +12,65 @@ in
   reference,
 }:
 let
+  # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
   script = name: arguments: tools.writeShellScriptBin name "exec ${strata}/bin/strata ${arguments}";
+  copyAsNamed =
+    name: transport:
+    script "copy-to-${name}" ''copy ${image} ${escapeShellArg "${transport}${reference}"} "$@"'';
+
+  # A derivation whose builder is the command line.
+  runStrata =
+    name: args:
+    derivation {
+      inherit name args;
+      inherit (tools.stdenv.buildPlatform) system;
+      builder = "${strata}/bin/strata";
+      preferLocalBuild = true;
+    };
+  toArchive =
+    name: transport:
+    runStrata name [
+      "copy"
+      image
+      "${transport}:${placeholder "out"}:${reference}"
+    ];
 in
 {
   copyTo = script "copy-to" ''copy ${image} "$@"'';
-  copyToRegistry = script "copy-to-registry" ''copy ${image} ${escapeShellArg "docker://${reference}"} "$@"'';
+  copyToRegistry = copyAsNamed "registry" "docker://";
+  copyToDockerDaemon = copyAsNamed "docker-daemon" "docker-daemon:";
+  copyToPodman = copyAsNamed "podman" "containers-storage:";
+  copyToContainerd = copyAsNamed "containerd" "containerd:";
   inspect = script "inspect" ''inspect ${image} "$@"'';
+  serve = script "serve" ''serve ${image} "$@"'';
 
   # The script is the output itself, as NixOS' `imageStream` wants it.
   stream = tools.writeShellScript "stream-${baseName}" ''
     exec ${strata}/bin/strata copy ${image} ${escapeShellArg "docker-archive:-:${reference}"} "$@"
   '';
 
-  archive = derivation {
-    name = "${baseName}.tar";
-    inherit (tools.stdenv.buildPlatform) system;
-    builder = "${strata}/bin/strata";
-    args = [
-      "copy"
-      image
-      "docker-archive:${placeholder "out"}:${reference}"
-    ];
-    preferLocalBuild = true;
-  };
+  archive = toArchive "${baseName}.tar" "docker-archive";
+  ociArchive = toArchive "${baseName}.oci.tar" "oci-archive";
+
+  # The same image with the digests of its compressed layers, and what people run with that.
+  compressed = tools.lib.makeOverridable (
+    {
+      compression ? null,
+    }:
+    let
+      arguments = [
+        "compress"
+        image
+        (placeholder "out")
+      ]
+      ++ tools.lib.optional (compression != null) "--compression=${compression}";
+      compressed = runStrata "${baseName}-compressed" arguments;
+      commands = import ./commands.nix { inherit tools strata; };
+    in
+    compressed
+    // removeAttrs (commands {
+      image = compressed;
+      inherit baseName reference;
+    }) [ "compressed" ]
+  ) { };
 }

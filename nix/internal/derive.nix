@@ -9,6 +9,7 @@
   perms,
   maxLayers,
   reproducible ? true,
+  compression ? null,
   metadata ? {
     created_by = "strata";
   },
@@ -30,6 +31,7 @@ runBuilder {
       layers
       maxLayers
       reproducible
+      compression
       metadata
       image
       ;

@@ -43,6 +43,7 @@ pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> Pla
         whiteouts,
         history: request.history.clone(),
         keep_tar: false,
+        compression: request.compression,
     }
 }
 

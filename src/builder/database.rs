@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::nix::{NixDatabase, Registration, Store, nar, parse_outputs, write_database};
-use crate::oci::History;
+use crate::oci::{Compression, History};
 use crate::plan::PlannedLayer;
 use crate::tree::{Rule, Source};
 use crate::{Error, Result};
@@ -27,6 +27,7 @@ const STATE: [&str; 6] = [
 pub(super) fn add(
     layers: &mut Vec<PlannedLayer>,
     lower: usize,
+    compression: Option<Compression>,
     owner: NixDatabase,
     store: &Store,
     out: &str,
@@ -56,6 +57,7 @@ pub(super) fn add(
                 ..History::default()
             },
             keep_tar: false,
+            compression,
         }),
     }
     Ok(())

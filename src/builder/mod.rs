@@ -87,7 +87,8 @@ fn build_layers(
     }
     let output = output::Output::create(store.locate_below(out))?;
     if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
-        database::add(&mut plan.layers, plan.lower, owner, store, out)?;
+        let (lower, compression) = (plan.lower, request.compression);
+        database::add(&mut plan.layers, lower, compression, owner, store, out)?;
     }
 
     let (recipes, mut unmatched) = settle(&plan.layers, &base.tree, store)?;
@@ -248,6 +249,8 @@ fn make_records(
         records.push(LayerRecord {
             digest,
             size,
+            compression: layer.compression,
+            compressed: None,
             tar,
             history,
             recipe,

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
-use crate::image::{Digested, LAYERS_FILE, LayerRecord, LayersFile, write_layer};
+use crate::image::{DIGEST_FILE, Digested, LAYERS_FILE, LayerRecord, LayersFile, write_layer};
 use crate::nix::Store;
 use crate::oci::{
     Config, Descriptor, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest,
@@ -14,9 +14,6 @@ use crate::oci::{
 use crate::plan::CheckedImage;
 use crate::tree::Recipe;
 use crate::{Error, Result};
-
-/// The file that holds the manifest's digest.
-const DIGEST_FILE: &str = "digest";
 
 /// An output that is removed again unless it is completed.
 pub(super) struct Output {

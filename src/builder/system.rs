@@ -51,7 +51,7 @@ pub(super) fn build(
     };
     tree.write(&create(out)?)?;
     if let Some(environment) = environment {
-        environment.write(&create(profile)?)?;
+        environment.write(&create(profile)?, profile)?;
     }
     if let Some(tree) = channel_tree {
         tree.write(&create(channel)?)?;

@@ -9,6 +9,9 @@ use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::push_arguments::PushArguments;
+use crate::oci::Compression;
+
 /// What was typed.
 pub(super) enum Parsed {
     /// A command.
@@ -42,6 +45,16 @@ pub(super) enum Command {
     Inspect(InspectArguments),
     /// Make every layer again and compare it with what was promised
     Verify(VerifyArguments),
+    /// Be a read-only registry with these images, until interrupted
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArguments),
+    /// Write what a shell needs to complete these commands to standard output
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+    /// Write these explanations as manual pages
+    Man(ManArguments),
+    /// Write the same image with the digests of its compressed layers, but no layers
+    Compress(CompressArguments),
 }
 
 const COPY_HELP: &str = "\
@@ -57,6 +70,14 @@ Destinations:
 
 A PATH ends at its first colon. An archive that exists is replaced.
 On success the destination and the image's digest are printed.";
+
+const SERVE_HELP: &str = "\
+Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.
+It speaks plain HTTP and asks for no password.";
+
+const COMPLETIONS_HELP: &str = "\
+For bash: source <(strata completions bash)
+Packages of Strata bring the completions of bash, fish and zsh along.";
 
 /// The arguments of `copy`.
 #[derive(Args)]
@@ -81,6 +102,11 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "PASSWORD", requires = "dest_username")]
     pub(super) dest_password: Option<String>,
 
+    /// Show the registry this bearer token
+    #[arg(long, value_name = "TOKEN")]
+    #[arg(conflicts_with_all = ["dest_creds", "dest_username", "dest_no_creds"])]
+    pub(super) dest_registry_token: Option<String>,
+
     /// Do not log in, whatever the files of `docker login` and `podman login` say
     #[arg(long)]
     pub(super) dest_no_creds: bool,
@@ -93,7 +119,8 @@ pub(super) struct CopyArguments {
     #[arg(long, value_name = "FILE")]
     pub(super) dest_authfile: Option<PathBuf>,
 
-    /// Also trust the certificate authorities in the *.crt files of this directory
+    /// Also trust the authorities in the *.crt files of this directory; *.cert and *.key of the same
+    /// name are client certificates
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) dest_cert_dir: Option<PathBuf>,
 
@@ -105,6 +132,9 @@ pub(super) struct CopyArguments {
     /// Try again so many times when the registry fails or cannot be reached
     #[arg(long, value_name = "N")]
     pub(super) retry_times: Option<u16>,
+
+    #[command(flatten)]
+    pub(super) push: PushArguments,
 
     /// The address of the Docker engine, with unix://, tcp:// or ssh://
     #[arg(long, value_name = "HOST")]
@@ -157,30 +187,80 @@ pub(super) struct VerifyArguments {
     pub(super) quiet: bool,
 }
 
+/// The arguments of `serve`.
+#[derive(Args)]
+pub(super) struct ServeArguments {
+    /// The images: outputs of their derivations, or links to them such as `result`
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<PathBuf>,
+
+    /// Where to listen; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
+    pub(super) listen: String,
+
+    /// Serve layers like this: none, gzip or zstd, or gzip:LEVEL, zstd:LEVEL
+    #[arg(long, value_name = "COMPRESSION", default_value = "none")]
+    pub(super) compression: Compression,
+
+    /// Say nothing but errors and the addresses
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `compress`.
+#[derive(Args)]
+pub(super) struct CompressArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// The directory to write; it must not exist
+    pub(super) output: PathBuf,
+
+    /// How to compress all layers: none, gzip[:LEVEL] or zstd[:LEVEL]; without it as the image says,
+    /// else with gzip
+    #[arg(long, value_name = "METHOD")]
+    pub(super) compression: Option<Compression>,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `completions`.
+#[derive(Args)]
+pub(super) struct CompletionsArguments {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// The arguments of `man`.
+#[derive(Args)]
+pub(super) struct ManArguments {
+    /// The directory that the pages go to, such as share/man/man1
+    pub(super) directory: PathBuf,
+}
+
 /// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
 /// image comes from the Nix store, has one platform and no signatures, and keeps its digest.
-const WITHOUT_EFFECT: [&str; 8] = [
+const WITHOUT_EFFECT: [&str; 7] = [
     "debug",
     "dest-decompress",
     "dest-oci-accept-uncompressed-layers",
     "dest-precompute-digests",
     "insecure-policy",
-    "preserve-digests",
     "remove-signatures",
     "src-no-creds",
 ];
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 12] = [
     ("--additional-tag", "copy once for each name"),
     ("--command-timeout", "use timeout(1)"),
     (
         "--decryption-key",
         "an image from the Nix store is not encrypted",
     ),
-    ("--dest-compress", "layers are copied uncompressed"),
-    ("--dest-registry-token", "use --dest-creds or --authfile"),
     (
         "--dest-shared-blob-dir",
         "copy several images into one oci: layout; blobs are shared there",
@@ -210,9 +290,14 @@ const REFUSED: [(&str, &str); 14] = [
     ("--tmpdir", "nothing is spooled; leave it out"),
 ];
 
+/// All commands with their flags and explanations, without those that are there for skopeo's sake.
+pub(super) fn commands() -> clap::Command {
+    Arguments::command()
+}
+
 /// Parses a command line, the program's name first.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
-    let command = Arguments::command().mut_subcommand("copy", |copy| copy.args(without_effect()));
+    let command = commands().mut_subcommand("copy", |copy| copy.args(without_effect()));
     let parsed = command
         .try_get_matches_from(arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));

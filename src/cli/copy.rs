@@ -1,12 +1,14 @@
 //! `strata copy IMAGE DESTINATION`.
 
+use std::collections::BTreeSet;
+
 use super::Failure;
 use super::arguments::CopyArguments;
 use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Reporter;
 use super::settings::CopySettings;
-use crate::image::Image;
+use crate::image::{Image, ImageName};
 use crate::oci::{Digest, Reference};
 use crate::transport::destination::ArchiveTarget;
 use crate::transport::{
@@ -32,7 +34,8 @@ pub(super) fn run(
     if let Some(file) = &settings.digest_file {
         std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
     }
-    let line = format!("{}\n", describe(&settings.destination, digest));
+    let line = describe(&settings.destination, image.name.as_ref(), digest);
+    let line = format!("{line}\n");
     match &settings.destination {
         // Standard output is the archive.
         Destination::Archive {
@@ -57,19 +60,18 @@ fn copy(
         Destination::Layout { path, .. } => layout::write(image, path, &name, reporter)?,
         Destination::Directory { path } => directory::write(image, path, reporter)?,
         Destination::Registry(reference) => {
-            return Ok(registry::push(
-                image,
-                reference,
-                &settings.registry,
-                reporter,
-            )?);
+            let push = &settings.push;
+            let pushed = registry::push(image, reference, &settings.registry, push, reporter)?;
+            return Ok(pushed.manifest.digest);
         }
         Destination::Docker(_) => docker::copy(image, &name, &settings.docker, reporter)?,
         Destination::Podman(_) => podman::copy(image, &name, &settings.podman, reporter)?,
         Destination::Containerd { runner, .. } => {
             containerd::copy(image, *runner, &name, &settings.containerd, reporter)?;
         }
-        Destination::Skopeo(destination) => skopeo::copy(image, destination, reporter)?,
+        Destination::Skopeo(destination) => {
+            return Ok(skopeo::copy(image, destination, reporter)?);
+        }
         Destination::Archive {
             target: ArchiveTarget::Path(path),
             ..
@@ -80,13 +82,16 @@ fn copy(
             target: ArchiveTarget::Stdout,
             ..
         } => {
-            archive::stream(image, &mut printer.output(), &name, reporter).map_err(|error| {
-                if error.is_broken_pipe() {
-                    Failure::OutputClosed
-                } else {
-                    error.into()
-                }
-            })?;
+            let nothing = BTreeSet::new();
+            archive::stream(image, &mut printer.output(), &name, &nothing, reporter).map_err(
+                |error| {
+                    if error.is_broken_pipe() {
+                        Failure::OutputClosed
+                    } else {
+                        error.into()
+                    }
+                },
+            )?;
         }
     }
     Ok(image.manifest_descriptor.digest)
@@ -125,10 +130,10 @@ fn check_destination(settings: &CopySettings, printer: &Printer) -> Result<()> {
     }
 }
 
-/// The destination with the digest, and for a registry with everything that was left out.
-fn describe(destination: &Destination, digest: Digest) -> String {
-    match destination {
-        Destination::Registry(reference) => {
+/// The destination with the digest, and with the name that was left out.
+fn describe(destination: &Destination, own: Option<&ImageName>, digest: Digest) -> String {
+    match (destination, own) {
+        (Destination::Registry(reference), _) => {
             let tag = match reference {
                 Reference {
                     tag: None,
@@ -144,7 +149,13 @@ fn describe(destination: &Destination, digest: Digest) -> String {
             };
             format!("docker://{reference}")
         }
-        destination => format!("{destination}@{digest}"),
+        (
+            Destination::Docker(None)
+            | Destination::Podman(None)
+            | Destination::Containerd { name: None, .. },
+            Some(ImageName { name, tag }),
+        ) => format!("{destination}{name}:{tag}@{digest}"),
+        (destination, _) => format!("{destination}@{digest}"),
     }
 }
 
@@ -155,11 +166,19 @@ mod tests {
     #[test]
     fn copies_are_described_in_full() {
         let digest = Digest::of(b"");
+        let own = ImageName {
+            name: "own".into(),
+            tag: "1".into(),
+        };
+        let describe =
+            |destination: &Destination, digest| describe(destination, Some(&own), digest);
         for (destination, shown) in [
             ("docker://hello", "docker://docker.io/library/hello:latest"),
             ("docker://h.x:5000/a/b:1", "docker://h.x:5000/a/b:1"),
             ("oci:out:1", "oci:out:1"),
             ("dir:/tmp/x", "dir:/tmp/x"),
+            ("kind:", "kind:own:1"),
+            ("containerd:a/b", "containerd:a/b"),
         ] {
             let destination = destination.parse().unwrap();
             assert_eq!(describe(&destination, digest), format!("{shown}@{digest}"));

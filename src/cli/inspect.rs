@@ -9,6 +9,7 @@ use super::Failure;
 use super::arguments::InspectArguments;
 use super::printer::Printer;
 use crate::image::{Image, Layer};
+use crate::oci::media_type;
 
 pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(), Failure> {
     let image = Image::open(&arguments.image)?;
@@ -56,6 +57,7 @@ fn describe_layer(image: &Image, index: usize, layer: &dyn Layer) -> Value {
         "digest": layer.descriptor().digest,
         "diffId": layer.diff_id(),
         "mediaType": layer.descriptor().media_type,
+        "compression": layer.compression(),
         "size": layer.descriptor().size,
         "history": image.config.layer_history().nth(index),
         "storePaths": store_paths,
@@ -83,8 +85,13 @@ fn table(image: &Image) -> String {
     row(
         "size",
         &format!(
-            "{} uncompressed, layers: {}",
+            "{} {}, layers: {}",
             HumanBytes(size(image)),
+            if is_compressed(image) {
+                "compressed"
+            } else {
+                "uncompressed"
+            },
             image.layers.len()
         ),
     );
@@ -118,6 +125,12 @@ fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Im
         let place = if source.to_root { "  (to /)" } else { "" };
         let _ = writeln!(text, "{size:>12}  {}{place}", source.store_path);
     }
+}
+
+/// Whether a layer is promised compressed.
+fn is_compressed(image: &Image) -> bool {
+    let mut layers = image.layers.iter();
+    layers.any(|layer| layer.descriptor().media_type != media_type::LAYER_TAR)
 }
 
 fn size(image: &Image) -> u64 {

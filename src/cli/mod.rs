@@ -1,16 +1,21 @@
 //! The command line: arguments become settings, a verb does the work, the printer speaks.
 //!
 //! ```text
-//!  arguments ──> settings ──> copy, inspect, verify ──> printer
+//!  arguments ──> settings ──> copy, inspect, … ──> printer
 //!  as typed      checked      one file for each verb    the only place that prints
 //! ```
 
 mod arguments;
+mod completions;
+mod compress;
 mod copy;
 mod inspect;
 mod interruption;
+mod man;
 mod printer;
 mod progress;
+mod push_arguments;
+mod serve;
 mod settings;
 mod verify;
 
@@ -62,6 +67,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Copy(arguments) => copy::run(*arguments, &printer, &interruption),
         Command::Inspect(arguments) => inspect::run(&arguments, &printer),
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
+        Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
+        Command::Completions(arguments) => completions::run(&arguments, &printer),
+        Command::Man(arguments) => man::run(&arguments),
+        Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
     };
     match result {
         // Whatever failed, failed because of the signal: the other end of a pipe got it too.

@@ -186,9 +186,21 @@ impl Progress for Reporter<'_> {
         self.interruption.check()
     }
 
+    fn interrupted(&self) -> Result<()> {
+        self.interruption.check()
+    }
+
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         match outcome {
             Outcome::Copied => self.done(blob, "copied", true),
+            Outcome::Compressed { size } => {
+                self.done(
+                    blob,
+                    &format!("copied, compressed to {}", HumanBytes(size)),
+                    true,
+                );
+            }
+            Outcome::Mounted => self.done(blob, "taken from another repository", false),
             Outcome::Present => self.done(blob, "already there", false),
         }
     }

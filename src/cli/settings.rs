@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::arguments::CopyArguments;
 use crate::Result;
-use crate::transport::registry::{Credentials, Options};
+use crate::transport::registry::{Credentials, Options, PushOptions};
 use crate::transport::{Destination, containerd, docker, podman};
 
 /// What `copy` does.
@@ -15,6 +15,8 @@ pub(super) struct CopySettings {
     pub(super) destination: Destination,
     /// How to reach a registry.
     pub(super) registry: Options,
+    /// What goes to a registry, and how.
+    pub(super) push: PushOptions,
     /// How to reach a Docker engine.
     pub(super) docker: docker::Options,
     /// How to reach podman.
@@ -32,6 +34,7 @@ impl TryFrom<CopyArguments> for CopySettings {
 
     fn try_from(arguments: CopyArguments) -> Result<Self> {
         let destination = arguments.destination.parse()?;
+        let push = arguments.push.settings(&destination)?;
         let mut registry = Options {
             tls_verify: arguments.dest_tls_verify,
             anonymous: arguments.dest_no_creds,
@@ -39,7 +42,10 @@ impl TryFrom<CopyArguments> for CopySettings {
                 arguments.dest_creds,
                 arguments.dest_username,
                 arguments.dest_password,
-            ),
+            )
+            .or(arguments
+                .dest_registry_token
+                .map(Credentials::RegistryToken)),
             auth_file: arguments.dest_authfile.or(arguments.authfile),
             certificate_directory: arguments.dest_cert_dir,
             ..Options::default()
@@ -51,6 +57,7 @@ impl TryFrom<CopyArguments> for CopySettings {
             image: arguments.image,
             destination,
             registry,
+            push,
             docker: docker::Options {
                 host: arguments.dest_daemon_host,
             },
@@ -119,6 +126,8 @@ mod tests {
         assert_eq!(all.registry.auth_file, path("a"));
         assert_eq!(all.registry.certificate_directory, path("c"));
         assert_eq!(all.digest_file, path("d"));
+        let token = settings(&["--dest-registry-token=t"]).registry.credentials;
+        assert_eq!(token, Some(Credentials::RegistryToken("t".into())));
         let both = settings(&["--authfile=a", "--dest-authfile=b"]);
         assert_eq!(both.registry.auth_file, path("b"));
     }

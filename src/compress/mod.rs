@@ -1,60 +1,97 @@
 //! Compressing layers. The bytes follow from the input, the method and the level alone: neither the
-//! number of threads nor the machine changes them.
+//! number of threads nor the machine changes them, nor how the input is cut.
+//!
+//! The input is cut into pieces of [`PIECE`] bytes, each of which becomes a gzip member (RFC 1952,
+//! section 2.2) or a Zstandard frame (RFC 8878, section 3) of its own; readers join them. Pieces are
+//! compressed on rayon's global pool, which several layers share, and written in their order.
+
+mod encoder;
+mod pieces;
 
 use std::io::{self, Write};
 
-use flate2::GzBuilder;
+use crate::Result;
+use crate::oci::{Compression, Descriptor, HashingWriter};
+use crate::tar::write_error;
 
-use crate::oci::Compression;
+use pieces::Pieces;
+
+/// How much of the input is compressed at a time, in bytes. Another length gives other bytes.
+pub const PIECE: usize = 1024 * 1024;
 
 /// A writer that compresses what is written to it, for another writer.
-pub struct Compressor<W: Write>(Encoder<W>);
-
-enum Encoder<W: Write> {
-    None(W),
-    Gzip(flate2::write::GzEncoder<W>),
-    Zstd(zstd::Encoder<'static, W>),
+///
+/// Whoever drops it before [`Compressor::finish`] loses what is not written yet, and the pieces that
+/// nobody compresses yet are not compressed. After an error nothing more is written.
+pub struct Compressor<W: Write> {
+    writer: W,
+    /// None if the input is passed on as it is.
+    pieces: Option<Pieces>,
+    has_failed: bool,
 }
 
 impl<W: Write> Compressor<W> {
     /// Compresses for `writer`.
     pub fn new(writer: W, compression: Compression) -> io::Result<Self> {
-        Ok(Self(match compression {
-            Compression::None => Encoder::None(writer),
-            Compression::Gzip { level } => Encoder::Gzip(
-                // 255: no system in particular.
-                GzBuilder::new()
-                    .operating_system(255)
-                    .write(writer, flate2::Compression::new(level.into())),
-            ),
-            Compression::Zstd { level } => Encoder::Zstd(zstd::Encoder::new(writer, level.into())?),
-        }))
+        Ok(Self {
+            writer,
+            pieces: match compression {
+                Compression::None => None,
+                compression => Some(Pieces::new(compression)),
+            },
+            has_failed: false,
+        })
     }
 
     /// Writes what is left and gives the writer back. Without this the output has no end.
-    pub fn finish(self) -> io::Result<W> {
-        match self.0 {
-            Encoder::None(writer) => Ok(writer),
-            Encoder::Gzip(encoder) => encoder.finish(),
-            Encoder::Zstd(encoder) => encoder.finish(),
+    pub fn finish(mut self) -> io::Result<W> {
+        self.check()?;
+        if let Some(pieces) = self.pieces {
+            pieces.finish(&mut self.writer)?;
         }
+        Ok(self.writer)
     }
+
+    /// What follows an error would lack what was lost with it.
+    fn check(&self) -> io::Result<()> {
+        if self.has_failed {
+            return Err(io::Error::other("the compressed output is incomplete"));
+        }
+        Ok(())
+    }
+}
+
+/// Compresses what `make` writes, for `writer`; gives the descriptor of the compressed layer.
+pub fn compress_layer(
+    compression: Compression,
+    writer: &mut dyn Write,
+    make: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<Descriptor> {
+    let failed = || write_error("a compressed layer");
+    let writer = HashingWriter::new(writer);
+    let mut compressor = Compressor::new(writer, compression).map_err(failed())?;
+    make(&mut compressor)?;
+    let (digest, size) = compressor.finish().map_err(failed())?.finish();
+    Ok(Descriptor::new(compression.media_type(), digest, size))
 }
 
 impl<W: Write> Write for Compressor<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Encoder::None(writer) => writer.write(bytes),
-            Encoder::Gzip(encoder) => encoder.write(bytes),
-            Encoder::Zstd(encoder) => encoder.write(bytes),
-        }
+        self.check()?;
+        let Some(pieces) = &mut self.pieces else {
+            return self.writer.write(bytes);
+        };
+        let result = pieces.write(bytes, &mut self.writer);
+        self.has_failed = result.is_err();
+        result
     }
 
+    /// Flushes what was written to the other writer. A piece that is not full stays: where it ends
+    /// would change the bytes.
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.0 {
-            Encoder::None(writer) => writer.flush(),
-            Encoder::Gzip(encoder) => encoder.flush(),
-            Encoder::Zstd(encoder) => encoder.flush(),
-        }
+        self.writer.flush()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::BaseRecord;
-use crate::oci::{Descriptor, Digest, History, json, media_type};
+use crate::oci::{Compression, Descriptor, Digest, History, json, media_type};
 use crate::tree::{Recipe, Rule};
 use crate::{Error, Result};
 
 /// The file's name in the output of a derivation.
 pub const LAYERS_FILE: &str = "layers.json";
+/// The file beside it that holds the manifest's digest and a line break.
+pub const DIGEST_FILE: &str = "digest";
 /// The version of the format that this program writes and reads.
 const VERSION: u32 = 1;
 
@@ -62,6 +64,13 @@ pub struct LayerRecord {
     pub digest: Digest,
     /// The length of the uncompressed tar in bytes.
     pub size: u64,
+    /// How the layer is to be compressed where it goes to a registry, or is in `compressed`, if
+    /// anybody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// What the compressed layer is called, in an image that promises that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<Descriptor>,
     /// Where the tar is kept, for layers that are not reproducible.
     pub tar: Option<String>,
     /// The layer's entry in the config's history.
@@ -71,8 +80,14 @@ pub struct LayerRecord {
 }
 
 impl LayerRecord {
-    /// The layer as a manifest lists it.
+    /// The layer as the manifest lists it.
     pub fn descriptor(&self) -> Descriptor {
+        let compressed = self.compressed.clone();
+        compressed.unwrap_or_else(|| self.tar_descriptor())
+    }
+
+    /// The uncompressed layer.
+    pub fn tar_descriptor(&self) -> Descriptor {
         Descriptor::new(media_type::LAYER_TAR, self.digest, self.size)
     }
 }

@@ -4,6 +4,8 @@
 //! [`Image::open`] reads what a derivation built; sinks in [`crate::transport`] take an [`Image`].
 
 mod base_layer;
+#[cfg(feature = "cli")]
+mod compressed;
 mod decompress;
 mod layers_file;
 mod open;
@@ -17,8 +19,10 @@ use crate::oci::{Compression, Descriptor, Digest, ImageConfig, Manifest};
 use crate::tree::Recipe;
 
 pub use base_layer::{BaseRecord, open_stored};
+#[cfg(feature = "cli")]
+pub use compressed::CompressedLayer;
 pub use decompress::{Packing, decompress};
-pub use layers_file::{ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
+pub use layers_file::{DIGEST_FILE, ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
 pub use open::Documents;
 pub use stream::{Digested, digest_recipes, piped, read_layer, write_layer};
 pub use verify::verify_layer;

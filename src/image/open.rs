@@ -5,11 +5,14 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::base_layer::BaseLayer;
+#[cfg(feature = "cli")]
+use super::compressed::CompressedLayer;
 use super::layers_file::LAYERS_FILE;
 use super::{Image, Layer, LayerRecord, LayersFile, write_layer};
 use crate::nix::{Store, nar};
 use crate::oci::{
-    Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, Manifest, media_type,
+    Compression, Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, Manifest,
+    media_type,
 };
 use crate::tar::write_error;
 use crate::tree::Recipe;
@@ -44,7 +47,7 @@ impl Documents {
     pub fn read(path: &Path) -> Result<Self> {
         let document = |name: &str| read_document(&path.join(name));
         let layers_path = path.join(LAYERS_FILE);
-        let layers = LayersFile::parse(&document(LAYERS_FILE)?, &layers_path.to_string_lossy())?;
+        let layers = LayersFile::read(path)?;
         let index: Index = parse(&path.join("index.json"), &document("index.json")?)?;
         let [manifest_descriptor] = index.manifests.as_slice() else {
             return Err(damaged(
@@ -105,25 +108,47 @@ impl Image {
     }
 }
 
+impl LayersFile {
+    /// Reads the file in the output of a derivation.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let path = directory.join(LAYERS_FILE);
+        Self::parse(&read_document(&path)?, &path.to_string_lossy())
+    }
+}
+
 fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
-    let descriptor = record.descriptor();
-    match record.tar {
+    let descriptor = record.tar_descriptor();
+    let (compression, recipe) = (record.compression, record.recipe);
+    let tar: Box<dyn Layer> = match record.tar {
         Some(tar) => Box::new(KeptLayer {
             descriptor,
-            recipe: record.recipe,
+            compression,
+            recipe,
             tar: store.locate_below(&tar),
         }),
         None => Box::new(RecipeLayer {
             descriptor,
-            recipe: record.recipe,
+            compression,
+            recipe,
             store: store.clone(),
         }),
+    };
+    // The builder, which cannot compress, opens no image.
+    #[cfg(feature = "cli")]
+    if let (Some(descriptor), Some(compression)) = (record.compressed, compression) {
+        return Box::new(CompressedLayer {
+            tar,
+            descriptor,
+            compression,
+        });
     }
+    tar
 }
 
 /// A layer that is made from the store.
 struct RecipeLayer {
     descriptor: Descriptor,
+    compression: Option<Compression>,
     recipe: Recipe,
     store: Store,
 }
@@ -139,6 +164,10 @@ impl Layer for RecipeLayer {
 
     fn recipe(&self) -> Option<&Recipe> {
         Some(&self.recipe)
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
@@ -187,6 +216,7 @@ impl RecipeLayer {
 /// A layer whose tar is kept in the store.
 struct KeptLayer {
     descriptor: Descriptor,
+    compression: Option<Compression>,
     recipe: Recipe,
     tar: PathBuf,
 }
@@ -202,6 +232,10 @@ impl Layer for KeptLayer {
 
     fn recipe(&self) -> Option<&Recipe> {
         Some(&self.recipe)
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
@@ -247,11 +281,24 @@ fn check_layers(
         media_type::LAYER_TAR_ZSTD,
     ];
     let is_unknown = |layer: &&Descriptor| !known.contains(&layer.media_type.as_str());
-    match manifest.layers.iter().find(is_unknown) {
-        None => Ok(()),
-        Some(layer) => Err(damaged(
+    if let Some(layer) = manifest.layers.iter().find(is_unknown) {
+        return Err(damaged(
             path,
             &format!("has a layer of type {}", layer.media_type),
+        ));
+    }
+    let wrong = file.layers.iter().find(|record| {
+        record.compressed.as_ref().is_some_and(|compressed| {
+            record
+                .compression
+                .is_none_or(|compression| compression.media_type() != compressed.media_type)
+        })
+    });
+    match wrong {
+        None => Ok(()),
+        Some(record) => Err(damaged(
+            path,
+            &format!("does not say how layer {} is compressed", record.digest),
         )),
     }
 }

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 /// The file's name in the build directory.
 const ATTRS_FILE: &str = ".attrs.json";
 
+/// Objects of the request whose fields are arguments of the functions. The first that fits counts.
+const CARRIERS: [&str; 4] = ["image.", "system.profile.", "system.channel.", "system."];
+
 /// The attributes that Strata reads. Nix writes many more.
 #[derive(Clone, Debug)]
 pub struct Attrs {
@@ -100,7 +103,7 @@ fn take<T: DeserializeOwned>(attrs: &mut Map<String, Value>, name: &str) -> Resu
         // Users know the arguments of the functions, not the object that carries them.
         let attribute = match (name, path.as_str()) {
             (name, ".") => name.to_owned(),
-            ("request", path) => ["image.", "system."]
+            ("request", path) => CARRIERS
                 .iter()
                 .find_map(|carrier| path.strip_prefix(carrier))
                 .unwrap_or(path)
@@ -197,6 +200,21 @@ mod tests {
             error(&wrong),
             "attribute users.app.uid: invalid type: string \"1000\", expected i64"
         );
+        for (system, argument) in [
+            (json!({ "channel": { "channelURL": 1 } }), "channelURL"),
+            (json!({ "profile": { "packages": [1] } }), "packages[0]"),
+            (
+                json!({ "flake-registry": { "path": 1 } }),
+                "flake-registry.path",
+            ),
+        ] {
+            wrong["request"]["system"] = system;
+            let said = error(&wrong);
+            assert!(
+                said.starts_with(&format!("attribute {argument}: invalid type: integer `1`")),
+                "{said}"
+            );
+        }
         let mut wrong = attrs();
         wrong["request"]["version"] = json!(2);
         assert_eq!(error(&wrong), "attribute request.version: is 2, expected 1");

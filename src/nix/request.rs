@@ -43,6 +43,9 @@ pub struct Request {
     /// Whether the layers can be made again from the store.
     #[serde(default = "yes")]
     pub reproducible: bool,
+    /// How the layers are compressed where they go to a registry.
+    #[serde(default)]
+    pub compression: Option<String>,
     /// The history entry of the layers.
     #[serde(default)]
     pub metadata: History,

@@ -61,7 +61,7 @@ pub struct System {
     #[serde(default)]
     pub channel: Option<ChannelRequest>,
     /// The registry of flakes.
-    #[serde(default)]
+    #[serde(default, rename = "flake-registry")]
     pub flake_registry: Option<FlakeRegistryRequest>,
 }
 
@@ -136,9 +136,9 @@ pub struct PackageRequest {
     pub priority: i64,
 }
 
-/// A channel.
+/// A channel. The fields are called as the arguments of `baseSystem`, which errors name.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChannelRequest {
     /// What the channel has as `nixpkgs`.
     #[serde(default)]
@@ -147,9 +147,10 @@ pub struct ChannelRequest {
     #[serde(default = "channels_of_root")]
     pub profile: String,
     /// The name in `.nix-channels`.
-    pub name: String,
+    pub channel_name: String,
     /// The address in `.nix-channels`.
-    pub url: String,
+    #[serde(rename = "channelURL")]
+    pub channel_url: String,
     /// Whose channel it is.
     pub home: String,
 }

@@ -27,7 +27,7 @@ pub enum Compression {
 
 impl Compression {
     /// gzip at its default level.
-    pub const GZIP: Self = Self::Gzip { level: 4 };
+    pub const GZIP: Self = Self::Gzip { level: 3 };
     /// Zstandard at its default level.
     pub const ZSTD: Self = Self::Zstd { level: 3 };
 

@@ -39,4 +39,13 @@ impl Manifest {
             annotations,
         }
     }
+
+    /// The same with other layers, compressed ones for example.
+    #[must_use]
+    pub fn with_layers(&self, layers: Vec<Descriptor>) -> Self {
+        Self {
+            layers,
+            ..self.clone()
+        }
+    }
 }

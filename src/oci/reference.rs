@@ -1,6 +1,7 @@
 //! Image references as people type them, by the grammar of the `distribution/reference` package,
 //! which Docker, podman and the registries share.
 
+use core::net::Ipv6Addr;
 use std::fmt;
 
 use super::Digest;
@@ -110,7 +111,16 @@ pub fn validate_tag(tag: &str) -> Result<()> {
     })
 }
 
+/// A host name, an IPv4 address or an IPv6 address in brackets, and perhaps a port.
 fn is_registry(text: &str) -> bool {
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    if let Some(address) = text.strip_prefix('[') {
+        let Some((address, port)) = address.split_once(']') else {
+            return false;
+        };
+        let port = port.strip_prefix(':').map_or(port.is_empty(), is_port);
+        return port && address.parse::<Ipv6Addr>().is_ok();
+    }
     let (host, port) = text
         .split_once(':')
         .map_or((text, None), |(host, port)| (host, Some(port)));
@@ -118,7 +128,7 @@ fn is_registry(text: &str) -> bool {
         && host
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
-        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+        && port.is_none_or(is_port)
 }
 
 /// Alphanumeric runs joined by one `.`, one or two `_`, or any number of `-`.
@@ -147,6 +157,8 @@ mod tests {
                 "x_Y",
             ),
             ("ghcr.io/a--b/c.d", "ghcr.io/a--b/c.d", "latest"),
+            ("[::1]:5000/a:1", "[::1]:5000/a:1", "1"),
+            ("[fe80::1]/a/b", "[fe80::1]/a/b", "latest"),
         ] {
             let reference = Reference::parse(text).unwrap();
             assert_eq!(reference.to_string(), shown);
@@ -176,6 +188,12 @@ mod tests {
             "a:",
             "a:-x",
             "h.x:y/a",
+            "[::1/a",
+            "[::1]x/a",
+            "[::1]:/a",
+            "[::g]:1/a",
+            "[1.2.3.4]:1/a",
+            "::1/a",
             "a@sha256:12",
             "é",
             "a:x/y/z:",

@@ -9,7 +9,7 @@ use crate::image::PathRule;
 use crate::nix::{
     FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName,
 };
-use crate::oci::{Config, History, Reference, canonical_user_config, validate_tag};
+use crate::oci::{Compression, Config, History, Reference, canonical_user_config, validate_tag};
 use crate::tar::clean_path;
 use crate::tree::{ImagePath, Mode, Rule};
 use crate::{Error, Result};
@@ -32,6 +32,8 @@ pub struct CheckedRequest {
     pub strategy: Box<dyn Strategy>,
     /// Whether tars need not be kept.
     pub reproducible: bool,
+    /// How layers are compressed that do not say so themselves.
+    pub compression: Option<Compression>,
     /// The history entry.
     pub history: History,
     /// What makes it an image.
@@ -103,6 +105,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
             StrategyName::Popularity => Box::new(Popularity),
         },
         reproducible: request.reproducible,
+        compression: check_compression(request.compression.as_deref())?,
         history: request.metadata,
         image: request
             .image
@@ -218,6 +221,17 @@ fn check_base(
                     .into(),
         }),
     }
+}
+
+fn check_compression(text: Option<&str>) -> Result<Option<Compression>> {
+    let parse = |text: &str| {
+        text.parse().map_err(|hint| Error::Attribute {
+            attribute: "compression".into(),
+            message: format!("{text:?} is no compression"),
+            hint,
+        })
+    };
+    text.map(parse).transpose()
 }
 
 fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 
 use crate::image::{LayerRecord, LayersFile, PathRule};
 use crate::nix::{Closure, ClosureEntry, StorePath};
-use crate::oci::History;
+use crate::oci::{Compression, History};
 use crate::tree::{ImagePath, Rule, Source};
 use crate::{Error, Result};
 
@@ -29,6 +29,8 @@ pub struct PlannedLayer {
     pub history: History,
     /// Whether its tar is kept.
     pub keep_tar: bool,
+    /// How it is compressed where it goes to a registry, if anybody said so.
+    pub compression: Option<Compression>,
 }
 
 /// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay
@@ -82,6 +84,7 @@ pub fn plan(
             whiteouts: Vec::new(),
             history: record.history.clone(),
             keep_tar: record.tar.is_some(),
+            compression: record.compression.or(request.compression),
         });
     }
     layers.retain(|layer| !layer.sources.is_empty());
@@ -94,6 +97,7 @@ pub fn plan(
             whiteouts: Vec::new(),
             history: request.history.clone(),
             keep_tar: !request.reproducible,
+            compression: request.compression,
         });
     }
     apply_rules(&mut layers, &rules, request)?;

@@ -10,7 +10,7 @@ use crate::nix::{ChannelRequest, Store};
 pub fn channel_tree(request: &ChannelRequest, store: &Store) -> Result<Tree> {
     let mut tree = Tree::default();
     if let Some(nixpkgs) = &request.nixpkgs {
-        let attribute = "channel.nixpkgs";
+        let attribute = "nixpkgs";
         argument::store_location(attribute, nixpkgs, store)?;
         tree.add(attribute, "/nixpkgs", Node::Link(nixpkgs.clone()))?;
         // Without it `nix-env` takes the directory for a tree of expressions.
@@ -21,20 +21,20 @@ pub fn channel_tree(request: &ChannelRequest, store: &Store) -> Result<Tree> {
 
 /// The files that lead to the channel at `output`.
 pub(super) fn add_links(tree: &mut Tree, request: &ChannelRequest, output: &str) -> Result<()> {
-    check_name(&request.name)?;
-    check_url(&request.url)?;
+    check_name(&request.channel_name)?;
+    check_url(&request.channel_url)?;
     let ChannelRequest {
         profile,
-        name,
-        url,
+        channel_name: name,
+        channel_url: url,
         home,
         ..
     } = request;
-    add_generation(tree, "channel.profile", profile, output)?;
+    add_generation(tree, "channelURL", profile, output)?;
     let subscribed = Node::File(format!("{url} {name}\n"));
-    tree.add("channel.home", &below(home, ".nix-channels"), subscribed)?;
+    tree.add("channelURL", &below(home, ".nix-channels"), subscribed)?;
     let channels = below(home, ".nix-defexpr/channels");
-    tree.add("channel.home", &channels, Node::Link(profile.clone()))
+    tree.add("channelURL", &channels, Node::Link(profile.clone()))
 }
 
 /// The path of `name` in the directory `home`.
@@ -51,7 +51,7 @@ fn check_name(name: &str) -> Result<()> {
     }
     let hint = "names of channels have letters, digits, _, . and -, as in nixos-24.05";
     Err(error(
-        "channel.name",
+        "channelName",
         format!("{name:?} is not a name"),
         hint,
     ))
@@ -67,7 +67,7 @@ fn check_url(url: &str) -> Result<()> {
     }
     let hint = "write it as in https://nixos.org/channels/nixpkgs-unstable";
     Err(error(
-        "channel.url",
+        "channelURL",
         format!("{url:?} is not an address"),
         hint,
     ))

@@ -25,8 +25,11 @@ const PROPAGATED: &str = "nix-support/propagated-user-env-packages";
 /// The priority of the first package that another one brings along; the next ones count upwards,
 /// so that they never disagree with equal right.
 const PROPAGATED_PRIORITY: i64 = 1000;
+/// The file of the manifest, to which `manifest.nix` is a link.
+const MANIFEST: &str = ".manifest.nix";
 /// What no user wants from the root of a package. The environment has a manifest of its own.
-const LEFT_OUT: [&str; 5] = [
+const LEFT_OUT: [&str; 6] = [
+    MANIFEST,
     "log",
     "manifest.json",
     "manifest.nix",
@@ -84,11 +87,15 @@ impl Environment {
         })
     }
 
-    /// Writes everything into `directory`, which is there and empty.
-    pub fn write(&self, directory: &Path) -> Result<()> {
+    /// Writes everything into `directory`, which is there and empty, and which is the store path
+    /// `output` later.
+    pub fn write(&self, directory: &Path, output: &str) -> Result<()> {
         write(&self.root, directory)?;
-        let file = directory.join("manifest.nix");
-        fs::write(&file, &self.manifest).map_err(Error::io("write", &file))
+        let file = directory.join(MANIFEST);
+        fs::write(&file, &self.manifest).map_err(Error::io("write", &file))?;
+        // `nix profile` takes none but a link that leads into the store.
+        let link = directory.join("manifest.nix");
+        symlink(format!("{output}/{MANIFEST}"), &link).map_err(Error::io("create", &link))
     }
 }
 
@@ -118,7 +125,7 @@ fn add_package(
     let source = Path::new(path);
     let Resolved::Directory(_) = resolve(store, source) else {
         return Err(Error::Attribute {
-            attribute: "profile.packages".into(),
+            attribute: "packages".into(),
             message: format!("{path} is not a directory"),
             hint: "a profile has files of packages; put the file into a directory, as in `bin`"
                 .into(),

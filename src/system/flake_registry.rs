@@ -11,27 +11,28 @@ use super::{Node, Tree, state_directory};
 use crate::Result;
 use crate::nix::{FlakeRegistryRequest, Store, base32};
 
+/// The argument of the function.
+const ATTRIBUTE: &str = "flake-registry";
 /// The file's name in a directory and in the cache.
 const FILE: &str = "flake-registry.json";
 
 /// Adds the link to the registry, and a root that keeps it from the garbage collector.
 pub(super) fn add(tree: &mut Tree, request: &FlakeRegistryRequest, store: &Store) -> Result<()> {
     let file = find(&request.path, store)?;
-    let home = format!("/{}", argument::path("flakeRegistry.home", &request.home)?);
+    let home = format!("/{}", argument::path(ATTRIBUTE, &request.home)?);
     let link = below(&home, &format!(".cache/nix/{FILE}"));
-    tree.add("flakeRegistry.home", &link, Node::Link(file))?;
+    tree.add(ATTRIBUTE, &link, Node::Link(file))?;
     let root = format!(
         "{}/gcroots/auto/{}",
         state_directory(store),
         root_name(&link)
     );
-    tree.add("flakeRegistry.home", &root, Node::Link(link))
+    tree.add(ATTRIBUTE, &root, Node::Link(link))
 }
 
 /// The registry itself, for a file or a directory that has it.
 fn find(path: &str, store: &Store) -> Result<String> {
-    let attribute = "flakeRegistry.path";
-    argument::store_location(attribute, path, store)?;
+    argument::store_location(ATTRIBUTE, path, store)?;
     let in_directory = below(path, FILE);
     match resolve(store, Path::new(path)) {
         Resolved::File(_) => Ok(path.to_owned()),
@@ -41,7 +42,7 @@ fn find(path: &str, store: &Store) -> Result<String> {
             Ok(in_directory)
         }
         Resolved::Directory(_) | Resolved::Elsewhere => Err(error(
-            attribute,
+            ATTRIBUTE,
             format!("{path} is neither a file nor a directory with {FILE}"),
             "take the source of https://github.com/NixOS/flake-registry",
         )),

@@ -5,6 +5,9 @@ use super::{Node, Tree};
 use crate::Result;
 use crate::nix::{PackageRequest, ProfileRequest, Store};
 
+/// The argument of the function.
+const ATTRIBUTE: &str = "packages";
+
 /// A package whose values are known to be good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
@@ -18,11 +21,11 @@ pub struct Package {
     pub priority: i64,
 }
 
-/// Checks `profile.packages`; a package that is there twice is one.
+/// Checks the packages of a profile; one that is there twice is one.
 pub fn check_packages(requests: &[PackageRequest], store: &Store) -> Result<Vec<Package>> {
     let mut packages: Vec<Package> = Vec::new();
     for (number, request) in requests.iter().enumerate() {
-        let package = check(&format!("profile.packages[{number}]"), request, store)?;
+        let package = check(&format!("{ATTRIBUTE}[{number}]"), request, store)?;
         if !packages.contains(&package) {
             packages.push(package);
         }
@@ -61,11 +64,10 @@ fn check(attribute: &str, package: &PackageRequest, store: &Store) -> Result<Pac
 /// Adds the generation links, and the links to them.
 pub(super) fn add_links(tree: &mut Tree, request: &ProfileRequest, output: &str) -> Result<()> {
     for (path, generation) in &request.links {
-        let attribute = argument::field("profile.links", path);
-        add_generation(tree, &attribute, generation, output)?;
+        add_generation(tree, ATTRIBUTE, generation, output)?;
         // A link to itself asks for the generation alone.
-        if argument::path(&attribute, path)? != argument::path(&attribute, generation)? {
-            tree.add(&attribute, path, Node::Link(generation.clone()))?;
+        if argument::path(ATTRIBUTE, path)? != argument::path(ATTRIBUTE, generation)? {
+            tree.add(ATTRIBUTE, path, Node::Link(generation.clone()))?;
         }
     }
     Ok(())

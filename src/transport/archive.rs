@@ -5,29 +5,27 @@
 //! specification 1.2, "Combined Image JSON + Filesystem Changeset Format"), whose entries name the
 //! layout's blobs. Its bytes follow from the image and its name.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use flate2::{Compression, GzBuilder};
 use serde_json::json;
 
 use super::blob::blobs;
 use super::destination::CopyName;
 use super::layout::{BLOBS, INDEX_FILE, entry};
 use super::staging::FileWriter;
-use super::{Progress, staging};
+use super::{Outcome, Progress, staging};
+use crate::compress::Compressor;
 use crate::image::Image;
-use crate::oci::{Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
+use crate::oci::{Compression, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
 use crate::tar::{ArchiveWriter, write_error};
 use crate::tree::{Metadata, Mode};
 use crate::{Error, Result};
 
 /// Docker's list of the images in an archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
-
-/// That of gzip itself. Another one makes other bytes.
-const GZIP_LEVEL: u32 = 6;
 
 /// Copies `image` to the archive at `path`.
 ///
@@ -52,7 +50,7 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
                 .open(path)
                 .map_err(Error::io("open", path))?;
             let mut writer = FileWriter::new(device, path);
-            stream(image, &mut writer, name, progress)?;
+            stream(image, &mut writer, name, &BTreeSet::new(), progress)?;
             writer.finish()
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -62,11 +60,13 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
     }
 }
 
-/// Writes the archive to `writer`, a pipe for example.
+/// Writes the archive to `writer`, a pipe for example, without the blobs in `leave_out`: whoever
+/// reads it has them already.
 pub fn stream(
     image: &Image,
     writer: &mut dyn Write,
     name: &CopyName,
+    leave_out: &BTreeSet<Digest>,
     progress: &dyn Progress,
 ) -> Result<()> {
     let file = Metadata::root(Mode::of_file(false));
@@ -82,6 +82,11 @@ pub fn stream(
         archive.directory(&path.to_string_lossy(), &directory)?;
     }
     for (digest, blob) in blobs(image) {
+        if leave_out.contains(&digest) {
+            progress.begin(blob.descriptor());
+            progress.finish(blob.descriptor(), Outcome::Present);
+            continue;
+        }
         archive.stream(
             &blob_path(digest),
             &file,
@@ -100,28 +105,18 @@ fn replace(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress)
     let file = staging::file_in(&staging::directory_above(path))?;
     let mut writer = FileWriter::new(file.as_file(), path);
     if path.extension() == Some("gz".as_ref()) {
-        writer = compressed(image, writer, name, progress)?;
+        let error = write_error("archive");
+        let mut compressor = Compressor::new(writer, Compression::GZIP).map_err(error)?;
+        stream(image, &mut compressor, name, &BTreeSet::new(), progress)?;
+        writer = compressor.finish().map_err(write_error("archive"))?;
     } else {
-        stream(image, &mut writer, name, progress)?;
+        stream(image, &mut writer, name, &BTreeSet::new(), progress)?;
     }
     writer.finish()?;
+    file.as_file()
+        .sync_all()
+        .map_err(Error::io("write", path))?;
     staging::rename(file.path(), path)
-}
-
-/// Writes the archive to `writer` in gzip's format (RFC 1952), without a name or a time in its
-/// header, so that the bytes follow from the archive.
-fn compressed<W: Write>(
-    image: &Image,
-    writer: W,
-    name: &CopyName,
-    progress: &dyn Progress,
-) -> Result<W> {
-    // 255: no system in particular.
-    let mut encoder = GzBuilder::new()
-        .operating_system(255)
-        .write(writer, Compression::new(GZIP_LEVEL));
-    stream(image, &mut encoder, name, progress)?;
-    encoder.finish().map_err(write_error("archive"))
 }
 
 /// Docker's list, with one image in it.
@@ -148,7 +143,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::fixture::{self, Interrupting};
+    use super::super::fixture::{self, Interrupting, Watcher};
     use super::*;
     use crate::transport::Silent;
 
@@ -162,7 +157,7 @@ mod tests {
 
     fn bytes_of(image: &Image) -> Vec<u8> {
         let mut bytes = Vec::new();
-        stream(image, &mut bytes, &name(), &Silent).unwrap();
+        stream(image, &mut bytes, &name(), &BTreeSet::new(), &Silent).unwrap();
         bytes
     }
 
@@ -208,6 +203,23 @@ mod tests {
     }
 
     #[test]
+    fn blobs_are_left_out_and_still_named() {
+        let image = fixture::image(&[b"one", b"two"]);
+        let known = Digest::of(b"one");
+        let watcher = Watcher::default();
+        let (whole, mut partial) = (bytes_of(&image), Vec::new());
+        stream(&image, &mut partial, &name(), &[known].into(), &watcher).unwrap();
+        let left_out = blob_path(known);
+        let mut expected = entries(&whole);
+        expected.retain(|(name, _)| *name != left_out);
+        assert_eq!(entries(&partial), expected);
+        // A header and a block of content.
+        assert_eq!(partial.len(), whole.len() - 1024);
+        assert_eq!(watcher.count(Outcome::Present), 1);
+        assert_eq!(watcher.count(Outcome::Copied), 3);
+    }
+
+    #[test]
     fn the_bytes_follow_from_the_image() {
         let bytes = bytes_of(&fixture::image(&[b"one", b"two"]));
         let expected = "sha256:d19fb3fb6dd386499ef4557edb19871855da2e1f558f194ba4912d267a2b62a4";
@@ -226,13 +238,13 @@ mod tests {
         write(&image, &path, &name(), &Silent).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let mut archive = Vec::new();
-        flate2::read::GzDecoder::new(bytes.as_slice())
+        flate2::read::MultiGzDecoder::new(bytes.as_slice())
             .read_to_end(&mut archive)
             .unwrap();
         assert_eq!(archive, bytes_of(&image));
         assert_eq!(
             Digest::of(&bytes).to_string(),
-            "sha256:686b8f1e80f5591319fb4651dc6ef6b9d92ec71a4a1dd99006a6d2bdf8b61438",
+            "sha256:18de7a67664716d6ec20b1cf67034ea7379bab3d5e2f636dac116589433fb4cc",
             "a format break: see CHANGELOG.md"
         );
     }

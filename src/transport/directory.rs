@@ -13,6 +13,8 @@ use crate::{Error, Result};
 /// The file that marks such a directory, and what it says.
 const VERSION_FILE: &str = "version";
 const VERSION: &str = "Directory Transport Version: 1.1\n";
+/// The file that marks such a directory has one line.
+const LARGEST_VERSION: u64 = 64 << 10;
 /// The manifest, which is not under its digest.
 const MANIFEST_FILE: &str = "manifest.json";
 
@@ -49,25 +51,38 @@ pub fn write(image: &Image, path: &Path, progress: &dyn Progress) -> Result<()> 
     if exists {
         replace(staging.path(), path, &kept)
     } else {
+        staging::sync_directory(staging.path());
         staging::rename(staging.path(), path)
     }
 }
 
 /// Moves the new files in, the manifest after its blobs, and removes what only the old image used.
 fn replace(staging: &Path, path: &Path, kept: &BTreeSet<String>) -> Result<()> {
-    let new = names(staging)?;
-    let is_manifest = |name: &&String| *name == MANIFEST_FILE;
-    for name in new
-        .iter()
-        .filter(|name| !is_manifest(name))
-        .chain(new.iter().filter(is_manifest))
-    {
-        staging::rename(&staging.join(name), &path.join(name))?;
+    let mut new = names(staging)?;
+    // The mark first: a directory with blobs and without it is nothing that another copy would replace.
+    new.sort_by_key(|name| match name.as_str() {
+        VERSION_FILE => 0,
+        MANIFEST_FILE => 2,
+        _ => 1,
+    });
+    for name in new {
+        if name == MANIFEST_FILE {
+            // The blobs are on the disk before the manifest names them.
+            staging::sync_directory(path);
+        }
+        staging::move_to(&staging.join(&name), &path.join(&name))?;
     }
+    staging::sync_directory(path);
     for name in names(path)? {
         let is_blob = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if (is_blob || name.starts_with("signature-")) && !kept.contains(&name) {
-            let file = path.join(name);
+        let file = path.join(&name);
+        let is_old = (is_blob || name.starts_with("signature-")) && !kept.contains(&name);
+        // What is no file is nobody's blob.
+        if is_old
+            && file
+                .symlink_metadata()
+                .is_ok_and(|metadata| !metadata.is_dir())
+        {
             std::fs::remove_file(&file).map_err(Error::io("remove", &file))?;
         }
     }
@@ -84,11 +99,9 @@ fn check_directory(path: &Path) -> Result<()> {
     if !path.is_dir() {
         return Err(error("exists and is not a directory"));
     }
-    match std::fs::read_to_string(path.join(VERSION_FILE)) {
-        Ok(version) if version.starts_with("Directory Transport Version: ") => Ok(()),
-        Err(source) if source.kind() == io::ErrorKind::NotFound && names(path)?.is_empty() => {
-            Ok(())
-        }
+    match staging::read_own(&path.join(VERSION_FILE), LARGEST_VERSION)? {
+        Some(version) if version.starts_with(b"Directory Transport Version: ") => Ok(()),
+        None if names(path)?.iter().all(|name| staging::is_temporary(name)) => Ok(()),
         _ => Err(error("exists and was not written by dir:")),
     }
 }
@@ -180,5 +193,43 @@ mod tests {
         let error = write(&image, &note, &Silent).unwrap_err();
         assert!(error.to_string().contains("not a directory"), "{error}");
         assert_eq!(fixture::files(directory.path()), [note]);
+    }
+
+    /// What the links and pipes in a directory lead to is neither read nor written.
+    #[test]
+    fn a_directory_does_not_lead_elsewhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, outside) = (directory.path().join("a"), directory.path().join("b"));
+        let (one, two) = (fixture::image(&[b"one"]), fixture::image(&[b"two"]));
+        write(&one, &path, &Silent).unwrap();
+        std::fs::write(&outside, "two").unwrap();
+        let link = |name: &str| {
+            let _ = std::fs::remove_file(path.join(name));
+            std::os::unix::fs::symlink(&outside, path.join(name)).unwrap();
+        };
+        let blob = Digest::of(b"two").hex();
+        link(&blob);
+        link(MANIFEST_FILE);
+        link(&Digest::of(b"of no image").hex());
+        // A directory is nobody's blob.
+        let strange = path.join(Digest::of(b"strange").hex());
+        std::fs::create_dir(&strange).unwrap();
+        write(&two, &path, &Silent).unwrap();
+        assert!(!path.join(&blob).is_symlink() && !path.join(MANIFEST_FILE).is_symlink());
+        assert_eq!(std::fs::read(path.join(&blob)).unwrap(), b"two");
+        assert_eq!(std::fs::read(&outside).unwrap(), b"two");
+        assert_eq!(fixture::files(&path).len(), 4);
+        assert!(strange.exists());
+
+        link(VERSION_FILE);
+        let error = write(&one, &path, &Silent).unwrap_err();
+        assert!(error.to_string().ends_with("version: a symlink"), "{error}");
+        std::fs::remove_file(path.join(VERSION_FILE)).unwrap();
+        fixture::make_pipe(&path.join(VERSION_FILE));
+        let error = write(&one, &path, &Silent).unwrap_err();
+        assert!(
+            error.to_string().ends_with("version: not a file"),
+            "{error}"
+        );
     }
 }

@@ -136,3 +136,9 @@ pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// Makes a named pipe, which nobody opens for writing.
+pub(super) fn make_pipe(path: &Path) {
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+}

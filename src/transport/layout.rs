@@ -1,7 +1,7 @@
 //! Image layout directories (OCI image-layout.md).
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -20,13 +20,15 @@ pub(super) const INDEX_FILE: &str = "index.json";
 pub(super) const BLOBS: &str = "blobs/sha256";
 /// No index that people make is larger; registries take manifests of 4 MiB.
 const LARGEST_INDEX: u64 = 4 << 20;
+/// The file that marks a layout has one short field.
+const LARGEST_MARKER: u64 = 64 << 10;
 
 /// Copies `image` to the layout at `path`.
 ///
 /// A new layout appears whole. In an existing one the blobs that it lacks are added, and then the
 /// entry of the index that has the same name is replaced; others stay. An empty directory counts
 /// as a layout without images; any other directory is an error. After an error everything is as
-/// it was.
+/// it was; a process that is killed leaves at most blobs that no image of the layout has.
 pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
     if path.symlink_metadata().is_ok() {
         return add(image, path, name, progress);
@@ -44,6 +46,9 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
     )?;
     let index = canonical::to_bytes(&Index::new(vec![entry(image, name)]));
     staging::write_bytes(&staging.path().join(INDEX_FILE), &index, path)?;
+    for directory in [&blob_directory, staging.path()] {
+        staging::sync_directory(directory);
+    }
     staging::rename(staging.path(), path)
 }
 
@@ -72,6 +77,9 @@ fn add(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> 
     check_layout(path)?;
     // A broken index is better found before gigabytes are written.
     read_index(&path.join(INDEX_FILE))?;
+    for directory in ["blobs", BLOBS] {
+        staging::check_own_directory(&path.join(directory))?;
+    }
     let staging = staging::directory_in(path)?;
     let blob_directory = path.join(BLOBS);
     let mut made = Vec::new();
@@ -86,14 +94,20 @@ fn add(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> 
             made.push((temporary, target));
         }
     }
-    for (temporary, target) in made {
-        staging::rename(&temporary, &target)?;
-    }
+    // First, because a directory with blobs and without it is nothing that another copy would add to.
     let marker = path.join(LAYOUT_FILE);
     if !marker.exists() {
         let temporary = staging.path().join(LAYOUT_FILE);
         staging::write_bytes(&temporary, LAYOUT_VERSION.as_bytes(), path)?;
         staging::rename(&temporary, &marker)?;
+    }
+    staging::create_directory(&blob_directory)?;
+    for (temporary, target) in made {
+        staging::move_to(&temporary, &target)?;
+    }
+    // The blobs are on the disk before the index names them.
+    for directory in [&blob_directory, &path.join("blobs"), path] {
+        staging::sync_directory(directory);
     }
     replace_entry(path, staging.path(), &entry(image, name))
 }
@@ -137,43 +151,36 @@ fn check_layout(path: &Path) -> Result<()> {
         message: message.to_owned(),
         hint: "name a new directory, or an OCI layout to add the image to".to_owned(),
     };
-    match std::fs::read(path.join(LAYOUT_FILE)) {
-        Ok(bytes) => {
-            let version = serde_json::from_slice::<Value>(&bytes)
-                .ok()
-                .and_then(|marker| marker["imageLayoutVersion"].as_str().map(str::to_owned));
-            match version {
-                Some(version) if version.starts_with("1.") => Ok(()),
-                _ => Err(error("its oci-layout file is not of version 1")),
-            }
-        }
-        Err(source) if source.kind() == io::ErrorKind::NotFound => {
-            let mut entries = path.read_dir().map_err(Error::io("read", path))?;
-            match entries.next() {
-                None => Ok(()),
-                Some(_) => Err(error("exists and is not an OCI layout")),
-            }
-        }
-        Err(source) if source.kind() == io::ErrorKind::NotADirectory => {
-            Err(error("exists and is not a directory"))
-        }
-        Err(source) => Err(Error::io("read", path.join(LAYOUT_FILE))(source)),
+    if !path.is_dir() {
+        return Err(error("exists and is not a directory"));
+    }
+    let Some(bytes) = staging::read_own(&path.join(LAYOUT_FILE), LARGEST_MARKER)? else {
+        let entries = path
+            .read_dir()
+            .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+            .map_err(Error::io("read", path))?;
+        let is_empty = entries
+            .iter()
+            .all(|entry| staging::is_temporary(&entry.file_name().to_string_lossy()));
+        return if is_empty {
+            Ok(())
+        } else {
+            Err(error("exists and is not an OCI layout"))
+        };
+    };
+    let version = serde_json::from_slice::<Value>(&bytes)
+        .ok()
+        .and_then(|marker| marker["imageLayoutVersion"].as_str().map(str::to_owned));
+    match version {
+        Some(version) if version.starts_with("1.") => Ok(()),
+        _ => Err(error("its oci-layout file is not of version 1")),
     }
 }
 
 /// The index of a layout; a new one if there is none yet.
 fn read_index(path: &Path) -> Result<Map<String, Value>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return parse_index(&canonical::to_bytes(&Index::new(Vec::new())), path);
-        }
-        Err(error) => return Err(Error::io("read", path)(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(LARGEST_INDEX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
+    let bytes = staging::read_own(path, LARGEST_INDEX)?;
+    let bytes = bytes.unwrap_or_else(|| canonical::to_bytes(&Index::new(Vec::new())));
     parse_index(&bytes, path)
 }
 
@@ -183,9 +190,6 @@ fn parse_index(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
         message,
         hint: "the layout is damaged; remove it or name another directory".to_owned(),
     };
-    if bytes.len() as u64 > LARGEST_INDEX {
-        return Err(error(format!("larger than {LARGEST_INDEX} bytes")));
-    }
     match serde_json::from_slice(bytes).map_err(|source| error(source.to_string()))? {
         Value::Object(index) if index.get("manifests").is_some_and(Value::is_array) => Ok(index),
         _ => Err(error("not an image index".to_owned())),
@@ -324,5 +328,55 @@ mod tests {
         let error = write(&image, &path, &name("a"), &Interrupting).unwrap_err();
         assert!(matches!(error, Error::Interrupted), "{error}");
         assert_eq!(files(&path), before);
+    }
+
+    /// What a layout's links and pipes lead to is neither read nor written.
+    #[test]
+    fn a_layout_does_not_lead_elsewhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, outside) = (directory.path().join("a"), directory.path().join("b"));
+        let (image, other) = (fixture::image(&[b"one"]), fixture::image(&[b"two"]));
+        write(&image, &path, &name("a"), &Silent).unwrap();
+        std::fs::rename(&path, &outside).unwrap();
+        let before = files(&outside);
+        for link in ["blobs", BLOBS, INDEX_FILE, LAYOUT_FILE] {
+            let path = directory.path().join(link.replace('/', "-"));
+            write(&image, &path, &name("a"), &Silent).unwrap();
+            let own = path.join(link);
+            if own.is_dir() {
+                std::fs::remove_dir_all(&own).unwrap();
+            } else {
+                std::fs::remove_file(&own).unwrap();
+            }
+            std::os::unix::fs::symlink(outside.join(link), &own).unwrap();
+            let error = write(&other, &path, &name("b"), &Silent).unwrap_err();
+            let expected = format!("{}: a symlink", own.display());
+            assert_eq!(error.to_string(), expected);
+            assert!(own.is_symlink());
+        }
+        let path = directory.path().join("pipe");
+        write(&image, &path, &name("a"), &Silent).unwrap();
+        std::fs::remove_file(path.join(INDEX_FILE)).unwrap();
+        fixture::make_pipe(&path.join(INDEX_FILE));
+        let error = write(&other, &path, &name("b"), &Silent).unwrap_err();
+        assert!(error.to_string().ends_with(": not a file"), "{error}");
+        assert_eq!(files(&outside), before);
+    }
+
+    #[test]
+    fn a_blob_that_is_a_symlink_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, outside) = (directory.path().join("a"), directory.path().join("b"));
+        let image = fixture::image(&[b"one"]);
+        write(&image, &path, &name("a"), &Silent).unwrap();
+        let hex = image.layers[0].descriptor().digest.hex();
+        let blob = path.join(BLOBS).join(hex);
+        std::fs::write(&outside, "two").unwrap();
+        std::fs::remove_file(&blob).unwrap();
+        std::os::unix::fs::symlink(&outside, &blob).unwrap();
+        write(&image, &path, &name("a"), &Silent).unwrap();
+        assert!(!blob.is_symlink());
+        assert_eq!(std::fs::read(&blob).unwrap(), b"one");
+        assert_eq!(std::fs::read(&outside).unwrap(), b"two");
     }
 }

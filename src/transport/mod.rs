@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod blob;
+pub mod compressed;
 pub mod containerd;
 pub mod destination;
 pub mod directory;
@@ -13,6 +14,7 @@ pub mod docker;
 mod fixture;
 pub mod layout;
 pub mod podman;
+mod process;
 pub mod progress;
 pub mod registry;
 pub mod serve;

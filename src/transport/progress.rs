@@ -10,8 +10,15 @@ use crate::{Error, Result};
 pub enum Outcome {
     /// Its bytes were written.
     Copied,
+    /// It was compressed on its way.
+    Compressed {
+        /// The bytes that were written.
+        size: u64,
+    },
     /// The destination had it already.
     Present,
+    /// The destination had it elsewhere and took it from there.
+    Mounted,
 }
 
 /// Somebody who watches a copy.
@@ -21,6 +28,11 @@ pub trait Progress: Sync {
 
     /// So many bytes more of the blob went out. An error ([`Error::Interrupted`]) stops the copy.
     fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()>;
+
+    /// Whether the user gave up, for those who wait: then it is [`Error::Interrupted`].
+    fn interrupted(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// The blob is done.
     fn finish(&self, blob: &Descriptor, outcome: Outcome);

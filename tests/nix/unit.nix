@@ -251,6 +251,7 @@ let
         perms = [ ];
         maxLayers = 1;
         reproducible = true;
+        compression = null;
         metadata.created_by = "strata";
         image = {
           name = "x";
@@ -339,6 +340,34 @@ let
         expected = [
           "x:2"
           "copy-to"
+        ];
+      };
+    # Those of nix2container under its names.
+    "image: commands" =
+      let
+        image = strata.buildImage {
+          name = "x";
+          tag = "1";
+        };
+      in
+      {
+        actual = map (name: image.${name}.meta.mainProgram) [
+          "copyTo"
+          "copyToRegistry"
+          "copyToDockerDaemon"
+          "copyToPodman"
+          "copyToContainerd"
+          "inspect"
+          "serve"
+        ];
+        expected = [
+          "copy-to"
+          "copy-to-registry"
+          "copy-to-docker-daemon"
+          "copy-to-podman"
+          "copy-to-containerd"
+          "inspect"
+          "serve"
         ];
       };
     "image: the architecture of the packages, built here" =

@@ -39,7 +39,7 @@ pub fn podman_vfs() -> &'static Podman {
 /// dockerd with overlay2.
 pub fn docker() -> &'static Docker {
     static DOCKER: OnceLock<Docker> = OnceLock::new();
-    DOCKER.get_or_init(Docker::new)
+    DOCKER.get_or_init(|| Docker::start(&[]))
 }
 
 /// containerd.
@@ -130,12 +130,14 @@ pub struct Docker {
 }
 
 impl Docker {
-    fn new() -> Self {
+    /// Starts one, with further arguments. A process has one at most, because all would share
+    /// containerd's namespace.
+    pub fn start(arguments: &[&str]) -> Self {
         let directory = new_directory();
         let at = |name: &str| format!("{}/{name}", directory.display());
         let socket = format!("unix://{}", at("socket"));
         let (data, exec, pid) = (at("data"), at("exec"), at("pid"));
-        let command = [
+        let mut command = vec![
             "dockerd",
             "--bridge=none",
             "--containerd",
@@ -155,11 +157,17 @@ impl Docker {
             "--storage-driver=overlay2",
             "--userland-proxy=false",
         ];
+        command.extend(arguments);
         let keeper = Keeper::daemon(directory, &command);
         let docker = Self { socket, keeper };
         let answers = || docker.command(&["info"]).output().unwrap().status.success();
         docker.keeper.wait_until(answers);
         docker
+    }
+
+    /// Its address, as in `DOCKER_HOST`.
+    pub fn host(&self) -> &str {
+        &self.socket
     }
 
     /// docker with these arguments.
@@ -196,7 +204,8 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    fn new() -> Self {
+    /// Starts one.
+    pub fn new() -> Self {
         let directory = new_directory();
         let at = |name: &str| format!("{}/{name}", directory.display());
         let (config, socket) = (at("config.toml"), at("socket"));
@@ -227,10 +236,20 @@ impl Containerd {
         containerd
     }
 
+    /// Its socket.
+    pub fn socket(&self) -> &str {
+        &self.socket
+    }
+
     /// ctr with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_in("strata", arguments)
+    }
+
+    /// ctr with these arguments in a namespace.
+    pub fn command_in(&self, namespace: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("ctr");
-        command.args(["--address", &self.socket, "--namespace", "strata"]);
+        command.args(["--address", &self.socket, "--namespace", namespace]);
         command.args(arguments);
         command
     }

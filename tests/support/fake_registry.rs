@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -45,6 +45,10 @@ pub enum Fault {
     Stall,
     /// Answers 500 and then a body without end.
     Endless,
+    /// Does the right thing, but does not say that it wants the body when it is asked.
+    Deaf,
+    /// Answers 200 and a body of which a byte comes now and then.
+    Drip,
 }
 
 /// An answer.
@@ -182,7 +186,10 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
             request.number = same.count() + 1;
             state.seen.push(request.clone());
         }
-        let length = request.header("content-length").parse().unwrap_or(0);
+        // Without a length a body is long, as far as anybody knows.
+        let chunked = request.header("transfer-encoding") == "chunked";
+        let unknown = if chunked { usize::MAX } else { 0 };
+        let length = request.header("content-length").parse().unwrap_or(unknown);
         match faults(&request) {
             None => {
                 let body = read_body(stream, &mut reader, &request, length)?;
@@ -219,6 +226,22 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
                 thread::sleep(Duration::from_mins(1));
                 return None;
             }
+            Some(Fault::Deaf) => {
+                let mut unheard = request.clone();
+                unheard.headers.remove("expect");
+                let body = read_body(stream, &mut reader, &unheard, length)?;
+                let answer = state.lock().unwrap().answer(&request, body);
+                reply(stream, &answer).ok()?;
+            }
+            Some(Fault::Drip) => {
+                let mut stream = stream;
+                let head = b"HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n";
+                stream.write_all(head).ok()?;
+                loop {
+                    stream.write_all(b" ").ok()?;
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
             Some(Fault::Endless) => {
                 let mut stream = stream;
                 stream
@@ -233,7 +256,8 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
     }
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
+/// The head of a request.
+pub(super) fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
@@ -257,19 +281,46 @@ fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
 
 fn read_body(
     mut stream: &TcpStream,
-    reader: &mut impl Read,
+    reader: &mut impl BufRead,
     request: &Seen,
     length: usize,
 ) -> Option<Vec<u8>> {
     if request.header("expect") == "100-continue" {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
     }
+    if request.header("transfer-encoding") == "chunked" {
+        return read_chunks(reader, length);
+    }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some(body)
 }
 
-fn reply(mut stream: &TcpStream, answer: &Reply) -> std::io::Result<()> {
+/// A chunked body (RFC 9112, section 7.1), or its first `most` bytes.
+pub(super) fn read_chunks(reader: &mut impl BufRead, most: usize) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let size = usize::from_str_radix(line.trim_end(), 16).ok()?;
+        if body.len() + size > most {
+            let start = body.len();
+            body.resize(most, 0);
+            reader.read_exact(&mut body[start..]).ok()?;
+            return Some(body);
+        }
+        let start = body.len();
+        body.resize(start + size, 0);
+        reader.read_exact(&mut body[start..]).ok()?;
+        reader.read_line(&mut String::new()).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+    }
+}
+
+/// Writes an answer.
+pub(super) fn reply(mut stream: impl Write, answer: &Reply) -> std::io::Result<()> {
     let mut text = format!("HTTP/1.1 {} X\r\n", answer.status);
     if !answer
         .headers

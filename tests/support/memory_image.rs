@@ -13,6 +13,7 @@ use strata::{Error, Result};
 /// A layer that promises one thing and may give another.
 pub struct MemoryLayer {
     promised: Descriptor,
+    diff_id: Digest,
     content: Content,
     /// Whether it finds out that it broke its promise.
     checked: bool,
@@ -32,10 +33,35 @@ impl MemoryLayer {
         let bytes = bytes.into();
         let promised = Descriptor::of(media_type::LAYER_TAR, &bytes);
         Self {
+            diff_id: promised.digest,
             promised,
             content: Content::Bytes(bytes),
             checked: true,
             recipe: Recipe::default(),
+        }
+    }
+
+    /// A layer of programs with these contents.
+    pub fn programs(files: &[(&str, &[u8])]) -> Self {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, content) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o755);
+            archive.append_data(&mut header, path, *content).unwrap();
+        }
+        Self::new(archive.into_inner().unwrap())
+    }
+
+    /// The same layer, compressed with gzip.
+    pub fn compressed(self) -> Self {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        self.write_to(&mut gzip).unwrap();
+        let bytes = gzip.finish().unwrap();
+        Self {
+            promised: Descriptor::of(media_type::LAYER_TAR_GZIP, &bytes),
+            content: Content::Bytes(bytes),
+            ..self
         }
     }
 
@@ -62,6 +88,7 @@ impl MemoryLayer {
         let (digest, size) = hasher.finish();
         Self {
             promised: Descriptor::new(media_type::LAYER_TAR, digest, size),
+            diff_id: digest,
             content: Content::Zeros(size),
             checked: true,
             recipe: Recipe::default(),
@@ -75,7 +102,7 @@ impl Layer for MemoryLayer {
     }
 
     fn diff_id(&self) -> Digest {
-        self.promised.digest
+        self.diff_id
     }
 
     fn recipe(&self) -> Option<&Recipe> {
@@ -91,9 +118,12 @@ impl Layer for MemoryLayer {
                 io::copy(&mut io::Read::take(io::repeat(0), *size), &mut both).map(|_| ())
             }
         }
-        .map_err(|source| Error::Stream {
-            what: "a layer".to_owned(),
-            source,
+        // Whoever takes the bytes may have an error of its own.
+        .map_err(|error| {
+            error.downcast().unwrap_or_else(|source| Error::Stream {
+                what: "a layer".to_owned(),
+                source,
+            })
         })?;
         let (found, _) = hasher.finish();
         if found == self.promised.digest || !self.checked {

@@ -3,6 +3,7 @@
 
 pub mod bases;
 pub mod engines;
+pub mod fake_docker;
 pub mod fake_registry;
 pub mod fake_store;
 pub mod flake;
@@ -11,4 +12,8 @@ pub mod listing;
 pub mod memory_image;
 pub mod nix;
 pub mod oci;
+pub mod proxy;
+pub mod pushing;
 pub mod registry;
+pub mod socket_proxy;
+pub mod speaker;

@@ -21,6 +21,10 @@ pub struct Setup {
     pub tls: Option<Certificate>,
     /// What it takes for its own scheme, when a proxy is said to stand before it.
     pub said_scheme: Option<&'static str>,
+    /// Whether it wants a client certificate, see [`Registry::client`].
+    pub wants_client: bool,
+    /// Whether it listens on `[::1]` and not on `127.0.0.1`.
+    pub ipv6: bool,
 }
 
 /// The certificate of a registry. In each case `ca.crt` is what to trust.
@@ -42,18 +46,20 @@ pub struct Registry {
     pub host: String,
 }
 
+/// The name that certificates have besides `localhost` and the loopback addresses.
+pub const NAME: &str = "registry.example";
+
 impl Registry {
     /// Starts one.
     pub fn start(setup: Setup) -> Self {
         let directory = tempfile::tempdir().unwrap();
         // Another process can take the port between here and there.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port();
-            let host = format!("127.0.0.1:{port}");
+            let address = if setup.ipv6 { "[::1]" } else { "127.0.0.1" };
+            let listener = TcpListener::bind(format!("{address}:0")).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            drop(listener);
+            let host = format!("{address}:{port}");
             configure(directory.path(), &host, setup);
             let mut process = Command::new("docker-registry")
                 .arg("serve")
@@ -81,6 +87,11 @@ impl Registry {
         self.directory.path().join("certificates")
     }
 
+    /// The files of a client certificate that it takes, and of its key.
+    pub fn client(&self) -> [PathBuf; 2] {
+        ["client.cert", "client.key"].map(|name| self.directory.path().join(name))
+    }
+
     /// The uploads that were begun and neither ended nor cancelled.
     pub fn open_uploads(&self, repository: &str) -> usize {
         let uploads = format!("data/docker/registry/v2/repositories/{repository}/_uploads");
@@ -106,7 +117,7 @@ fn configure(directory: &Path, host: &str, setup: Setup) {
     let at = |name: &str| directory.join(name).display().to_string();
     let mut config = format!(
         "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  \
-         delete: {{enabled: true}}\nhttp:\n  addr: {host}\n  secret: x\n",
+         delete: {{enabled: true}}\nhttp:\n  addr: \"{host}\"\n  secret: x\n",
         at("data")
     );
     if let Some(scheme) = setup.said_scheme {
@@ -114,7 +125,16 @@ fn configure(directory: &Path, host: &str, setup: Setup) {
     }
     if let Some(certificate) = setup.tls {
         let (certificate, key) = make_certificate(directory, certificate);
-        writeln!(config, "  tls: {{certificate: {certificate}, key: {key}}}").unwrap();
+        let mut clients = String::new();
+        if setup.wants_client {
+            make_client(directory);
+            clients = format!(", clientcas: [{}]", at("clients.crt"));
+        }
+        writeln!(
+            config,
+            "  tls: {{certificate: {certificate}, key: {key}{clients}}}"
+        )
+        .unwrap();
     }
     if setup.password {
         let entry = run(Command::new("htpasswd").args(["-Bbn", "-C", "4", USERNAME, PASSWORD]));
@@ -129,34 +149,46 @@ fn configure(directory: &Path, host: &str, setup: Setup) {
     std::fs::write(at("config.yml"), config).unwrap();
 }
 
+/// Makes a certificate and its key.
+fn openssl(subject: &str, key: &str, certificate: &str, arguments: &[&str]) {
+    run(Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec"])
+        .args(["-pkeyopt", "ec_paramgen_curve:P-256"])
+        .args(["-nodes", "-days", "2", "-subj", subject])
+        .args(["-keyout", key, "-out", certificate])
+        .args(arguments));
+}
+
+/// Makes an authority of clients and the certificate of one.
+fn make_client(directory: &Path) {
+    let at = |name: &str| directory.join(name).display().to_string();
+    let (authority, key) = (at("clients.crt"), at("clients.key"));
+    openssl("/CN=clients", &key, &authority, &[]);
+    let signed = ["-CA", &authority, "-CAkey", &key];
+    let usage = ["-addext", "basicConstraints=critical,CA:FALSE"];
+    openssl(
+        "/CN=client",
+        &at("client.key"),
+        &at("client.cert"),
+        &[signed.as_slice(), &usage].concat(),
+    );
+}
+
 /// The files of a certificate and its key.
 fn make_certificate(directory: &Path, kind: Certificate) -> (String, String) {
     std::fs::create_dir_all(directory.join("certificates")).unwrap();
     let at = |name: &str| directory.join(name).display().to_string();
     let (authority, certificate) = (at("certificates/ca.crt"), at("certificate"));
-    let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
-    let make = |subject: &str, key: &str, certificate: &str, arguments: &[&str]| {
-        run(Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-            ])
-            .args(["-nodes", "-days", "2", "-subj", subject])
-            .args(["-keyout", key, "-out", certificate])
-            .args(arguments));
-    };
+    let names = format!("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1,DNS:{NAME}");
+    let make = openssl;
     let no_authority = [
         "-addext",
         "basicConstraints=critical,CA:FALSE",
         "-addext",
-        names,
+        &names,
     ];
     match kind {
-        Certificate::Authority => make("/CN=test", &at("key"), &authority, &["-addext", names]),
+        Certificate::Authority => make("/CN=test", &at("key"), &authority, &["-addext", &names]),
         Certificate::SelfSigned => make("/CN=test", &at("key"), &authority, &no_authority),
         Certificate::Signed => {
             make("/CN=authority", &at("ca.key"), &authority, &[]);

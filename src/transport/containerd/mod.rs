@@ -1,4 +1,10 @@
 //! `containerd:`, and the clusters that have one: `k3s:`, `kind:`, `minikube:`.
+//!
+//! Every node of a cluster gets the image, one after the other, each only what it lacks.
+
+mod ctr;
+mod load;
+mod nodes;
 
 use std::path::PathBuf;
 
@@ -6,6 +12,10 @@ use super::Progress;
 use super::destination::CopyName;
 use crate::image::Image;
 use crate::{Error, Result};
+use ctr::{Ctr, KUBERNETES};
+
+/// The namespace of a containerd without a cluster, as everywhere in containerd.
+const DEFAULT_NAMESPACE: &str = "default";
 
 /// Who runs containerd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,26 +45,89 @@ impl Runner {
 /// How to reach it.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// containerd's socket.
+    /// containerd's socket; else what `ctr` takes: `CONTAINERD_ADDRESS`, or where containerd (or that
+    /// of k3s) has it.
     pub address: Option<PathBuf>,
-    /// containerd's namespace.
+    /// containerd's namespace; else `k8s.io` in clusters, and elsewhere `CONTAINERD_NAMESPACE` or
+    /// `default`.
     pub namespace: Option<String>,
-    /// The cluster, of kind or minikube.
+    /// The cluster, of kind or minikube; else the one that these programs take.
     pub cluster: Option<String>,
 }
 
-/// Copies `image` there.
+/// Copies `image` there. What has its name keeps it until all of the new image is there.
 pub fn copy(
-    _image: &Image,
-    _runner: Runner,
-    _name: &CopyName,
-    _options: &Options,
-    _progress: &dyn Progress,
+    image: &Image,
+    runner: Runner,
+    name: &CopyName,
+    options: &Options,
+    progress: &dyn Progress,
 ) -> Result<()> {
-    Err(Error::Name {
+    let error = |message: &str, hint: String| Error::Name {
         what: "destination",
-        value: "containerd:".to_owned(),
-        message: "not there yet".to_owned(),
-        hint: String::new(),
-    })
+        value: format!("{}:", runner.transport()),
+        message: message.to_owned(),
+        hint,
+    };
+    let Some(full) = &name.full else {
+        return Err(error(
+            "the image has no name of its own",
+            format!("write {}:NAME[:TAG]", runner.transport()),
+        ));
+    };
+    let cluster = options.cluster.as_deref();
+    let alone = Ctr {
+        program: vec!["ctr".to_owned()],
+        address: address(options)?,
+        namespace: namespace(runner, options),
+        snapshotter: None,
+    };
+    let nodes = match runner {
+        Runner::Containerd | Runner::K3s if cluster.is_some() => {
+            return Err(error(
+                "it is not a cluster with a name",
+                "leave --cluster out, or copy to kind: or minikube:".to_owned(),
+            ));
+        }
+        Runner::Containerd => vec![alone],
+        Runner::K3s => vec![Ctr {
+            program: vec!["k3s".to_owned(), "ctr".to_owned()],
+            ..alone
+        }],
+        Runner::Kind => nodes::kind(cluster, &alone, progress)?,
+        Runner::Minikube => {
+            let cluster = nodes::minikube(cluster, progress)?;
+            if cluster.runtime != "containerd" {
+                return load::copy(&cluster, image, name, full, progress);
+            }
+            nodes::minikube_nodes(&cluster, &alone, progress)?
+        }
+    };
+    nodes
+        .iter()
+        .try_for_each(|node| node.copy(image, full, progress))
+}
+
+fn address(options: &Options) -> Result<Option<String>> {
+    let Some(path) = &options.address else {
+        return Ok(None);
+    };
+    let text = path.to_str().ok_or_else(|| Error::Name {
+        what: "containerd address",
+        value: path.display().to_string(),
+        message: "not UTF-8".to_owned(),
+        hint: "make a link to the socket".to_owned(),
+    })?;
+    Ok(Some(text.to_owned()))
+}
+
+fn namespace(runner: Runner, options: &Options) -> String {
+    let default = || match runner {
+        Runner::K3s | Runner::Kind | Runner::Minikube => KUBERNETES.to_owned(),
+        Runner::Containerd => std::env::var("CONTAINERD_NAMESPACE")
+            .ok()
+            .filter(|namespace| !namespace.is_empty())
+            .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+    };
+    options.namespace.clone().unwrap_or_else(default)
 }

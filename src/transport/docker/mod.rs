@@ -1,9 +1,42 @@
 //! `docker-daemon:`: a Docker engine, by its API.
+//!
+//! ```text
+//!  endpoint ──> client ──> connection
+//!  context      requests   unix, tcp (tls), ssh
+//!                │
+//!  known ────────┴──> load without the layers that are there ──> check ──> tag
+//! ```
+//!
+//! An archive is loaded without a name, looked for, and only then named, so that a name never means
+//! an image that is not whole. What other images tell of the engine's layers can be wrong (an image
+//! is removed, a layer was kept in another form): when the engine refuses the archive or does not
+//! have the image afterwards, everything is sent once.
 
-use super::Progress;
+mod client;
+mod connection;
+mod context;
+mod endpoint;
+mod known;
+mod message;
+mod tls;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use self::client::{Client, Watcher};
+use self::endpoint::{Endpoint, text};
+use self::known::{Known, Store};
+use self::message::Listed;
+use super::archive;
+use super::blob::blobs;
 use super::destination::CopyName;
-use crate::image::Image;
+use super::{Outcome, Progress};
+use crate::image::{Image, piped};
+use crate::oci::{Descriptor, Digest};
 use crate::{Error, Result};
+
+/// When so few bytes of layers are left to send, no further image is asked for what it shares.
+const FEW: u64 = 1 << 20;
 
 /// How to reach it.
 #[derive(Clone, Debug, Default)]
@@ -13,17 +46,191 @@ pub struct Options {
     pub host: Option<String>,
 }
 
-/// Copies `image` there.
+/// Copies `image` there. It has its name only when the engine has all of it.
 pub fn copy(
-    _image: &Image,
-    _name: &CopyName,
-    _options: &Options,
-    _progress: &dyn Progress,
+    image: &Image,
+    name: &CopyName,
+    options: &Options,
+    progress: &dyn Progress,
 ) -> Result<()> {
-    Err(Error::Name {
-        what: "destination",
-        value: "docker-daemon:".to_owned(),
-        message: "not there yet".to_owned(),
-        hint: String::new(),
-    })
+    let environment = |name: &str| std::env::var_os(name);
+    let endpoint = Endpoint::find(options.host.as_deref(), &environment)?;
+    let version = text(&environment, "DOCKER_API_VERSION");
+    let watcher = Watcher {
+        progress,
+        blob: &image.manifest_descriptor,
+    };
+    let client = Client::connect(&endpoint, version.as_deref(), watcher)?;
+    let store = if client.info()?.is_containerd() {
+        Store::Containerd
+    } else {
+        Store::Classic
+    };
+    let engine = Engine { client, store };
+    engine.bring(image, name, progress)?;
+    engine.name(image, name)
+}
+
+struct Engine<'a> {
+    client: Client<'a>,
+    store: Store,
+}
+
+impl Engine<'_> {
+    /// Sees to it that the engine has all of `image`.
+    fn bring(&self, image: &Image, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+        let id = self.store.id(image);
+        let images = self.client.images()?;
+        if self.is_listed(&images, id) {
+            for blob in blobs(image).values() {
+                progress.begin(blob.descriptor());
+                progress.finish(blob.descriptor(), Outcome::Present);
+            }
+            return Ok(());
+        }
+        let known = self.known(image, images, name)?;
+        if !known.is_empty() {
+            let attempt = Attempt::new(progress);
+            match self.load(image, &known, &attempt) {
+                Ok(()) => {
+                    attempt.succeed();
+                    return Ok(());
+                }
+                Err(Error::Engine { .. }) => self.clean_up(id)?,
+                Err(error) => return Err(error),
+            }
+        }
+        self.load(image, &BTreeSet::new(), progress)
+    }
+
+    /// What the engine has of `image` by what it says about its `images`.
+    fn known(
+        &self,
+        image: &Image,
+        mut images: Vec<Listed>,
+        name: &CopyName,
+    ) -> Result<BTreeSet<Digest>> {
+        let mut known = Known::new(self.store, image);
+        if let Some((repository, _)) = split(name) {
+            // The most similar image is likely to be an older one of the same name.
+            images.sort_by_key(|image| !image.is_of(repository));
+        }
+        for listed in images {
+            if known.missing() <= FEW {
+                break;
+            }
+            // Images come and go meanwhile.
+            if let Some(other) = self.client.inspect(&listed.id)? {
+                known.learn(&other.diff_ids());
+            }
+        }
+        Ok(known.blobs())
+    }
+
+    /// Loads the archive without some blobs. It is an error if the engine does not have the image
+    /// then, whatever it said.
+    fn load(
+        &self,
+        image: &Image,
+        leave_out: &BTreeSet<Digest>,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let nameless = CopyName::default();
+        piped(
+            |writer| archive::stream(image, writer, &nameless, leave_out, progress),
+            |reader| self.client.load(reader),
+        )?;
+        let id = self.store.id(image);
+        if self.is_listed(&self.client.images()?, id) {
+            return Ok(());
+        }
+        let message = format!("it took the archive and does not have all of {id} now");
+        Err(self
+            .client
+            .error("load the image", message, "the engine's log may tell why"))
+    }
+
+    fn is_listed(&self, images: &[Listed], id: Digest) -> bool {
+        match self.store {
+            Store::Classic => {
+                let id = id.to_string();
+                images.iter().any(|image| image.id == id)
+            }
+            Store::Containerd => images.iter().any(|image| image.is_whole(id)),
+        }
+    }
+
+    /// Removes what a load that failed left: containerd's store keeps an image without a name.
+    fn clean_up(&self, id: Digest) -> Result<()> {
+        match self.client.inspect(&id.to_string())? {
+            Some(left) if left.repo_tags.iter().flatten().next().is_none() => {
+                self.client.remove(id)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the image its name, and asks for it by that.
+    fn name(&self, image: &Image, name: &CopyName) -> Result<()> {
+        let Some((repository, tag)) = split(name) else {
+            return Ok(());
+        };
+        let id = self.store.id(image);
+        self.client.tag(id, repository, tag)?;
+        let full = format!("{repository}:{tag}");
+        let found = self.client.inspect(&full)?.map(|found| found.id);
+        if found.as_ref() == Some(&id.to_string()) {
+            return Ok(());
+        }
+        let found = found.unwrap_or_else(|| "nothing".to_owned());
+        let message = format!("{full} is {found} afterwards, not {id}");
+        Err(self
+            .client
+            .error("name the image", message, "is somebody else copying there?"))
+    }
+}
+
+/// The repository, with its registry, and the tag.
+fn split(name: &CopyName) -> Option<(&str, &str)> {
+    name.full.as_deref()?.rsplit_once(':')
+}
+
+/// A try whose end nobody knows before the engine was asked: what is finished is told only then.
+struct Attempt<'a> {
+    progress: &'a dyn Progress,
+    finished: Mutex<Vec<(Descriptor, Outcome)>>,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(progress: &'a dyn Progress) -> Self {
+        Self {
+            progress,
+            finished: Mutex::default(),
+        }
+    }
+
+    fn succeed(self) {
+        let finished = self
+            .finished
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (blob, outcome) in finished {
+            self.progress.finish(&blob, outcome);
+        }
+    }
+}
+
+impl Progress for Attempt<'_> {
+    fn begin(&self, blob: &Descriptor) {
+        self.progress.begin(blob);
+    }
+
+    fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()> {
+        self.progress.advance(blob, bytes)
+    }
+
+    fn finish(&self, blob: &Descriptor, outcome: Outcome) {
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        finished.push((blob.clone(), outcome));
+    }
 }

@@ -1,25 +1,105 @@
 //! `containers-storage:`: podman, on this machine or another.
+//!
+//! A podman of this machine pulls from a registry that lives as long as the command (`local`). It
+//! skips the layers that it has in any image, because a tar layer is called by its diff ID. One on
+//! another machine, or in a virtual one, cannot reach that, and loads an archive (`remote`).
 
-use super::Progress;
+mod local;
+mod remote;
+
+use std::process::Command;
+
+use super::blob::blobs;
 use super::destination::CopyName;
+use super::{Outcome, Progress, process};
 use crate::image::Image;
 use crate::{Error, Result};
 
-/// How to reach it.
+/// How to reach it. Podman itself reads `CONTAINER_HOST`, `CONTAINERS_STORAGE_CONF` and its other
+/// variables and files.
 #[derive(Clone, Debug, Default)]
 pub struct Options {}
 
-/// Copies `image` there.
+/// Copies `image` there. It worked if podman answers to the name with the config's digest.
 pub fn copy(
-    _image: &Image,
-    _name: &CopyName,
+    image: &Image,
+    name: &CopyName,
     _options: &Options,
-    _progress: &dyn Progress,
+    progress: &dyn Progress,
 ) -> Result<()> {
-    Err(Error::Name {
-        what: "destination",
-        value: "containers-storage:".to_owned(),
-        message: "not there yet".to_owned(),
-        hint: String::new(),
-    })
+    let podman = Podman { progress };
+    let id = image.manifest.config.digest.hex();
+    let mut has_name = false;
+    if podman.has(&id)? {
+        for blob in blobs(image).into_values() {
+            progress.begin(blob.descriptor());
+            progress.finish(blob.descriptor(), Outcome::Present);
+        }
+    } else if podman.is_remote()? {
+        remote::load(&podman, image, name)?;
+    } else {
+        local::pull(&podman, image, name.full.as_deref())?;
+        has_name = true;
+    }
+    let Some(full) = &name.full else {
+        return podman.verify(&id, &id);
+    };
+    if !has_name {
+        podman.tag(&id, full)?;
+    }
+    podman.verify(full, &id)
+}
+
+/// podman's commands.
+struct Podman<'a> {
+    progress: &'a dyn Progress,
+}
+
+impl Podman<'_> {
+    /// Asks a question.
+    fn ask(&self, arguments: &[&str]) -> Result<String> {
+        let answer = process::ask(command(arguments), "", self.progress)?;
+        Ok(String::from_utf8_lossy(&answer).trim().to_owned())
+    }
+
+    /// Whether there is an image with this ID.
+    fn has(&self, id: &str) -> Result<bool> {
+        match self.verify(id, id) {
+            Ok(()) => Ok(true),
+            // If podman fails for another reason, it will tell that next.
+            Err(Error::Command { .. } | Error::Mismatch { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the images are on another machine. podman knows: it can be told by a flag in its
+    /// configuration, by variables, and by what it is built for.
+    fn is_remote(&self) -> Result<bool> {
+        let answer = self.ask(&["info", "--format", "{{.Host.ServiceIsRemote}}"])?;
+        Ok(answer == "true")
+    }
+
+    fn tag(&self, id: &str, name: &str) -> Result<()> {
+        self.ask(&["tag", id, name]).map(|_| ())
+    }
+
+    /// Succeeds if podman's image of this name has the ID.
+    fn verify(&self, name: &str, id: &str) -> Result<()> {
+        let found = self.ask(&["image", "inspect", "--format", "{{.Id}}", name])?;
+        if found == id {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            what: format!("image {name} in podman"),
+            expected: id.to_owned(),
+            found,
+            hint: "something else took the name meanwhile; copy again".to_owned(),
+        })
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new("podman");
+    command.args(arguments);
+    command
 }

@@ -70,6 +70,7 @@ fn is_temporary(status: StatusCode) -> bool {
 fn hint(status: StatusCode) -> &'static str {
     match status.as_u16() {
         404 => "check the repository's name; some registries want it created first",
+        407 => "the proxy wants a user and a password: http://USER:PASSWORD@HOST:PORT",
         413 => {
             "the registry or a proxy before it limits uploads (nginx: client_max_body_size); smaller \
              layers (maxLayers) may pass"

@@ -1,6 +1,7 @@
 //! Answering a registry that asks who we are: passwords, and tokens from an authorization server
 //! (distribution's `docs/spec/auth/token.md`, and its `oauth.md` for identity tokens).
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use ureq::http::{HeaderValue, Method, StatusCode, Uri};
 use super::address::{percent_encode, with_parameter};
 use super::answer::Answer;
 use super::challenge::Challenge;
-use super::client::{Client, Failure};
+use super::client::{Client, Failure, Purpose};
 use super::credentials::Credentials;
 use super::http::{Body, Request};
 use super::problem::Problem;
@@ -42,31 +43,66 @@ impl Authorization {
 }
 
 impl Client {
+    /// Says which other repositories of the registry blobs will be mounted from, so that tokens allow
+    /// to read them. Some registries want that in the token that allows to write (Docker Hub).
+    #[allow(dead_code, reason = "mounts are to use it")]
+    pub(super) fn mounts_from(&self, repositories: impl IntoIterator<Item = String>) {
+        let others = repositories
+            .into_iter()
+            .filter(|other| *other != self.repository);
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = sources.len();
+        sources.extend(others);
+        let more = sources.len() > before;
+        drop(sources);
+        let mut state = self
+            .authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The next request gets a token that says so.
+        if let Some(current) = state.as_mut()
+            && more
+            && matches!(current.challenge, Challenge::Bearer { .. })
+        {
+            current.expires = Some(Instant::now());
+        }
+    }
+
     /// What to tell a user whom the registry does not let in.
     pub(super) fn refusal(&self, answer: &Answer) -> Problem {
         let Problem { message, .. } = answer.problem();
         let registry = self.name.split('/').next().unwrap_or_default();
         let how = format!("pass --dest-creds USER:PASSWORD, or run `docker login {registry}`");
         let login = &self.login;
-        let (reason, hint) = match (&login.credentials, &login.helper) {
-            (None, Some(helper)) => (
+        let (reason, hint) = match &login.credentials {
+            None if !login.troubles.is_empty() => (
                 "no credentials were sent".to_owned(),
-                format!("they are kept by {helper}, which Strata does not ask yet: {how}"),
+                format!("{}; {how}", login.troubles.join("; ")),
             ),
-            (None, None) => (
+            None => (
                 "no credentials were sent, since none were found".to_owned(),
                 how,
             ),
-            (Some(_), _) if answer.status == StatusCode::FORBIDDEN => (
+            Some(_) if answer.status == StatusCode::FORBIDDEN => (
                 format!("the credentials from {} do not allow this", login.source),
-                format!("check that they may push to {}, or {how}", self.name),
+                match self.purpose {
+                    Purpose::Push => {
+                        format!("check that they may push to {}, or {how}", self.name)
+                    }
+                    Purpose::Pull => format!("check that they may pull {}, or {how}", self.name),
+                },
             ),
-            (Some(_), _) => (
+            Some(_) => (
                 format!(
                     "the registry does not take the credentials from {}",
                     login.source
                 ),
-                how,
+                match self.purpose {
+                    Purpose::Push => how,
+                    Purpose::Pull => {
+                        format!("what is public is read without any, after a logout; else {how}")
+                    }
+                },
             ),
         };
         Problem::lasting(format!("{message}: {reason}"), hint)
@@ -120,25 +156,27 @@ impl Client {
 
     /// Follows a challenge. `None` if there is nothing to answer it with.
     fn authorize(&self, challenge: Challenge) -> Result<Option<Authorization>, Failure> {
-        let (text, expires) = match &challenge {
-            Challenge::Basic => {
-                let Some(credentials) = &self.login.credentials else {
-                    return Ok(None);
-                };
-                let Credentials::Basic { username, password } = credentials else {
-                    return Err(Problem::lasting(
-                        "wants a password, and there is only an identity token",
-                        "pass --dest-creds USER:PASSWORD",
-                    )
-                    .into());
-                };
+        let (text, expires) = match (&challenge, &self.login.credentials) {
+            (_, Some(Credentials::RegistryToken(token))) => (format!("Bearer {token}"), None),
+            (Challenge::Basic, None) => return Ok(None),
+            (Challenge::Basic, Some(Credentials::Basic { username, password })) => {
                 (basic(username, password), None)
             }
-            Challenge::Bearer {
-                realm,
-                service,
-                scope,
-            } => {
+            (Challenge::Basic, Some(Credentials::IdentityToken(_))) => {
+                return Err(Problem::lasting(
+                    "wants a password, and there is only an identity token",
+                    "pass --dest-creds USER:PASSWORD",
+                )
+                .into());
+            }
+            (
+                Challenge::Bearer {
+                    realm,
+                    service,
+                    scope,
+                },
+                _,
+            ) => {
                 let token = self.token(realm, service.as_deref(), scope.as_deref())?;
                 let expires = Instant::now() + token.life();
                 (format!("Bearer {}", token.text()), Some(expires))
@@ -151,19 +189,67 @@ impl Client {
         }))
     }
 
-    /// Asks the authorization server for a token that allows to push (token protocol, and its
-    /// `OAuth2` form for identity tokens).
+    /// A token for all that this client does (token protocol).
     fn token(
         &self,
         realm: &str,
         service: Option<&str>,
-        scope: Option<&str>,
+        asked: Option<&str>,
+    ) -> Result<Token, Failure> {
+        let sources = self
+            .sources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let scopes = self.scopes(&sources, asked);
+        match self.request_token(realm, service, &scopes) {
+            // A server should allow less then, but some refuse. Mounts can fail, the rest cannot.
+            Err(Failure::Problem(problem)) if !problem.temporary && !sources.is_empty() => {
+                let scopes = self.scopes(&BTreeSet::new(), asked);
+                let token = self.request_token(realm, service, &scopes)?;
+                self.sources
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clear();
+                Ok(token)
+            }
+            other => other,
+        }
+    }
+
+    /// What a token must allow: what this client is for, to read where blobs are mounted from, and
+    /// what the registry `asked` for.
+    fn scopes(&self, sources: &BTreeSet<String>, asked: Option<&str>) -> Vec<String> {
+        let actions = match self.purpose {
+            Purpose::Pull => "pull",
+            Purpose::Push => "pull,push",
+        };
+        let mut scopes = vec![format!("repository:{}:{actions}", self.repository)];
+        scopes.extend(
+            sources
+                .iter()
+                .map(|source| format!("repository:{source}:pull")),
+        );
+        for scope in asked.into_iter().flat_map(str::split_whitespace) {
+            if !scopes.iter().any(|known| known == scope) {
+                scopes.push(scope.to_owned());
+            }
+        }
+        scopes
+    }
+
+    /// Asks the authorization server for one token with all of `scopes`.
+    fn request_token(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scopes: &[String],
     ) -> Result<Token, Failure> {
         let TokenRequest {
             address,
             authorization,
             form,
-        } = self.token_request(realm, service, scope)?;
+        } = self.token_request(realm, service, scopes)?;
         let mut request = if form.is_empty() {
             Request::new(Method::GET, address)
         } else {
@@ -192,11 +278,12 @@ impl Client {
             })
     }
 
+    /// The request for a token: a GET, or a POST in its `OAuth2` form for identity tokens.
     fn token_request(
         &self,
         realm: &str,
         service: Option<&str>,
-        scope: Option<&str>,
+        scopes: &[String],
     ) -> Result<TokenRequest, Problem> {
         let bad_realm = || Problem::lasting("names an authorization server that is no address", "");
         let mut address: Uri = realm.parse().map_err(|_| bad_realm())?;
@@ -204,22 +291,18 @@ impl Client {
             return Err(bad_realm());
         }
         self.http.check_downgrade(&self.base, &address)?;
-        let wanted = format!("repository:{}:pull,push", self.repository);
-        let asked = scope.filter(|scope| *scope != wanted);
-        let parameters: Vec<(&str, &str)> = service
-            .map(|service| ("service", service))
-            .into_iter()
-            .chain([("scope", wanted.as_str())])
-            .chain(asked.map(|scope| ("scope", scope)))
-            .collect();
+        let service = service.map(|service| ("service", service));
         if let Some(Credentials::IdentityToken(refresh)) = &self.login.credentials {
+            let scope = scopes.join(" ");
             let form = [
                 ("grant_type", "refresh_token"),
                 ("client_id", "strata"),
                 ("refresh_token", refresh.as_str()),
+                ("scope", &scope),
             ];
-            let form = form.iter().chain(&parameters);
             let form: Vec<String> = form
+                .into_iter()
+                .chain(service)
                 .map(|(name, value)| format!("{name}={}", percent_encode(value)))
                 .collect();
             return Ok(TokenRequest {
@@ -228,6 +311,8 @@ impl Client {
                 form: form.join("&"),
             });
         }
+        let scopes = scopes.iter().map(|scope| ("scope", scope.as_str()));
+        let parameters = service.into_iter().chain(scopes);
         for (name, value) in parameters {
             address = with_parameter(&address, name, value).ok_or_else(bad_realm)?;
         }
@@ -298,6 +383,7 @@ fn secret_header(text: &str) -> Result<HeaderValue, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::Server;
     use super::*;
 
     fn token(document: &str) -> Token {
@@ -327,6 +413,67 @@ mod tests {
         assert!(expiring(None).is_fresh(now));
         assert!(expiring(Some(now + Duration::from_secs(1))).is_fresh(now));
         assert!(!expiring(Some(now)).is_fresh(now));
+    }
+
+    #[test]
+    fn one_token_allows_everything() {
+        let server = Server::start(|request| {
+            if request.target.starts_with("/token") {
+                return "200 OK\r\ncontent-length: 13\r\n\r\n{\"token\":\"t\"}".into();
+            }
+            let header = "www-authenticate: Bearer realm=\"http://HOST/token\",scope=\"a:b:c\"";
+            match request.header("authorization") {
+                "Bearer t" => "200 OK\r\ncontent-length: 0\r\n\r\n".into(),
+                _ => format!("401 No\r\n{header}\r\ncontent-length: 0\r\n\r\n").into(),
+            }
+        });
+        let targets = || -> Vec<String> {
+            let requests = server.requests().into_iter();
+            let tokens = requests.filter(|request| request.target.starts_with("/token"));
+            tokens
+                .map(|request| request.target.replace("%3A", ":"))
+                .collect()
+        };
+        let client = server.client(Purpose::Push);
+        let own = "/token?scope=repository:name:pull%2Cpush";
+        assert_eq!(targets(), [format!("{own}&scope=a:b:c")]);
+        client.mounts_from(["name", "base", "other"].map(str::to_owned));
+        client.mounts_from(["base".to_owned()]);
+        client.manifest("tag", &[]).unwrap();
+        client.manifest("tag", &[]).unwrap();
+        let sources = "scope=repository:base:pull&scope=repository:other:pull";
+        assert_eq!(targets()[1..], [format!("{own}&{sources}&scope=a:b:c")]);
+
+        server.client(Purpose::Pull);
+        assert_eq!(
+            targets()[2..],
+            ["/token?scope=repository:name:pull&scope=a:b:c"]
+        );
+    }
+
+    /// A token without mounts is better than none.
+    #[test]
+    fn sources_that_are_refused_are_left_out() {
+        let server = Server::start(|request| {
+            if request.target.contains("base") {
+                return "403 No\r\ncontent-length: 0\r\n\r\n".into();
+            }
+            if request.target.starts_with("/token") {
+                return "200 OK\r\ncontent-length: 13\r\n\r\n{\"token\":\"t\"}".into();
+            }
+            let header = "www-authenticate: Bearer realm=\"http://HOST/token\"";
+            match request.header("authorization") {
+                "Bearer t" if request.target == "/v2/" => {
+                    "200 OK\r\ncontent-length: 0\r\n\r\n".into()
+                }
+                "Bearer t" => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
+                _ => format!("401 No\r\n{header}\r\ncontent-length: 0\r\n\r\n").into(),
+            }
+        });
+        let client = server.client(Purpose::Push);
+        client.mounts_from(["base".to_owned()]);
+        assert!(client.manifest("tag", &[]).unwrap().is_none());
+        assert!(client.sources.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -1,53 +1,132 @@
-//! Whom to trust: the certificate authorities of the system, and those that the user names.
+//! Whom to trust, and what to show: the certificate authorities of the system, and the directories of
+//! Docker and podman with those of one registry (containers-certs.d(5)).
 
+use std::ffi::OsString;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use ureq::tls::{Certificate, RootCerts};
 
 use crate::{Error, Result};
 
-/// The authorities in the `*.crt` files of `directory`, and the system's: the file that
-/// `NIX_SSL_CERT_FILE` names, as in Nix's own programs, else `SSL_CERT_FILE` and `SSL_CERT_DIR`, else
-/// the operating system's store. A system that has none gets Mozilla's list.
-pub(super) fn roots(directory: Option<&Path>) -> Result<RootCerts> {
-    let mut roots = match std::env::var_os("NIX_SSL_CERT_FILE").map(PathBuf::from) {
-        // Nix names a file that does not exist where it wants no network.
-        Some(file) if file.is_file() => read(&file)?,
-        _ => system(),
-    };
-    if let Some(directory) = directory {
-        roots.extend(read_directory(directory)?);
-    }
-    Ok(if roots.is_empty() {
-        RootCerts::WebPki
-    } else {
-        RootCerts::from(roots)
-    })
+/// The largest file that is read, in bytes.
+const LARGEST_FILE: u64 = 4 << 20;
+
+/// Where directories that are called like a registry lie, after the one of the user.
+const SYSTEM_DIRECTORIES: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
+
+/// What is known about one registry.
+#[derive(Default)]
+pub(super) struct Trust {
+    /// The authorities to trust. Without any, Mozilla's list is meant.
+    pub(super) authorities: Vec<CertificateDer<'static>>,
+    /// The certificates to show to a registry that asks for one.
+    pub(super) clients: Vec<ClientCertificate>,
 }
 
-/// What the system trusts. What it cannot read it does not trust, so errors are no news.
-fn system() -> Vec<Certificate<'static>> {
-    let found = rustls_native_certs::load_native_certs().certs;
-    found
+/// A client certificate.
+pub(super) struct ClientCertificate {
+    /// The certificate, and those that lead to its authority.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// Its private key.
+    pub(super) key: PrivateKeyDer<'static>,
+}
+
+impl Trust {
+    /// What to trust and to show to `registry`: what is in `directory`, or else in the first of the
+    /// usual directories that there is; and the authorities of the system: the file that
+    /// `NIX_SSL_CERT_FILE` names, as in Nix's own programs, else `SSL_CERT_FILE` and `SSL_CERT_DIR`,
+    /// else the operating system's store.
+    pub(super) fn find(
+        directory: Option<&Path>,
+        registry: &str,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self> {
+        let mut trust = match directory {
+            Some(directory) => read_directory(directory)?,
+            None => match usual_directories(registry, environment)
+                .into_iter()
+                .find(|directory| directory.is_dir())
+            {
+                Some(directory) => read_directory(&directory)?,
+                None => Self::default(),
+            },
+        };
+        trust.authorities.extend(system(environment)?);
+        Ok(trust)
+    }
+}
+
+/// The authorities of the system, for others who speak TLS.
+pub(in crate::transport) fn system_roots() -> Result<RootCerts> {
+    let authorities = system(&|name| std::env::var_os(name))?;
+    if authorities.is_empty() {
+        return Ok(RootCerts::WebPki);
+    }
+    let certificates = authorities
         .iter()
-        .map(|certificate| Certificate::from_der(certificate).to_owned())
+        .map(|authority| Certificate::from_der(authority).to_owned());
+    Ok(RootCerts::from(certificates.collect::<Vec<_>>()))
+}
+
+/// What the system trusts.
+fn system(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Vec<CertificateDer<'static>>> {
+    match environment("NIX_SSL_CERT_FILE").map(PathBuf::from) {
+        // Nix names a file that does not exist where it wants no network.
+        Some(file) if file.is_file() => read_certificates(&file),
+        // What cannot be read there is not trusted, so errors are no news.
+        _ => Ok(rustls_native_certs::load_native_certs().certs),
+    }
+}
+
+/// Where a directory for `registry` may be, the user's first.
+fn usual_directories(
+    registry: &str,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Vec<PathBuf> {
+    let home = environment("HOME").filter(|home| !home.is_empty());
+    home.map(|home| Path::new(&home).join(".config/containers/certs.d"))
+        .into_iter()
+        .chain(SYSTEM_DIRECTORIES.map(PathBuf::from))
+        .map(|directory| directory.join(registry))
         .collect()
 }
 
-fn read_directory(directory: &Path) -> Result<Vec<Certificate<'static>>> {
-    let mut roots = Vec::new();
+/// `*.crt` are authorities; `*.cert` with the `*.key` of the same name are client certificates.
+fn read_directory(directory: &Path) -> Result<Trust> {
+    let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(Error::io("read", directory))? {
-        let path = entry.map_err(Error::io("read", directory))?.path();
-        if path.extension().is_some_and(|extension| extension == "crt") {
-            roots.extend(read(&path)?);
+        paths.push(entry.map_err(Error::io("read", directory))?.path());
+    }
+    paths.sort();
+    let mut trust = Trust::default();
+    for path in &paths {
+        let beside = |extension: &str| path.with_extension(extension);
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("crt") => trust.authorities.extend(read_certificates(path)?),
+            Some("cert") => trust.clients.push(ClientCertificate {
+                chain: read_certificates(path)?,
+                key: read_key(&beside("key"))?,
+            }),
+            // One alone is a mistake that would otherwise show as a refusal of the registry.
+            Some("key") if !paths.contains(&beside("cert")) => {
+                return Err(Error::Document {
+                    document: path.display().to_string(),
+                    message: format!("there is no {} for this key", beside("cert").display()),
+                    hint: "authorities are called *.crt, client certificates *.cert".to_owned(),
+                });
+            }
+            _ => {}
         }
     }
-    Ok(roots)
+    Ok(trust)
 }
 
-fn read(path: &Path) -> Result<Vec<Certificate<'static>>> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    let certificates = certificates(&bytes);
+/// The certificates of a file, at least one.
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let certificates = certificates(&read(path)?);
     if certificates.is_empty() {
         return Err(Error::Document {
             document: path.display().to_string(),
@@ -58,13 +137,30 @@ fn read(path: &Path) -> Result<Vec<Certificate<'static>>> {
     Ok(certificates)
 }
 
+/// The private key of a file.
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    // What the parser says could quote the key.
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| Error::Document {
+        document: path.display().to_string(),
+        message: "no private key in it".to_owned(),
+        hint: "keys are expected in PEM form and without a password, -----BEGIN PRIVATE KEY-----"
+            .to_owned(),
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE)
+        .read_to_end(&mut bytes)
+        .map_err(Error::io("read", path))?;
+    Ok(bytes)
+}
+
 /// The certificates among the PEM blocks of `bytes`.
-fn certificates(bytes: &[u8]) -> Vec<Certificate<'static>> {
-    parse_pem(bytes)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
+fn certificates(bytes: &[u8]) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(bytes)
+        .filter_map(std::result::Result::ok)
         .collect()
 }
 
@@ -72,23 +168,62 @@ fn certificates(bytes: &[u8]) -> Vec<Certificate<'static>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_crt_files_count_and_must_hold_a_certificate() {
+    const CERTIFICATE: &str =
+        "text\n-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n";
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAAEC\n-----END PRIVATE KEY-----\n";
+
+    /// What a directory with these files says, or the error.
+    fn read_files(files: &[(&str, &str)]) -> std::result::Result<(usize, usize), String> {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("notes.txt"), "nothing").unwrap();
-        assert!(read_directory(directory.path()).unwrap().is_empty());
-        std::fs::write(
-            directory.path().join("a.crt"),
-            "text\n-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n",
-        )
-        .unwrap();
-        let found = read_directory(directory.path()).unwrap();
+        for (name, content) in files {
+            std::fs::write(directory.path().join(name), content).unwrap();
+        }
+        read_directory(directory.path())
+            .map(|trust| (trust.authorities.len(), trust.clients.len()))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn endings_say_what_files_are() {
+        let two = CERTIFICATE.repeat(2);
+        for (files, found) in [
+            (&[("notes.txt", "nothing")][..], (0, 0)),
+            (&[("a.crt", &two), ("b.crt", CERTIFICATE)], (3, 0)),
+            (&[("a.cert", CERTIFICATE), ("a.key", KEY)], (0, 1)),
+        ] {
+            assert_eq!(read_files(files), Ok(found), "{files:?}");
+        }
+        for (files, message) in [
+            (&[("a.crt", "nothing")][..], "a.crt: no certificate"),
+            (&[("a.cert", CERTIFICATE)], "a.key"),
+            (
+                &[("a.cert", CERTIFICATE), ("a.key", "secret")],
+                "a.key: no private key",
+            ),
+            (&[("a.cert", ""), ("a.key", KEY)], "a.cert: no certificate"),
+            (&[("a.key", KEY)], "a.cert for this key"),
+        ] {
+            let error = read_files(files).unwrap_err();
+            assert!(
+                error.contains(message) && !error.contains("secret"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_directory_of_the_user_comes_first() {
+        let environment = |name: &str| (name == "HOME").then(|| "/h".into());
+        let found = usual_directories("r.example:5000", &environment);
+        let found: Vec<_> = found.iter().map(|path| path.to_str().unwrap()).collect();
         assert_eq!(
-            found.iter().map(Certificate::der).collect::<Vec<_>>(),
-            [[0, 1, 2]]
+            found,
+            [
+                "/h/.config/containers/certs.d/r.example:5000",
+                "/etc/containers/certs.d/r.example:5000",
+                "/etc/docker/certs.d/r.example:5000",
+            ]
         );
-        std::fs::write(directory.path().join("b.crt"), "nothing").unwrap();
-        let error = read_directory(directory.path()).unwrap_err();
-        assert!(error.to_string().contains("b.crt"), "{error}");
+        assert_eq!(usual_directories("r", &|_| None).len(), 2);
     }
 }

@@ -1,6 +1,10 @@
 //! A registry: how it is reached, and trying again.
 
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ureq::http::{Method, StatusCode, Uri};
@@ -9,18 +13,31 @@ use super::address::{api_host, is_loopback, resolve, same_origin};
 use super::answer::Answer;
 use super::authorization::Authorization;
 use super::credentials::Login;
-use super::http::{Body, Http, Request};
+use super::http::{Body, Http, Opened, Request};
 use super::problem::{Problem, Reached};
 use super::{Options, Retry};
 use crate::oci::Reference;
 use crate::{Error, Result};
 
-/// How often a pause looks whether the user gave up.
-const PAUSE_STEP: Duration = Duration::from_millis(50);
+/// How often somebody who waits looks whether the user gave up.
+const STEP: Duration = Duration::from_millis(50);
+
+/// What a client is for, which is what it asks authorization servers to allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To read a repository.
+    #[allow(dead_code, reason = "base images are pulled with it")]
+    Pull,
+    /// To read and to write it.
+    Push,
+}
+
+/// Says with [`Error::Interrupted`] that the user gave up.
+pub(crate) type Interrupted<'a> = dyn Fn() -> Result<()> + Sync + 'a;
 
 /// Why an attempt failed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The registry or the way to it; perhaps not the next time.
     Problem(Problem),
     /// Something else, which another try does not mend: the layer cannot be made, the user
@@ -35,7 +52,7 @@ impl From<Problem> for Failure {
 }
 
 /// The repository of one registry.
-pub(super) struct Client {
+pub(crate) struct Client {
     /// Its connections.
     pub(super) http: Http,
     /// The address of the API: `https://host/v2/`.
@@ -46,14 +63,60 @@ pub(super) struct Client {
     pub(super) repository: String,
     /// What to log in with.
     pub(super) login: Login,
+    /// What it may do there.
+    pub(super) purpose: Purpose,
+    /// Other repositories of the registry, which tokens must allow to read.
+    pub(super) sources: Mutex<BTreeSet<String>>,
     retry: Retry,
     /// What the next request is authorized with.
     pub(super) authorization: Mutex<Option<Authorization>>,
+    /// Whether blobs have to be sent in pieces.
+    pub(super) pieces: AtomicBool,
 }
 
 impl Client {
-    /// Finds out how the registry of `reference` is reached, and logs in if it asks for that.
-    pub(super) fn connect(reference: &Reference, options: &Options) -> Result<Self> {
+    /// Finds out how the registry of `reference` is reached, and logs in if it asks for that. Ends at
+    /// once when the user gives up.
+    pub(crate) fn connect(
+        reference: &Reference,
+        purpose: Purpose,
+        options: &Options,
+        interrupted: &Interrupted<'_>,
+    ) -> Result<Self> {
+        // On a thread of its own, because nothing else ends a wait for the name service or for a
+        // host that does not answer. It ends by itself, after the time-outs.
+        let gave_up = Arc::new(AtomicBool::new(false));
+        let (sender, receiver) = mpsc::channel();
+        let (reference, options, stop) = (reference.clone(), options.clone(), gave_up.clone());
+        thread::spawn(move || {
+            let stopped = || {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                Ok(())
+            };
+            // Nobody listens any more if the user gave up.
+            let _ = sender.send(Self::open(&reference, purpose, &options, &stopped));
+        });
+        loop {
+            match receiver.recv_timeout(STEP) {
+                Ok(client) => return client,
+                Err(RecvTimeoutError::Timeout) => interrupted().inspect_err(|_| {
+                    gave_up.store(true, Ordering::Relaxed);
+                    // Long enough to end a credential helper.
+                    let _ = receiver.recv_timeout(2 * STEP);
+                })?,
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::Interrupted),
+            }
+        }
+    }
+
+    fn open(
+        reference: &Reference,
+        purpose: Purpose,
+        options: &Options,
+        interrupted: &Interrupted<'_>,
+    ) -> Result<Self> {
         let environment = |name: &str| std::env::var_os(name);
         let login = if options.anonymous {
             Login::default()
@@ -63,21 +126,25 @@ impl Client {
                 options.auth_file.as_deref(),
                 reference,
                 &environment,
+                interrupted,
             )?
         };
         let host = api_host(&reference.registry);
         let operation = format!("cannot reach the registry {}", reference.registry);
         let invalid = || Problem::lasting("not a host name", "").during(&operation, 1);
         let mut client = Self {
-            http: Http::new(options)?,
+            http: Http::new(&reference.registry, options, &environment)?,
             base: format!("https://{host}/v2/")
                 .parse()
                 .map_err(|_| invalid())?,
             name: format!("{}/{}", reference.registry, reference.repository),
             repository: reference.repository.clone(),
             login,
+            purpose,
+            sources: Mutex::default(),
             retry: options.retry,
             authorization: Mutex::new(None),
+            pieces: AtomicBool::new(false),
         };
         let plain_allowed = options
             .tls_verify
@@ -87,8 +154,26 @@ impl Client {
                 .parse()
                 .map_err(|_| invalid())?;
         }
-        client.persist(&operation, &|| Ok(()), || client.ping())?;
+        client.persist(&operation, interrupted, || client.ping())?;
         Ok(client)
+    }
+
+    /// Does `work`. When `interrupted` says that the user gave up, whatever waits for the registry
+    /// meanwhile ends within a second, with [`Error::Interrupted`] out of [`Self::persist`].
+    pub(crate) fn watch<T>(&self, interrupted: &Interrupted<'_>, work: impl FnOnce() -> T) -> T {
+        let (working, done) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                while done.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
+                    if interrupted().is_err() {
+                        return self.http.interrupt();
+                    }
+                }
+            });
+            let result = work();
+            drop(working);
+            result
+        })
     }
 
     /// Whether there is nobody to speak HTTPS with.
@@ -103,7 +188,7 @@ impl Client {
 
     /// Asks whether this is a registry (distribution specification, end-1), and logs in.
     fn ping(&self) -> Result<(), Failure> {
-        let answer = match self.exchange(Request::new(Method::GET, self.base.clone())) {
+        let answer = match self.authorized(Request::new(Method::GET, self.base.clone())) {
             Err(Failure::Problem(problem)) => {
                 // Nobody there: that will not change within seconds.
                 let there = matches!(problem.reached, Reached::Answer | Reached::Connection);
@@ -114,7 +199,7 @@ impl Client {
                 }
                 .into());
             }
-            other => other?,
+            other => other?.read()?,
         };
         match answer.status {
             // Those who may not ping may still push.
@@ -147,7 +232,7 @@ impl Client {
 
     /// Repeats `attempt` while it fails in a way that may pass. `interrupted` is asked often during
     /// the pauses.
-    pub(super) fn persist<T>(
+    pub(crate) fn persist<T>(
         &self,
         operation: &str,
         interrupted: &dyn Fn() -> Result<()>,
@@ -159,6 +244,9 @@ impl Client {
             let mut problem = match attempt() {
                 Ok(result) => return Ok(result),
                 Err(Failure::Fatal(error)) => return Err(error),
+                Err(Failure::Problem(_)) if self.http.is_interrupted() => {
+                    return Err(Error::Interrupted);
+                }
                 Err(Failure::Problem(problem)) => problem,
             };
             let asked = problem.pause.unwrap_or_default();
@@ -178,30 +266,38 @@ impl Client {
     /// Sends a request with what the registry wants for authorization; that the user may not do
     /// this is an error, other answers are the caller's to judge.
     pub(super) fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
-        let answer = self.exchange(request)?;
-        match answer.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.refusal(&answer).into()),
-            _ => Ok(answer),
+        Ok(self.open_answer(request)?.read()?)
+    }
+
+    /// The same, but the body of the answer is still to be read.
+    pub(super) fn open_answer(&self, request: Request<'_>) -> Result<Opened, Failure> {
+        let opened = self.authorized(request)?;
+        match opened.answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(self.refusal(&opened.read()?).into())
+            }
+            _ => Ok(opened),
         }
     }
 
     /// Sends a request. When the registry wants another authorization (a first or a fresh token),
     /// that is got, and the request is sent once more; one whose body can be read only once fails
     /// instead, to be tried again.
-    fn exchange(&self, mut request: Request<'_>) -> Result<Answer, Failure> {
+    fn authorized(&self, mut request: Request<'_>) -> Result<Opened, Failure> {
         let trusted = same_origin(&request.address, &self.base);
         let streams = matches!(request.body, Body::Stream { .. });
         let address = request.address.clone();
         if trusted {
             request.authorization = self.authorization()?;
         }
-        let answer = self.http.send(&mut request)?;
-        let refused = answer.status == StatusCode::UNAUTHORIZED;
-        if !refused || !trusted || !same_origin(&answer.address, &self.base) {
-            return Ok(answer);
+        let opened = self.http.open(&mut request)?;
+        let refused = opened.answer.status == StatusCode::UNAUTHORIZED;
+        if !refused || !trusted || !same_origin(&opened.answer.address, &self.base) {
+            return Ok(opened);
         }
+        let answer = opened.read()?;
         let Some(fresh) = self.renew(&answer, request.authorization.as_ref())? else {
-            return Ok(answer);
+            return Ok(answer.into());
         };
         if streams {
             return Err(Problem {
@@ -212,7 +308,7 @@ impl Client {
         }
         request.address = address;
         request.authorization = Some(fresh);
-        Ok(self.http.send(&mut request)?)
+        Ok(self.http.open(&mut request)?)
     }
 }
 
@@ -225,6 +321,6 @@ fn rest(pause: Duration, interrupted: &dyn Fn() -> Result<()>) -> Result<()> {
         if left.is_zero() {
             return Ok(());
         }
-        std::thread::sleep(left.min(PAUSE_STEP));
+        thread::sleep(left.min(STEP));
     }
 }

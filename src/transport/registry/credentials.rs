@@ -1,17 +1,14 @@
-//! What to log in with, and the files in which `docker login` and `podman login` keep it
-//! (containers-auth.json(5), Docker's `config.json`).
+//! What to log in with, and where it is looked for.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
-
+use super::auth_file::{AuthFile, bad_file};
+use super::client::Interrupted;
+use super::{credential_helper, netrc};
 use crate::oci::Reference;
 use crate::{Error, Result};
 
@@ -30,6 +27,8 @@ pub enum Credentials {
     },
     /// An `OAuth2` refresh token, which some registries give out at login in place of a password.
     IdentityToken(String),
+    /// A token that the registry itself takes, in place of one from its authorization server.
+    RegistryToken(String),
 }
 
 impl fmt::Debug for Credentials {
@@ -37,6 +36,7 @@ impl fmt::Debug for Credentials {
         formatter.write_str(match self {
             Self::Basic { .. } => "Basic(…)",
             Self::IdentityToken(_) => "IdentityToken(…)",
+            Self::RegistryToken(_) => "RegistryToken(…)",
         })
     }
 }
@@ -69,39 +69,116 @@ pub(super) struct Login {
     pub(super) credentials: Option<Credentials>,
     /// Where they are from, for messages.
     pub(super) source: String,
-    /// A credential helper that a file names for this registry.
-    pub(super) helper: Option<String>,
+    /// Why credential helpers that files name for this registry gave none.
+    pub(super) troubles: Vec<String>,
 }
 
 impl Login {
-    /// What to log in with to push to `reference`: what was `given`, else the first match in the
-    /// files of [`files`].
+    /// What to log in with at the registry of `reference`: what was `given`, else the first match in
+    /// the files of [`files`] and what they point to.
     pub(super) fn find(
         given: Option<&Credentials>,
         auth_file: Option<&Path>,
         reference: &Reference,
-        environment: &dyn Fn(&str) -> Option<OsString>,
+        environment: &Environment<'_>,
+        interrupted: &Interrupted<'_>,
     ) -> Result<Self> {
-        if let Some(credentials) = given {
-            let source = "the command line".to_owned();
-            return Ok(Self {
-                credentials: Some(credentials.clone()),
-                source,
-                helper: None,
-            });
-        }
         let mut login = Self::default();
-        for file in files(auth_file, environment) {
+        if let Some(credentials) = given {
+            login.found(credentials.clone(), "the command line");
+            return Ok(login);
+        }
+        let files = files(auth_file, environment);
+        let only = files.iter().any(|file| file.named);
+        for file in files {
             let Some(bytes) = read(&file)? else { continue };
-            let document = AuthFile::parse(&file.path.display().to_string(), &bytes)?;
-            login.credentials = document.credentials(reference)?;
-            login.helper = login.helper.or_else(|| document.helper(reference));
+            let name = file.path.display().to_string();
+            let document = AuthFile::parse(&name, &bytes)?;
+            let ask = |helper: Option<&str>, login: &mut Self| match helper {
+                Some(helper) => login.ask(helper, &name, reference, environment, interrupted),
+                None => Ok(()),
+            };
+            ask(document.helper(reference), &mut login)?;
+            if login.credentials.is_none()
+                && let Some(credentials) = document.credentials(reference)?
+            {
+                login.found(credentials, &name);
+            }
+            if login.credentials.is_none() {
+                ask(document.store(), &mut login)?;
+            }
             if login.credentials.is_some() {
-                login.source = file.path.display().to_string();
-                break;
+                return Ok(login);
+            }
+        }
+        if !only && let Some(file) = netrc_file(environment) {
+            let Some(bytes) = read(&file)? else {
+                return Ok(login);
+            };
+            let hosts = hosts(&reference.registry);
+            if let Some(credentials) = netrc::find(&String::from_utf8_lossy(&bytes), &hosts) {
+                login.found(credentials, file.path.display());
             }
         }
         Ok(login)
+    }
+
+    fn found(&mut self, credentials: Credentials, source: impl fmt::Display) {
+        self.credentials = Some(credentials);
+        self.source = source.to_string();
+    }
+
+    /// Asks a helper that `file` names. One that is not there or fails is remembered, and no more:
+    /// much is readable without credentials, and the registry says what is not.
+    fn ask(
+        &mut self,
+        helper: &str,
+        file: &str,
+        reference: &Reference,
+        environment: &Environment<'_>,
+        interrupted: &Interrupted<'_>,
+    ) -> Result<()> {
+        let path = environment("PATH").unwrap_or_default();
+        for server in servers(&reference.registry) {
+            match credential_helper::ask(helper, server, &path, interrupted)? {
+                Ok(Some(credentials)) => {
+                    let source = format!("docker-credential-{helper} ({file})");
+                    self.found(credentials, source);
+                    return Ok(());
+                }
+                Ok(None) => {}
+                Err(trouble) => {
+                    self.troubles
+                        .push(format!("{file} names a credential helper: {trouble}"));
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the variables of the environment say.
+pub(super) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+
+/// What helpers know a registry by. `docker login` gives Docker Hub the address that it once had.
+fn servers(registry: &str) -> Vec<&str> {
+    match registry {
+        "docker.io" | "index.docker.io" => vec!["https://index.docker.io/v1/", "docker.io"],
+        other => vec![other],
+    }
+}
+
+/// The hosts that netrc may know a registry by.
+fn hosts(registry: &str) -> Vec<&str> {
+    match registry {
+        "docker.io" | "index.docker.io" => {
+            vec!["docker.io", "index.docker.io", "registry-1.docker.io"]
+        }
+        other => vec![match other.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => other,
+        }],
     }
 }
 
@@ -114,15 +191,8 @@ struct Candidate {
 
 /// Where credentials are looked for: the file that the user named (`--authfile`,
 /// `REGISTRY_AUTH_FILE`) and no other, or the usual places, podman's before Docker's.
-fn files(
-    auth_file: Option<&Path>,
-    environment: &dyn Fn(&str) -> Option<OsString>,
-) -> Vec<Candidate> {
-    let variable = |name| {
-        environment(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+fn files(auth_file: Option<&Path>, environment: &Environment<'_>) -> Vec<Candidate> {
+    let variable = |name| variable(environment, name);
     if let Some(path) = auth_file
         .map(Path::to_path_buf)
         .or_else(|| variable("REGISTRY_AUTH_FILE"))
@@ -130,9 +200,13 @@ fn files(
         return vec![Candidate { path, named: true }];
     }
     let home = variable("HOME");
+    let user = rustix::process::getuid().as_raw();
     let in_home = |directory: &str| home.as_ref().map(|home| home.join(directory));
     [
-        variable("XDG_RUNTIME_DIR").map(|directory| directory.join("containers/auth.json")),
+        Some(match variable("XDG_RUNTIME_DIR") {
+            Some(directory) => directory.join("containers/auth.json"),
+            None => format!("/run/containers/{user}/auth.json").into(),
+        }),
         variable("XDG_CONFIG_HOME")
             .or_else(|| in_home(".config"))
             .map(|directory| directory.join("containers/auth.json")),
@@ -146,13 +220,29 @@ fn files(
     .collect()
 }
 
+/// The netrc file of curl: the one that `NETRC` names, or the one in the home directory.
+fn netrc_file(environment: &Environment<'_>) -> Option<Candidate> {
+    let named = variable(environment, "NETRC");
+    let path = named
+        .clone()
+        .or_else(|| Some(variable(environment, "HOME")?.join(".netrc")))?;
+    Some(Candidate {
+        path,
+        named: named.is_some(),
+    })
+}
+
+fn variable(environment: &Environment<'_>, name: &str) -> Option<PathBuf> {
+    environment(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
 /// The bytes of a file, `None` if it is a usual place where there is none.
 fn read(file: &Candidate) -> Result<Option<Vec<u8>>> {
     let path = &file.path;
     let opened = match std::fs::File::open(path) {
-        Err(error) if !file.named && error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(None);
-        }
+        Err(error) if !file.named && is_missing(&error) => return Ok(None),
         opened => opened.map_err(Error::io("read", path))?,
     };
     let mut bytes = Vec::new();
@@ -166,150 +256,17 @@ fn read(file: &Candidate) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn bad_file(name: &str, message: &str) -> Error {
-    Error::Document {
-        document: name.to_owned(),
-        message: message.to_owned(),
-        hint: "log in again with `docker login` or `podman login`".to_owned(),
-    }
-}
-
-/// The fields that matter of `auth.json` and `config.json`.
-#[derive(Deserialize)]
-struct AuthFile {
-    #[serde(skip)]
-    name: String,
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
-    #[serde(default, rename = "credHelpers")]
-    helpers: BTreeMap<String, String>,
-    #[serde(default, rename = "credsStore")]
-    store: String,
-}
-
-/// What is kept for one registry.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Entry {
-    auth: String,
-    username: String,
-    password: String,
-    identitytoken: String,
-}
-
-impl AuthFile {
-    /// Parses the file `name`.
-    fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
-        let parsed: Self = serde_json::from_slice(bytes).map_err(|error| {
-            // The parser's own message can quote a secret.
-            let place = format!("line {}, column {}", error.line(), error.column());
-            bad_file(
-                name,
-                &format!("not a file of registry credentials ({place})"),
-            )
-        })?;
-        Ok(Self {
-            name: name.to_owned(),
-            ..parsed
-        })
-    }
-
-    /// The credentials of the longest key that `reference` is below: a whole repository, its
-    /// parents, the registry.
-    fn credentials(&self, reference: &Reference) -> Result<Option<Credentials>> {
-        for scope in scopes(reference) {
-            let entries = self.auths.iter().filter(|(key, _)| normalize(key) == scope);
-            for (key, entry) in entries {
-                if let Some(credentials) = self.entry(key, entry)? {
-                    return Ok(Some(credentials));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// The credentials of one entry; `docker login` leaves it empty when a helper keeps them.
-    fn entry(&self, key: &str, entry: &Entry) -> Result<Option<Credentials>> {
-        if !entry.identitytoken.is_empty() {
-            return Ok(Some(Credentials::IdentityToken(
-                entry.identitytoken.clone(),
-            )));
-        }
-        if !entry.auth.is_empty() {
-            return decode(&entry.auth).map(Some).ok_or_else(|| {
-                let message = format!("auths.{key:?}.auth is not base64 of USER:PASSWORD");
-                bad_file(&self.name, &message)
-            });
-        }
-        let Entry {
-            username, password, ..
-        } = entry;
-        Ok((!username.is_empty()).then(|| Credentials::Basic {
-            username: username.clone(),
-            password: password.clone(),
-        }))
-    }
-
-    /// The program that keeps the credentials of `reference`.
-    fn helper(&self, reference: &Reference) -> Option<String> {
-        let named = scopes(reference).into_iter().find_map(|scope| {
-            self.helpers
-                .iter()
-                .find(|(key, _)| normalize(key) == scope)
-                .map(|(_, helper)| helper)
-        });
-        let helper = named.unwrap_or(&self.store);
-        (!helper.is_empty()).then(|| format!("docker-credential-{helper}"))
-    }
-}
-
-/// The keys that `reference` may be kept under, longest first.
-fn scopes(reference: &Reference) -> Vec<String> {
-    let registry = normalize(&reference.registry);
-    let parts: Vec<&str> = reference.repository.split('/').collect();
-    (1..=parts.len())
-        .rev()
-        .map(|length| format!("{registry}/{}", parts[..length].join("/")))
-        .chain([registry.clone()])
-        .collect()
-}
-
-/// A key without the forms that Docker once wrote: a scheme, an API version, Docker Hub's hosts.
-fn normalize(key: &str) -> String {
-    let key = key
-        .strip_prefix("https://")
-        .or_else(|| key.strip_prefix("http://"))
-        .unwrap_or(key);
-    let key = key.trim_end_matches('/');
-    let key = key
-        .strip_suffix("/v1")
-        .or_else(|| key.strip_suffix("/v2"))
-        .unwrap_or(key);
-    let (registry, path) = key.split_at(key.find('/').unwrap_or(key.len()));
-    let registry = match registry {
-        "index.docker.io" | "registry-1.docker.io" => "docker.io",
-        other => other,
-    };
-    format!("{}{path}", registry.to_ascii_lowercase())
-}
-
-/// `USER:PASSWORD` in base64.
-fn decode(text: &str) -> Option<Credentials> {
-    const LENIENT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    const BASE64: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
-    let decoded = String::from_utf8(BASE64.decode(text.trim()).ok()?).ok()?;
-    let (username, password) = decoded.split_once(':')?;
-    // Docker's own reader drops the padding that some writers leave behind.
-    let password = password.trim_end_matches('\0');
-    Some(Credentials::Basic {
-        username: username.to_owned(),
-        password: password.to_owned(),
-    })
+/// Whether a file is not there; some have no home but `/dev/null`.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::write_script;
     use super::*;
 
     fn basic(username: &str, password: &str) -> Credentials {
@@ -319,95 +276,14 @@ mod tests {
         }
     }
 
-    fn lookup(document: &str, reference: &str) -> Result<Option<Credentials>> {
-        AuthFile::parse("auth.json", document.as_bytes())?
-            .credentials(&Reference::parse(reference)?)
-    }
-
-    #[test]
-    fn the_longest_key_wins() {
-        // One user each: registry:x, parent:x, repository:x, hub:x.
-        let document = r#"{ "auths": {
-            "r.example:5000": { "auth": "cmVnaXN0cnk6eA==" },
-            "r.example:5000/a": { "auth": "cGFyZW50Ong=" },
-            "r.example:5000/a/b": { "auth": "cmVwb3NpdG9yeTp4" },
-            "https://index.docker.io/v1/": { "auth": "aHViOng=" },
-            "https://old.example/v2/": { "username": "old", "password": "x" },
-            "empty.example": {},
-            "token.example": { "auth": "aHViOng=", "identitytoken": "t" }
-        }, "unknown": 1 }"#;
-        for (reference, found) in [
-            ("r.example:5000/c", Some(basic("registry", "x"))),
-            ("r.example:5000/ab", Some(basic("registry", "x"))),
-            ("r.example:5000/a", Some(basic("parent", "x"))),
-            ("r.example:5000/a/c", Some(basic("parent", "x"))),
-            ("r.example:5000/a/b:tag", Some(basic("repository", "x"))),
-            ("hello", Some(basic("hub", "x"))),
-            ("index.docker.io/me/hello", Some(basic("hub", "x"))),
-            ("old.example/a", Some(basic("old", "x"))),
-            (
-                "token.example/a",
-                Some(Credentials::IdentityToken("t".to_owned())),
-            ),
-            ("empty.example/a", None),
-            ("r.example/a", None),
-        ] {
-            assert_eq!(lookup(document, reference).unwrap(), found, "{reference}");
-        }
-    }
-
     #[test]
     fn passwords_may_hold_anything() {
-        // u:p:w, and u:p with trailing zero bytes, without padding.
-        for (auth, password) in [("dTpwOnc=", "p:w"), ("dTpwAAA", "p")] {
-            let document = format!(r#"{{"auths":{{"r.example":{{"auth":"{auth}"}}}}}}"#);
-            assert_eq!(
-                lookup(&document, "r.example/a").unwrap(),
-                Some(basic("u", password))
-            );
-        }
         assert_eq!("u:p:w".parse::<Credentials>().unwrap(), basic("u", "p:w"));
         for text in ["secret", ":secret"] {
             let error = text.parse::<Credentials>().unwrap_err();
             assert!(!error.to_string().contains("secret"), "{error}");
         }
         assert!(!format!("{:?}", basic("secret", "secret")).contains("secret"));
-    }
-
-    #[test]
-    fn a_broken_file_is_named_and_not_quoted() {
-        for document in [
-            r#"{"auths":{"r.example":{"auth":"secret!"}}}"#,
-            r#"{"auths":{"r.example":{"auth":"c2VjcmV0"}}}"#,
-            r#"{"auths":{"r.example":"secret"}}"#,
-            r#"{"auths":"secret"}"#,
-            r#"{"auths":{"secret"#,
-        ] {
-            let error = lookup(document, "r.example/a").unwrap_err();
-            assert!(error.to_string().starts_with("auth.json: "), "{error}");
-            assert!(!error.to_string().contains("secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn helpers_are_named() {
-        let document = r#"{ "auths": { "ghcr.io": {} }, "credsStore": "desktop",
-            "credHelpers": { "gcr.io": "gcloud", "https://index.docker.io/v1/": "pass" } }"#;
-        let file = AuthFile::parse("config.json", document.as_bytes()).unwrap();
-        for (reference, helper) in [
-            ("gcr.io/a/b", "gcloud"),
-            ("hello", "pass"),
-            ("ghcr.io/a/b", "desktop"),
-        ] {
-            let reference = Reference::parse(reference).unwrap();
-            assert_eq!(
-                file.helper(&reference),
-                Some(format!("docker-credential-{helper}"))
-            );
-            assert_eq!(file.credentials(&reference).unwrap(), None);
-        }
-        let none = AuthFile::parse("config.json", b"{}").unwrap();
-        assert_eq!(none.helper(&Reference::parse("hello").unwrap()), None);
     }
 
     #[test]
@@ -430,6 +306,8 @@ mod tests {
             ("XDG_RUNTIME_DIR", "/run"),
             ("REGISTRY_AUTH_FILE", "/r"),
         ];
+        let user = rustix::process::getuid().as_raw();
+        let own = format!("/run/containers/{user}/auth.json");
         assert_eq!(paths(Some("/a"), &all), ["/a"]);
         assert_eq!(paths(None, &all), ["/r"]);
         assert_eq!(
@@ -449,9 +327,9 @@ mod tests {
                     ("DOCKER_CONFIG", "/d")
                 ]
             ),
-            ["/c/containers/auth.json", "/d/config.json"]
+            [own.as_str(), "/c/containers/auth.json", "/d/config.json"]
         );
-        assert_eq!(paths(None, &[("HOME", "")]), [""; 0]);
+        assert_eq!(paths(None, &[("HOME", "")]), [own.as_str()]);
     }
 
     #[test]
@@ -472,6 +350,8 @@ mod tests {
         );
         let environment = |name: &str| {
             let place = match name {
+                "PATH" => return Some("/nonexistent".into()),
+                "HOME" => "home",
                 "XDG_RUNTIME_DIR" => "runtime",
                 "DOCKER_CONFIG" => "docker",
                 _ => return None,
@@ -484,16 +364,17 @@ mod tests {
                 file,
                 &Reference::parse(reference).unwrap(),
                 &environment,
+                &|| Ok(()),
             )
         };
         let credentials = |reference| find(None, None, reference).unwrap().credentials;
         assert_eq!(credentials("a.example/x"), Some(basic("a", "x")));
         assert_eq!(credentials("b.example/x"), Some(basic("b", "x")));
         let none = find(None, None, "c.example/x").unwrap();
-        assert_eq!(
-            (none.credentials, none.helper.as_deref()),
-            (None, Some("docker-credential-pass"))
-        );
+        assert_eq!(none.credentials, None);
+        let trouble =
+            "config.json names a credential helper: docker-credential-pass is not installed";
+        assert!(none.troubles[0].ends_with(trouble), "{:?}", none.troubles);
         let given = basic("given", "x");
         let missing = directory.path().join("missing");
         assert_eq!(
@@ -504,5 +385,83 @@ mod tests {
         );
         let error = find(None, Some(&missing), "a.example/x").unwrap_err();
         assert!(error.to_string().contains("missing"), "{error}");
+    }
+    #[test]
+    fn sources_have_an_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let helper = |name: &str, script: &str| {
+            write_script(&path(&format!("docker-credential-{name}")), script);
+        };
+        // One that knows a single server, and one that knows all.
+        let known = r#"[ "$(cat)" = https://index.docker.io/v1/ ] &&
+            echo '{"Username":"hub","Secret":"x"}' && exit
+            echo credentials not found in native keychain; exit 1"#;
+        helper("hub", known);
+        helper("all", r#"echo '{"Username":"all","Secret":"x"}'"#);
+        let netrc = "machine r.example login netrc password x";
+        std::fs::write(path(".netrc"), netrc).unwrap();
+        let find = |document: &str, reference: &str, alone: bool| {
+            std::fs::write(path("config.json"), document).unwrap();
+            let environment = |name: &str| match name {
+                "DOCKER_CONFIG" | "HOME" if !alone => Some(path("").into_os_string()),
+                "REGISTRY_AUTH_FILE" if alone => Some(path("config.json").into_os_string()),
+                "PATH" => Some(format!("{}:/usr/bin:/bin", path("").display()).into()),
+                _ => None,
+            };
+            let reference = Reference::parse(reference).unwrap();
+            let login = Login::find(None, None, &reference, &environment, &|| Ok(())).unwrap();
+            let user = match login.credentials {
+                Some(Credentials::Basic { username, .. }) => username,
+                other => format!("{other:?}"),
+            };
+            (user, login.source)
+        };
+        // The user `file`.
+        let auths = r#""auths":{"r.example":{"auth":"ZmlsZTp4"}}"#;
+        for (document, reference, user, source) in [
+            (
+                format!(r#"{{{auths},"credsStore":"hub"}}"#),
+                "r.example/a",
+                "file",
+                "config.json",
+            ),
+            (
+                format!(r#"{{{auths},"credHelpers":{{"r.example":"all"}}}}"#),
+                "r.example/a",
+                "all",
+                "docker-credential-all (",
+            ),
+            (
+                r#"{"credsStore":"all"}"#.to_owned(),
+                "r.example/a",
+                "all",
+                "docker-credential-all (",
+            ),
+            (
+                r#"{"credsStore":"hub"}"#.to_owned(),
+                "r.example:5000/a",
+                "netrc",
+                ".netrc",
+            ),
+            (
+                r#"{"credsStore":"hub"}"#.to_owned(),
+                "hello",
+                "hub",
+                "docker-credential-hub (",
+            ),
+            (
+                r#"{"credsStore":"hub"}"#.to_owned(),
+                "ghcr.io/a",
+                "None",
+                "",
+            ),
+        ] {
+            let found = find(&document, reference, false);
+            assert_eq!(found.0, user, "{document} {reference}");
+            assert!(found.1.contains(source), "{found:?}");
+        }
+        // A file that the user names is the only one.
+        assert_eq!(find("{}", "r.example/a", true).0, "None");
     }
 }

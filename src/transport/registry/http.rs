@@ -1,19 +1,25 @@
 //! One exchange with a server, by `ureq`: redirects, limits and time-outs, and no credentials to
 //! strangers.
 
-use std::io::Read;
+use std::ffi::OsString;
+use std::io::{Cursor, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use ureq::http::header::{CONTENT_LENGTH, EXPECT, LOCATION};
 use ureq::http::uri::Scheme;
 use ureq::http::{self, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use ureq::tls::TlsConfig;
 use ureq::{Agent, AsSendBody, SendBody};
 
-use super::address::{is_loopback, resolve, same_origin};
+use super::address::{resolve, same_origin};
 use super::answer::Answer;
+use super::certificates::Trust;
+use super::connection::{self, SilentServers};
 use super::problem::Problem;
-use super::{Options, Timeouts, certificates};
+use super::proxy::Proxies;
+use super::{Options, Timeouts, tls};
 use crate::Result;
 
 /// The most redirects that one request may take.
@@ -26,6 +32,11 @@ const ASK_FIRST: u64 = 256 << 10;
 
 /// How long to wait at most for an answer that does not matter.
 const COURTESY: Duration = Duration::from_secs(5);
+/// The same for everything about it, when the user waits for the end.
+const LAST_COURTESY: Duration = Duration::from_secs(1);
+
+/// What was done when certificates cannot be used.
+const SETUP: &str = "cannot set up TLS";
 
 /// What is sent after the headers.
 pub(super) enum Body<'a> {
@@ -35,8 +46,10 @@ pub(super) enum Body<'a> {
     Bytes(&'a [u8]),
     /// What can be read once.
     Stream {
-        /// Its length.
-        size: u64,
+        /// Its length in bytes, if that is known; else it is sent in chunks (RFC 9112, section 7.1).
+        size: Option<u64>,
+        /// About how many bytes it will have.
+        expected: u64,
         /// Its bytes, exactly so many.
         reader: &'a mut dyn Read,
     },
@@ -56,6 +69,9 @@ pub(super) struct Request<'a> {
     pub(super) body: Body<'a>,
     /// The most bytes of an answer's body to keep.
     pub(super) limit: usize,
+    /// How many bytes the answer's body will have, if it is read as it comes. It decides how long that
+    /// may take.
+    pub(super) expected: Option<u64>,
 }
 
 impl<'a> Request<'a> {
@@ -71,6 +87,7 @@ impl<'a> Request<'a> {
             authorization: None,
             body: Body::Empty,
             limit: Self::ERROR_LIMIT,
+            expected: None,
         }
     }
 
@@ -89,38 +106,52 @@ impl<'a> Request<'a> {
 
 /// The connections of one copy.
 pub(super) struct Http {
-    agent: Agent,
+    agent: Mutex<Agent>,
+    tls: Arc<ClientConfig>,
+    proxies: Proxies,
+    silent: SilentServers,
+    interrupted: AtomicBool,
     timeouts: Timeouts,
     /// Whether what begins with HTTPS may go on without.
     may_downgrade: bool,
 }
 
 impl Http {
-    /// Sets up what `options` say; connects to nothing yet.
-    pub(super) fn new(options: &Options) -> Result<Self> {
-        let roots = certificates::roots(options.certificate_directory.as_deref())?;
+    /// Sets up what `options` say about `registry`; connects to nothing yet.
+    pub(super) fn new(
+        registry: &str,
+        options: &Options,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self> {
+        let directory = options.certificate_directory.as_deref();
+        let trust = Trust::find(directory, registry, environment)?;
         let insecure = options.tls_verify == Some(false);
+        let tls = tls::configuration(trust, insecure)
+            .map_err(|error| Problem::from(ureq::Error::from(error)).during(SETUP, 1))?;
         let timeouts = options.timeouts;
-        let tls = TlsConfig::builder()
-            .root_certs(roots)
-            .disable_verification(insecure)
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
+        let config = Agent::config_builder()
             .user_agent(&options.user_agent)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_idle_connections_per_host(8)
+            .proxy(None)
             .timeout_connect(Some(timeouts.connect))
             .timeout_resolve(Some(timeouts.connect))
             .timeout_send_request(Some(timeouts.answer))
             .timeout_per_write(Some(timeouts.answer))
             .timeout_recv_response(Some(timeouts.answer))
             .timeout_recv_body(Some(timeouts.answer))
-            .build()
-            .new_agent();
+            .build();
+        let silent = SilentServers::default();
         Ok(Self {
-            agent,
+            agent: Mutex::new(connection::agent(&config, &tls, &silent)),
+            tls,
+            proxies: options
+                .proxies
+                .clone()
+                .unwrap_or_else(|| Proxies::from_environment(environment)),
+            silent,
+            interrupted: AtomicBool::new(false),
             timeouts,
             may_downgrade: insecure,
         })
@@ -128,14 +159,44 @@ impl Http {
 
     /// Sends `request`, and again to where redirects lead.
     pub(super) fn send(&self, request: &mut Request<'_>) -> Result<Answer, Problem> {
+        self.open(request)?.read()
+    }
+
+    /// The same, but the body of the answer is still to be read.
+    pub(super) fn open(&self, request: &mut Request<'_>) -> Result<Opened, Problem> {
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.exchange(request)?;
+            let opened = self.exchange(request)?;
+            if redirect(&opened.answer).is_none() {
+                return Ok(opened);
+            }
+            let answer = opened.read()?;
             let Some(location) = redirect(&answer) else {
-                return Ok(answer);
+                return Ok(answer.into());
             };
             self.follow(request, answer.status, location)?;
         }
         Err(Problem::lasting("redirects without end", ""))
+    }
+
+    /// Whether the user gave up, see [`Self::interrupt`].
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Ends every exchange, also those of other threads that wait for an answer. After this only
+    /// uploads can be cancelled, in a short time.
+    pub(super) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+        let fresh = connection::agent(self.agent().config(), &self.tls, &self.silent);
+        let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *agent, fresh).shutdown();
+    }
+
+    fn agent(&self) -> Agent {
+        self.agent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Turns `request` into the one that a redirect asks for.
@@ -184,7 +245,10 @@ impl Http {
     }
 
     /// One request, one answer.
-    fn exchange(&self, request: &mut Request<'_>) -> Result<Answer, Problem> {
+    fn exchange(&self, request: &mut Request<'_>) -> Result<Opened, Problem> {
+        if self.is_interrupted() && request.method != Method::DELETE {
+            return Err(Problem::lasting("was not asked: interrupted", ""));
+        }
         let mut builder = http::Request::builder()
             .method(request.method.clone())
             .uri(request.address.clone());
@@ -195,30 +259,44 @@ impl Http {
             builder = builder.header(http::header::AUTHORIZATION, authorization);
         }
         let mut bytes: &[u8] = &[];
-        let (length, reader): (u64, &mut dyn Read) = match &mut request.body {
+        let (length, reader): (Option<u64>, &mut dyn Read) = match &mut request.body {
             // Some registries want to see the length of nothing.
-            Body::Empty if matches!(request.method, Method::POST | Method::PUT) => (0, &mut bytes),
-            Body::Empty => return receive(self.run(builder, ())?, request),
+            Body::Empty if matches!(request.method, Method::POST | Method::PUT) => {
+                (Some(0), &mut bytes)
+            }
+            Body::Empty => {
+                return Ok(Opened::new(
+                    self.run(builder, (), request.expected)?,
+                    request,
+                ));
+            }
             Body::Bytes(content) => {
                 bytes = content;
-                (bytes.len() as u64, &mut bytes)
+                (Some(bytes.len() as u64), &mut bytes)
             }
-            Body::Stream { size, reader } => {
-                if *size > ASK_FIRST {
+            Body::Stream {
+                size,
+                expected,
+                reader,
+            } => {
+                if *expected > ASK_FIRST && !self.silent.contains(&request.address) {
                     builder = builder.header(EXPECT, "100-continue");
                 }
                 (*size, &mut **reader)
             }
         };
-        builder = builder.header(CONTENT_LENGTH, length);
-        let response = self.run(builder, SendBody::from_reader(reader))?;
-        receive(response, request)
+        if let Some(length) = length {
+            builder = builder.header(CONTENT_LENGTH, length);
+        }
+        let response = self.run(builder, SendBody::from_reader(reader), request.expected)?;
+        Ok(Opened::new(response, request))
     }
 
     fn run(
         &self,
         builder: http::request::Builder,
         body: impl AsSendBody,
+        expected: Option<u64>,
     ) -> Result<http::Response<ureq::Body>, Problem> {
         let request = builder.body(body).map_err(ureq::Error::from)?;
         let answer = match *request.method() {
@@ -226,16 +304,19 @@ impl Http {
             Method::DELETE => self.timeouts.answer.min(COURTESY),
             _ => self.timeouts.answer,
         };
-        let authority = request.uri().authority();
-        let is_local = authority.is_some_and(|authority| is_loopback(authority.as_str()));
-        let mut config = self
-            .agent
+        let proxy = self.proxies.choose(request.uri())?;
+        let is_courtesy = request.method() == Method::DELETE;
+        let agent = self.agent();
+        let mut config = agent
             .configure_request(request)
-            .timeout_recv_response(Some(answer));
-        if is_local {
-            config = config.proxy(None);
+            .proxy(proxy)
+            .timeout_recv_response(Some(answer))
+            .timeout_per_read(Some(answer))
+            .timeout_recv_body(Some(self.timeouts.body(expected)));
+        if is_courtesy && self.is_interrupted() {
+            config = config.timeout_global(Some(LAST_COURTESY));
         }
-        Ok(self.agent.run(config.build())?)
+        Ok(agent.run(config.build())?)
     }
 }
 
@@ -246,24 +327,63 @@ fn redirect(answer: &Answer) -> Option<&str> {
         .flatten()
 }
 
-fn receive(response: http::Response<ureq::Body>, request: &Request<'_>) -> Result<Answer, Problem> {
-    let (parts, mut body) = response.into_parts();
-    let mut bytes = Vec::new();
-    let received = body
-        .as_reader()
-        .take(request.limit as u64)
-        .read_to_end(&mut bytes);
-    // What was asked for with GET is the body; elsewhere the status says enough.
-    if let Err(error) = received
-        && request.method == Method::GET
-        && parts.status.is_success()
-    {
-        return Err(ureq::Error::from(error).into());
+/// An answer whose body is still to be read.
+pub(super) struct Opened {
+    /// The answer without its body.
+    pub(super) answer: Answer,
+    /// The body, unless it is in the answer already.
+    body: Option<ureq::Body>,
+    limit: usize,
+    /// Whether the body is what was asked for; elsewhere the status says enough.
+    matters: bool,
+}
+
+impl Opened {
+    fn new(response: http::Response<ureq::Body>, request: &Request<'_>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self {
+            answer: Answer {
+                address: request.address.clone(),
+                status: parts.status,
+                headers: parts.headers,
+                body: Vec::new(),
+            },
+            body: Some(body),
+            limit: request.limit,
+            matters: request.method == Method::GET && parts.status.is_success(),
+        }
     }
-    Ok(Answer {
-        address: request.address.clone(),
-        status: parts.status,
-        headers: parts.headers,
-        body: bytes,
-    })
+
+    /// The answer with its body, cut at the limit of the request.
+    pub(super) fn read(mut self) -> Result<Answer, Problem> {
+        if let Some(mut body) = self.body {
+            let mut reader = body.as_reader().take(self.limit as u64);
+            let received = reader.read_to_end(&mut self.answer.body);
+            if let Err(error) = received
+                && self.matters
+            {
+                return Err(ureq::Error::from(error).into());
+            }
+        }
+        Ok(self.answer)
+    }
+
+    /// The body, to be read as it comes.
+    pub(super) fn into_reader(self) -> Box<dyn Read + Send> {
+        match self.body {
+            Some(body) => Box::new(body.into_reader()),
+            None => Box::new(Cursor::new(self.answer.body)),
+        }
+    }
+}
+
+impl From<Answer> for Opened {
+    fn from(answer: Answer) -> Self {
+        Self {
+            answer,
+            body: None,
+            limit: 0,
+            matters: false,
+        }
+    }
 }

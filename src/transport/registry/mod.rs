@@ -1,9 +1,10 @@
-//! `docker://`: a client that pushes to registries (OCI distribution specification, spec.md).
+//! `docker://`: a client of registries (OCI distribution specification, spec.md).
 //!
 //! ```text
-//!  push ──> client ──> http ──> ureq
-//!  blobs,   login,     one exchange: redirects, limits, time-outs
-//!  manifest retries
+//!  push ──> client ──> http ─────────> connection ──> ureq
+//!  pull     login,     one exchange:   proxies, TLS
+//!           retries    redirects,
+//!                      limits, time-outs
 //! ```
 //!
 //! Layers are made while they are sent: nothing is spooled and nothing is held whole in memory. A
@@ -11,21 +12,45 @@
 
 mod address;
 mod answer;
+mod auth_file;
 mod authorization;
-mod certificates;
+mod cache;
+pub(super) mod certificates;
 mod challenge;
 mod client;
+mod connection;
+mod content;
+mod credential_helper;
 mod credentials;
+mod find;
+#[cfg(test)]
+mod fixture;
 mod http;
+mod job;
+mod learn;
+mod learned;
+mod manifest;
+mod mount;
+mod netrc;
+mod plan;
 mod problem;
+mod proxy;
+mod pull;
 mod push;
+mod stages;
+mod tls;
 mod upload;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[allow(unused_imports, reason = "base images are pulled with them")]
+pub(crate) use client::{Client, Failure, Interrupted, Purpose};
 pub use credentials::Credentials;
-pub use push::push;
+pub use plan::{How, Plan, PlannedLayer};
+pub use proxy::Proxies;
+pub use push::{PushOptions, Pushed, plan, push};
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
@@ -41,8 +66,12 @@ pub struct Options {
     pub anonymous: bool,
     /// The only file to look for credentials in, instead of the usual ones.
     pub auth_file: Option<PathBuf>,
-    /// A directory whose `*.crt` files hold certificate authorities to trust besides the system's.
+    /// A directory whose `*.crt` files hold certificate authorities to trust besides the system's, and
+    /// `*.cert` with `*.key` client certificates. Without it, those that Docker and podman have for the
+    /// registry are read.
     pub certificate_directory: Option<PathBuf>,
+    /// The proxies, instead of those that the environment names.
+    pub proxies: Option<Proxies>,
     /// The `User-Agent` header.
     pub user_agent: String,
     /// How often to try what may work the next time.
@@ -59,6 +88,7 @@ impl Default for Options {
             anonymous: false,
             auth_file: None,
             certificate_directory: None,
+            proxies: None,
             user_agent: concat!("strata/", env!("CARGO_PKG_VERSION")).to_owned(),
             retry: Retry::default(),
             timeouts: Timeouts::default(),
@@ -88,12 +118,14 @@ impl Default for Retry {
     }
 }
 
-/// How long to wait for a registry. An upload as a whole may take as long as it needs.
+/// How long to wait for a registry. An upload as a whole may take as long as it needs, a download as
+/// long as its size allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// To find the host, connect and shake hands.
     pub connect: Duration,
-    /// For an answer, once the request is sent; also for each write that does not progress.
+    /// For an answer, once the request is sent, and for the whole of its body; also for each read and
+    /// write that does not progress.
     pub answer: Duration,
     /// For the answer to a whole blob: some registries then copy it to where it belongs.
     pub upload_answer: Duration,
@@ -106,5 +138,15 @@ impl Default for Timeouts {
             answer: Duration::from_mins(1),
             upload_answer: Duration::from_mins(10),
         }
+    }
+}
+
+/// The slowest that a download may be, in bytes a second, beyond the time for an answer.
+const SLOWEST: u64 = 16 << 10;
+
+impl Timeouts {
+    /// How long the body of an answer may take as a whole, if it is `expected` to have so many bytes.
+    fn body(&self, expected: Option<u64>) -> Duration {
+        self.answer + Duration::from_secs(expected.unwrap_or_default() / SLOWEST)
     }
 }

@@ -8,7 +8,7 @@ use crate::Error;
 
 /// How far a request came that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
+pub(crate) enum Reached {
     /// There was an answer, or at least what stood for one.
     Answer,
     /// There was a connection, and it broke.
@@ -21,7 +21,7 @@ pub(super) enum Reached {
 
 /// A registry that refused, failed or could not be reached.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// What happened. No secrets, no addresses with their parameters (those can be signed).
     pub(super) message: String,
     /// The way out.
@@ -98,10 +98,13 @@ impl From<ureq::Error> for Problem {
                 ..Self::lasting(message, "check the registry's name")
             },
             ureq::Error::Rustls(error) => from_tls(&error.to_string()),
-            ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => Self::lasting(
-                "the proxy refused the connection",
-                "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
-            ),
+            ureq::Error::ConnectProxyFailed(reason) => Self {
+                reached: Reached::Nobody,
+                ..Self::lasting(
+                    printable(&format!("the proxy refused the connection: {reason}")),
+                    "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+                )
+            },
             // Their texts can hold addresses.
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::lasting(
                 "the address is not one that can be asked",
@@ -145,11 +148,20 @@ fn from_io(error: &io::Error) -> Problem {
 }
 
 fn from_tls(text: &str) -> Problem {
-    let (reached, hint) = if text.contains("CaUsedAsEndEntity") {
+    let (reached, hint) = if ["CertificateRequired", "BadCertificate"]
+        .iter()
+        .any(|alert| text.contains(alert))
+    {
         (
             Reached::Stranger,
-            "the registry shows an authority's own certificate; give it one that is not, made with \
-             `openssl req -x509 ... -addext basicConstraints=critical,CA:FALSE`",
+            "the registry wants another client certificate, or any: name a directory with NAME.cert \
+             and NAME.key with --dest-cert-dir",
+        )
+    } else if text.contains("CaUsedAsEndEntity") {
+        (
+            Reached::Stranger,
+            "the registry shows an authority's own certificate; copy exactly that one into the directory \
+             that --dest-cert-dir names, as *.crt",
         )
     } else if text.contains("certificate") {
         (

@@ -1,24 +1,65 @@
 //! A whole image: the blobs that the registry lacks, a few at once, and then the manifest.
+//!
+//! ```text
+//!  learn ──> jobs ──> find ───────────────> transfer ──────> finish
+//!  names     one for  is it there? may it   make, compress,  manifest,
+//!            a blob   be mounted?           send             tags
+//! ```
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Options;
-use super::client::Client;
+use super::cache::Cache;
+use super::client::{Client, Purpose};
+use super::content::Content;
+use super::job::{Done, How, Job};
+use super::learn::{Knowledge, Wanted};
+use super::plan::{Plan, PlannedLayer};
+use super::stages::in_two_stages;
+use super::upload::Upload;
 use crate::image::Image;
-use crate::oci::{Descriptor, Digest, Reference};
-use crate::transport::blob::{Blob, blobs};
+use crate::oci::{Compression, Descriptor, Digest, Reference, json};
 use crate::transport::{Outcome, Progress};
 use crate::{Error, Result};
 
-/// The most blobs in flight. More hardly fill a line better, and registries limit requests.
-const MOST_AT_ONCE: usize = 4;
+/// What is pushed, and how.
+#[derive(Clone, Debug, Default)]
+pub struct PushOptions {
+    /// How to compress layers that are not compressed in the image. Without it each layer's own wish
+    /// counts, or else the default.
+    pub compression: Option<Compression>,
+    /// More tags in the same repository for the manifest.
+    pub additional_tags: Vec<String>,
+    /// Images in registries whose manifests and configs say what compressed layers are called. What is
+    /// in the same registry can be mounted from there.
+    pub reuse_from: Vec<Reference>,
+    /// A tag that is learned from like `reuse_from`, and that the manifest is pushed under too.
+    pub reuse_tag: Option<String>,
+    /// Do not learn from registries what layers are called.
+    pub no_reuse: bool,
+    /// Fetch and digest the blobs that a registry says are layers of the image.
+    pub verify_reused: bool,
+    /// Other repositories of the registry that blobs may be mounted from.
+    pub mount_from: Vec<String>,
+    /// The directory that remembers what compressed layers are called.
+    pub cache: Option<PathBuf>,
+    /// Whether an index of other platforms under a tag may be replaced.
+    pub overwrite_index: bool,
+}
+
+/// What the registry holds after a push.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// The manifest. Its digest is not the image's own if layers were compressed on the way.
+    pub manifest: Descriptor,
+    /// What the user should know.
+    pub remarks: Vec<String>,
+}
 
 /// Pushes `image` to `reference`: to its tag, to its digest if there is only that, else to `latest`.
-/// Gives the digest of the manifest.
 ///
 /// When this succeeds, the registry has answered for each blob and for the manifest with its digest.
 /// Blobs that it has already are not sent. What cannot be pushed leaves no open upload behind, as
@@ -27,16 +68,265 @@ pub fn push(
     image: &Image,
     reference: &Reference,
     options: &Options,
+    what: &PushOptions,
     progress: &dyn Progress,
-) -> Result<Digest> {
-    let manifest = &image.manifest_descriptor;
-    check_reference(reference, &manifest.digest)?;
-    let client = Client::connect(reference, options)?;
-    let mut blobs = blobs(image);
-    blobs.remove(&manifest.digest);
-    push_blobs(&client, &blobs, progress)?;
-    push_manifest(&client, image, reference, progress)?;
-    Ok(manifest.digest)
+) -> Result<Pushed> {
+    prepare(image, reference, options, what, progress, run)
+}
+
+/// Says what [`push`] would do, and writes nothing.
+pub fn plan(
+    image: &Image,
+    reference: &Reference,
+    options: &Options,
+    what: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<Plan> {
+    prepare(image, reference, options, what, progress, foresee)
+}
+
+fn prepare<T>(
+    image: &Image,
+    reference: &Reference,
+    options: &Options,
+    what: &PushOptions,
+    progress: &dyn Progress,
+    work: impl FnOnce(&Push<'_>, &[Job<'_>]) -> Result<T>,
+) -> Result<T> {
+    let interrupted = || progress.interrupted();
+    let client = Client::connect(reference, Purpose::Push, options, &interrupted)?;
+    client.watch(&interrupted, || {
+        let as_it_is = reference.digest == Some(image.manifest_descriptor.digest);
+        let mut jobs = Job::all(image, as_it_is, what);
+        let tags = tags(reference, what);
+        let wanted = Wanted {
+            platform: &format!("{}/{}", image.config.os, image.config.architecture),
+            names: jobs.iter().any(|job| job.content.known().is_none()),
+        };
+        let knowledge = Knowledge::gather(&client, &tags, options, what, wanted, &interrupted)?;
+        if !what.overwrite_index {
+            check_indexes(&client, &knowledge, wanted.platform)?;
+        }
+        let cache = what.cache.as_deref().map(Cache::new);
+        for job in &mut jobs {
+            job.consider(&knowledge, cache.as_ref());
+        }
+        let push = Push {
+            image,
+            client: &client,
+            reference,
+            tags,
+            what,
+            cache,
+            remarks: Mutex::new(knowledge.remarks),
+            progress,
+        };
+        let result = work(&push, &jobs);
+        for location in jobs.iter().filter_map(Job::take_opened) {
+            push.cancel(location);
+        }
+        result
+    })
+}
+
+/// The tags that the manifest is pushed under, the most important first.
+fn tags(reference: &Reference, what: &PushOptions) -> Vec<String> {
+    let mut tags = Vec::new();
+    let own = (reference.tag.is_some() || reference.digest.is_none())
+        .then(|| reference.tag_or_latest().to_owned());
+    let all = own
+        .iter()
+        .chain(&what.additional_tags)
+        .chain(&what.reuse_tag);
+    for tag in all {
+        if !tags.contains(tag) {
+            tags.push(tag.clone());
+        }
+    }
+    tags
+}
+
+/// Images for other platforms must not disappear unasked.
+fn check_indexes(client: &Client, knowledge: &Knowledge, platform: &str) -> Result<()> {
+    for (tag, platforms) in &knowledge.indexes {
+        if platforms.iter().any(|other| other != platform) {
+            return Err(Error::Registry {
+                operation: format!("cannot replace {}:{tag}", client.name),
+                message: format!(
+                    "it is an index of images for {}, and this image is for {platform}",
+                    platforms.join(", ")
+                ),
+                hint: "push to another tag, or replace it with --overwrite-index".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// One push.
+pub(super) struct Push<'a> {
+    image: &'a Image,
+    pub(super) client: &'a Client,
+    reference: &'a Reference,
+    tags: Vec<String>,
+    pub(super) what: &'a PushOptions,
+    cache: Option<Cache>,
+    remarks: Mutex<Vec<String>>,
+    pub(super) progress: &'a dyn Progress,
+}
+
+fn run(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<Pushed> {
+    push.work(jobs, |job, stop| push.find(job, stop), true)?;
+    let manifest = match push.finish(jobs) {
+        // What a registry said that it had, it can have lost; then it gets everything.
+        Err(Error::Registry { message, .. }) if message.contains("BLOB_UNKNOWN") => {
+            let found = |job: &Job<'_>| {
+                let result = job.result();
+                result.is_some_and(|done| done.how.is_found())
+            };
+            push.work(jobs, |job, _| Ok(!found(job)), true)?;
+            push.finish(jobs)?
+        }
+        other => other?,
+    };
+    if let Some(cache) = &push.cache {
+        cache.prune();
+    }
+    Ok(Pushed {
+        manifest,
+        remarks: std::mem::take(&mut *push.remarks()),
+    })
+}
+
+fn foresee(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<Plan> {
+    push.work(jobs, |job, stop| push.foresee(job, stop), false)?;
+    let results = results(jobs);
+    let layers = push.image.layers.iter().map(|layer| {
+        let source = layer.descriptor();
+        let result = results.get(&source.digest);
+        PlannedLayer {
+            digest: source.digest,
+            size: source.size,
+            how: result.map_or(How::Sent, |done| done.how.clone()),
+        }
+    });
+    Ok(Plan {
+        layers: layers.collect(),
+        repository: push.client.name.clone(),
+        tags: push.tags.clone(),
+        remarks: std::mem::take(&mut *push.remarks()),
+    })
+}
+
+impl Push<'_> {
+    /// Asks about each blob with `found`, and sends those for which the answer is no.
+    fn work(
+        &self,
+        jobs: &[Job<'_>],
+        found: impl Fn(&Job<'_>, &AtomicBool) -> Result<bool> + Sync,
+        send: bool,
+    ) -> Result<()> {
+        let stop = AtomicBool::new(false);
+        let ask = |number: usize| match jobs.get(number) {
+            Some(job) => Ok(!found(job, &stop)? && send),
+            None => Ok(false),
+        };
+        let transfer = |number: usize| match jobs.get(number) {
+            Some(job) => self.transfer(job, &stop),
+            None => Ok(()),
+        };
+        in_two_stages(jobs.len(), ask, transfer, &stop)
+    }
+
+    /// Sends a blob.
+    fn transfer(&self, job: &Job<'_>, stop: &AtomicBool) -> Result<()> {
+        let source = job.content.source();
+        let interrupted = || self.go_on(source, 0, stop);
+        let reported = AtomicU64::new(0);
+        self.progress.begin(source);
+        let mut upload = Upload::new(self.client, job.content, job.take_opened());
+        let sent = self
+            .client
+            .persist(&self.operation(source), &interrupted, || {
+                let count = AtomicU64::new(0);
+                upload.attempt(&|bytes| {
+                    // What is made for the second time is no progress.
+                    let now = count.fetch_add(bytes, Ordering::Relaxed) + bytes;
+                    let before = reported.fetch_max(now, Ordering::Relaxed);
+                    self.go_on(source, now.saturating_sub(before), stop)
+                })
+            });
+        let blob = sent.inspect_err(|_| upload.cancel())?;
+        let (outcome, how) = match job.content {
+            Content::Compressed(layer, compression) => {
+                if let Some(cache) = &self.cache {
+                    cache.keep(layer.diff_id(), compression, &blob);
+                }
+                let size = blob.size;
+                (Outcome::Compressed { size }, How::Compressed(compression))
+            }
+            _ => (Outcome::Copied, How::Sent),
+        };
+        self.progress.finish(source, outcome);
+        job.done(blob, how);
+        Ok(())
+    }
+
+    /// Reports progress, and says whether to go on: neither the user nor another blob stopped the
+    /// copy.
+    pub(super) fn go_on(&self, blob: &Descriptor, bytes: u64, stop: &AtomicBool) -> Result<()> {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        self.progress.advance(blob, bytes)
+    }
+
+    pub(super) fn operation(&self, blob: &Descriptor) -> String {
+        format!("cannot push {} to {}", blob.digest, self.client.name)
+    }
+
+    /// Makes the manifest and pushes it, under its names one after the other.
+    fn finish(&self, jobs: &[Job<'_>]) -> Result<Descriptor> {
+        let results = results(jobs);
+        let layers = self.image.layers.iter().map(|layer| {
+            let source = layer.descriptor();
+            let result = results.get(&source.digest);
+            result.map_or(source, |done| &done.blob).clone()
+        });
+        let manifest = self.image.manifest.with_layers(layers.collect());
+        let bytes = if manifest == self.image.manifest {
+            self.image.manifest_bytes.clone()
+        } else {
+            json::to_bytes(&manifest)
+        };
+        let descriptor = Descriptor::of(&manifest.media_type, &bytes);
+        check_reference(self.reference, &descriptor.digest)?;
+        let by_digest = self.tags.is_empty().then(|| descriptor.digest.to_string());
+        // Whoever watches knows the image's own.
+        let shown = &self.image.manifest_descriptor;
+        self.progress.begin(shown);
+        for name in self.tags.iter().chain(&by_digest) {
+            let operation = format!("cannot push the manifest to {}:{name}", self.client.name);
+            self.client
+                .persist(&operation, &|| self.progress.advance(shown, 0), || {
+                    self.client.put_manifest(name, &descriptor, &bytes)
+                })?;
+        }
+        self.progress.advance(shown, shown.size)?;
+        self.progress.finish(shown, Outcome::Copied);
+        Ok(descriptor)
+    }
+
+    pub(super) fn remarks(&self) -> MutexGuard<'_, Vec<String>> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn results(jobs: &[Job<'_>]) -> BTreeMap<Digest, Done> {
+    let results = jobs
+        .iter()
+        .filter_map(|job| Some((job.content.source().digest, job.result()?)));
+    results.collect()
 }
 
 /// A reference with a digest can only mean one image.
@@ -50,100 +340,4 @@ fn check_reference(reference: &Reference, digest: &Digest) -> Result<()> {
         }),
         _ => Ok(()),
     }
-}
-
-fn push_blobs(
-    client: &Client,
-    blobs: &BTreeMap<Digest, Blob<'_>>,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let blobs: Vec<Blob<'_>> = blobs.values().copied().collect();
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    let first_error = Mutex::new(None);
-    let work = || {
-        while !stop.load(Ordering::Relaxed)
-            && let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed))
-        {
-            if let Err(error) = push_blob(client, *blob, &stop, progress) {
-                stop.store(true, Ordering::Relaxed);
-                let mut first = first_error.lock().unwrap_or_else(PoisonError::into_inner);
-                first.get_or_insert(error);
-            }
-        }
-    };
-    // Making a layer keeps a core busy; asking whether it is there does not, so two are the least.
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = cores.clamp(2, MOST_AT_ONCE).min(blobs.len());
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(work);
-        }
-    });
-    match first_error
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-    {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
-}
-
-fn push_blob(
-    client: &Client,
-    blob: Blob<'_>,
-    stop: &AtomicBool,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let descriptor = blob.descriptor();
-    let interrupted = || go_on(descriptor, stop, progress, 0);
-    let operation = format!("cannot push {} to {}", descriptor.digest, client.name);
-    let reported = AtomicU64::new(0);
-    let mut outcome = Outcome::Present;
-    progress.begin(descriptor);
-    client.persist(&operation, &interrupted, || {
-        // An upload whose last answer was lost may have succeeded, so each try asks first.
-        if client.has_blob(descriptor)? {
-            return Ok(());
-        }
-        outcome = Outcome::Copied;
-        let count = AtomicU64::new(0);
-        client.upload(blob, &|bytes| {
-            // What is sent for the second time is no progress.
-            let now = count.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            let before = reported.fetch_max(now, Ordering::Relaxed);
-            go_on(descriptor, stop, progress, now.saturating_sub(before))
-        })
-    })?;
-    progress.finish(descriptor, outcome);
-    Ok(())
-}
-
-/// Reports progress, and says whether to go on: neither the user nor another blob stopped the copy.
-fn go_on(blob: &Descriptor, stop: &AtomicBool, progress: &dyn Progress, bytes: u64) -> Result<()> {
-    if stop.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted);
-    }
-    progress.advance(blob, bytes)
-}
-
-fn push_manifest(
-    client: &Client,
-    image: &Image,
-    reference: &Reference,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let manifest = &image.manifest_descriptor;
-    let name = match (&reference.tag, &reference.digest) {
-        (None, Some(digest)) => digest.to_string(),
-        _ => reference.tag_or_latest().to_owned(),
-    };
-    let operation = format!("cannot push the manifest to {}:{name}", client.name);
-    progress.begin(manifest);
-    client.persist(&operation, &|| progress.advance(manifest, 0), || {
-        client.put_manifest(&name, manifest, &image.manifest_bytes)
-    })?;
-    progress.advance(manifest, manifest.size)?;
-    progress.finish(manifest, Outcome::Copied);
-    Ok(())
 }

@@ -1,24 +1,35 @@
-//! Blobs and manifests on their way into a repository (distribution specification, "Push").
+//! Blobs on their way into a repository (distribution specification, "Push").
+//!
+//! ```text
+//!  POST ──> PATCH, all bytes ──> PUT ?digest=
+//!             │ breaks off         │ refused
+//!             v                    v
+//!           GET: what is there? ─> DELETE, and all over again
+//!             │ more than before
+//!             v
+//!           PATCH, the rest
+//! ```
 
-use std::io::{self, Read};
+use std::io::Read;
+use std::sync::atomic::Ordering;
 
-use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use ureq::http::{Method, StatusCode, Uri};
 
 use super::address::with_parameter;
 use super::answer::Answer;
 use super::client::{Client, Failure};
+use super::content::{Content, Source};
 use super::http::{Body, Request};
+use super::manifest::check_digest;
 use super::problem::Problem;
-use crate::image::{Layer, read_layer};
-use crate::oci::{Descriptor, Digest};
-use crate::transport::blob::Blob;
+use crate::oci::Descriptor;
 use crate::{Error, Result};
 
-/// The header in which registries say what they hold.
-const CONTENT_DIGEST: &str = "docker-content-digest";
-/// The largest manifest that registries take.
-const LARGEST_MANIFEST: usize = 4 << 20;
+/// The media type of bytes on their way.
+const BYTES: &str = "application/octet-stream";
+/// The largest piece in bytes for a registry that does not take a blob at once: what GHCR takes.
+const PIECE: usize = 4 << 20;
 
 impl Client {
     /// Whether the registry has the blob already. An answer that says neither is taken for no: the
@@ -40,220 +51,334 @@ impl Client {
         Ok(answer.status == StatusCode::OK && size.is_none_or(|size| size == blob.size))
     }
 
-    /// Uploads a blob; `sent` hears how many of its bytes went out. When this fails, the registry
-    /// has been asked to forget what it got.
-    pub(super) fn upload(
-        &self,
-        blob: Blob<'_>,
-        sent: &dyn Fn(u64) -> Result<()>,
-    ) -> Result<(), Failure> {
-        let mut location = self.begin_upload()?;
-        let result = self.fill_upload(blob, &mut location, sent);
-        if result.is_err() {
-            // Only courtesy: registries forget uploads by themselves, in days.
-            let _ = self.send(Request::new(Method::DELETE, location));
-        }
-        result
-    }
-
     /// Where to upload the next blob to (end-4a).
     fn begin_upload(&self) -> Result<Uri, Failure> {
         let address = self.address("blobs/uploads/")?;
         let answer = self.send(Request::new(Method::POST, address))?.success()?;
+        self.upload_location(&answer)
+    }
+
+    /// Where an answer says that an upload is.
+    pub(super) fn upload_location(&self, answer: &Answer) -> Result<Uri, Failure> {
         let location = answer.header(LOCATION).ok_or_else(|| {
             Problem::lasting(
                 "opened an upload without saying where",
                 "is this a registry?",
             )
         })?;
-        Ok(self.next_address(&answer, location)?)
+        Ok(self.next_address(answer, location)?)
+    }
+}
+
+/// How the sending of a blob ended.
+enum Sent {
+    /// All of it went out.
+    All,
+    /// The registry does not take so much at once.
+    TooMuch,
+}
+
+/// One blob on its way, in as many tries as it takes.
+pub(super) struct Upload<'a> {
+    client: &'a Client,
+    content: Content<'a>,
+    /// What the registry will hold, once that is known.
+    blob: Option<Descriptor>,
+    /// Where the upload is now, if one is open.
+    location: Option<Uri>,
+    /// How many bytes the registry said that the open upload has.
+    offset: u64,
+    /// How many bytes went out to the open upload.
+    sent: u64,
+    /// Whether what broke off may go on; not any more once that went wrong.
+    resumable: bool,
+    /// Whether there was a try.
+    tried: bool,
+}
+
+impl<'a> Upload<'a> {
+    /// Nothing is sent yet. `location` is that of an upload that is open already.
+    pub(super) fn new(client: &'a Client, content: Content<'a>, location: Option<Uri>) -> Self {
+        Self {
+            client,
+            content,
+            blob: content.known().cloned(),
+            location,
+            offset: 0,
+            sent: 0,
+            resumable: true,
+            tried: false,
+        }
     }
 
-    /// One PATCH with all the bytes, as every registry takes it, and the PUT that ends the upload
-    /// (end-5, end-6). `location` stays where the upload is now.
-    fn fill_upload(
-        &self,
-        blob: Blob<'_>,
-        location: &mut Uri,
-        sent: &dyn Fn(u64) -> Result<()>,
-    ) -> Result<(), Failure> {
-        let digest = blob.descriptor().digest;
-        let answer = match blob {
-            Blob::Document(descriptor, mut bytes) => {
-                self.send_bytes(descriptor, location, &mut bytes, sent)?
-            }
-            Blob::Layer(layer) => self.send_layer(layer, location, sent)?,
-        };
-        if let Some(next) = answer.header(LOCATION) {
-            *location = self.next_address(&answer, next)?;
+    /// One try; gives what the registry holds then. `advance` hears how many bytes of the blob were
+    /// made, before they are compressed.
+    ///
+    /// After a failure that may pass, an upload may be open, to go on with the next time; whoever does
+    /// not try again cancels it.
+    pub(super) fn attempt(
+        &mut self,
+        advance: &(dyn Fn(u64) -> Result<()> + Sync),
+    ) -> Result<Descriptor, Failure> {
+        if std::mem::replace(&mut self.tried, true)
+            && let Some(blob) = self.there_after_all()?
+        {
+            return Ok(blob);
         }
-        let end = with_parameter(location, "digest", &digest.to_string())
-            .ok_or_else(|| Problem::lasting("answered with a location that is too long", ""))?;
-        let request =
-            Request::new(Method::PUT, end).header(CONTENT_TYPE, "application/octet-stream");
-        let answer = self.send(request)?.success()?;
-        check_digest(&answer, &digest)?;
+        let sent = self.open().and_then(|()| self.send(advance));
+        let resumed = self.offset > 0;
+        let result = sent.and_then(|blob| {
+            self.blob = Some(blob.clone());
+            let finished = self.finish(&blob);
+            if finished.is_err() {
+                self.cancel();
+            }
+            finished.map(|()| blob)
+        });
+        match result {
+            // ECR takes what is sent after the first PATCH, and forgets it.
+            Err(Failure::Problem(problem)) if resumed && !problem.temporary => {
+                self.resumable = false;
+                self.cancel();
+                let temporary = true;
+                Err(Problem {
+                    temporary,
+                    ..problem
+                }
+                .into())
+            }
+            Err(Failure::Problem(problem)) if problem.temporary => Err(problem.into()),
+            Err(failure) => {
+                self.cancel();
+                Err(failure)
+            }
+            Ok(blob) => Ok(blob),
+        }
+    }
+
+    /// Asks the registry to forget what it got. Only courtesy: registries forget uploads by
+    /// themselves, in days.
+    pub(super) fn cancel(&mut self) {
+        if let Some(location) = self.location.take() {
+            let _ = self.client.send(Request::new(Method::DELETE, location));
+        }
+        (self.offset, self.sent) = (0, 0);
+    }
+
+    /// The blob, if the registry has it although the last try failed: an answer can be lost.
+    fn there_after_all(&mut self) -> Result<Option<Descriptor>, Failure> {
+        let Some(blob) = self.blob.clone() else {
+            return Ok(None);
+        };
+        if !self.client.has_blob(&blob)? {
+            return Ok(None);
+        }
+        self.cancel();
+        Ok(Some(blob))
+    }
+
+    /// Makes sure that an upload is open: the one that broke off if it can go on, else a fresh one.
+    fn open(&mut self) -> Result<(), Failure> {
+        if self.sent > 0 {
+            match self.arrived()? {
+                Some((location, offset)) => {
+                    self.location = Some(location);
+                    (self.offset, self.sent) = (offset, offset);
+                    return Ok(());
+                }
+                None => self.cancel(),
+            }
+        }
+        if self.location.is_none() {
+            self.location = Some(self.client.begin_upload()?);
+        }
         Ok(())
     }
 
-    /// The PATCH with a layer. A layer that cannot be made, or is not the promised one, is what went
-    /// wrong, even if the registry took it.
-    fn send_layer(
-        &self,
-        layer: &dyn Layer,
-        location: &Uri,
-        sent: &dyn Fn(u64) -> Result<()>,
-    ) -> Result<Answer, Failure> {
-        let mut failure = None;
-        let read = read_layer(layer, |reader| {
-            match self.send_bytes(layer.descriptor(), location, reader, sent) {
-                Ok(answer) => Ok(Some(answer)),
-                Err(Failure::Fatal(error)) if !matches!(error, Error::Interrupted) => Err(error),
-                // Then the layer was not read to its end, and what it says to that is no news.
-                Err(other) => {
-                    failure = Some(other);
-                    Ok(None)
-                }
-            }
-        });
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        read.map_err(Failure::Fatal)?
-            .ok_or(Failure::Fatal(Error::Interrupted))
-    }
-
-    /// The PATCH.
-    fn send_bytes(
-        &self,
-        blob: &Descriptor,
-        location: &Uri,
-        reader: &mut dyn Read,
-        sent: &dyn Fn(u64) -> Result<()>,
-    ) -> Result<Answer, Failure> {
-        let mut watched = Watched {
-            blob,
-            reader,
-            left: blob.size,
-            sent,
-            stopped: None,
+    /// Asks how much of the blob arrived (end-13). `None` unless that is more than before, and no more
+    /// than was sent.
+    fn arrived(&self) -> Result<Option<(Uri, u64)>, Failure> {
+        let Some(location) = self.location.clone().filter(|_| self.resumable) else {
+            return Ok(None);
         };
-        let request = Request::new(Method::PATCH, location.clone())
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .body(Body::Stream {
-                size: blob.size,
-                reader: &mut watched,
-            });
-        let answer = self.send(request);
-        if let Some(error) = watched.stopped {
-            return Err(Failure::Fatal(error));
+        let answer = match self
+            .client
+            .send(Request::new(Method::GET, location.clone()))
+        {
+            Ok(answer) => answer,
+            Err(Failure::Problem(problem)) if !problem.temporary => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let offset = answer.header(RANGE).and_then(end_of_range);
+        let plausible = self.offset + 1..=self.sent;
+        let Some(offset) =
+            offset.filter(|offset| answer.status.is_success() && plausible.contains(offset))
+        else {
+            return Ok(None);
+        };
+        let location = match answer.header(LOCATION) {
+            Some(next) => self.client.next_address(&answer, next)?,
+            None => location,
+        };
+        Ok(Some((location, offset)))
+    }
+
+    /// Sends what the registry lacks; in pieces if it wants that.
+    fn send(
+        &mut self,
+        advance: &(dyn Fn(u64) -> Result<()> + Sync),
+    ) -> Result<Descriptor, Failure> {
+        if !self.client.pieces.load(Ordering::Relaxed) {
+            if let Some(blob) = self.make(advance, Self::patch)? {
+                return Ok(blob);
+            }
+            self.client.pieces.store(true, Ordering::Relaxed);
+            self.cancel();
+            self.open()?;
         }
-        let left = watched.left;
-        let answer = answer?.success()?;
-        // Reading to the end also lets a layer say that it is not the promised one.
-        if left == 0 && reader.read(&mut [0]).is_ok_and(|more| more == 0) {
-            Ok(answer)
-        } else {
-            Err(Failure::Fatal(wrong_size(blob)))
+        let blob = self.make(advance, Self::patches)?;
+        blob.ok_or_else(|| Problem::lasting("takes no blob of any size", "").into())
+    }
+
+    /// Makes the blob and lets `send` read what the registry lacks. `None` if that is too much for it.
+    fn make(
+        &mut self,
+        advance: &(dyn Fn(u64) -> Result<()> + Sync),
+        send: impl FnOnce(&mut Self, &mut Source<'_>) -> Result<Sent, Failure>,
+    ) -> Result<Option<Descriptor>, Failure> {
+        let content = self.content;
+        let mut outcome = None;
+        let made = content.read(advance, |reader| {
+            let mut source = Source::new(reader, content.known());
+            let result = match source.skip(self.offset) {
+                Ok(()) => send(self, &mut source),
+                Err(error) => Err(Failure::Fatal(Error::stream("a blob")(error))),
+            };
+            self.sent = source.position();
+            source.check()?;
+            outcome = Some(result);
+            Ok(())
+        });
+        match (outcome, made) {
+            (Some(Ok(Sent::All)), Ok(((), blob))) => Ok(Some(blob)),
+            (_, Err(Error::Interrupted)) | (None, Ok(_)) => Err(Failure::Fatal(Error::Interrupted)),
+            // What a layer says to not being read to its end is no news.
+            (Some(Ok(Sent::TooMuch)), _) => Ok(None),
+            (Some(Err(failure)), _) => Err(failure),
+            (_, Err(error)) => Err(Failure::Fatal(error)),
         }
     }
 
-    /// Puts a manifest under a tag or its digest, and makes sure that the registry then has it
-    /// (end-7).
-    pub(super) fn put_manifest(
-        &self,
-        name: &str,
-        manifest: &Descriptor,
-        bytes: &[u8],
-    ) -> Result<(), Failure> {
-        let address = self.address(&format!("manifests/{name}"))?;
-        let request = Request::new(Method::PUT, address.clone())
-            .header(CONTENT_TYPE, manifest.media_type.clone())
-            .body(Body::Bytes(bytes));
-        let answer = self.send(request)?.success()?;
-        if check_digest(&answer, &manifest.digest)? {
+    /// One PATCH with all that is left, as every registry takes it first (end-5).
+    fn patch(&mut self, source: &mut Source<'_>) -> Result<Sent, Failure> {
+        let size = source.left();
+        let mut request = self.patch_request()?.body(Body::Stream {
+            size,
+            expected: size.unwrap_or(self.content.source().size),
+            reader: source,
+        });
+        if let Some(size) = size
+            && self.offset > 0
+        {
+            let range = format!("{}-{}", self.offset, self.offset + size.saturating_sub(1));
+            request = request.header(CONTENT_RANGE, range);
+        }
+        let answer = self.client.send(request)?;
+        let limits = matches!(answer.status.as_u16(), 413 | 416);
+        if limits && self.content.source().size > PIECE as u64 {
+            return Ok(Sent::TooMuch);
+        }
+        self.moved(&answer.success()?)?;
+        if source.is_at_end() {
+            Ok(Sent::All)
+        } else {
+            Err(Problem::passing("answered before it had the whole blob", "").into())
+        }
+    }
+
+    /// A PATCH for each piece, with its range.
+    fn patches(&mut self, source: &mut Source<'_>) -> Result<Sent, Failure> {
+        let mut piece = Vec::new();
+        loop {
+            let start = source.position();
+            piece.clear();
+            source
+                .by_ref()
+                .take(PIECE as u64)
+                .read_to_end(&mut piece)
+                .map_err(|error| Failure::Fatal(Error::stream("a blob")(error)))?;
+            let Some(last) = piece.len().checked_sub(1) else {
+                return Ok(Sent::All);
+            };
+            let range = format!("{start}-{}", start + last as u64);
+            let request = self.patch_request()?.header(CONTENT_RANGE, range);
+            let answer = self.client.send(request.body(Body::Bytes(&piece)))?;
+            self.moved(&answer.success()?)?;
+        }
+    }
+
+    fn patch_request<'b>(&self) -> Result<Request<'b>, Failure> {
+        Ok(Request::new(Method::PATCH, self.here()?).header(CONTENT_TYPE, BYTES))
+    }
+
+    /// Where the upload is.
+    fn here(&self) -> Result<Uri, Problem> {
+        let none = || Problem::passing("forgot where the upload is", "");
+        self.location.clone().ok_or_else(none)
+    }
+
+    /// Follows the upload to where an answer says that it is now.
+    fn moved(&mut self, answer: &Answer) -> Result<(), Failure> {
+        if let Some(next) = answer.header(LOCATION) {
+            self.location = Some(self.client.next_address(answer, next)?);
+        }
+        Ok(())
+    }
+
+    /// The PUT that ends the upload (end-6).
+    fn finish(&self, blob: &Descriptor) -> Result<(), Failure> {
+        let end = with_parameter(&self.here()?, "digest", &blob.digest.to_string())
+            .ok_or_else(|| Problem::lasting("answered with a location that is too long", ""))?;
+        let request = Request::new(Method::PUT, end).header(CONTENT_TYPE, BYTES);
+        let answer = self.client.send(request)?;
+        if answer.status.is_success() {
+            check_digest(&answer, &blob.digest)?;
             return Ok(());
         }
-        // Not every registry says what it took; then it is read back.
-        let request =
-            Request::new(Method::GET, address).header(ACCEPT, manifest.media_type.clone());
-        let answer = self
-            .send(Request {
-                limit: LARGEST_MANIFEST,
-                ..request
-            })?
-            .success()?;
-        let found = Digest::of(&answer.body);
-        if found == manifest.digest {
-            Ok(())
-        } else {
-            Err(changed(&manifest.digest, &found).into())
+        let problem = answer.problem();
+        // Some registries are done when they have answered 201 to the PATCH.
+        if !problem.temporary && self.client.has_blob(blob)? {
+            return Ok(());
         }
+        Err(problem.into())
     }
 }
 
-/// Whether the registry says that it holds `digest`; an error if it says that it holds another.
-fn check_digest(answer: &Answer, digest: &Digest) -> Result<bool, Problem> {
-    match answer.header(CONTENT_DIGEST).map(str::parse::<Digest>) {
-        Some(Ok(found)) if found != *digest => Err(changed(digest, &found)),
-        // Another algorithm tells nothing.
-        found => Ok(matches!(found, Some(Ok(_)))),
-    }
+/// How many bytes a `Range` header says that there are: `0-99` and `bytes=0-99` are 100. `0-0` is
+/// also what registries say of nothing.
+fn end_of_range(text: &str) -> Option<u64> {
+    let text = text.strip_prefix("bytes=").unwrap_or(text);
+    let last: u64 = text.strip_prefix("0-")?.trim().parse().ok()?;
+    (last > 0).then(|| last.saturating_add(1))
 }
 
-fn changed(sent: &Digest, found: &Digest) -> Problem {
-    Problem::lasting(
-        format!("holds {found} now, and {sent} was sent"),
-        "something between here and the registry changes what passes, or somebody else pushed \
-         to this tag just now",
-    )
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn wrong_size(blob: &Descriptor) -> Error {
-    Error::Mismatch {
-        what: format!("layer {}", blob.digest),
-        expected: format!("{} bytes", blob.size),
-        found: "another number".to_owned(),
-        hint: "build the image again".to_owned(),
-    }
-}
-
-/// Reads a blob for an upload: exactly its bytes, and no further when the user gave up.
-struct Watched<'a> {
-    blob: &'a Descriptor,
-    reader: &'a mut dyn Read,
-    left: u64,
-    sent: &'a dyn Fn(u64) -> Result<()>,
-    /// Why the upload must stop, when the reason is not the registry.
-    stopped: Option<Error>,
-}
-
-impl Watched<'_> {
-    fn stop(&mut self, error: Error) -> io::Error {
-        self.stopped = Some(error);
-        io::Error::other("stopped")
-    }
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        if most == 0 {
-            return Ok(0);
+    #[test]
+    fn ranges_of_every_form_are_read() {
+        for (text, bytes) in [
+            ("0-99", Some(100)),
+            ("bytes=0-99", Some(100)),
+            ("0-0", None),
+            ("1-99", None),
+            ("0-", None),
+            ("99", None),
+            ("-1", None),
+            ("0-99999999999999999999999", None),
+        ] {
+            assert_eq!(end_of_range(text), bytes, "{text}");
         }
-        let count = match self.reader.read(&mut buffer[..most]) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            Err(error) => return Err(self.stop(Error::stream("blob")(error))),
-        };
-        if count == 0 {
-            let error = wrong_size(self.blob);
-            return Err(self.stop(error));
-        }
-        self.left -= count as u64;
-        (self.sent)(count as u64).map_err(|error| self.stop(error))?;
-        Ok(count)
     }
 }

@@ -286,6 +286,7 @@ in
       cargoBuildFlags ? [ ],
       buildNoDefaultFeatures ? false,
       doCheck ? true,
+      postInstall ? "",
       meta ? { },
     }:
     package {
@@ -305,8 +306,10 @@ in
         "sh"
         "-ec"
         ''
-          ${boot}/busybox mkdir -p $out/bin
+          mkdir() { ${boot}/busybox mkdir "$@"; }
+          mkdir -p $out/bin
           ${boot}/busybox cp $program $out/bin/${pname}
+          ${postInstall}
         ''
       ];
       program = ./files/cargo + "/${pname}";

@@ -43,6 +43,7 @@ let
     isDarwin = false;
     isx86_64 = system == "x86_64-linux";
     isAarch64 = system == "aarch64-linux";
+    canExecute = other: other.system == system;
     go.GOARCH = if system == "aarch64-linux" then "arm64" else "amd64";
   };
 in

@@ -30,12 +30,21 @@ in
     ];
   };
 
+  # Debian's Nix looks for its own programs below /usr. That of nixpkgs knows where it is, and so does
+  # this one: it finds `nix-env` for channels, and the hook that every build asks.
   nix = hostProgram "nix" ''
+    mkdir -p $out/libexec/nix
+    mv $out/bin/nix $out/libexec/nix/nix
+    cat > $out/bin/nix <<END
+    #!${final.runtimeShell}
+    export NIX_BIN_DIR=$out/bin NIX_LIBEXEC_DIR=$out/libexec
+    exec -a "\$0" $out/libexec/nix/nix "\$@"
+    END
+    chmod +x $out/bin/nix
     for name in nix-build nix-channel nix-collect-garbage nix-copy-closure nix-daemon nix-env \
       nix-hash nix-instantiate nix-prefetch-url nix-shell nix-store; do
       ln -s nix $out/bin/$name
     done
-    mkdir -p $out/libexec/nix
     ln -s ../../bin/nix $out/libexec/nix/build-remote
   '';
   curl = hostProgram "curl" "";

@@ -14,4 +14,20 @@
       "echo Hello from a build > $out"
     ];
   };
+
+  program = derivation {
+    name = "program";
+    inherit system;
+    builder = "/bin/sh";
+    args = [
+      "-c"
+      ''
+        PATH=/nix/var/nix/profiles/default/bin
+        mkdir -p $out/bin
+        echo '#!/bin/sh' > $out/bin/program
+        echo 'echo Hello from a profile' >> $out/bin/program
+        chmod +x $out/bin/program
+      ''
+    ];
+  };
 }

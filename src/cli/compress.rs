@@ -1,0 +1,45 @@
+//! `strata compress IMAGE OUTPUT`.
+
+use rayon::ThreadPoolBuilder;
+
+use super::Failure;
+use super::arguments::CompressArguments;
+use super::interruption::Interruption;
+use super::printer::Printer;
+use super::progress::Reporter;
+use crate::builder;
+use crate::image::Image;
+use crate::transport::compressed;
+
+pub(super) fn run(
+    arguments: &CompressArguments,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let CompressArguments {
+        image: path,
+        output,
+        compression,
+        quiet,
+    } = arguments;
+    limit_threads();
+    let said = Printer::new(*quiet);
+    let image = Image::open(path)?;
+    let reporter = Reporter::for_copy(&image, &said, interruption);
+    let written = compressed::write(path, &image, output, *compression, &reporter);
+    reporter.end();
+    let digest = written?;
+    if said.is_quiet() {
+        return Ok(());
+    }
+    printer.data(&format!("{digest}\n"))
+}
+
+/// In a build of Nix, uses only so many cores as Nix allots.
+fn limit_threads() {
+    if let Ok(cores) = std::env::var("NIX_BUILD_CORES") {
+        let threads = builder::threads(Some(&cores)).get();
+        // If it is too late, all cores are used.
+        let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+}

@@ -1,0 +1,33 @@
+//! `strata man DIRECTORY`.
+
+use std::fs;
+use std::iter::once;
+
+use clap_mangen::Man;
+
+use super::Failure;
+use super::arguments::{ManArguments, commands};
+use crate::Error;
+
+/// Writes a page for `strata` and one for each verb.
+pub(super) fn run(arguments: &ManArguments) -> Result<(), Failure> {
+    let directory = &arguments.directory;
+    fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
+    let mut strata = commands();
+    strata.build();
+    let verbs = strata.get_subcommands().cloned();
+    for command in once(strata.clone()).chain(verbs) {
+        let page = Man::new(command);
+        let file = directory.join(page.get_filename());
+        let text = render(&page).map_err(Error::io("write", &file))?;
+        fs::write(&file, text).map_err(Error::io("write", &file))?;
+    }
+    Ok(())
+}
+
+fn render(page: &Man) -> std::io::Result<String> {
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    // What follows the options has tables, whose lines are not to be filled.
+    Ok(String::from_utf8_lossy(&text).replace(".SH EXTRA\n", ".SH DETAILS\n.nf\n"))
+}

@@ -1,0 +1,54 @@
+//! Layers whose compressed bytes are promised.
+
+use std::io::Write;
+
+use super::Layer;
+use crate::compress::compress_layer;
+use crate::oci::{Compression, Descriptor, Digest};
+use crate::tree::Recipe;
+use crate::{Error, Result};
+
+/// A layer that is compressed while it is written.
+pub struct CompressedLayer {
+    /// The layer that is not compressed.
+    pub tar: Box<dyn Layer>,
+    /// What the compressed bytes are called.
+    pub descriptor: Descriptor,
+    /// How they are made.
+    pub compression: Compression,
+}
+
+impl Layer for CompressedLayer {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn diff_id(&self) -> Digest {
+        self.tar.diff_id()
+    }
+
+    fn recipe(&self) -> Option<&Recipe> {
+        self.tar.recipe()
+    }
+
+    fn compression(&self) -> Option<Compression> {
+        Some(self.compression)
+    }
+
+    fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
+        let found = compress_layer(self.compression, writer, |writer| self.tar.write_to(writer))?;
+        if found == self.descriptor {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            what: format!(
+                "layer {}, compressed as {}",
+                self.diff_id(),
+                self.compression
+            ),
+            expected: self.descriptor.digest.to_string(),
+            found: found.digest.to_string(),
+            hint: "another version of Strata compressed it; build `compressed` again".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,382 @@
+//! Where a Docker engine is: what the user says, else the environment, else the current context, as
+//! in Docker's own command line (docker/cli, "Environment variables" and "Docker contexts").
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use ureq::http::uri::Authority;
+
+use super::context;
+use crate::{Error, Result};
+
+/// Where the engine of the whole machine listens.
+const SOCKET: &str = "/var/run/docker.sock";
+/// The port of an engine that speaks TLS, and of one that does not.
+const PORTS: [u16; 2] = [2376, 2375];
+
+/// An environment variable, if it is set.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// An engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// How it was named, for messages: `unix:///var/run/docker.sock`.
+    pub(super) host: String,
+    /// How it is reached.
+    pub(super) address: Address,
+    /// How its connections are encrypted; only those over TCP are.
+    pub(super) tls: Option<Tls>,
+}
+
+/// How an engine is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// `unix://`: a socket on this machine.
+    Unix(PathBuf),
+    /// `tcp://`: a host and a port.
+    Tcp(Authority),
+    /// `ssh://`: by the program `ssh`.
+    Ssh(Ssh),
+}
+
+/// A machine that `ssh` reaches. No part begins with a hyphen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ssh {
+    /// The user, if it is not the one that `ssh` would take.
+    pub(super) user: Option<String>,
+    /// The host, or its name in `ssh`'s configuration.
+    pub(super) host: String,
+    /// The port.
+    pub(super) port: Option<u16>,
+    /// The engine's socket there, if it is not the usual one.
+    pub(super) socket: Option<String>,
+}
+
+/// The files of a TLS connection, in PEM form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tls {
+    /// The authority to trust; without it, those of the system.
+    pub(super) authority: Option<PathBuf>,
+    /// Our certificate and its key.
+    pub(super) certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether anybody's certificate is good enough.
+    pub(super) insecure: bool,
+}
+
+impl Tls {
+    /// What there is of `ca.pem`, `cert.pem` and `key.pem` in a directory.
+    pub(super) fn in_directory(directory: &Path) -> Self {
+        let file = |name| Some(directory.join(name)).filter(|file| file.exists());
+        Self {
+            authority: file("ca.pem"),
+            certificate: file("cert.pem").zip(file("key.pem")),
+            insecure: false,
+        }
+    }
+}
+
+impl Endpoint {
+    /// Finds the engine: `given`, else `DOCKER_HOST`, else the current context, else the socket of
+    /// the machine's engine or of the user's own (rootless) one.
+    pub(super) fn find(given: Option<&str>, environment: Environment<'_>) -> Result<Self> {
+        let named = given
+            .map(str::to_owned)
+            .or_else(|| text(environment, "DOCKER_HOST"));
+        if let Some(host) = named {
+            return Self::new(&host, environment_tls(environment));
+        }
+        if let Some(endpoint) = context::current(environment)? {
+            return Ok(endpoint);
+        }
+        let own =
+            path(environment, "XDG_RUNTIME_DIR").map(|directory| directory.join("docker.sock"));
+        let socket = own
+            .filter(|own| own.exists() && !Path::new(SOCKET).exists())
+            .unwrap_or_else(|| SOCKET.into());
+        Ok(Self::unix(socket))
+    }
+
+    /// The engine at `host`, with `tls` if it is one that is encrypted.
+    pub(super) fn new(host: &str, tls: Option<Tls>) -> Result<Self> {
+        let address = parse(host, tls.is_some())?;
+        let tls = tls.filter(|_| matches!(address, Address::Tcp(_)));
+        Ok(Self {
+            host: host.to_owned(),
+            address,
+            tls,
+        })
+    }
+
+    fn unix(socket: PathBuf) -> Self {
+        Self {
+            host: format!("unix://{}", socket.display()),
+            address: Address::Unix(socket),
+            tls: None,
+        }
+    }
+}
+
+/// A variable that is set to some text.
+pub(super) fn text(environment: Environment<'_>, name: &str) -> Option<String> {
+    let value = environment(name)?.into_string().ok()?;
+    (!value.is_empty()).then_some(value)
+}
+
+/// A variable that is set to a path.
+pub(super) fn path(environment: Environment<'_>, name: &str) -> Option<PathBuf> {
+    environment(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+/// The directory of Docker's configuration.
+pub(super) fn configuration(environment: Environment<'_>) -> Option<PathBuf> {
+    path(environment, "DOCKER_CONFIG")
+        .or_else(|| path(environment, "HOME").map(|home| home.join(".docker")))
+}
+
+/// `DOCKER_TLS_VERIFY`, with the files in `DOCKER_CERT_PATH`, else beside Docker's configuration.
+fn environment_tls(environment: Environment<'_>) -> Option<Tls> {
+    text(environment, "DOCKER_TLS_VERIFY")?;
+    let directory = path(environment, "DOCKER_CERT_PATH").or_else(|| configuration(environment));
+    Some(directory.map_or_else(Tls::default, |directory| Tls::in_directory(&directory)))
+}
+
+/// Understands the address of an engine.
+fn parse(host: &str, encrypted: bool) -> Result<Address> {
+    let error = |message: &str, hint: &str| Error::Name {
+        what: "address of a Docker engine",
+        // A password may stand before the host.
+        value: match host.split_once('@') {
+            Some((_, rest)) => format!("…@{rest}"),
+            None => host.to_owned(),
+        },
+        message: message.to_owned(),
+        hint: hint.to_owned(),
+    };
+    let Some((scheme, rest)) = host.split_once("://") else {
+        return Err(error(
+            "no scheme",
+            "write unix:///PATH, tcp://HOST:PORT or ssh://HOST",
+        ));
+    };
+    match scheme {
+        "unix" if rest.is_empty() => Ok(Address::Unix(SOCKET.into())),
+        "unix" if rest.starts_with('/') => Ok(Address::Unix(rest.into())),
+        "unix" => Err(error("not an absolute path", "write unix:///PATH, with three slashes")),
+        "tcp" => tcp(rest, encrypted)
+            .map(Address::Tcp)
+            .ok_or_else(|| error("not a host and a port", "write tcp://HOST:PORT")),
+        "ssh" => ssh(rest).map(Address::Ssh).ok_or_else(|| {
+            let hint = "write ssh://[USER@]HOST[:PORT][/SOCKET]; keys and passwords are ssh's own business";
+            error("not something that ssh can be asked for", hint)
+        }),
+        "fd" => Err(error(
+            "a socket that systemd hands to the engine",
+            "write unix:// and the path of that socket",
+        )),
+        "npipe" => Err(error(
+            "named pipes are there on Windows only",
+            "write unix:// and the path that Docker's socket has on this side",
+        )),
+        "http" | "https" => Err(error(
+            "the scheme is tcp",
+            "write tcp://HOST:PORT; with DOCKER_TLS_VERIFY=1 it is encrypted",
+        )),
+        _ => Err(error("unknown scheme", "write unix://, tcp:// or ssh://")),
+    }
+}
+
+/// `HOST[:PORT]`, with the usual port if there is none.
+fn tcp(text: &str, encrypted: bool) -> Option<Authority> {
+    let [with_tls, without] = PORTS;
+    let port = if encrypted { with_tls } else { without };
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let authority: Authority = text.parse().ok()?;
+    if authority.host().is_empty() || text.contains('@') {
+        return None;
+    }
+    if text == authority.host() {
+        return format!("{text}:{port}").parse().ok();
+    }
+    authority.port_u16().map(|_| authority)
+}
+
+/// `[USER@]HOST[:PORT][/SOCKET]`.
+fn ssh(text: &str) -> Option<Ssh> {
+    let (machine, socket) = match text.split_once('/') {
+        Some((machine, "")) => (machine, None),
+        Some((machine, socket)) => (machine, Some(format!("/{socket}"))),
+        None => (text, None),
+    };
+    let (user, place) = match machine.rsplit_once('@') {
+        Some((user, place)) => (Some(user.to_owned()), place),
+        None => (None, machine),
+    };
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            (
+                host,
+                port.strip_prefix(':').or(port.is_empty().then_some("")),
+            )
+        }
+        None => place
+            .split_once(':')
+            .map_or((place, Some("")), |(host, port)| (host, Some(port))),
+    };
+    let port = match port? {
+        "" => None,
+        port => Some(port.parse().ok()?),
+    };
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && !word.starts_with('-')
+            && word
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-:%".contains(c))
+    };
+    // A shell on the other side reads the path.
+    let is_path = |path: &String| {
+        path.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+    };
+    // A colon in it would be a password.
+    let is_user = |user: &String| is_word(user) && !user.contains(':');
+    let is_good =
+        is_word(host) && user.as_ref().is_none_or(is_user) && socket.as_ref().is_none_or(is_path);
+    is_good.then(|| Ssh {
+        user,
+        host: host.to_owned(),
+        port,
+        socket,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(host: &str) -> Address {
+        parse(host, false).unwrap_or_else(|error| panic!("{host}: {error}"))
+    }
+
+    fn find(given: Option<&str>, variables: &[(&str, &str)]) -> Result<Endpoint> {
+        let environment = |name: &str| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        Endpoint::find(given, &environment)
+    }
+
+    #[test]
+    fn addresses_are_understood() {
+        let unix = |path: &str| Address::Unix(path.into());
+        let tcp = |authority: &'static str| Address::Tcp(Authority::from_static(authority));
+        for (host, expected) in [
+            ("unix:///run/d.sock", unix("/run/d.sock")),
+            ("unix://", unix(SOCKET)),
+            ("tcp://h.x:1", tcp("h.x:1")),
+            ("tcp://h.x", tcp("h.x:2375")),
+            ("tcp://[::1]:1/", tcp("[::1]:1")),
+        ] {
+            assert_eq!(address(host), expected);
+        }
+        assert_eq!(parse("tcp://h.x", true).unwrap(), tcp("h.x:2376"));
+        for (host, user, name, port, socket) in [
+            ("ssh://h", None, "h", None, None),
+            ("ssh://me@h.x:22/", Some("me"), "h.x", Some(22), None),
+            ("ssh://h/run/d.sock", None, "h", None, Some("/run/d.sock")),
+            (
+                "ssh://[fe80::1%eth0]:22",
+                None,
+                "fe80::1%eth0",
+                Some(22),
+                None,
+            ),
+        ] {
+            let expected = Ssh {
+                user: user.map(str::to_owned),
+                host: name.to_owned(),
+                port,
+                socket: socket.map(str::to_owned),
+            };
+            assert_eq!(address(host), Address::Ssh(expected));
+        }
+    }
+
+    #[test]
+    fn other_addresses_are_refused() {
+        for host in [
+            "/run/d.sock",
+            "unix://run/d.sock",
+            "tcp://",
+            "tcp://me@h.x:1",
+            "tcp://h.x:1/path",
+            "tcp://h.x:99999",
+            "ssh://",
+            "ssh://-oProxyCommand=x",
+            "ssh://-l@h",
+            "ssh://h;x",
+            "ssh://me:secret@h",
+            "ssh://h/$(x)",
+            "ssh://h:x",
+            "ssh://[::1",
+            "ssh://[::1]x",
+            "fd://",
+            "npipe:////./pipe/docker_engine",
+            "https://h.x",
+            "ftp://h.x",
+        ] {
+            let error = parse(host, false).unwrap_err();
+            assert!(error.hint().is_some(), "{host}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_user_wins_over_the_environment() {
+        let host = |given, variables: &[_]| find(given, variables).unwrap().host;
+        let variable = [("DOCKER_HOST", "tcp://v:1"), ("DOCKER_CONTEXT", "absent")];
+        assert_eq!(host(Some("tcp://g:1"), &variable), "tcp://g:1");
+        assert_eq!(host(None, &variable), "tcp://v:1");
+        assert_eq!(
+            host(None, &[("DOCKER_HOST", "")]),
+            "unix:///var/run/docker.sock"
+        );
+    }
+
+    #[test]
+    fn the_environment_asks_for_tls_over_tcp_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path();
+        std::fs::write(place.join("ca.pem"), "").unwrap();
+        let verify = ("DOCKER_TLS_VERIFY", "1");
+        let tls = |variables: &[_]| find(None, variables).unwrap().tls;
+        let tcp = ("DOCKER_HOST", "tcp://h:1");
+        let expected = Tls {
+            authority: Some(place.join("ca.pem")),
+            ..Tls::default()
+        };
+        for variable in ["DOCKER_CERT_PATH", "DOCKER_CONFIG"] {
+            let found = tls(&[tcp, verify, (variable, place.to_str().unwrap())]);
+            assert_eq!(found.as_ref(), Some(&expected), "{variable}");
+        }
+        assert_eq!(tls(&[tcp, ("DOCKER_TLS_VERIFY", "")]), None);
+        assert_eq!(tls(&[("DOCKER_HOST", "unix:///s"), verify]), None);
+    }
+
+    #[test]
+    fn the_socket_of_the_user_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("docker.sock"), "").unwrap();
+        let variable = ("XDG_RUNTIME_DIR", directory.path().to_str().unwrap());
+        let found = find(None, &[variable]).unwrap().address;
+        let expected = if Path::new(SOCKET).exists() {
+            PathBuf::from(SOCKET)
+        } else {
+            directory.path().join("docker.sock")
+        };
+        assert_eq!(found, Address::Unix(expected));
+    }
+}

@@ -1,0 +1,29 @@
+//! podman on this machine.
+
+use super::{Podman, command};
+use crate::Result;
+use crate::image::Image;
+use crate::transport::serve::lend;
+use crate::transport::{Silent, process};
+
+/// What to try when podman does not pull.
+const HINT: &str = "podman pulls from a registry on 127.0.0.1 for this; if that is forbidden, load an \
+                    archive: strata copy IMAGE docker-archive:- | podman load";
+
+/// Lets podman pull the image and gives it its real name. The name under which it was pulled goes.
+pub(super) fn pull(podman: &Podman<'_>, image: &Image, name: Option<&str>) -> Result<()> {
+    let id = image.manifest.config.digest.hex();
+    lend(image, podman.progress, |ours| {
+        let pull = command(&["pull", "--quiet", "--tls-verify=false", ours]);
+        let pulled = process::work(pull, HINT, podman.progress)
+            .and_then(|_| name.map_or(Ok(()), |name| podman.tag(&id, name)));
+        match pulled {
+            Ok(()) => podman.ask(&["untag", &id, ours]).map(|_| ()),
+            Err(error) => {
+                // With its last name the image goes, too. It may not have come so far.
+                let _ = process::ask(command(&["image", "rm", ours]), "", &Silent);
+                Err(error)
+            }
+        }
+    })
+}

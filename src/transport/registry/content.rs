@@ -1,0 +1,224 @@
+//! What a blob of a registry is made of, and its bytes as they are to be sent.
+
+use std::io::{self, Read, Write};
+use std::sync::{Mutex, PoisonError};
+
+use crate::compress::Compressor;
+use crate::image::{Layer, piped};
+use crate::oci::{Compression, Descriptor, HashingWriter};
+use crate::tar::write_error;
+use crate::{Error, Result};
+
+/// A blob to be sent.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    /// The config.
+    Document(&'a Descriptor, &'a [u8]),
+    /// A layer as the image describes it.
+    Layer(&'a dyn Layer),
+    /// A layer that is compressed while it is sent.
+    Compressed(&'a dyn Layer, Compression),
+}
+
+impl<'a> Content<'a> {
+    /// How the image describes it.
+    pub(super) fn source(&self) -> &'a Descriptor {
+        match self {
+            Self::Document(descriptor, _) => descriptor,
+            Self::Layer(layer) | Self::Compressed(layer, _) => layer.descriptor(),
+        }
+    }
+
+    /// How the registry will describe it, if that is known before it is made.
+    pub(super) fn known(&self) -> Option<&'a Descriptor> {
+        match self {
+            Self::Document(..) | Self::Layer(_) => Some(self.source()),
+            Self::Compressed(..) => None,
+        }
+    }
+
+    /// Lets `consume` read the bytes, which are made meanwhile; gives its result and how the registry
+    /// will describe them. `advance` hears how many bytes were made, before they are compressed; its
+    /// error ends the work.
+    pub(super) fn read<T>(
+        &self,
+        advance: &(dyn Fn(u64) -> Result<()> + Sync),
+        consume: impl FnOnce(&mut dyn Read) -> Result<T>,
+    ) -> Result<(T, Descriptor)> {
+        let stopped = Mutex::new(None);
+        let result = match self {
+            Self::Document(descriptor, bytes) => {
+                advance(bytes.len() as u64)?;
+                consume(&mut &**bytes).map(|used| (used, (*descriptor).clone()))
+            }
+            Self::Layer(layer) => piped(
+                |writer| layer.write_to(&mut Watched::new(writer, advance, &stopped)),
+                consume,
+            )
+            .map(|((), used)| (used, self.source().clone())),
+            Self::Compressed(layer, compression) => piped(
+                |writer| compress(*layer, *compression, writer, advance, &stopped),
+                consume,
+            )
+            .map(|(descriptor, used)| (used, descriptor)),
+        };
+        match stopped.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => result,
+        }
+    }
+}
+
+fn compress(
+    layer: &dyn Layer,
+    compression: Compression,
+    writer: &mut dyn Write,
+    advance: &(dyn Fn(u64) -> Result<()> + Sync),
+    stopped: &Mutex<Option<Error>>,
+) -> Result<Descriptor> {
+    let failed = || write_error("a compressed layer");
+    let mut compressor =
+        Compressor::new(HashingWriter::new(writer), compression).map_err(failed())?;
+    layer.write_to(&mut Watched::new(&mut compressor, advance, stopped))?;
+    let (digest, size) = compressor.finish().map_err(failed())?.finish();
+    Ok(Descriptor {
+        media_type: compression.media_type().to_owned(),
+        digest,
+        size,
+        ..layer.descriptor().clone()
+    })
+}
+
+/// The bytes of a blob for an upload: where it is in them, and what is wrong with them.
+pub(super) struct Source<'a> {
+    reader: &'a mut dyn Read,
+    /// What was promised, if anything was.
+    known: Option<&'a Descriptor>,
+    position: u64,
+    failure: Option<Error>,
+}
+
+impl<'a> Source<'a> {
+    /// The bytes that `reader` gives, of a blob that may be known.
+    pub(super) fn new(reader: &'a mut dyn Read, known: Option<&'a Descriptor>) -> Self {
+        Self {
+            reader,
+            known,
+            position: 0,
+            failure: None,
+        }
+    }
+
+    /// How many bytes were read.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// How many bytes are left, if that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.known
+            .map(|blob| blob.size.saturating_sub(self.position))
+    }
+
+    /// Passes over what the registry has.
+    pub(super) fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        io::copy(&mut self.take(bytes), &mut io::sink()).map(|_| ())
+    }
+
+    /// Whether everything was read. Reading to the end also lets a layer say that it is not the
+    /// promised one.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        if self.failure.is_some() || self.left().is_some_and(|left| left > 0) {
+            return false;
+        }
+        match (self.reader.read(&mut [0]), self.known) {
+            (Ok(0), _) => true,
+            (Ok(_), Some(known)) => {
+                self.failure = Some(wrong_size(known));
+                false
+            }
+            (Ok(_), None) => false,
+            (Err(error), _) => {
+                self.failure = Some(Error::stream("a blob")(error));
+                false
+            }
+        }
+    }
+
+    /// What is wrong with the bytes themselves.
+    pub(super) fn check(self) -> Result<()> {
+        self.failure.map_or(Ok(()), Err)
+    }
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left().and_then(|left| usize::try_from(left).ok());
+        let most = left.unwrap_or(usize::MAX).min(buffer.len());
+        if most == 0 {
+            return Ok(0);
+        }
+        let count = match self.reader.read(&mut buffer[..most]) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => {
+                self.failure = Some(Error::stream("a blob")(error));
+                return Err(io::Error::other("stopped"));
+            }
+        };
+        if count == 0
+            && let Some(known) = self.known
+        {
+            self.failure = Some(wrong_size(known));
+            return Err(io::Error::other("stopped"));
+        }
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+fn wrong_size(blob: &Descriptor) -> Error {
+    Error::Mismatch {
+        what: format!("layer {}", blob.digest),
+        expected: format!("{} bytes", blob.size),
+        found: "another number".to_owned(),
+        hint: "build the image again".to_owned(),
+    }
+}
+
+/// A writer that reports what passes through it, and stops when it is told to.
+struct Watched<'a> {
+    writer: &'a mut dyn Write,
+    advance: &'a (dyn Fn(u64) -> Result<()> + Sync),
+    /// Why it stopped, if it was told to.
+    stopped: &'a Mutex<Option<Error>>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(
+        writer: &'a mut dyn Write,
+        advance: &'a (dyn Fn(u64) -> Result<()> + Sync),
+        stopped: &'a Mutex<Option<Error>>,
+    ) -> Self {
+        Self {
+            writer,
+            advance,
+            stopped,
+        }
+    }
+}
+
+impl Write for Watched<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.writer.write(bytes)?;
+        (self.advance)(count as u64).map_err(|error| {
+            *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            io::Error::other("stopped")
+        })?;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}

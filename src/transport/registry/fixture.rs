@@ -1,0 +1,107 @@
+//! For unit tests: a server that answers what it is told.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::client::{Client, Purpose};
+use super::{Options, Retry};
+use crate::oci::Reference;
+
+/// The head of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// The path and the query.
+    pub(super) target: String,
+    /// The lines of the headers.
+    headers: Vec<String>,
+}
+
+impl Request {
+    /// The value of a header, or nothing.
+    pub(super) fn header(&self, name: &str) -> &str {
+        let mut headers = self.headers.iter().filter_map(|line| line.split_once(':'));
+        headers
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map_or("", |(_, value)| value.trim())
+    }
+}
+
+/// Writes a shell script. Another process does it: a file that this one has open cannot be run while a
+/// child, which another test starts, has it open too.
+pub(super) fn write_script(path: &Path, script: &str) {
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", write, "sh"]).arg(path).arg(script);
+    assert!(command.status().unwrap().success());
+}
+
+type Answer = dyn Fn(&Request) -> Vec<u8> + Send + Sync;
+
+/// A server whose threads end with the test's process.
+pub(super) struct Server {
+    /// `127.0.0.1:PORT`.
+    pub(super) host: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    /// Starts one that answers requests without bodies: the status with its reason, headers and body.
+    /// In what it answers, `HOST` is its own name. It hangs up after each answer.
+    pub(super) fn start(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (seen, answer): (_, Arc<Answer>) = (Arc::clone(&requests), Arc::new(answer));
+        let own = host.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (seen, answer, own) = (seen.clone(), answer.clone(), own.clone());
+                thread::spawn(move || serve(&stream, &seen, &*answer, &own));
+            }
+        });
+        Self { host, requests }
+    }
+
+    /// The requests so far.
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// A client that is connected to it, for the repository `name`.
+    pub(super) fn client(&self, purpose: Purpose) -> Client {
+        let reference = Reference::parse(&format!("{}/name", self.host)).unwrap();
+        let retry = Retry {
+            tries: 1,
+            ..Retry::default()
+        };
+        let options = Options {
+            anonymous: true,
+            retry,
+            ..Options::default()
+        };
+        Client::connect(&reference, purpose, &options, &|| Ok(())).unwrap()
+    }
+}
+
+fn serve(
+    mut stream: &TcpStream,
+    seen: &Mutex<Vec<Request>>,
+    answer: &Answer,
+    host: &str,
+) -> Option<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next()?.ok()?;
+    let target = first.split_whitespace().nth(1)?.to_owned();
+    let headers = lines.map_while(Result::ok);
+    let headers = headers.take_while(|line| !line.is_empty()).collect();
+    let request = Request { target, headers };
+    seen.lock().unwrap().push(request.clone());
+    let answer = answer(&request);
+    let own = String::from_utf8_lossy(&answer).replace("HOST", host);
+    stream.write_all(b"HTTP/1.1 ").ok()?;
+    stream.write_all(own.as_bytes()).ok()
+}

@@ -1,0 +1,297 @@
+//! Asking registries what layers are called when they are compressed, and where blobs can be mounted
+//! from.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Read;
+use std::thread;
+
+use super::client::{Client, Failure, Interrupted, Purpose};
+use super::learned::{ACCEPTED, Document, diff_ids, pair};
+use super::problem::Problem;
+use super::{Options, PushOptions};
+use crate::oci::{Descriptor, Digest, Reference};
+use crate::{Error, Result};
+
+/// The most documents that are read of one name: an index may lead to others.
+const MOST_DOCUMENTS: usize = 8;
+/// The largest config that is read, in bytes.
+const LARGEST_CONFIG: u64 = 4 << 20;
+
+/// A blob that a registry may have, and which layer it may be.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    /// The blob.
+    pub(super) blob: Descriptor,
+    /// Who says so: a name in a registry. `None` if nobody needs to be believed.
+    pub(super) origin: Option<String>,
+    /// Repositories of the same registry that have it.
+    pub(super) repositories: Vec<String>,
+}
+
+/// What registries say.
+#[derive(Default)]
+pub(super) struct Knowledge {
+    /// What layers are called when they are compressed, by their diff IDs; the best first.
+    pub(super) names: BTreeMap<Digest, Vec<Candidate>>,
+    /// Other repositories of the registry that have a blob.
+    pub(super) repositories: BTreeMap<Digest, Vec<String>>,
+    /// The platforms of the indexes under tags that are to be written.
+    pub(super) indexes: Vec<(String, Vec<String>)>,
+    /// What could not be learned although it was asked for.
+    pub(super) remarks: Vec<String>,
+}
+
+/// A name in a registry.
+struct Place<'a> {
+    client: &'a Client,
+    /// A tag or a digest.
+    name: String,
+    /// The repository to mount from, if it is another one of the registry.
+    repository: Option<String>,
+    /// Whether the image will be written there.
+    is_target: bool,
+    /// Whether the user named it to be learned from.
+    is_asked_for: bool,
+}
+
+/// What one place says.
+#[derive(Default)]
+struct Lesson {
+    /// The layers of the manifests, and which diff ID each has as far as that is known.
+    layers: Vec<Descriptor>,
+    pairs: Vec<(Digest, Descriptor)>,
+    /// The platforms, if it is an index.
+    platforms: Option<Vec<String>>,
+}
+
+/// Which platform is wanted, and whether the names of layers are.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// `OS/ARCHITECTURE`.
+    pub(super) platform: &'a str,
+    /// Whether a layer will be compressed whose name is not known.
+    pub(super) names: bool,
+}
+
+impl Knowledge {
+    /// Asks everybody at once. `tags` are those that the image will be written under. Only an
+    /// interruption is an error: what cannot be learned is done without.
+    pub(super) fn gather(
+        client: &Client,
+        tags: &[String],
+        options: &Options,
+        what: &PushOptions,
+        wanted: Wanted<'_>,
+        interrupted: &Interrupted<'_>,
+    ) -> Result<Self> {
+        let mut knowledge = Self::default();
+        let others = connect(client, options, what, interrupted, &mut knowledge.remarks)?;
+        let repositories = others
+            .iter()
+            .filter(|(_, other)| other.same_registry(client));
+        let repositories = repositories.map(|(_, other)| other.repository.clone());
+        client.mounts_from(repositories.chain(what.mount_from.iter().cloned()));
+        let own = |name: &str| Place {
+            client,
+            name: name.to_owned(),
+            repository: None,
+            is_target: tags.iter().any(|tag| tag == name),
+            is_asked_for: false,
+        };
+        let latest = "latest".to_owned();
+        let more = [&latest]
+            .into_iter()
+            .filter(|_| wanted.names && !what.no_reuse && !tags.contains(&latest));
+        let mut places: Vec<Place<'_>> = tags.iter().chain(more).map(|name| own(name)).collect();
+        places.extend(others.iter().map(|(reference, other)| {
+            Place {
+                client: other,
+                name: name(reference),
+                repository: (other.same_registry(client) && other.repository != client.repository)
+                    .then(|| other.repository.clone()),
+                is_target: false,
+                is_asked_for: true,
+            }
+        }));
+        let lessons = thread::scope(|scope| {
+            let asked: Vec<_> = places
+                .iter()
+                .map(|place| scope.spawn(move || place.ask(wanted, interrupted)))
+                .collect();
+            let lesson = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or(Err(Error::Interrupted))
+            };
+            asked.into_iter().map(lesson).collect::<Vec<_>>()
+        });
+        for (place, lesson) in places.iter().zip(lessons) {
+            match lesson {
+                Ok(lesson) => knowledge.add(place, lesson, what),
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(error) if place.is_asked_for => {
+                    knowledge
+                        .remarks
+                        .push(format!("nothing is reused: {error}"));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(knowledge)
+    }
+
+    /// A blob whose name nobody has to be believed for.
+    pub(super) fn candidate(&self, blob: Descriptor) -> Candidate {
+        let repositories = self.repositories.get(&blob.digest);
+        Candidate {
+            origin: None,
+            repositories: repositories.cloned().unwrap_or_default(),
+            blob,
+        }
+    }
+
+    fn add(&mut self, place: &Place<'_>, lesson: Lesson, what: &PushOptions) {
+        if let Some(platforms) = lesson.platforms.filter(|_| place.is_target) {
+            self.indexes.push((place.name.clone(), platforms));
+        }
+        if what.no_reuse {
+            return;
+        }
+        if let Some(repository) = &place.repository {
+            for layer in lesson.layers {
+                let repositories = self.repositories.entry(layer.digest).or_default();
+                repositories.push(repository.clone());
+            }
+        }
+        for (diff_id, blob) in lesson.pairs {
+            let names = self.names.entry(diff_id).or_default();
+            match names
+                .iter_mut()
+                .find(|known| known.blob.digest == blob.digest)
+            {
+                Some(known) => known.repositories.extend(place.repository.clone()),
+                None => names.push(Candidate {
+                    blob,
+                    origin: Some(place.shown()),
+                    repositories: place.repository.iter().cloned().collect(),
+                }),
+            }
+        }
+    }
+}
+
+impl Client {
+    fn same_registry(&self, other: &Self) -> bool {
+        self.base == other.base
+    }
+}
+
+/// Clients for `--reuse-from`. What is meant for the destination does not go to other registries.
+fn connect(
+    client: &Client,
+    options: &Options,
+    what: &PushOptions,
+    interrupted: &Interrupted<'_>,
+    remarks: &mut Vec<String>,
+) -> Result<Vec<(Reference, Client)>> {
+    let mut clients = Vec::new();
+    for reference in &what.reuse_from {
+        let is_here = client.name.starts_with(&format!("{}/", reference.registry));
+        let elsewhere = Options {
+            tls_verify: None,
+            credentials: None,
+            ..options.clone()
+        };
+        let options = if is_here { options } else { &elsewhere };
+        match Client::connect(reference, Purpose::Pull, options, interrupted) {
+            Ok(other) => clients.push((reference.clone(), other)),
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => remarks.push(format!("nothing is reused from {reference}: {error}")),
+        }
+    }
+    Ok(clients)
+}
+
+/// What a reference names in its repository.
+fn name(reference: &Reference) -> String {
+    match (&reference.tag, &reference.digest) {
+        (_, Some(digest)) => digest.to_string(),
+        _ => reference.tag_or_latest().to_owned(),
+    }
+}
+
+impl Place<'_> {
+    fn shown(&self) -> String {
+        let separator = if self.name.contains(':') { '@' } else { ':' };
+        format!("{}{separator}{}", self.client.name, self.name)
+    }
+
+    fn ask(&self, wanted: Wanted<'_>, interrupted: &Interrupted<'_>) -> Result<Lesson> {
+        // The destination's own client is watched already, for as long as the push takes.
+        if self.is_asked_for {
+            self.client
+                .watch(interrupted, || self.read(wanted, interrupted))
+        } else {
+            self.read(wanted, interrupted)
+        }
+    }
+
+    fn read(&self, wanted: Wanted<'_>, interrupted: &Interrupted<'_>) -> Result<Lesson> {
+        let mut lesson = Lesson::default();
+        let mut names = VecDeque::from([self.name.clone()]);
+        for number in 0..MOST_DOCUMENTS {
+            let Some(name) = names.pop_front() else {
+                break;
+            };
+            let found = self.persist(interrupted, || self.client.manifest(&name, &ACCEPTED))?;
+            match found.and_then(|found| Document::parse(&found.bytes)) {
+                Some(Document::Index(entries)) => {
+                    if number == 0 {
+                        let platforms = entries.iter().map(|entry| entry.platform.clone());
+                        let unknown = || "unknown".to_owned();
+                        let platforms = platforms.map(|platform| platform.unwrap_or_else(unknown));
+                        lesson.platforms = Some(platforms.collect());
+                    }
+                    let ours = entries.into_iter().filter(|entry| {
+                        let platform = entry.platform.as_deref();
+                        platform.is_none_or(|platform| platform == wanted.platform)
+                    });
+                    names.extend(ours.map(|entry| entry.digest.to_string()));
+                }
+                Some(Document::Manifest { config, layers }) => {
+                    lesson.layers.extend(layers.iter().flatten().cloned());
+                    if wanted.names && config.size <= LARGEST_CONFIG {
+                        let bytes = self.persist(interrupted, || self.document(&config))?;
+                        let diff_ids = diff_ids(&bytes).unwrap_or_default();
+                        lesson.pairs.extend(pair(diff_ids, layers));
+                    }
+                }
+                None if number == 0 && self.is_asked_for => {
+                    return Err(Error::Registry {
+                        operation: format!("cannot read {}", self.shown()),
+                        message: "there is no image".to_owned(),
+                        hint: String::new(),
+                    });
+                }
+                None => {}
+            }
+        }
+        Ok(lesson)
+    }
+
+    fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        self.client
+            .blob(descriptor)?
+            .read_to_end(&mut bytes)
+            .map_err(|error| Problem::passing(format!("cannot be read: {error}"), ""))?;
+        Ok(bytes)
+    }
+
+    fn persist<T>(
+        &self,
+        interrupted: &Interrupted<'_>,
+        attempt: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<T> {
+        let operation = format!("cannot read {}", self.shown());
+        self.client.persist(&operation, &|| interrupted(), attempt)
+    }
+}

@@ -1,0 +1,218 @@
+//! Manifests and blobs out of a repository (distribution specification, "Pull").
+#![allow(
+    dead_code,
+    reason = "base images are pulled and destinations are learned from with it"
+)]
+
+use std::io::{self, Read};
+
+use sha2::{Digest as _, Sha256};
+use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use ureq::http::{Method, StatusCode};
+
+use super::client::{Client, Failure};
+use super::http::Request;
+use super::problem::Problem;
+use crate::oci::{Descriptor, Digest};
+
+/// The largest manifest or index that is read, in bytes. Registries take no larger ones.
+const LARGEST_MANIFEST: usize = 4 << 20;
+
+/// A manifest or index as a registry holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundManifest {
+    /// What the registry says that it is, which need not be true.
+    pub(crate) media_type: Option<String>,
+    /// The digest of the bytes.
+    pub(crate) digest: Digest,
+    /// The document.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Client {
+    /// The manifest with this tag or digest (end-3), `None` if there is none. `accepted` are the
+    /// media types to ask for. A digest is checked.
+    pub(crate) fn manifest(
+        &self,
+        name: &str,
+        accepted: &[&str],
+    ) -> Result<Option<FoundManifest>, Failure> {
+        let address = self.address(&format!("manifests/{name}"))?;
+        let request = Request {
+            limit: LARGEST_MANIFEST + 1,
+            ..Request::new(Method::GET, address).header(ACCEPT, accepted.join(", "))
+        };
+        let answer = self.send(request)?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = answer.success()?;
+        if answer.body.len() > LARGEST_MANIFEST {
+            return Err(Problem::lasting("answered with a manifest of more than 4 MiB", "").into());
+        }
+        let digest = Digest::of(&answer.body);
+        if name.parse().is_ok_and(|wanted: Digest| wanted != digest) {
+            return Err(Problem::passing(
+                format!("answered with {digest} where {name} was asked for"),
+                "something between here and the registry changes what passes",
+            )
+            .into());
+        }
+        Ok(Some(FoundManifest {
+            media_type: answer.header(CONTENT_TYPE).map(str::to_owned),
+            digest,
+            bytes: answer.body,
+        }))
+    }
+
+    /// Opens a blob (end-2), to be read as it comes. The reader gives exactly the bytes of the
+    /// descriptor or fails: at its end, if they have another digest.
+    pub(crate) fn blob(&self, blob: &Descriptor) -> Result<BlobReader, Failure> {
+        let address = self.address(&format!("blobs/{}", blob.digest))?;
+        let request = Request {
+            expected: Some(blob.size),
+            ..Request::new(Method::GET, address)
+        };
+        let opened = self.open_answer(request)?;
+        if opened.answer.status != StatusCode::OK {
+            return Err(opened.read()?.problem().into());
+        }
+        let length = opened.answer.header(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.parse::<u64>().ok());
+        if let Some(length) = length.filter(|length| *length != blob.size) {
+            let message = format!("has {length} bytes under {}", blob.digest);
+            let hint = format!("the manifest says {}", blob.size);
+            return Err(Problem::lasting(message, hint).into());
+        }
+        Ok(BlobReader {
+            reader: opened.into_reader(),
+            left: blob.size,
+            hasher: Sha256::new(),
+            wanted: blob.digest,
+        })
+    }
+}
+
+/// The bytes of a blob, as they come.
+pub(crate) struct BlobReader {
+    reader: Box<dyn Read + Send>,
+    left: u64,
+    hasher: Sha256,
+    wanted: Digest,
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let bad = |message| Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        if self.left == 0 {
+            if self.reader.read(&mut [0])? > 0 {
+                return bad("the blob is longer than its descriptor says");
+            }
+            let found = Digest::from_bytes(self.hasher.clone().finalize().into());
+            return if found == self.wanted {
+                Ok(0)
+            } else {
+                bad("the blob is not the one of its digest")
+            };
+        }
+        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let part = &mut buffer[..most];
+        let count = self.reader.read(part)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.hasher.update(&part[..count]);
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::Purpose;
+    use super::super::fixture::Server;
+    use super::*;
+
+    /// What comes for the blob `promised` if the registry answers this.
+    fn fetch(answer: &str) -> Result<Vec<u8>, String> {
+        let answer = answer.to_owned();
+        let server = Server::start(move |request| {
+            let path = format!("/v2/name/blobs/{}", Digest::of(b"promised"));
+            match request.target.as_str() {
+                "/v2/" => "200 OK\r\ncontent-length: 0\r\n\r\n".into(),
+                "/elsewhere" => "200 OK\r\n\r\npromised".into(),
+                target => {
+                    assert_eq!(target, path);
+                    answer.clone().into()
+                }
+            }
+        });
+        let client = server.client(Purpose::Pull);
+        let mut bytes = Vec::new();
+        match client.blob(&Descriptor::of("a/b", b"promised")) {
+            Ok(mut reader) => reader
+                .read_to_end(&mut bytes)
+                .map(|_| bytes)
+                .map_err(|error| error.to_string()),
+            Err(failure) => Err(format!("{failure:?}")),
+        }
+    }
+
+    #[test]
+    fn blobs_are_what_their_descriptors_say() {
+        for answer in [
+            "200 OK\r\n\r\npromised",
+            "200 OK\r\ncontent-length: 8\r\n\r\npromised",
+            "200 OK\r\ntransfer-encoding: chunked\r\n\r\n8\r\npromised\r\n0\r\n\r\n",
+            "307 There\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n",
+        ] {
+            assert_eq!(fetch(answer).as_deref(), Ok(&b"promised"[..]), "{answer}");
+        }
+        for (answer, message) in [
+            ("200 OK\r\n\r\npromised and more", "longer"),
+            ("200 OK\r\n\r\nPROMISED", "not the one of its digest"),
+            ("200 OK\r\n\r\nprom", "unexpected end"),
+            (
+                "200 OK\r\ncontent-length: 9\r\n\r\npromised!",
+                "has 9 bytes",
+            ),
+            (
+                "206 Part\r\ncontent-length: 8\r\n\r\npromised",
+                "answered 206",
+            ),
+            ("404 No\r\ncontent-length: 0\r\n\r\n", "answered 404"),
+        ] {
+            let error = fetch(answer).expect_err(answer);
+            assert!(error.contains(message), "{answer}: {error}");
+        }
+    }
+
+    #[test]
+    fn manifests_are_found_and_checked() {
+        let server = Server::start(|request| match request.target.as_str() {
+            "/v2/" => "200 OK\r\ncontent-length: 0\r\n\r\n".into(),
+            "/v2/name/manifests/missing" => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
+            "/v2/name/manifests/endless" => {
+                let body = "x".repeat(LARGEST_MANIFEST + 1);
+                format!("200 OK\r\n\r\n{body}").into()
+            }
+            _ => "200 OK\r\ncontent-type: a/b\r\ncontent-length: 2\r\n\r\n{}".into(),
+        });
+        let client = server.client(Purpose::Pull);
+        let get = |name: &str| client.manifest(name, &["a/b", "c/d"]);
+        let found = get("tag").unwrap().unwrap();
+        assert_eq!(found.media_type.as_deref(), Some("a/b"));
+        assert_eq!(found.bytes, b"{}");
+        assert_eq!(
+            server.requests().last().unwrap().header("accept"),
+            "a/b, c/d"
+        );
+        assert!(get(&Digest::of(b"{}").to_string()).unwrap().is_some());
+        assert!(get(&Digest::of(b"other").to_string()).is_err());
+        assert!(get("missing").unwrap().is_none());
+        assert!(get("endless").is_err());
+    }
+}

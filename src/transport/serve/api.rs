@@ -1,0 +1,404 @@
+//! What is answered to which request: the part of the OCI distribution specification that reads.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, Range};
+
+use serde_json::{Value, json};
+use ureq::http::StatusCode;
+
+use super::super::blob::Blob;
+use super::catalog::{Catalog, Repository};
+use super::http::{Method, Refusal, Request, encode, list};
+use super::range::{Wanted, wanted};
+use crate::oci::{Digest, Index, json as canonical, media_type, validate_tag};
+
+/// What every JSON but manifests is.
+const JSON: &str = "application/json";
+/// What is said of blobs, as other registries do: the manifest knows better.
+const OCTETS: &str = "application/octet-stream";
+
+/// An answer.
+pub(super) struct Answer<'a> {
+    pub(super) status: StatusCode,
+    /// The header fields, but for those about the connection.
+    pub(super) fields: Vec<(&'static str, String)>,
+    pub(super) body: Body<'a>,
+}
+
+/// What follows the head of an answer.
+pub(super) enum Body<'a> {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Bytes of a blob, which are made when they are sent.
+    Blob(Blob<'a>, Range<u64>),
+}
+
+impl Body<'_> {
+    /// Its length in bytes.
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Blob(_, part) => part.end.saturating_sub(part.start),
+        }
+    }
+}
+
+impl Answer<'_> {
+    fn json(content_type: &str, value: &Value) -> Self {
+        Self {
+            status: StatusCode::OK,
+            fields: vec![("Content-Type", content_type.to_owned())],
+            body: Body::Bytes(canonical::to_bytes(value)),
+        }
+    }
+
+    /// An error in the form of the specification ("Error Codes").
+    fn error(status: StatusCode, code: &str, message: &str) -> Self {
+        let error = json!({ "code": code, "message": message, "detail": null });
+        Self {
+            status,
+            ..Self::json(JSON, &json!({ "errors": [error] }))
+        }
+    }
+
+    fn not_found(code: &str, message: &str) -> Self {
+        Self::error(StatusCode::NOT_FOUND, code, message)
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+}
+
+impl From<Refusal> for Answer<'_> {
+    fn from(Refusal { status, message }: Refusal) -> Self {
+        Self::error(status, "UNSUPPORTED", message)
+    }
+}
+
+/// Answers a request.
+pub(super) fn answer<'a>(catalog: &Catalog<'a>, request: &Request) -> Answer<'a> {
+    let answer = find(catalog, request).unwrap_or_else(|error| error);
+    answer.with("Docker-Distribution-API-Version", "registry/2.0")
+}
+
+/// What a path leads to.
+#[derive(Debug, PartialEq, Eq)]
+enum Route<'r> {
+    Base,
+    Names,
+    Tags(&'r str),
+    Manifest(&'r str, &'r str),
+    Blob(&'r str, &'r str),
+    Referrers(&'r str, &'r str),
+}
+
+/// The route of a path ("Endpoints"). A name can have slashes in it, so that it is read from the end.
+fn route(path: &str) -> Option<Route<'_>> {
+    if path == "/v2" {
+        return Some(Route::Base);
+    }
+    let path = path.strip_prefix("/v2/")?;
+    match path {
+        "" => return Some(Route::Base),
+        "_catalog" => return Some(Route::Names),
+        _ => {}
+    }
+    let (before, last) = path.rsplit_once('/')?;
+    let (name, kind) = before.rsplit_once('/')?;
+    match kind {
+        "tags" if last == "list" => Some(Route::Tags(name)),
+        "manifests" => Some(Route::Manifest(name, last)),
+        "blobs" => Some(Route::Blob(name, last)),
+        "referrers" => Some(Route::Referrers(name, last)),
+        _ => None,
+    }
+}
+
+fn find<'a>(catalog: &Catalog<'a>, request: &Request) -> Result<Answer<'a>, Answer<'a>> {
+    let route = route(&request.path);
+    let is_below = request.path.starts_with("/v2/");
+    // Before the method, because the conformance tests for pulling put a manifest under such a name.
+    let digest = match route {
+        Some(Route::Blob(_, digest) | Route::Referrers(_, digest)) => Some(parse_digest(digest)?),
+        Some(Route::Manifest(_, reference)) if reference.contains(':') => {
+            Some(parse_digest(reference)?)
+        }
+        _ => None,
+    };
+    if request.method == Method::Other && (is_below || route.is_some()) {
+        let message = "this registry is read-only";
+        let error = Answer::error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message);
+        return Err(error.with("Allow", "GET, HEAD"));
+    }
+    if request.has_body() {
+        let message = "a request to read has no body";
+        return Err(Answer::error(
+            StatusCode::BAD_REQUEST,
+            "UNSUPPORTED",
+            message,
+        ));
+    }
+    let repository = |name: &str| {
+        let error = || Answer::not_found("NAME_UNKNOWN", "no image has this name");
+        catalog.repository(name).ok_or_else(error)
+    };
+    match route {
+        Some(Route::Base) => Ok(Answer::json(JSON, &json!({}))),
+        Some(Route::Names) => page(
+            request,
+            "/v2/_catalog",
+            catalog.names(),
+            |names| json!({ "repositories": names }),
+        ),
+        Some(Route::Tags(name)) => {
+            let tags = repository(name)?.tags.keys().map(String::as_str);
+            page(
+                request,
+                &format!("/v2/{name}/tags/list"),
+                tags,
+                |tags| json!({ "name": name, "tags": tags }),
+            )
+        }
+        Some(Route::Manifest(name, reference)) => {
+            let repository = repository(name)?;
+            let digest = match digest {
+                Some(digest) => digest,
+                None => repository.tags.get(reference).copied(),
+            };
+            manifest(request, repository, digest, reference)
+        }
+        Some(Route::Blob(name, _)) => {
+            let blobs = &repository(name)?.blobs;
+            let blob = digest.flatten().and_then(|digest| blobs.get(&digest));
+            let error = || Answer::not_found("BLOB_UNKNOWN", "the image has no such blob");
+            Ok(content(request, *blob.ok_or_else(error)?, OCTETS))
+        }
+        Some(Route::Referrers(name, _)) => {
+            repository(name)?;
+            let answer = Answer::json(media_type::INDEX, &json!(Index::new(Vec::new())));
+            Ok(match request.query.get("artifactType") {
+                Some(_) => answer.with("OCI-Filters-Applied", "artifactType"),
+                None => answer,
+            })
+        }
+        None => Err(Answer::not_found("UNSUPPORTED", "there is nothing here")),
+    }
+}
+
+/// A digest; nothing if its algorithm is none of ours, because then nobody has that blob.
+fn parse_digest<'a>(text: &str) -> Result<Option<Digest>, Answer<'a>> {
+    if let Ok(digest) = text.parse() {
+        return Ok(Some(digest));
+    }
+    let is_word = |text: &str, others: &str| {
+        let known = |one: char| one.is_ascii_alphanumeric() || others.contains(one);
+        !text.is_empty() && text.chars().all(known)
+    };
+    match text.split_once(':') {
+        Some((algorithm, encoded))
+            if algorithm != "sha256" && is_word(algorithm, "+._-") && is_word(encoded, "=_-") =>
+        {
+            Ok(None)
+        }
+        _ => Err(Answer::error(
+            StatusCode::BAD_REQUEST,
+            "DIGEST_INVALID",
+            "this is not a digest",
+        )),
+    }
+}
+
+fn manifest<'a>(
+    request: &Request,
+    repository: &Repository<'a>,
+    digest: Option<Digest>,
+    reference: &str,
+) -> Result<Answer<'a>, Answer<'a>> {
+    let manifest = digest.and_then(|digest| repository.manifests.get(&digest));
+    let Some(manifest) = manifest else {
+        let message = if reference.contains(':') || validate_tag(reference).is_ok() {
+            "no image has this tag or digest"
+        } else {
+            "this is neither a tag nor a digest"
+        };
+        return Err(Answer::not_found("MANIFEST_UNKNOWN", message));
+    };
+    let media_type = &manifest.descriptor().media_type;
+    if !accepts(request.fields.get("accept"), media_type) {
+        // As docker-registry does, so that clients that ask for one type after another go on.
+        let message = format!("the manifest is there, and Accept does not list {media_type}");
+        return Err(Answer::not_found("MANIFEST_UNKNOWN", &message).with("Vary", "Accept"));
+    }
+    Ok(content(request, *manifest, media_type).with("Vary", "Accept"))
+}
+
+/// Whether an `Accept` header (RFC 9110, section 12.5.1) takes a type: by the most precise element
+/// about it. Without a header, anything is welcome.
+fn accepts(accept: Option<&String>, media_type: &str) -> bool {
+    let Some(accept) = accept else {
+        return true;
+    };
+    let group = media_type.split_once('/').map_or("", |(group, _)| group);
+    let ranges: BTreeMap<String, bool> = list(accept)
+        .map(|element| {
+            let mut parts = element.split(';').map(str::trim);
+            let range = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let is_nothing = |weight: &str| {
+                let weight = weight.trim_start_matches("q=").trim_start_matches("Q=");
+                weight.parse() == Ok(0.0_f32)
+            };
+            (range, !parts.any(is_nothing))
+        })
+        .collect();
+    let about = [media_type, &format!("{group}/*"), "*/*"].map(|range| ranges.get(range));
+    about.into_iter().flatten().next().copied().unwrap_or(false)
+}
+
+/// A blob or a manifest, or the part of it that was asked for, or that it is still the same.
+fn content<'a>(request: &Request, blob: Blob<'a>, content_type: &str) -> Answer<'a> {
+    let descriptor = blob.descriptor();
+    let digest = descriptor.digest.to_string();
+    let tag = format!("\"{digest}\"");
+    let field = |name: &str| request.fields.get(name).map(String::as_str);
+    let base = vec![
+        ("Docker-Content-Digest", digest),
+        ("ETag", tag.clone()),
+        // By tag, another image may be there the next time.
+        ("Cache-Control", "no-cache".to_owned()),
+    ];
+    let answer = |status, body| Answer {
+        status,
+        fields: base,
+        body,
+    };
+    let weak = |known: &str| known.trim_start_matches("W/") == tag;
+    if field("if-none-match").is_some_and(|known| list(known).any(|one| one == "*" || weak(one))) {
+        return answer(StatusCode::NOT_MODIFIED, Body::Bytes(Vec::new()));
+    }
+    let same = field("if-range").is_none_or(|known| known == tag);
+    let wanted = match field("range") {
+        Some(range) if same && request.method == Method::Get => wanted(range, descriptor.size),
+        _ => Wanted::Whole,
+    };
+    let size = descriptor.size;
+    match wanted {
+        Wanted::Whole => answer(StatusCode::OK, Body::Blob(blob, 0..size)),
+        Wanted::Part(part) => {
+            let range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            answer(StatusCode::PARTIAL_CONTENT, Body::Blob(blob, part)).with("Content-Range", range)
+        }
+        Wanted::Unsatisfiable => {
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            let error = Answer::error(status, "RANGE_INVALID", "the blob has no such bytes");
+            return error.with("Content-Range", format!("bytes */{size}"));
+        }
+    }
+    .with("Content-Type", content_type)
+    .with("Accept-Ranges", "bytes")
+}
+
+/// A page of a sorted list ("Listing Tags"): at most `n` entries, those that come after `last`.
+fn page<'a, 'n>(
+    request: &Request,
+    path: &str,
+    names: impl Iterator<Item = &'n str>,
+    form: impl FnOnce(&[&str]) -> Value,
+) -> Result<Answer<'a>, Answer<'a>> {
+    let most = match request.query.get("n").map(|most| most.parse::<usize>()) {
+        None => usize::MAX,
+        Some(Ok(most)) => most,
+        Some(Err(_)) => {
+            let status = StatusCode::BAD_REQUEST;
+            let message = "n is not a number of entries";
+            return Err(Answer::error(status, "PAGINATION_NUMBER_INVALID", message));
+        }
+    };
+    let names: std::collections::BTreeSet<&str> = names.collect();
+    let after = match request.query.get("last") {
+        Some(last) => Bound::Excluded(last.as_str()),
+        None => Bound::Unbounded,
+    };
+    let mut rest = names.range::<str, _>((after, Bound::Unbounded)).copied();
+    let names: Vec<&str> = rest.by_ref().take(most).collect();
+    let answer = Answer::json(JSON, &form(&names));
+    Ok(match (names.last(), rest.next()) {
+        (Some(last), Some(_)) => {
+            let next = format!("<{path}?n={most}&last={}>; rel=\"next\"", encode(last));
+            answer.with("Link", next)
+        }
+        _ => answer,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_look_like_paths() {
+        for (path, expected) in [
+            ("/v2/", Some(Route::Base)),
+            ("/v2", Some(Route::Base)),
+            ("/v2/_catalog", Some(Route::Names)),
+            ("/v2/a/tags/list", Some(Route::Tags("a"))),
+            (
+                "/v2/a/manifests/b/manifests/c",
+                Some(Route::Manifest("a/manifests/b", "c")),
+            ),
+            ("/v2/tags/list/blobs/x", Some(Route::Blob("tags/list", "x"))),
+            ("/v2/a/b/referrers/x", Some(Route::Referrers("a/b", "x"))),
+            ("/v2/a/blobs/uploads/", None),
+            ("/v2/manifests/x", None),
+            ("/v1/a/tags/list", None),
+            ("/", None),
+            ("", None),
+        ] {
+            assert_eq!(route(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_is_negotiated() {
+        let manifest = media_type::MANIFEST;
+        for (accept, taken) in [
+            (manifest.to_owned(), true),
+            (format!("a/b, {}", manifest.to_uppercase()), true),
+            (format!("{manifest};q=0.1"), true),
+            (format!("a/b;charset=x, {manifest} ; q=0.5"), true),
+            ("*/*".to_owned(), true),
+            ("application/*;q=0.2, a/b".to_owned(), true),
+            (format!("*/*, {manifest};q=0"), false),
+            (format!("{manifest}; q=0.000"), false),
+            (
+                "application/vnd.docker.distribution.manifest.v2+json".to_owned(),
+                false,
+            ),
+            (String::new(), false),
+        ] {
+            assert_eq!(accepts(Some(&accept), manifest), taken, "{accept}");
+        }
+        assert!(accepts(None, manifest));
+    }
+
+    #[test]
+    fn digests_of_others_are_digests() {
+        assert!(parse_digest("sha512:abc").unwrap_or_default().is_none());
+        let ours = Digest::of(b"").to_string();
+        assert!(parse_digest(&ours).is_ok_and(|digest| digest.is_some()));
+        for text in [
+            "",
+            "x",
+            ":",
+            "sha256:",
+            "sha256:totallywrong",
+            "a:b:c",
+            "sha512:",
+            "a b:c",
+        ] {
+            let status = parse_digest(text).err().map(|answer| answer.status);
+            assert_eq!(status, Some(StatusCode::BAD_REQUEST), "{text}");
+        }
+    }
+}

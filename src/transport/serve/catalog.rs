@@ -1,0 +1,135 @@
+//! What a server has: images under their names and tags, and their blobs.
+
+use std::collections::BTreeMap;
+
+use super::super::blob::{Blob, blobs};
+use crate::image::Image;
+use crate::oci::{Digest, Reference};
+use crate::{Error, Result};
+
+/// Images to serve.
+#[derive(Default)]
+pub struct Catalog<'a> {
+    repositories: BTreeMap<String, Repository<'a>>,
+}
+
+/// What is known under one name.
+#[derive(Default)]
+pub(super) struct Repository<'a> {
+    /// The manifests by tag.
+    pub(super) tags: BTreeMap<String, Digest>,
+    /// The manifests.
+    pub(super) manifests: BTreeMap<Digest, Blob<'a>>,
+    /// The configs and layers.
+    pub(super) blobs: BTreeMap<Digest, Blob<'a>>,
+}
+
+impl<'a> Catalog<'a> {
+    /// Adds an image and gives what it is called here: its own name without the registry, and its tag.
+    pub fn add(&mut self, image: &'a Image) -> Result<String> {
+        let error = |message: String, hint: &str| Error::Document {
+            document: format!("image {}", image.manifest_descriptor.digest),
+            message,
+            hint: hint.to_owned(),
+        };
+        let Some(own) = &image.name else {
+            return Err(error(
+                "it has no name to serve it under".to_owned(),
+                "give it a name in buildImage",
+            ));
+        };
+        let repository = without_registry(&own.name)?;
+        let known = self
+            .repositories
+            .get(repository)
+            .and_then(|known| known.tags.get(&own.tag));
+        if known.is_some_and(|known| *known != image.manifest_descriptor.digest) {
+            return Err(error(
+                format!("another image is called {repository}:{}, too", own.tag),
+                "serve it on another --listen, or give one of them another name or tag",
+            ));
+        }
+        self.add_as(image, repository, &own.tag);
+        Ok(format!("{repository}:{}", own.tag))
+    }
+
+    /// Adds an image under this name and tag, of which the caller knows that they are good.
+    pub(in super::super) fn add_as(&mut self, image: &'a Image, name: &str, tag: &str) {
+        let repository = self.repositories.entry(name.to_owned()).or_default();
+        let manifest = image.manifest_descriptor.digest;
+        repository.tags.insert(tag.to_owned(), manifest);
+        for (digest, blob) in blobs(image) {
+            if digest == manifest {
+                repository.manifests.insert(digest, blob);
+            } else {
+                repository.blobs.insert(digest, blob);
+            }
+        }
+    }
+
+    /// The names, in their order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.repositories.keys().map(String::as_str)
+    }
+
+    /// What is known under a name.
+    pub(super) fn repository(&self, name: &str) -> Option<&Repository<'a>> {
+        self.repositories.get(name)
+    }
+}
+
+/// A name without the registry that it may begin with. `hello` stays `hello`, although Docker says
+/// `library/hello` to its own registry.
+fn without_registry(name: &str) -> Result<&str> {
+    let reference = Reference::parse(name)?;
+    let registry = format!("{}/", reference.registry);
+    Ok(name.strip_prefix(&registry).unwrap_or(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn images_are_known_without_their_registry() {
+        for (name, known) in [
+            ("hello", "hello"),
+            ("me/hello", "me/hello"),
+            ("docker.io/hello", "hello"),
+            ("localhost:5000/me/hello", "me/hello"),
+        ] {
+            let mut image = fixture::image(&[b"one"]);
+            image.name.as_mut().unwrap().name = name.to_owned();
+            let mut catalog = Catalog::default();
+            assert_eq!(catalog.add(&image).unwrap(), format!("{known}:latest"));
+            assert_eq!(catalog.names().collect::<Vec<_>>(), [known]);
+        }
+    }
+
+    #[test]
+    fn one_name_is_one_image() {
+        let one = fixture::image(&[b"one"]);
+        let two = fixture::image(&[b"two"]);
+        let mut catalog = Catalog::default();
+        catalog.add(&one).unwrap();
+        catalog.add(&one).unwrap();
+        let error = catalog.add(&two).unwrap_err();
+        assert!(error.to_string().contains("hello:latest"), "{error}");
+        let mut other = fixture::image(&[b"two"]);
+        other.name.as_mut().unwrap().tag = "other".to_owned();
+        catalog.add(&other).unwrap();
+        let hello = catalog.repository("hello").unwrap();
+        assert_eq!((hello.tags.len(), hello.manifests.len()), (2, 2));
+        assert_eq!(hello.blobs.len(), 4);
+        let mut nameless = fixture::image(&[b"one"]);
+        nameless.name = None;
+        assert!(
+            catalog
+                .add(&nameless)
+                .unwrap_err()
+                .to_string()
+                .contains("no name")
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! Parts of blobs (RFC 9110, section 14).
+
+use std::ops::Range;
+
+/// What a client wants of a blob.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of it.
+    Whole,
+    /// These bytes, at least one.
+    Part(Range<u64>),
+    /// What the blob does not have.
+    Unsatisfiable,
+}
+
+/// What a `Range` header means for a blob of `size` bytes. Several ranges, other units and what is not
+/// a range at all are ignored, as section 14.2 allows.
+pub(super) fn wanted(header: &str, size: u64) -> Wanted {
+    let Some((unit, range)) = header.split_once('=') else {
+        return Wanted::Whole;
+    };
+    let Some((first, last)) = range.trim().split_once('-') else {
+        return Wanted::Whole;
+    };
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return Wanted::Whole;
+    }
+    let part = match (number(first), number(last)) {
+        (Some(first), None) if last.is_empty() => first..size,
+        (Some(first), Some(last)) if first <= last => first..size.min(last.saturating_add(1)),
+        (None, Some(count)) if first.is_empty() => size.saturating_sub(count)..size,
+        _ => return Wanted::Whole,
+    };
+    if part.is_empty() {
+        Wanted::Unsatisfiable
+    } else {
+        Wanted::Part(part)
+    }
+}
+
+/// A number of digits alone. What is too large for us is larger than any blob.
+fn number(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_understood() {
+        for (header, part) in [
+            ("bytes=0-0", 0..1),
+            ("bytes=2-5", 2..6),
+            ("bytes=2-", 2..10),
+            ("bytes=-3", 7..10),
+            ("bytes=-30", 0..10),
+            ("bytes=9-99999999999999999999999", 9..10),
+            ("Bytes= 9-9", 9..10),
+        ] {
+            assert_eq!(wanted(header, 10), Wanted::Part(part), "{header}");
+        }
+    }
+
+    #[test]
+    fn what_the_blob_does_not_have_is_refused() {
+        for header in ["bytes=10-", "bytes=10-12", "bytes=-0"] {
+            assert_eq!(wanted(header, 10), Wanted::Unsatisfiable, "{header}");
+        }
+        assert_eq!(wanted("bytes=-5", 0), Wanted::Unsatisfiable);
+    }
+
+    #[test]
+    fn anything_else_is_ignored() {
+        for header in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=5-2",
+            "bytes=0-1,3-4",
+            "lines=0-1",
+            "bytes=+1-2",
+            "bytes=1--2",
+        ] {
+            assert_eq!(wanted(header, 10), Wanted::Whole, "{header}");
+        }
+    }
+}

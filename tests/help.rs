@@ -1,0 +1,162 @@
+//! What explains the command line: `--help`, manual pages and completions.
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use regex::Regex;
+use support::nix::build;
+use support::registry::run;
+
+fn strata(arguments: &[&str]) -> String {
+    run(Command::new(env!("CARGO_BIN_EXE_strata")).args(arguments))
+}
+
+/// What the only group of an expression finds.
+fn captures(text: &str, expression: &str) -> Vec<String> {
+    let expression = Regex::new(expression).unwrap();
+    let found = expression.captures_iter(text);
+    found.map(|found| found[1].to_owned()).collect()
+}
+
+fn verbs() -> Vec<String> {
+    let help = strata(&["--help"]);
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    captures(commands, r"(?m)^  ([a-z]+) +\S")
+}
+
+fn flags(verb: &str) -> Vec<String> {
+    captures(&strata(&[verb, "--help"]), r"(?m)^ +(?:-\w, )?(--[a-z-]+)")
+}
+
+#[test]
+fn every_verb_flag_and_argument_is_explained() {
+    let verbs = verbs();
+    assert!(verbs.len() >= 5, "{verbs:?}");
+    for verb in &verbs {
+        let help = strata(&[verb, "--help"]);
+        let (about, _) = help.split_once("\n\nUsage: strata ").unwrap();
+        assert!(!about.is_empty(), "{verb}");
+        // A name, and after it or below it what it means.
+        let entry = Regex::new(r"^ +(-\w, )?(--[a-z-]+|<[A-Z_]+>)(\[?[ =][^ ]+|\.\.\.)*").unwrap();
+        let lines: Vec<&str> = help.lines().collect();
+        let entries = (0..lines.len()).filter(|number| entry.is_match(lines[*number]));
+        let mut count = 0;
+        for number in entries {
+            let rest = entry.replace(lines[number], "");
+            let next = lines.get(number + 1).copied().unwrap_or_default();
+            let below = if entry.is_match(next) { "" } else { next };
+            let explained = !rest.trim().is_empty() || !below.trim().is_empty();
+            assert!(explained, "{verb}: {}", lines[number]);
+            count += 1;
+        }
+        assert!(count >= 2, "{verb}: {help}");
+    }
+}
+
+/// groff reads every page without a warning, and each has what `--help` has.
+#[test]
+fn manual_pages_say_what_the_help_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let pages = directory.path().join("share/man/man1");
+    strata(&["man", pages.to_str().unwrap()]);
+    let mut names = vec!["strata".to_owned()];
+    names.extend(verbs().iter().map(|verb| format!("strata-{verb}")));
+    assert_eq!(std::fs::read_dir(&pages).unwrap().count(), names.len());
+    for name in &names {
+        let page = render(&pages.join(format!("{name}.1")));
+        let flags = match name.strip_prefix("strata-") {
+            Some(verb) => flags(verb),
+            None => vec!["--version".to_owned()],
+        };
+        for flag in flags {
+            assert!(
+                page.contains(&format!("{flag} "))
+                    || page.contains(&format!("{flag}\n"))
+                    || page.contains(&format!("{flag}[")),
+                "{name}: {flag}: {page}"
+            );
+        }
+    }
+    // A line of a table is a line.
+    let page = render(&pages.join("strata-copy.1"));
+    let destination = Regex::new(r"(?m)^ +docker://NAME\[:TAG\]   .*HOST\[:PORT\]/$").unwrap();
+    assert!(destination.is_match(&page), "{page}");
+}
+
+fn render(page: &Path) -> String {
+    let mut command = Command::new("groff");
+    command.args(["-man", "-Tascii", "-P-c", "-P-b", "-P-u", "-ww", "-rHY=0"]);
+    let output = command.arg(page).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// bash offers verbs, and flags of a verb.
+#[test]
+fn bash_completes_verbs_and_flags() {
+    let complete = |words: &[&str]| {
+        let script = r#"
+            source /dev/stdin
+            complete -p strata >/dev/null || exit 1
+            COMP_WORDS=("$@")
+            COMP_CWORD=$(($# - 1))
+            _strata strata "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            printf '%s\n' "${COMPREPLY[@]}"
+        "#;
+        let program = env!("CARGO_BIN_EXE_strata");
+        let outer = r#""$0" completions bash | bash -c "$@""#;
+        let mut command = Command::new("bash");
+        command.args(["-c", outer, program, script, "bash"]);
+        let output = run(command.args(words));
+        output.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for verb in verbs() {
+        assert_eq!(complete(&["strata", &verb[..3]]), [verb.clone()], "{verb}");
+        for flag in flags(&verb) {
+            let found = complete(&["strata", &verb, &flag]);
+            assert!(found.contains(&flag), "{verb} {flag}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn other_shells_have_completions() {
+    for shell in ["elvish", "fish", "powershell", "zsh"] {
+        let script = strata(&["completions", shell]);
+        for word in ["copy", "digestfile"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+/// What `nix profile install` and NixOS look for.
+#[test]
+fn the_package_brings_pages_and_completions() {
+    let package = build("strata.strata");
+    let mut files = vec![
+        "share/bash-completion/completions/strata".to_owned(),
+        "share/fish/vendor_completions.d/strata.fish".to_owned(),
+        "share/zsh/site-functions/_strata".to_owned(),
+        "share/man/man1/strata.1".to_owned(),
+    ];
+    files.extend(
+        verbs()
+            .iter()
+            .map(|verb| format!("share/man/man1/strata-{verb}.1")),
+    );
+    for file in files {
+        let length = package.join(&file).metadata().map(|file| file.len());
+        assert!(length.is_ok_and(|length| length > 200), "{file}");
+    }
+    assert!(!build("strata.strata-builder").join("share").exists());
+}

@@ -1,0 +1,150 @@
+//! Layers that are compressed on their way to a registry.
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this is a test"
+)]
+
+mod support;
+
+use std::io::Read;
+use std::process::Command;
+
+use rstest::rstest;
+use serde_json::Value;
+use strata::image::Image;
+use strata::oci::{Compression, Digest, Reference};
+use strata::transport::Silent;
+use strata::transport::registry::{Pushed, push};
+use support::engines::{self, Engine};
+use support::fake_registry::FakeRegistry;
+use support::memory_image::{MemoryLayer, image};
+use support::pushing::{compressed, large, options, small_image};
+use support::registry::{Registry, Setup, run};
+
+fn push_compressed(host: &str, image: &Image, compression: Compression) -> Pushed {
+    let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
+    push(
+        image,
+        &reference,
+        &options(),
+        &compressed(compression),
+        &Silent,
+    )
+    .unwrap()
+}
+
+/// What a blob of this media type is without its compression.
+fn decompressed(media_type: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    match media_type.rsplit('.').next().unwrap() {
+        "tar+gzip" => flate2::read::MultiGzDecoder::new(bytes)
+            .read_to_end(&mut content)
+            .map(drop)
+            .unwrap(),
+        "tar+zstd" => content = zstd::decode_all(bytes).unwrap(),
+        "tar" => content = bytes.to_vec(),
+        other => panic!("{other}"),
+    }
+    content
+}
+
+#[rstest]
+#[case::none(Compression::None, "tar")]
+#[case::gzip(Compression::GZIP, "tar+gzip")]
+#[case::zstd(Compression::ZSTD, "tar+zstd")]
+fn the_manifest_describes_what_was_sent(#[case] compression: Compression, #[case] suffix: &str) {
+    let registry = FakeRegistry::start(|_| None);
+    let image = small_image();
+    let pushed = push_compressed(&registry.host, &image, compression);
+
+    let bytes = registry.manifest("tag").unwrap();
+    assert_eq!(pushed.manifest.digest, Digest::of(&bytes));
+    assert_eq!(pushed.manifest.size, bytes.len() as u64);
+    let manifest: Value = serde_json::from_slice(&bytes).unwrap();
+    support::oci::check("manifest", &manifest);
+    for (described, layer) in manifest["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(&image.layers)
+    {
+        let media_type = described["mediaType"].as_str().unwrap();
+        assert_eq!(media_type.rsplit('.').next(), Some(suffix));
+        let digest = described["digest"].as_str().unwrap().parse().unwrap();
+        let blob = registry.blob(&digest).unwrap();
+        assert_eq!(described["size"], blob.len());
+        assert_eq!(
+            Digest::of(&decompressed(media_type, &blob)),
+            layer.diff_id()
+        );
+    }
+    // The config says nothing about compression.
+    assert_eq!(
+        manifest["config"]["digest"],
+        image.manifest.config.digest.to_string()
+    );
+    assert_eq!(registry.open_uploads(), 0);
+}
+
+/// The bytes follow from the layer, the method and the level.
+#[rstest]
+fn compressing_again_gives_the_same(
+    #[values(Compression::GZIP, Compression::ZSTD)] compression: Compression,
+) {
+    let digest = || {
+        let registry = FakeRegistry::start(|_| None);
+        let image = image(vec![large(), MemoryLayer::zeros(5 << 20)]);
+        push_compressed(&registry.host, &image, compression)
+            .manifest
+            .digest
+    };
+    assert_eq!(digest(), digest());
+}
+
+/// skopeo checks digests, umoci and podman diff IDs too.
+#[rstest]
+#[case::none(Compression::None)]
+#[case::gzip(Compression::GZIP)]
+#[case::zstd(Compression::ZSTD)]
+fn other_tools_read_each_compression(#[case] compression: Compression) {
+    let registry = Registry::start(Setup::default());
+    let busybox = std::fs::read("/bin/busybox").expect("busybox-static is needed");
+    // Large enough for several pieces of a compressor.
+    let image = image(vec![
+        MemoryLayer::programs(&[("bin/busybox", &busybox)]),
+        MemoryLayer::programs(&[("text", compression.to_string().as_bytes())]),
+        MemoryLayer::programs(&[("zeros", &vec![0; 3 << 20])]),
+    ]);
+    push_compressed(&registry.host, &image, compression);
+    let name = format!("{}/name:tag", registry.host);
+
+    let copy = tempfile::tempdir().unwrap();
+    let layout = format!("oci:{}:tag", copy.path().display());
+    let mut skopeo = Command::new("skopeo");
+    skopeo.args(["copy", "-q", "--insecure-policy", "--preserve-digests"]);
+    skopeo.args([
+        "--src-tls-verify=false",
+        &format!("docker://{name}"),
+        &layout,
+    ]);
+    run(&mut skopeo);
+    // umoci 0.4 knows no zstd.
+    if !matches!(compression, Compression::Zstd { .. }) {
+        let unpacked = copy.path().join("unpacked");
+        run(Command::new("umoci")
+            .args(["raw", "unpack", "--image", &layout["oci:".len()..]])
+            .arg(&unpacked));
+        assert_eq!(
+            std::fs::read(unpacked.join("bin/busybox")).unwrap(),
+            busybox
+        );
+    }
+    let podman = engines::podman();
+    run(&mut podman.command(&["pull", "--quiet", "--tls-verify=false", &name]));
+    let said = podman.run(&name, &["/bin/busybox", "cat", "/text"]);
+    assert_eq!(said, compression.to_string());
+    assert_eq!(registry.open_uploads("name"), 0);
+}

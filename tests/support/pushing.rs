@@ -1,0 +1,75 @@
+//! What the tests of registries push, and how.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use strata::Result;
+use strata::image::Image;
+use strata::oci::{Compression, Reference};
+use strata::transport::Silent;
+use strata::transport::registry::{Options, PushOptions, Retry, push};
+
+use super::memory_image::{MemoryLayer, image};
+
+/// A layer that takes several reads and writes.
+pub fn large() -> MemoryLayer {
+    MemoryLayer::new(
+        (0..1_500_000_u32)
+            .map(|number| (number % 251) as u8)
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// An image of a small and a large layer.
+pub fn small_image() -> Image {
+    image(vec![MemoryLayer::new("one"), large()])
+}
+
+/// Options with short pauses, which read no file of the user's.
+pub fn options() -> Options {
+    Options {
+        auth_file: Some(PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/support/no-credentials.json"
+        ))),
+        retry: Retry {
+            tries: 3,
+            first_pause: Duration::from_millis(10),
+            ..Retry::default()
+        },
+        ..Options::default()
+    }
+}
+
+/// The same with `USER:PASSWORD`.
+pub fn with_credentials(text: &str) -> Options {
+    Options {
+        credentials: Some(text.parse().unwrap()),
+        ..options()
+    }
+}
+
+/// Layers go as they are, so that a test knows what is sent.
+pub fn uncompressed() -> PushOptions {
+    compressed(Compression::None)
+}
+
+/// Layers are compressed like this.
+pub fn compressed(compression: Compression) -> PushOptions {
+    PushOptions {
+        compression: Some(compression),
+        ..PushOptions::default()
+    }
+}
+
+/// Pushes to `name:tag`, uncompressed.
+pub fn push_to(host: &str, image: &Image, options: &Options) -> Result<()> {
+    let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
+    push(image, &reference, options, &uncompressed(), &Silent).map(drop)
+}
+
+/// The message and the hint of a failure.
+pub fn failure(result: Result<()>) -> (String, String) {
+    let error = result.expect_err("a failure");
+    (error.to_string(), error.hint().unwrap_or_default())
+}
