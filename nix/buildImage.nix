@@ -65,6 +65,10 @@
   `fromImageEnv` (boolean; default: `false`)
   : Whether `Env` is taken over, too, where `inheritConfig` says otherwise.
 
+  `remove` (list of strings; default: `[ ]`)
+  : Files and directories of `fromImage` that are not in this image, such as `"/usr/share/doc"`. They
+    are hidden in a layer of their own.
+
   `arch` (string; default: `pkgs.go.GOARCH`)
   : The architecture, as Go names it.
 
@@ -130,6 +134,7 @@ lib.makeOverridable (
     fromImage ? null,
     inheritConfig ? true,
     fromImageEnv ? false,
+    remove ? [ ],
     arch ? pkgs.go.GOARCH,
     perms ? [ ],
     maxLayers ? 1,
@@ -172,6 +177,7 @@ lib.makeOverridable (
           else
             null;
       }
+      // lib.optionalAttrs (remove != [ ]) { inherit remove; }
       // lib.optionalAttrs (base != null) {
         fromImage = base;
         inheritConfig =

@@ -477,3 +477,233 @@ fn nixpkgs_392421_many_layers_are_fine_until_docker_has_no_room() {
         }
     }
 }
+
+/// A base as distributions make them, with one layer.
+fn merged_usr() -> BaseImage {
+    BaseImage::new(vec![tar(&[
+        Piece::Symlink("bin", "usr/bin"),
+        Piece::Symlink("sbin", "/usr/sbin"),
+        Piece::Directory("usr", 0o711, 3),
+        Piece::Directory("usr/bin", 0o775, 7),
+        Piece::File("usr/bin/sh", "sh"),
+        Piece::Directory("usr/share/doc", 0o755, 0),
+        Piece::File("usr/share/doc/README", "read me"),
+        Piece::Directory("tmp", 0o1777, 0),
+        Piece::Directory("nix/store", 0o1775, 1000),
+        Piece::Symlink("loop", "loop"),
+        Piece::Symlink("run", "/var/run"),
+    ])])
+}
+
+/// A store with that base, and a request on top of it with these files.
+fn on_merged_usr(store: &mut FakeStore, items: &[Item<'_>]) -> Value {
+    let archive = archive(&merged_usr().docker_archive());
+    let path = add(store, "base", &Content::Archive(archive));
+    let env = store.add("env", items, &[]);
+    let mut request = store.image_request();
+    request["copyToRoot"] = json!([env]);
+    request["image"]["fromImage"] = json!({ "path": path });
+    request
+}
+
+fn entry(path: &str, mode: u32, uid: u64) -> (String, u32, u64) {
+    (path.to_owned(), mode, uid)
+}
+
+/// NixOS/nixpkgs#57073, #110696, #129007. Directories say what the base says of them, since engines
+/// take the uppermost entry.
+#[test]
+fn nixpkgs_110696_files_go_through_symlinks_of_the_base() {
+    let mut store = FakeStore::relocated();
+    let request = on_merged_usr(
+        &mut store,
+        &[
+            Item::Executable("bin/deep/tool", "1"),
+            Item::File("usr/bin/two", "2"),
+            Item::File("sbin/three", "3"),
+            Item::File("run/four", "4"),
+            Item::File("tmp/five", "5"),
+            Item::Symlink("own", "bin"),
+        ],
+    );
+    let out = store.build(&request).unwrap();
+    let expected = [
+        entry("own", 0o777, 0),
+        entry("tmp/", 0o1777, 0),
+        entry("tmp/five", 0o444, 0),
+        entry("usr/", 0o711, 3),
+        entry("usr/bin/", 0o775, 7),
+        entry("usr/bin/deep/", 0o555, 0),
+        entry("usr/bin/deep/tool", 0o555, 0),
+        entry("usr/bin/two", 0o444, 0),
+        // Where the base's symlink leads to nothing yet.
+        entry("usr/sbin/", 0o555, 0),
+        entry("usr/sbin/three", 0o444, 0),
+        entry("var/", 0o755, 0),
+        entry("var/run/", 0o555, 0),
+        entry("var/run/four", 0o444, 0),
+    ];
+    assert_eq!(store.headers(&out, 0), expected);
+    let recipe = &store.layers(&out)["layers"][0]["recipe"];
+    assert_eq!(
+        recipe["redirects"],
+        json!([
+            { "path": "bin", "to": "usr/bin" },
+            { "path": "run", "to": "var/run" },
+            { "path": "sbin", "to": "usr/sbin" }
+        ])
+    );
+}
+
+#[test]
+fn rules_are_about_the_names_in_the_source_and_win_over_the_base() {
+    let mut store = FakeStore::relocated();
+    let items = [Item::Executable("bin/tool", "1"), Item::Directory("tmp")];
+    let mut request = on_merged_usr(&mut store, &items);
+    let env = request["copyToRoot"][0].clone();
+    request["perms"] = json!([
+        { "path": env, "regex": "/bin/tool$", "mode": "4555" },
+        { "path": env, "regex": "-env/bin$", "uid": 9 },
+        { "path": env, "regex": "-env/tmp$", "mode": "0700" }
+    ]);
+    let (out, remarks) = store.build_with(&request, 1).unwrap();
+    assert!(remarks.is_empty(), "{remarks:?}");
+    let expected = [
+        entry("tmp/", 0o700, 0),
+        entry("usr/", 0o711, 3),
+        entry("usr/bin/", 0o775, 9),
+        entry("usr/bin/tool", 0o4555, 0),
+    ];
+    assert_eq!(store.headers(&out, 0), expected);
+}
+
+#[test]
+fn the_base_s_store_directory_stays_as_it_is() {
+    let mut store = FakeStore::relocated();
+    let app = store.add("app", &[Item::File("a", "1")], &[]);
+    let mut request = on_merged_usr(&mut store, &[Item::File("x", "1")]);
+    request["copyToRoot"] = json!([]);
+    request["deps"] = json!([app]);
+    let out = store.build(&request).unwrap();
+    let expected = [entry("nix/", 0o755, 0), entry("nix/store/", 0o1775, 1000)];
+    assert_eq!(store.headers(&out, 0)[..2], expected);
+}
+
+/// A file twice by two ways, one of them the base's symlink.
+#[test]
+fn two_ways_to_one_file_are_one_file() {
+    for (content, is_fine) in [("1", true), ("2", false)] {
+        let mut store = FakeStore::relocated();
+        let mut request = on_merged_usr(&mut store, &[Item::File("bin/a", "1")]);
+        let other = store.add("other", &[Item::File("usr/bin/a", content)], &[]);
+        request["copyToRoot"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!(other));
+        let built = store.build(&request);
+        assert_eq!(built.is_ok(), is_fine, "{built:?}");
+    }
+}
+
+#[test]
+fn what_would_hide_the_base_is_refused() {
+    for (item, message) in [
+        (
+            Item::Symlink("bin", "/nix/store/x/bin"),
+            "conflict at /bin: the base image and",
+        ),
+        (
+            Item::File("usr/share", "x"),
+            "conflict at /usr/share: the base image and",
+        ),
+        (
+            Item::File("usr/bin/sh/x", "x"),
+            "conflict at /usr/bin/sh: the base image and",
+        ),
+        (
+            Item::File("bin/sh/x", "x"),
+            "conflict at /bin/sh: the base image and",
+        ),
+        (
+            Item::File("loop/x", "x"),
+            "disagree about where its symlinks lead",
+        ),
+    ] {
+        let mut store = FakeStore::relocated();
+        let request = on_merged_usr(&mut store, &[item]);
+        let error = store.build(&request).unwrap_err();
+        assert!(
+            error.contains(message) && error.contains("hint: "),
+            "{error}"
+        );
+    }
+    // A file in the place of a file, and the link that is there already, are fine.
+    for item in [Item::File("bin/sh", "own"), Item::Symlink("bin", "usr/bin")] {
+        let mut store = FakeStore::relocated();
+        let request = on_merged_usr(&mut store, &[item]);
+        store.build(&request).unwrap();
+    }
+}
+
+#[test]
+fn what_is_removed_is_hidden_in_a_layer_below() {
+    let mut store = FakeStore::relocated();
+    let items = [Item::File("usr/share/doc/own", "1"), Item::File("bin", "1")];
+    let mut request = on_merged_usr(&mut store, &items);
+    request["image"]["remove"] = json!(["/usr/share/doc", "/bin/sh", "/bin"]);
+    let out = store.build(&request).unwrap();
+    let expected = [
+        entry(".wh.bin", 0o444, 0),
+        entry("usr/", 0o711, 3),
+        entry("usr/bin/", 0o775, 7),
+        entry("usr/bin/.wh.sh", 0o444, 0),
+        entry("usr/share/", 0o755, 0),
+        entry("usr/share/.wh.doc", 0o444, 0),
+    ];
+    assert_eq!(store.headers(&out, 0), expected);
+    let expected = [
+        entry("bin", 0o444, 0),
+        entry("usr/", 0o711, 3),
+        entry("usr/share/", 0o755, 0),
+        // Another directory than the base's.
+        entry("usr/share/doc/", 0o555, 0),
+        entry("usr/share/doc/own", 0o444, 0),
+    ];
+    assert_eq!(store.headers(&out, 1), expected);
+
+    // What an image of ours hides stays hidden above it.
+    let mut upper = store.image_request();
+    upper["image"]["fromImage"] = json!({ "path": out });
+    for (path, is_there) in [("/usr/share/doc/own", true), ("/usr/bin/sh", false)] {
+        upper["image"]["remove"] = json!([path]);
+        assert_eq!(store.build(&upper).is_ok(), is_there, "{path}");
+    }
+}
+
+#[test]
+fn what_cannot_be_removed_is_named() {
+    for (remove, message) in [
+        (
+            json!(["/etc/nothing"]),
+            "attribute remove[0]: /etc/nothing is not in the base image",
+        ),
+        (
+            json!(["/tmp", "/"]),
+            "attribute remove[1]: \"/\" is not a path in the image",
+        ),
+        (
+            json!(["tmp"]),
+            "attribute remove[0]: \"tmp\" is not a path in the image",
+        ),
+        (json!(["/a/../tmp"]), "is not a path in the image"),
+    ] {
+        let mut store = FakeStore::relocated();
+        let mut request = on_merged_usr(&mut store, &[Item::File("x", "1")]);
+        request["image"]["remove"] = remove;
+        let error = store.build(&request).unwrap_err();
+        assert!(error.contains(message), "{error}");
+        request["image"]["fromImage"] = json!(null);
+        let error = store.build(&request).unwrap_err();
+        assert!(error.contains("attribute remove"), "{error}");
+    }
+}

@@ -21,6 +21,7 @@ pub use inherit::{Inheritance, inherit};
 pub use medium::is_archive;
 pub use read::{Base, read};
 pub use select::Selection;
+pub use tree::{Below, Obstacle, Tree};
 
 use crate::Error;
 

@@ -18,11 +18,11 @@ use crate::{Error, Result};
 /// What an index says of an image that is no image but the proof of how one was built.
 const ATTESTATION: &str = "vnd.docker.reference.type";
 
-/// A base image.
-#[derive(Debug)]
+/// A base image; the default is none.
+#[derive(Debug, Default)]
 pub struct Base {
     /// Its config.
-    pub config: ImageConfig,
+    pub config: Option<ImageConfig>,
     /// The layers that others made, lowest first.
     pub blobs: Vec<BaseRecord>,
     /// The layers that Strata made, which lie above them, lowest first.
@@ -31,6 +31,13 @@ pub struct Base {
     pub tree: Tree,
     /// Whether each blob lies behind everything before it in a compressed archive.
     pub is_compressed: bool,
+}
+
+impl Base {
+    /// How many layers it has.
+    pub fn count(&self) -> usize {
+        self.blobs.len() + self.layers.len()
+    }
 }
 
 /// Reads the base image at `named`, a path at or below a store path. Where there are several, it is
@@ -74,7 +81,7 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
     });
     let checked = layers::check(&expected.collect::<Result<Vec<_>>>()?)?;
     Ok(Base {
-        config: chosen.config,
+        config: Some(chosen.config),
         blobs: checked.records,
         layers: Vec::new(),
         tree: Tree::of(checked.listings),
@@ -360,7 +367,7 @@ fn read_strata(
         listings.push(listing);
     }
     Ok(Base {
-        config,
+        config: Some(config),
         blobs: checked.records,
         layers: file.layers,
         tree: Tree::of(listings),

@@ -8,10 +8,8 @@ use std::collections::BTreeMap;
 
 use super::bounds::MOST_ENTRIES;
 use crate::tar::{ArchiveEntry, ArchiveEntryKind};
-use crate::tree::{Entry, EntryKind, ImagePath, Metadata, Mode};
+use crate::tree::{Entry, EntryKind, ImagePath, Metadata, Mode, WHITEOUT};
 
-/// What the name of a whiteout begins with.
-const WHITEOUT: &[u8] = b".wh.";
 /// The name of a marker that hides everything that lower layers have in its directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 /// What the names of other things begin with that are for engines alone.
@@ -42,6 +40,31 @@ struct Directory {
     children: BTreeMap<Vec<u8>, Node>,
 }
 
+/// What the base image has where something of ours goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Below<'a> {
+    /// Nothing.
+    Nothing,
+    /// A directory.
+    Directory(&'a Metadata),
+    /// A symlink, and where it points.
+    Symlink(&'a [u8]),
+    /// A file, device or pipe.
+    File,
+}
+
+/// Why a path leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// There is a file where a directory must be.
+    File(ImagePath),
+    /// Symlinks that lead to each other.
+    Loop(ImagePath),
+}
+
+/// How many symlinks Linux follows on the way to a file.
+const MOST_SYMLINKS: usize = 40;
+
 /// The tree of a base image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
@@ -70,7 +93,7 @@ impl Listing {
             return Err(format!("more than {MOST_ENTRIES} entries"));
         }
         let path = ImagePath(entry.path);
-        let (parent, name) = split(&path);
+        let (parent, name) = path.split();
         if name == OPAQUE {
             self.opaque.push(parent);
             return Ok(());
@@ -101,22 +124,21 @@ impl Listing {
 
     /// Adds an entry of a layer that Strata made.
     pub(super) fn add_own(&mut self, entry: &Entry<'_>) {
+        let path = ImagePath(entry.path.to_vec());
         let node = match &entry.kind {
             EntryKind::Directory => {
                 Node::Directory(Box::new(Directory::new(entry.metadata.clone())))
             }
             EntryKind::Symlink { target } => Node::Symlink(target.to_vec()),
             EntryKind::File(_) => Node::File,
+            EntryKind::Whiteout => {
+                let (parent, name) = path.split();
+                let hidden = name.strip_prefix(WHITEOUT).unwrap_or(name);
+                self.whiteouts.push(parent.join(hidden));
+                return;
+            }
         };
-        self.entries.push((ImagePath(entry.path.to_vec()), node));
-    }
-}
-
-/// The directory that a path is in, and its last name.
-fn split(path: &ImagePath) -> (ImagePath, &[u8]) {
-    match path.0.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (ImagePath(path.0[..slash].to_vec()), &path.0[slash + 1..]),
-        None => (ImagePath::default(), &path.0),
+        self.entries.push((path, node));
     }
 }
 
@@ -130,6 +152,67 @@ impl Tree {
         tree
     }
 
+    /// What is at `path`, which leads through no symlink.
+    pub fn at(&self, path: &ImagePath) -> Below<'_> {
+        let mut directory = &self.root;
+        let mut names = path.components().peekable();
+        while let Some(name) = names.next() {
+            match directory.children.get(name) {
+                Some(Node::Directory(child)) => directory = child,
+                found if names.peek().is_none() => {
+                    return match found {
+                        Some(Node::Symlink(target)) => Below::Symlink(target),
+                        Some(_) => Below::File,
+                        None => Below::Nothing,
+                    };
+                }
+                _ => return Below::Nothing,
+            }
+        }
+        Below::Directory(&directory.metadata)
+    }
+
+    /// Where the directory `path` is when all symlinks are followed; what is not there yet may be
+    /// made there.
+    pub fn directory(&self, path: &ImagePath) -> Result<ImagePath, Obstacle> {
+        let mut real = ImagePath::default();
+        let mut rest: Vec<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
+        rest.reverse();
+        let mut symlinks = 0;
+        while let Some(name) = rest.pop() {
+            if name == b".." {
+                real = real.split().0;
+                continue;
+            }
+            let next = real.join(&name);
+            match self.at(&next) {
+                Below::Nothing | Below::Directory(_) => real = next,
+                Below::File => return Err(Obstacle::File(next)),
+                Below::Symlink(target) => {
+                    symlinks += 1;
+                    if symlinks > MOST_SYMLINKS {
+                        return Err(Obstacle::Loop(next));
+                    }
+                    if target.starts_with(b"/") {
+                        real = ImagePath::default();
+                    }
+                    let names = target.split(|byte| *byte == b'/').rev();
+                    let names = names.filter(|name| !matches!(*name, b"" | b"."));
+                    rest.extend(names.map(<[u8]>::to_vec));
+                }
+            }
+        }
+        Ok(real)
+    }
+
+    /// Takes out what is at `path`, which leads through no symlink.
+    pub fn remove(&mut self, path: &ImagePath) {
+        let (parent, name) = path.split();
+        if let Some(directory) = self.directory_mut(&parent) {
+            directory.children.remove(name);
+        }
+    }
+
     fn apply(&mut self, layer: Listing) {
         for path in &layer.opaque {
             if let Some(directory) = self.directory_mut(path) {
@@ -137,7 +220,7 @@ impl Tree {
             }
         }
         for path in &layer.whiteouts {
-            let (parent, name) = split(path);
+            let (parent, name) = path.split();
             if let Some(directory) = self.directory_mut(&parent) {
                 directory.children.remove(name);
             }
@@ -160,7 +243,7 @@ impl Tree {
 
     /// Puts an entry where it is, whatever was in the way. Two directories are one.
     fn put(&mut self, path: &ImagePath, node: Node) {
-        let (parent, name) = split(path);
+        let (parent, name) = path.split();
         let mut directory = &mut self.root;
         if name.is_empty() {
             if let Node::Directory(root) = node {
@@ -187,5 +270,151 @@ impl Tree {
                 directory.children.insert(name.to_vec(), node);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry as `d PATH`, `l PATH TARGET` or `f PATH`.
+    fn entry(text: &str) -> ArchiveEntry {
+        let parts: Vec<&str> = text.split(' ').collect();
+        let kind = match parts[0] {
+            "d" => ArchiveEntryKind::Directory,
+            "l" => ArchiveEntryKind::Symlink(parts[2].as_bytes().to_vec()),
+            _ => ArchiveEntryKind::File,
+        };
+        ArchiveEntry {
+            path: parts[1].as_bytes().to_vec(),
+            kind,
+            mode: 0o1777,
+            uid: 7,
+            gid: 8,
+            uname: "app".to_owned(),
+            gname: String::new(),
+            xattrs: BTreeMap::new(),
+            size: 0,
+            offset: 0,
+        }
+    }
+
+    fn tree(layers: &[&[&str]]) -> Tree {
+        let listing = |entries: &&[&str]| {
+            let mut listing = Listing::default();
+            for text in *entries {
+                listing.add(entry(text)).unwrap();
+            }
+            listing
+        };
+        Tree::of(layers.iter().map(listing).collect())
+    }
+
+    fn at(tree: &Tree, path: &str) -> String {
+        match tree.at(&ImagePath::from(path)) {
+            Below::Nothing => "nothing".to_owned(),
+            Below::Directory(metadata) => format!("directory {}", metadata.mode),
+            Below::Symlink(target) => format!("symlink {}", String::from_utf8_lossy(target)),
+            Below::File => "file".to_owned(),
+        }
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let tree = tree(&[
+            &["f a/file", "d b", "f b/c", "l s x", "d e", "f e/f", "d g"],
+            &["d a", "f b", "f s/under", "l g z"],
+        ]);
+        for (path, expected) in [
+            ("", "directory 0755"),
+            ("a", "directory 1777"),
+            ("a/file", "file"),
+            ("b", "file"),
+            ("b/c", "nothing"),
+            // Somebody's directory hides a symlink, as in an engine.
+            ("s", "directory 0755"),
+            ("s/under", "file"),
+            ("e/f", "file"),
+            ("g", "symlink z"),
+            ("nothing/at/all", "nothing"),
+        ] {
+            assert_eq!(at(&tree, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn whiteouts_hide_what_is_lower_and_nothing_else() {
+        let tree = tree(&[
+            &["d a", "f a/1", "f a/2", "d b", "f b/1", "f c"],
+            &[
+                "f a/new",
+                "f a/.wh.1",
+                "f b/new",
+                "f b/.wh..wh..opq",
+                "f .wh.c",
+                "f c",
+                "d .wh..wh.plnk",
+                "f .wh.never",
+            ],
+        ]);
+        for (path, expected) in [
+            ("a/1", "nothing"),
+            ("a/2", "file"),
+            ("a/new", "file"),
+            ("b/1", "nothing"),
+            ("b/new", "file"),
+            ("c", "file"),
+            (".wh.c", "nothing"),
+            (".wh..wh.plnk", "nothing"),
+        ] {
+            assert_eq!(at(&tree, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn directories_are_found_through_symlinks() {
+        let tree = tree(&[&[
+            "l bin usr/bin",
+            "d usr/bin",
+            "l usr/sbin ../usr/./bin",
+            "l abs /bin",
+            "l run/lock ../var/lock",
+            "l out ../../../usr",
+            "l loop1 loop2",
+            "l loop2 loop1",
+            "f file",
+            "l to-file file",
+        ]]);
+        let file = |path: &str| Err(Obstacle::File(ImagePath::from(path)));
+        for (path, expected) in [
+            ("", Ok("")),
+            ("bin", Ok("usr/bin")),
+            ("bin/deep/er", Ok("usr/bin/deep/er")),
+            ("usr/sbin", Ok("usr/bin")),
+            ("abs/x", Ok("usr/bin/x")),
+            ("run/lock/x", Ok("var/lock/x")),
+            ("out/share", Ok("usr/share")),
+            ("new/one", Ok("new/one")),
+            ("file/x", file("file")),
+            ("to-file", file("file")),
+        ] {
+            let found = tree.directory(&ImagePath::from(path));
+            assert_eq!(found, expected.map(ImagePath::from), "{path}");
+        }
+        assert!(matches!(
+            tree.directory(&ImagePath::from("loop1/x")),
+            Err(Obstacle::Loop(_))
+        ));
+    }
+
+    #[test]
+    fn what_is_removed_is_gone() {
+        let mut tree = tree(&[&["d a", "f a/b", "f a/c"]]);
+        tree.remove(&ImagePath::from("a/b"));
+        tree.remove(&ImagePath::from("x/y"));
+        assert_eq!(
+            (at(&tree, "a/b"), at(&tree, "a/c")),
+            ("nothing".into(), "file".into())
+        );
     }
 }

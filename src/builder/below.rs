@@ -1,15 +1,27 @@
 //! The base image of an image.
 
+use std::collections::BTreeSet;
+
 use crate::base::{self, Base};
 use crate::nix::Store;
-use crate::oci::{Compression, media_type};
-use crate::plan::{BaseLayers, CheckedImage};
+use crate::oci::{Compression, ImageConfig, media_type};
+use crate::plan::{CheckedImage, CheckedRequest, PlannedLayer};
+use crate::tree::ImagePath;
 use crate::{Error, Result};
 
+/// What lies below an image; the default is nothing.
+#[derive(Default)]
+pub(super) struct Below {
+    /// The base, whose tree lacks what is hidden.
+    pub(super) base: Base,
+    /// What is hidden of it, sorted.
+    pub(super) hidden: Vec<ImagePath>,
+}
+
 /// Reads the image below `image`, which must be for the same platform.
-pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<Option<Base>> {
+pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<Below> {
     let Some(request) = &image.base else {
-        return Ok(None);
+        return Ok(Below::default());
     };
     let mut base = base::read(
         &request.path,
@@ -17,41 +29,62 @@ pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<Option<Base>> 
         &image.architecture,
         store,
     )?;
+    if let Some(config) = &mut base.config {
+        check_platform(config, &request.path, &image.architecture)?;
+    }
+    let hidden = hide(&mut base, &request.remove)?;
+    Ok(Below { base, hidden })
+}
+
+/// A layer that hides something.
+pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> PlannedLayer {
+    PlannedLayer {
+        sources: Vec::new(),
+        whiteouts,
+        history: request.history.clone(),
+        keep_tar: false,
+        compression: request.compression,
+    }
+}
+
+fn check_platform(found: &mut ImageConfig, path: &str, architecture: &str) -> Result<()> {
     let error = |message: String, hint: &str| Error::Attribute {
         attribute: "fromImage".into(),
         message,
         hint: hint.to_owned(),
     };
-    let found = &mut base.config;
     // Images that were made from nothing may not say.
     if found.architecture.is_empty() {
-        found.architecture.clone_from(&image.architecture);
+        architecture.clone_into(&mut found.architecture);
     }
     if found.os.is_empty() {
         "linux".clone_into(&mut found.os);
     }
     if found.os != "linux" {
         return Err(error(
-            format!("{} is for {}", request.path, found.os),
+            format!("{path} is for {}", found.os),
             "images of Strata are for linux",
         ));
     }
-    if found.architecture != image.architecture {
+    if found.architecture != architecture {
         return Err(error(
             format!(
-                "{} is for {}, but the image is for {}",
-                request.path, found.architecture, image.architecture
+                "{path} is for {}, but the image is for {architecture}",
+                found.architecture
             ),
             "take the base for the other one, or set arch",
         ));
     }
-    Ok(Some(base))
+    Ok(())
 }
 
 /// What whoever builds on `base` should know.
 pub(super) fn remarks(base: &Base) -> Vec<String> {
     let mut remarks = Vec::new();
-    let triggers = base.config.config.get("OnBuild");
+    let triggers = base
+        .config
+        .as_ref()
+        .and_then(|config| config.config.get("OnBuild"));
     if triggers
         .and_then(|triggers| triggers.as_array())
         .is_some_and(|list| !list.is_empty())
@@ -84,10 +117,25 @@ pub(super) fn compress(base: &mut Base, compression: Option<Compression>) {
     }
 }
 
-/// What the plan depends on.
-pub(super) fn layers(base: &Base) -> BaseLayers<'_> {
-    BaseLayers {
-        count: base.blobs.len() + base.layers.len(),
-        own: &base.layers,
+/// Hides `remove` of the base's tree; gives the places, which lead through no symlink.
+fn hide(base: &mut Base, remove: &[ImagePath]) -> Result<Vec<ImagePath>> {
+    let mut places = BTreeSet::new();
+    for (number, path) in remove.iter().enumerate() {
+        let (directory, name) = path.split();
+        let place = base.tree.directory(&directory).ok();
+        let place = place.map(|directory| directory.join(name));
+        let is_there = |place: &ImagePath| base.tree.at(place) != base::Below::Nothing;
+        let Some(place) = place.filter(is_there) else {
+            return Err(Error::Attribute {
+                attribute: format!("remove[{number}]"),
+                message: format!("/{path} is not in the base image"),
+                hint: "leave it out, or look for the right path in the base".into(),
+            });
+        };
+        places.insert(place);
     }
+    for place in &places {
+        base.tree.remove(place);
+    }
+    Ok(places.into_iter().collect())
 }

@@ -51,6 +51,7 @@ pub(super) fn add(
         }
         None => layers.push(PlannedLayer {
             sources: vec![source],
+            whiteouts: Vec::new(),
             history: History {
                 created_by: Some("strata".into()),
                 ..History::default()

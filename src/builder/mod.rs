@@ -13,12 +13,13 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use crate::base::{Base, inherit};
+use self::below::Below;
+use crate::base::{self, Base};
 use crate::image::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
 use crate::nix::{Attrs, Closure, ClosureEntry, Request, Requested, Store};
 use crate::oci::json;
-use crate::plan::{self, CheckedRequest, MOST_LAYERS, PlannedLayer};
-use crate::tree::{self, ImagePath, Recipe, RootSource};
+use crate::plan::{self, BaseLayers, CheckedRequest, MOST_LAYERS, PlannedLayer};
+use crate::tree::{self, ImagePath, Recipe, Redirect, RootSource, Surroundings};
 use crate::{Error, Result};
 
 /// Where the builder works and with how many threads.
@@ -69,20 +70,28 @@ fn build_layers(
 ) -> Result<Vec<String>> {
     let request = plan::check(request, store, out)?;
     let closure = parse_closure(closure, store)?;
-    let base = match &request.image {
+    let Below { base, hidden } = match &request.image {
         Some(image) => below::read(image, store)?,
-        None => None,
+        None => Below::default(),
     };
     let lower = lower::read(&request.layers, store)?;
-    let base_layers = base.as_ref().map(below::layers).unwrap_or_default();
+    let base_layers = BaseLayers {
+        count: base.count() + usize::from(!hidden.is_empty()),
+        own: &base.layers,
+    };
     let mut plan = plan::plan(&request, &closure, &lower, base_layers)?;
+    if !hidden.is_empty() {
+        // Below everything else of the image, which may use the same paths.
+        plan.layers.insert(0, below::hiding(hidden, &request));
+        plan.lower += 1;
+    }
     let output = output::Output::create(store.locate_below(out))?;
     if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
         let (lower, compression) = (plan.lower, request.compression);
         database::add(&mut plan.layers, lower, compression, owner, store, out)?;
     }
 
-    let (recipes, mut unmatched) = settle(&plan.layers, store)?;
+    let (recipes, mut unmatched) = settle(&plan.layers, &base.tree, store)?;
     let own_from = if request.image.is_some() {
         0
     } else {
@@ -101,11 +110,11 @@ fn build_layers(
 
     unmatched.dedup();
     let mut remarks: Vec<String> = unmatched.iter().map(remark).collect();
-    let count = records.len() + base_layers.count;
+    let count = records.len() + base.count();
     if request.image.is_some() && count > MOST_LAYERS {
         remarks.push(too_many_layers(count));
     }
-    remarks.extend(base.iter().flat_map(below::remarks));
+    remarks.extend(below::remarks(&base));
     write_output(output, request, store, plan.perms, base, records)?;
     Ok(remarks)
 }
@@ -125,10 +134,18 @@ fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
 }
 
 /// Merges what goes to the root and completes the recipes; gives the rules that match no file.
-fn settle(layers: &[PlannedLayer], store: &Store) -> Result<(Vec<Recipe>, Vec<PathRule>)> {
+fn settle(
+    layers: &[PlannedLayer],
+    base: &base::Tree,
+    store: &Store,
+) -> Result<(Vec<Recipe>, Vec<PathRule>)> {
     let mut root = Vec::new();
     let mut in_store = BTreeMap::new();
+    let mut whiteouts = BTreeMap::new();
     for (layer, planned) in layers.iter().enumerate() {
+        if !planned.whiteouts.is_empty() {
+            whiteouts.insert(layer, planned.whiteouts.clone());
+        }
         for source in &planned.sources {
             if source.to_root {
                 root.push(RootSource { layer, source });
@@ -137,7 +154,13 @@ fn settle(layers: &[PlannedLayer], store: &Store) -> Result<(Vec<Recipe>, Vec<Pa
             }
         }
     }
-    let mut layout = tree::merge(&root, &in_store, store)?;
+    let surroundings = Surroundings {
+        in_store: &in_store,
+        whiteouts: &whiteouts,
+        base,
+    };
+    let mut layout = tree::merge(&root, &surroundings, store)?;
+    let redirect = |(path, to)| Redirect { path, to };
     let recipes = layers.iter().enumerate().map(|(number, layer)| Recipe {
         directories: layout.directories.remove(&number).unwrap_or_default(),
         sources: layer.sources.clone(),
@@ -147,6 +170,14 @@ fn settle(layers: &[PlannedLayer], store: &Store) -> Result<(Vec<Recipe>, Vec<Pa
             .unwrap_or_default()
             .into_iter()
             .collect(),
+        redirects: layout
+            .redirects
+            .remove(&number)
+            .unwrap_or_default()
+            .into_iter()
+            .map(redirect)
+            .collect(),
+        whiteouts: layer.whiteouts.clone(),
     });
     let recipes = recipes.collect();
     let rule = |(path, rule)| PathRule { path, rule };
@@ -233,7 +264,7 @@ fn write_output(
     request: CheckedRequest,
     store: &Store,
     perms: Vec<PathRule>,
-    base: Option<Base>,
+    mut base: Base,
     mut records: Vec<LayerRecord>,
 ) -> Result<()> {
     if let Some(image) = request.image {
@@ -242,17 +273,14 @@ fn write_output(
             tag: image.tag.clone(),
         };
         let mut config = image.config.clone();
-        let (mut blobs, mut below) = (Vec::new(), None);
-        if let (Some(mut base), Some(checked)) = (base, &image.base) {
-            below::compress(&mut base, request.compression);
-            config = inherit(&base.config.config, config, &checked.inheritance);
-            blobs = base.blobs;
-            records = [base.layers, records].concat();
-            below = Some(base.config);
+        below::compress(&mut base, request.compression);
+        if let (Some(below), Some(checked)) = (&base.config, &image.base) {
+            config = base::inherit(&below.config, config, &checked.inheritance);
         }
+        records.splice(0..0, base.layers);
         let mut layers = LayersFile::new(store.dir.clone(), Some(name), records);
-        layers.base = blobs;
-        return output.write_image(&layers, image, config, below);
+        layers.base = base.blobs;
+        return output.write_image(&layers, image, config, base.config);
     }
     let mut layers = LayersFile::new(store.dir.clone(), None, records);
     layers.nested = request.layers.iter().map(ToString::to_string).collect();

@@ -79,6 +79,9 @@ pub struct ImageRequest {
     /// What is taken over from its config.
     #[serde(default, rename = "inheritConfig")]
     pub inherit_config: InheritRequest,
+    /// Paths of the base image that are hidden.
+    #[serde(default)]
+    pub remove: Vec<String>,
     /// Makes a Nix database.
     #[serde(default, rename = "nixDatabase")]
     pub nix_database: Option<NixDatabase>,

@@ -10,7 +10,8 @@ use crate::nix::{
     FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName,
 };
 use crate::oci::{Compression, Config, History, Reference, canonical_user_config, validate_tag};
-use crate::tree::{Mode, Rule};
+use crate::tar::clean_path;
+use crate::tree::{ImagePath, Mode, Rule};
 use crate::{Error, Result};
 
 /// A request whose values are known to be good.
@@ -69,6 +70,8 @@ pub struct CheckedBase {
     pub selection: Selection,
     /// What is taken over from its config.
     pub inheritance: Inheritance,
+    /// Paths of it that are hidden.
+    pub remove: Vec<ImagePath>,
 }
 
 /// Checks a request whose output is `out`.
@@ -146,6 +149,7 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
         });
     }
     let inheritance = Inheritance::check(&image.inherit_config)?;
+    let remove = check_remove(&image.remove)?;
     Ok(CheckedImage {
         name,
         tag,
@@ -153,15 +157,40 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
         created: image.created,
         config: canonical_user_config(&image.config)?,
         annotations: image.annotations,
-        base: image
-            .from_image
-            .map(|base| check_base(base, inheritance, store))
-            .transpose()?,
+        base: match image.from_image {
+            Some(base) => Some(check_base(base, inheritance, remove, store)?),
+            None if remove.is_empty() => None,
+            None => {
+                return Err(Error::Attribute {
+                    attribute: "remove".into(),
+                    message: "there is no fromImage to remove anything from".into(),
+                    hint: "leave out of copyToRoot what should not be there".into(),
+                });
+            }
+        },
         nix_database: image.nix_database,
     })
 }
 
-fn check_base(base: FromImage, inheritance: Inheritance, store: &Store) -> Result<CheckedBase> {
+/// Paths are absolute, as in the image.
+fn check_remove(paths: &[String]) -> Result<Vec<ImagePath>> {
+    let check = |(number, path): (usize, &String)| match clean_path(path.as_bytes()) {
+        Ok(clean) if path.starts_with('/') && !clean.is_empty() => Ok(ImagePath(clean)),
+        _ => Err(Error::Attribute {
+            attribute: format!("remove[{number}]"),
+            message: format!("{path:?} is not a path in the image"),
+            hint: "write it as in \"/usr/share/doc\"".into(),
+        }),
+    };
+    paths.iter().enumerate().map(check).collect()
+}
+
+fn check_base(
+    base: FromImage,
+    inheritance: Inheritance,
+    remove: Vec<ImagePath>,
+    store: &Store,
+) -> Result<CheckedBase> {
     let selection = Selection::check(&base)?;
     let below = base.path.strip_prefix(&store.dir).unwrap_or(&base.path);
     let end = below
@@ -179,6 +208,7 @@ fn check_base(base: FromImage, inheritance: Inheritance, store: &Store) -> Resul
             path: base.path,
             selection,
             inheritance,
+            remove,
         }),
         result => Err(Error::Attribute {
             attribute: "fromImage".into(),

@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use crate::image::{LayerRecord, LayersFile, PathRule};
 use crate::nix::{Closure, ClosureEntry, StorePath};
 use crate::oci::{Compression, History};
-use crate::tree::{Rule, Source};
+use crate::tree::{ImagePath, Rule, Source};
 use crate::{Error, Result};
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check};
@@ -23,6 +23,8 @@ pub use strategy::Strategy;
 pub struct PlannedLayer {
     /// What goes in, sorted by store path; rules are those of the whole image.
     pub sources: Vec<Source>,
+    /// What it hides of a base image. Sorted.
+    pub whiteouts: Vec<ImagePath>,
     /// The layer's entry in the history.
     pub history: History,
     /// Whether its tar is kept.
@@ -79,6 +81,7 @@ pub fn plan(
         let sources: Vec<Source> = sources.cloned().collect();
         layers.push(PlannedLayer {
             sources,
+            whiteouts: Vec::new(),
             history: record.history.clone(),
             keep_tar: record.tar.is_some(),
             compression: record.compression.or(request.compression),
@@ -91,6 +94,7 @@ pub fn plan(
     for group in own_groups(request, closure, &mut placed, budget)? {
         layers.push(PlannedLayer {
             sources: group,
+            whiteouts: Vec::new(),
             history: request.history.clone(),
             keep_tar: !request.reproducible,
             compression: request.compression,

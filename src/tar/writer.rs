@@ -52,6 +52,7 @@ impl<W: Write> ArchiveWriter<W> {
             EntryKind::Symlink { target } => {
                 self.header(path, metadata, EntryType::Symlink, 0, target)
             }
+            EntryKind::Whiteout => self.header(path, metadata, EntryType::Regular, 0, b""),
             EntryKind::File(mut opened) => {
                 self.header(path, metadata, EntryType::Regular, opened.size, b"")?;
                 let mut left = opened.size;

@@ -34,7 +34,12 @@ pub enum EntryKind<'a> {
     },
     /// A regular file.
     File(OpenFile),
+    /// A sign that lower layers' file of this name is hidden (OCI layer.md, "Whiteouts").
+    Whiteout,
 }
+
+/// What the name of a whiteout begins with.
+pub const WHITEOUT: &[u8] = b".wh.";
 
 /// A recipe joined with the store: what goes to the root is merged in memory, store paths are
 /// walked when their turn comes.
@@ -58,6 +63,8 @@ enum Node {
     Leaf(usize, Vec<u8>),
     /// The whole store path of the source with this number.
     StorePath(usize),
+    /// A sign that something is hidden.
+    Whiteout,
 }
 
 impl<'a> LayerTree<'a> {
@@ -76,9 +83,14 @@ impl<'a> LayerTree<'a> {
             } else {
                 let path = store.parse(&source.store_path).map_err(invalid_recipe)?;
                 let node = Node::StorePath(number);
-                insert(&mut tree.root, path.destination().as_bytes(), node)
-                    .map_err(invalid_recipe)?;
+                let place = recipe.place(ImagePath::from(path.destination()));
+                insert(&mut tree.root, &place.0, node).map_err(invalid_recipe)?;
             }
+        }
+        for path in &recipe.whiteouts {
+            let (parent, name) = path.split();
+            let path = parent.join(&[WHITEOUT, name].concat());
+            insert(&mut tree.root, &path.0, Node::Whiteout).map_err(invalid_recipe)?;
         }
         for record in &recipe.directories {
             let directory = tree
@@ -102,11 +114,12 @@ impl<'a> LayerTree<'a> {
     }
 
     fn add_to_root(&mut self, number: usize) -> Result<()> {
-        let source = &self.recipe.sources[number];
-        let (root, omit) = (&mut self.root, &self.recipe.omit);
+        let recipe = self.recipe;
+        let source = &recipe.sources[number];
+        let root = &mut self.root;
         let rules = &self.rules[number];
         walk::walk(&locate(self.store, source), &mut |found| {
-            let path = ImagePath(found.relative.to_vec());
+            let path = recipe.place(ImagePath(found.relative.to_vec()));
             match found.kind {
                 Kind::Leave => {}
                 Kind::Directory => {
@@ -118,9 +131,9 @@ impl<'a> LayerTree<'a> {
                     }
                 }
                 Kind::Symlink { .. } | Kind::File(_) => {
-                    if omit.binary_search(&path).is_err() {
+                    if recipe.omit.binary_search(&path).is_err() {
                         let node = Node::Leaf(number, found.source_relative().to_vec());
-                        insert(root, found.relative, node).map_err(invalid_recipe)?;
+                        insert(root, &path.0, node).map_err(invalid_recipe)?;
                     }
                 }
             }
@@ -153,9 +166,19 @@ impl<'a> LayerTree<'a> {
                 Node::Leaf(number, below) => {
                     let source = &self.recipe.sources[*number];
                     let file = locate(self.store, source).join(OsStr::from_bytes(below));
+                    let relative = walk::relative(below);
                     walk::walk(&file, &mut |found| {
                         let size = &mut nar::SizeCounter::default();
-                        self.entry(*number, &path.0, &path.0, &found, size, visit)
+                        self.entry(*number, &path.0, &relative, &found, size, visit)
+                    })?;
+                }
+                Node::Whiteout => {
+                    let source = || PathBuf::from(OsStr::from_bytes(&path.0));
+                    visit(Entry {
+                        path: &path.0,
+                        metadata: &Metadata::root(Mode::of_file(false)),
+                        kind: EntryKind::Whiteout,
+                        source: &source,
                     })?;
                 }
                 Node::StorePath(number) => self.store_path(*number, path, visit)?,

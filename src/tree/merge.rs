@@ -3,6 +3,9 @@
 //! Directories that several sources have are one directory. Files that several sources have must be
 //! the same, and are kept in the lowest layer. What a directory has in the final image is settled
 //! here, so that every layer that names it says the same.
+//!
+//! Over a base image, directories keep what the base says of them, what goes to a directory that is
+//! a symlink there goes where it leads, and files replace files, but no directories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -11,9 +14,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::entries::{check_size, locate, source_path};
+use super::recipe::follow;
 use super::rules::EntryType;
 use super::walk::{self, Kind, Visit};
 use super::{Changes, CompiledRules, DirectoryRecord, ImagePath, Metadata, Mode, Rule, Source};
+use crate::base::{Below, Obstacle, Tree};
 use crate::nix::{Store, nar};
 use crate::{Error, Result};
 
@@ -32,25 +37,44 @@ pub struct Layout {
     pub directories: BTreeMap<usize, Vec<DirectoryRecord>>,
     /// For each layer, files that a lower layer holds. Sorted.
     pub omit: BTreeMap<usize, BTreeSet<ImagePath>>,
+    /// For each layer, directories that are symlinks in the base image. Sorted by path.
+    pub redirects: BTreeMap<usize, BTreeMap<ImagePath, ImagePath>>,
     /// Rules that match no file, with their store path.
     pub unmatched: Vec<(String, Rule)>,
 }
 
-/// Merges sources; `in_store` maps the store paths of the image that stay in the store to the
-/// layers they are in.
+/// What is merged besides what goes to the root.
+pub struct Surroundings<'a> {
+    /// The store paths of the image that stay in the store, and the layers they are in.
+    pub in_store: &'a BTreeMap<ImagePath, usize>,
+    /// What each layer hides of the base image.
+    pub whiteouts: &'a BTreeMap<usize, Vec<ImagePath>>,
+    /// What the base image has, without what is hidden.
+    pub base: &'a Tree,
+}
+
+/// Merges sources.
 pub fn merge(
     sources: &[RootSource<'_>],
-    in_store: &BTreeMap<ImagePath, usize>,
+    surroundings: &Surroundings<'_>,
     store: &Store,
 ) -> Result<Layout> {
     let mut merge = Merge {
         sources,
         store,
-        in_store,
+        base: surroundings.base,
+        in_store: BTreeMap::new(),
+        above: BTreeMap::new(),
         rules: Vec::new(),
         nodes: BTreeMap::new(),
         layout: Layout::default(),
     };
+    merge.add_store_paths(surroundings.in_store)?;
+    for (layer, paths) in surroundings.whiteouts {
+        for path in paths {
+            merge.need_ancestors(*layer, path);
+        }
+    }
     for number in 0..sources.len() {
         merge.add(number)?;
     }
@@ -84,13 +108,54 @@ enum Content {
 struct Merge<'a> {
     sources: &'a [RootSource<'a>],
     store: &'a Store,
-    in_store: &'a BTreeMap<ImagePath, usize>,
+    base: &'a Tree,
+    /// The store paths, where they really are, and the layers they are in.
+    in_store: BTreeMap<ImagePath, usize>,
+    /// Directories that layers must name and no source of theirs need have.
+    above: BTreeMap<ImagePath, BTreeSet<usize>>,
     rules: Vec<CompiledRules>,
     nodes: BTreeMap<ImagePath, Node>,
     layout: Layout,
 }
 
 impl Merge<'_> {
+    fn add_store_paths(&mut self, in_store: &BTreeMap<ImagePath, usize>) -> Result<()> {
+        for (path, layer) in in_store {
+            let (directory, name) = path.split();
+            let place = self.place(*layer, &directory, &format!("/{path}"))?;
+            let place = place.join(name);
+            self.need_ancestors(*layer, &place);
+            self.in_store.insert(place, *layer);
+        }
+        Ok(())
+    }
+
+    fn need_ancestors(&mut self, layer: usize, path: &ImagePath) {
+        for directory in path.ancestors() {
+            self.above.entry(directory).or_default().insert(layer);
+        }
+    }
+
+    /// Where the directory `path` of a layer is. `source` is who has it, for errors.
+    fn place(&mut self, layer: usize, path: &ImagePath, source: &str) -> Result<ImagePath> {
+        if path.0.is_empty() {
+            return Ok(path.clone());
+        }
+        let base = self.base;
+        let real = base
+            .directory(path)
+            .map_err(|obstacle| hits_base(path, &obstacle, source))?;
+        if real != *path {
+            let redirects = self.layout.redirects.entry(layer).or_default();
+            // One for the topmost directory is enough.
+            if follow(path, |directory| redirects.get(directory)) != real {
+                redirects.insert(path.clone(), real.clone());
+            }
+            self.need_ancestors(layer, &real);
+        }
+        Ok(real)
+    }
+
     fn add(&mut self, number: usize) -> Result<()> {
         let source = self.sources[number].source;
         let root = locate(self.store, source);
@@ -125,19 +190,48 @@ impl Merge<'_> {
                 _ => Err(not_a_directory(source)),
             };
         }
-        let path = ImagePath(found.relative.to_vec());
-        match &found.kind {
-            Kind::Leave => Ok(()),
-            Kind::Directory => {
-                let changes = self.changes(number, &path);
-                self.add_directory(number, path, changes)
-            }
-            Kind::Symlink { .. } | Kind::File(_) => {
-                // The rules must know that they match, whatever they set.
-                self.changes(number, &path);
-                self.add_leaf(number, path, found.source_relative())
-            }
+        let relative = ImagePath(found.relative.to_vec());
+        let layer = self.sources[number].layer;
+        // The rules must know that they match, whatever they set.
+        let changes = match &found.kind {
+            Kind::Leave => return Ok(()),
+            _ => self.changes(number, &relative),
+        };
+        if let Kind::Directory = &found.kind {
+            let place = self.place(layer, &relative, &source.store_path)?;
+            return self.add_directory(number, place, changes);
         }
+        let (directory, name) = relative.split();
+        let place = self
+            .place(layer, &directory, &source.store_path)?
+            .join(name);
+        self.check_leaf(number, &place, &found.kind)?;
+        self.add_leaf(number, place, found.source_relative())
+    }
+
+    /// Refuses a file or symlink that would hide a directory of the base image.
+    fn check_leaf(&self, number: usize, path: &ImagePath, kind: &Kind<'_>) -> Result<()> {
+        let hides = match (self.base.at(path), kind) {
+            (Below::Directory(_), _) => true,
+            (Below::Symlink(old), Kind::Symlink { target }) if old == *target => false,
+            (Below::Symlink(_), _) => self
+                .base
+                .directory(path)
+                .is_ok_and(|real| matches!(self.base.at(&real), Below::Directory(_))),
+            _ => false,
+        };
+        if !hides {
+            return Ok(());
+        }
+        Err(Error::Conflict {
+            path: path.to_string(),
+            first: BASE.to_owned(),
+            second: self.sources[number].source.store_path.clone(),
+            about: "whether it is a directory".to_owned(),
+            hint: format!(
+                "a link in the place of /{path} would hide what the base has there: make directories with pkgs.symlinkJoin instead of pkgs.buildEnv, or take it out of the base with remove = [ \"/{path}\" ]"
+            ),
+        })
     }
 
     /// What the rules about a source set for what it has at `path`.
@@ -149,9 +243,9 @@ impl Merge<'_> {
         rules.changes(&source_path(self.sources[number].source, &path.0))
     }
 
-    /// What a source has at `path`, which is `below` on disk.
-    fn leaf(&self, number: usize, path: &ImagePath, below: &[u8]) -> Result<Leaf> {
-        let changes = self.changes(number, path);
+    /// What a source has, which is `below` on disk.
+    fn leaf(&self, number: usize, below: &[u8]) -> Result<Leaf> {
+        let changes = self.changes(number, &ImagePath(walk::relative(below)));
         let root = locate(self.store, self.sources[number].source);
         let file = root.join(OsStr::from_bytes(below));
         let mut leaf = None;
@@ -214,8 +308,8 @@ impl Merge<'_> {
                 Err(self.conflict(&path, first, number, "whether it is a directory"))
             }
             Some(Node::Leaf(first, first_below)) => {
-                let first_leaf = self.leaf(*first, &path, first_below)?;
-                let leaf = self.leaf(number, &path, below)?;
+                let first_leaf = self.leaf(*first, first_below)?;
+                let leaf = self.leaf(number, below)?;
                 if let Some(about) = difference(&first_leaf, &leaf)? {
                     return Err(self.conflict(&path, *first, number, about));
                 }
@@ -230,16 +324,9 @@ impl Merge<'_> {
 
     /// Gives each directory one metadata, and each layer the records that make it say so.
     fn settle_directories(&mut self) -> Result<()> {
-        // The ancestors of the store paths in each layer, which no source need have.
-        let mut ancestors: BTreeMap<ImagePath, BTreeSet<usize>> = BTreeMap::new();
-        for (path, layer) in self.in_store {
-            for (slash, _) in path.0.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-                ancestors
-                    .entry(ImagePath(path.0[..slash].to_vec()))
-                    .or_default()
-                    .insert(*layer);
-            }
-        }
+        let mut ancestors = std::mem::take(&mut self.above);
+        // `/` is in no layer.
+        ancestors.remove(&ImagePath::default());
         self.check_ancestors(&ancestors)?;
         let directories = self.nodes.iter().filter_map(|(path, node)| match node {
             Node::Directory(sources) => Some((path, sources.as_slice())),
@@ -267,7 +354,11 @@ impl Merge<'_> {
                     self.conflict(path, first, *number, about)
                 })?;
             }
-            let metadata = all.apply(mode, EntryType::Directory);
+            let metadata = match self.base.at(path) {
+                Below::Directory(metadata) => metadata.clone(),
+                _ => Metadata::root(mode),
+            };
+            let metadata = all.apply_to(metadata, EntryType::Directory);
             let in_layers: BTreeSet<usize> = sources
                 .iter()
                 .map(|(number, _)| self.sources[*number].layer)
@@ -346,6 +437,24 @@ impl Merge<'_> {
                 "leave store paths out of copyToRoot; they come into the image by being mentioned"
                     .into(),
         }
+    }
+}
+
+/// What errors call the base image.
+const BASE: &str = "the base image";
+
+/// The error for a directory where the base image has none.
+fn hits_base(path: &ImagePath, obstacle: &Obstacle, source: &str) -> Error {
+    let (at, about) = match obstacle {
+        Obstacle::File(at) => (at, "whether it is a directory"),
+        Obstacle::Loop(at) => (at, "where its symlinks lead"),
+    };
+    Error::Conflict {
+        path: path.to_string(),
+        first: BASE.to_owned(),
+        second: source.to_owned(),
+        about: about.to_owned(),
+        hint: format!("take it out of the base with remove = [ \"/{at}\" ], or use another path"),
     }
 }
 
@@ -459,7 +568,12 @@ mod tests {
             layer,
             source: &sources[layer],
         });
-        match merge(&roots, &BTreeMap::new(), &store) {
+        let surroundings = Surroundings {
+            in_store: &BTreeMap::new(),
+            whiteouts: &BTreeMap::new(),
+            base: &Tree::default(),
+        };
+        match merge(&roots, &surroundings, &store) {
             Ok(layout) => Ok(layout
                 .omit
                 .values()

@@ -10,9 +10,9 @@ mod recipe;
 mod rules;
 pub mod walk;
 
-pub use entries::{Entry, EntryKind, LayerTree};
-pub use merge::{Layout, RootSource, merge};
+pub use entries::{Entry, EntryKind, LayerTree, WHITEOUT};
+pub use merge::{Layout, RootSource, Surroundings, merge};
 pub use metadata::{Metadata, Mode};
 pub use path::ImagePath;
-pub use recipe::{DirectoryRecord, Recipe, Source};
+pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
 pub use rules::{Changes, CompiledRules, Rule};

@@ -22,6 +22,20 @@ impl ImagePath {
         Self(path)
     }
 
+    /// The directory that it is in, and its last name, which is empty for `/`.
+    pub fn split(&self) -> (Self, &[u8]) {
+        match self.0.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (Self(self.0[..slash].to_vec()), &self.0[slash + 1..]),
+            None => (Self::default(), &self.0),
+        }
+    }
+
+    /// The directories above it, outermost first, without `/`.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> {
+        let slashes = self.0.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        slashes.map(|(slash, _)| Self(self.0[..slash].to_vec()))
+    }
+
     /// The names on the way.
     pub fn components(&self) -> impl Iterator<Item = &[u8]> {
         self.0

@@ -16,6 +16,60 @@ pub struct Recipe {
     /// Files that a lower layer holds already. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub omit: Vec<ImagePath>,
+    /// Directories that are symlinks in the base image, so that what is in them goes elsewhere.
+    /// Sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirects: Vec<Redirect>,
+    /// What the base image has and this layer hides. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub whiteouts: Vec<ImagePath>,
+}
+
+impl Recipe {
+    /// Where something goes that sources have at `path`.
+    pub fn place(&self, path: ImagePath) -> ImagePath {
+        if self.redirects.is_empty() {
+            return path;
+        }
+        follow(&path, |directory| {
+            let found = self
+                .redirects
+                .binary_search_by(|redirect| redirect.path.cmp(directory));
+            found.ok().map(|number| &self.redirects[number].to)
+        })
+    }
+}
+
+/// Where `path` leads when the longest directory is replaced that `find` knows another one for.
+pub(super) fn follow<'a>(
+    path: &ImagePath,
+    find: impl Fn(&ImagePath) -> Option<&'a ImagePath>,
+) -> ImagePath {
+    let mut directory = path.clone();
+    loop {
+        if let Some(to) = find(&directory) {
+            let rest = path.0.get(directory.0.len() + 1..).unwrap_or_default();
+            return if rest.is_empty() {
+                to.clone()
+            } else {
+                to.join(rest)
+            };
+        }
+        if directory.0.is_empty() {
+            return path.clone();
+        }
+        directory = directory.split().0;
+    }
+}
+
+/// A directory that is a symlink in the base image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// The symlink.
+    pub path: ImagePath,
+    /// The directory that it leads to.
+    pub to: ImagePath,
 }
 
 /// A directory with the metadata that it has in the final image.

@@ -83,6 +83,12 @@ impl Rule {
     }
 }
 
+/// The name that goes with a number: only root's is known.
+fn name_of(number: u64) -> String {
+    let name = if number == 0 { "root" } else { "" };
+    name.to_owned()
+}
+
 /// What kind of entry a rule is applied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryType {
@@ -109,29 +115,29 @@ pub struct Changes {
 impl Changes {
     /// The metadata of an entry that has `mode` when no rule is about it.
     pub fn apply(&self, mode: Mode, kind: EntryType) -> Metadata {
-        let mut metadata = Metadata::root(mode);
+        self.apply_to(Metadata::root(mode), kind)
+    }
+
+    /// The metadata of an entry that has `metadata` when no rule is about it.
+    pub fn apply_to(&self, mut metadata: Metadata, kind: EntryType) -> Metadata {
         if kind != EntryType::Symlink {
-            metadata.mode = self.mode.unwrap_or(mode);
+            metadata.mode = self.mode.unwrap_or(metadata.mode);
             if let Some(bits) = self.or_mode {
                 metadata.mode = metadata.mode.with(bits);
             }
-            metadata.xattrs.clone_from(&self.xattrs);
+            metadata.xattrs.extend(self.xattrs.clone());
         }
         if kind == EntryType::Directory {
             metadata.xattrs.remove(capabilities::ATTRIBUTE);
         }
         // GNU tar prefers names to numbers, so another number must not keep the name root.
-        if let Some(uid) = self.uid {
+        if let Some(uid) = self.uid.filter(|uid| *uid != metadata.uid) {
             metadata.uid = uid;
-            if uid != 0 {
-                metadata.uname.clear();
-            }
+            metadata.uname = name_of(uid);
         }
-        if let Some(gid) = self.gid {
+        if let Some(gid) = self.gid.filter(|gid| *gid != metadata.gid) {
             metadata.gid = gid;
-            if gid != 0 {
-                metadata.gname.clear();
-            }
+            metadata.gname = name_of(gid);
         }
         if let Some(uname) = &self.uname {
             metadata.uname.clone_from(uname);

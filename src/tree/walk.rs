@@ -134,6 +134,21 @@ pub fn changed(path: &Path) -> Error {
     }
 }
 
+/// The path without the case hack of a file that is at `source` on disk.
+pub fn relative(source: &[u8]) -> Vec<u8> {
+    let names = source.split(|byte| *byte == b'/');
+    let names = names.map(|name| without_case_hack(name, cfg!(target_os = "macos")));
+    names.collect::<Vec<_>>().join(&b'/')
+}
+
+fn without_case_hack(name: &[u8], is_on: bool) -> &[u8] {
+    let position = name
+        .windows(CASE_HACK.len())
+        .position(|window| window == CASE_HACK)
+        .filter(|_| is_on);
+    position.map_or(name, |position| &name[..position])
+}
+
 struct Walk<'a> {
     root: &'a Path,
     visit: &'a mut dyn FnMut(Visit<'_>) -> Result<()>,
@@ -225,11 +240,7 @@ impl Walk<'_> {
     }
 
     fn without_case_hack<'n>(&self, name: &'n [u8]) -> &'n [u8] {
-        let position = name
-            .windows(CASE_HACK.len())
-            .position(|window| window == CASE_HACK)
-            .filter(|_| self.case_hack);
-        position.map_or(name, |position| &name[..position])
+        without_case_hack(name, self.case_hack)
     }
 
     fn error(&self, operation: &'static str, error: rustix::io::Errno) -> Error {

@@ -434,6 +434,7 @@ let
             tag = "1";
           })
           (base { fromImage = ""; } ? fromImage)
+          (base { remove = [ "/x" ]; }).remove
           (base { fromImage = app; }).inheritConfig
           (base {
             fromImage = app;
@@ -454,6 +455,7 @@ let
           tag = "1";
         }
         false
+        [ "/x" ]
         true
         [
           "User"
