@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use strata::image::{Image, LayersFile};
 use strata::oci::{Descriptor, Digest, media_type};
+use support::bases::{BaseImage, Packed, Piece, tar, write};
 use support::engines::{self, Engine};
 use support::fake_store::{FakeStore, Item, read_json};
 use support::listing::listing;
@@ -440,5 +441,56 @@ fn the_registry_has_the_promised_digest() {
         let inspect = ["inspect", "--tls-verify=false", "--format={{.Digest}}"];
         let found = run(Command::new("skopeo").args(inspect).arg(&destination));
         assert_eq!(found, expected, "{compression}");
+    }
+}
+
+/// What of a base image is not compressed is compressed like the image's own layers; what is stays as
+/// it is. An image on top of one with promises has none itself.
+#[test]
+fn base_images_are_compressed_where_they_are_not() {
+    for (packed, expected) in [
+        (Packed::Plain, ["zstd:2", "zstd:2"].map(|text| json!(text))),
+        (Packed::Gzip, [json!(null), json!("zstd:2")]),
+    ] {
+        let mut store = FakeStore::new();
+        let layer = tar(&[Piece::File("etc/base", "1")]);
+        let base = BaseImage {
+            packed,
+            ..BaseImage::new(vec![layer.clone()])
+        };
+        let path = store.path("base");
+        write(&BaseImage::layout(&[base]), &store.locate(&path));
+        let env = store.add("env", &[Item::File("etc/own", "1")], &[]);
+        let mut request = store.image_request();
+        request["copyToRoot"] = json!([env]);
+        request["compression"] = json!("zstd:2");
+        request["image"]["fromImage"] = json!({ "path": path });
+        let image = store.build(&request).unwrap();
+
+        let compressed = store.path("compressed");
+        let said = strata(&["compress", &image, &compressed], &[]);
+        assert!(said.status.success(), "{said:?}");
+        let opened = Image::open(Path::new(&compressed)).unwrap();
+        let wishes = opened
+            .layers
+            .iter()
+            .map(|layer| json!(layer.compression().map(|wish| wish.to_string())));
+        assert_eq!(wishes.collect::<Vec<_>>(), expected);
+        for (layer, bytes) in opened.layers.iter().zip(bytes_of(Path::new(&compressed))) {
+            assert_ne!(layer.descriptor().media_type, media_type::LAYER_TAR);
+            assert_eq!(layer.descriptor().digest, Digest::of(&bytes));
+        }
+        assert_eq!(opened.layers[0].diff_id(), Digest::of(&layer));
+
+        let mut upper = store.image_request();
+        let on = |upper: &mut Value, path: &str, store: &mut FakeStore| {
+            upper["image"]["fromImage"] = json!({ "path": path });
+            let image = store.build(upper).unwrap();
+            fs::read(store.locate(&image).join("digest")).unwrap()
+        };
+        assert_eq!(
+            on(&mut upper, &compressed, &mut store),
+            on(&mut upper, &image, &mut store)
+        );
     }
 }

@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use strata::nix::{ClosureEntry, nar};
 
+use crate::random::Random;
+
 /// Changes with what is generated, so that an older corpus is not taken for this one.
 const VERSION: &str = "1";
 
@@ -52,7 +54,7 @@ impl Corpus {
         fs::create_dir_all(&store)?;
         let corpus = Generator {
             store,
-            random: Random(1),
+            random: Random::new(1),
             files: 0,
         }
         .generate()?;
@@ -173,32 +175,4 @@ fn entry(path: &Path, references: Vec<String>) -> Result<ClosureEntry> {
         nar_size: nar.size,
         references,
     })
-}
-
-/// The splitmix64 generator.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// A size whose logarithm is evenly spread.
-    fn size(&mut self, least: u64, most: u64) -> u64 {
-        let fraction = self.next() as f64 / u64::MAX as f64;
-        (least as f64 * (most as f64 / least as f64).powf(fraction)) as u64
-    }
-
-    fn fill(&mut self, block: &mut [u8]) {
-        for bytes in block.chunks_mut(8) {
-            bytes.copy_from_slice(&self.next().to_le_bytes()[..bytes.len()]);
-        }
-    }
 }

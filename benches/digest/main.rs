@@ -13,6 +13,7 @@
 mod corpus;
 mod limits;
 mod measure;
+mod random;
 
 use std::fs;
 use std::path::Path;
