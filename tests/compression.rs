@@ -28,7 +28,7 @@ struct Scene {
 
 impl Scene {
     /// A scene whose lower layer asks for `lower` and whose image asks for `upper`.
-    fn new(lower: Value, upper: Value) -> Self {
+    fn new(lower: Option<&str>, upper: Option<&str>) -> Self {
         let mut store = FakeStore::new();
         // More than two pieces, of which some repeats; each scene has other bytes.
         let name = store.dir.clone();
@@ -54,7 +54,7 @@ impl Scene {
         let mut request = store.image_request();
         request["deps"] = json!([busybox]);
         request["layers"] = json!([layer]);
-        request["compression"] = upper;
+        request["compression"] = json!(upper);
         request["image"]["config"] =
             json!({ "Cmd": [format!("{busybox}/bin/busybox"), "md5sum", format!("{large}/data")] });
         let image = store.build(&request).unwrap();
@@ -120,18 +120,10 @@ fn bytes_of(image: &Path) -> Vec<Vec<u8>> {
 #[test]
 fn layers_remember_what_was_asked_for() {
     for (lower, upper, expected) in [
-        (json!(null), json!(null), [json!(null), json!(null)]),
-        (json!("zstd:7"), json!(null), [json!("zstd:7"), json!(null)]),
-        (
-            json!(null),
-            json!("gzip"),
-            [json!("gzip:3"), json!("gzip:3")],
-        ),
-        (
-            json!("none"),
-            json!("zstd"),
-            [json!("none"), json!("zstd:3")],
-        ),
+        (None, None, [json!(null), json!(null)]),
+        (Some("zstd:7"), None, [json!("zstd:7"), json!(null)]),
+        (None, Some("gzip"), [json!("gzip:3"), json!("gzip:3")]),
+        (Some("none"), Some("zstd"), [json!("none"), json!("zstd:3")]),
     ] {
         let scene = Scene::new(lower, upper);
         assert_eq!(wishes(&scene.store, &scene.image), expected);
@@ -170,7 +162,7 @@ fn a_layer_of_a_database_alone_is_compressed_as_the_image_says() {
 
 #[test]
 fn compressed_images_promise_what_they_give() {
-    let scene = Scene::new(json!("zstd"), json!(null));
+    let scene = Scene::new(Some("zstd"), None);
     let tars = scene.store.tars(&scene.image);
     let compressed = scene.compress("compressed", &[]);
 
@@ -220,7 +212,7 @@ fn compressed_images_promise_what_they_give() {
 
 #[test]
 fn the_command_is_stronger_than_the_layers() {
-    let scene = Scene::new(json!("zstd"), json!("none"));
+    let scene = Scene::new(Some("zstd"), Some("none"));
     let compressed = scene.compress("compressed", &["--compression", "gzip:1"]);
     let layers = LayersFile::read(&compressed).unwrap().layers;
     for layer in &layers {
@@ -240,7 +232,7 @@ fn the_command_is_stronger_than_the_layers() {
 
 #[test]
 fn compressing_twice_gives_the_same() {
-    let scene = Scene::new(json!(null), json!(null));
+    let scene = Scene::new(None, None);
     let one = scene.compress("one", &[]);
     let two = Command::new(env!("CARGO_BIN_EXE_strata"))
         .args(["compress", "--quiet", &scene.image])
@@ -254,7 +246,7 @@ fn compressing_twice_gives_the_same() {
 
 #[test]
 fn compressed_images_are_inspected_and_verified() {
-    let scene = Scene::new(json!(null), json!(null));
+    let scene = Scene::new(None, None);
     let compressed = scene.compress("compressed", &[]);
     let compressed = compressed.to_str().unwrap();
 
@@ -287,7 +279,7 @@ fn compressed_images_are_inspected_and_verified() {
 /// Another version of a compressor may give other bytes; the registry must not get them.
 #[test]
 fn other_compressed_bytes_are_noticed() {
-    let scene = Scene::new(json!(null), json!(null));
+    let scene = Scene::new(None, None);
     let compressed = scene.compress("compressed", &[]);
     let path = compressed.join("layers.json");
     let text = fs::read_to_string(&path).unwrap();
@@ -306,7 +298,7 @@ fn other_compressed_bytes_are_noticed() {
 
 #[test]
 fn what_cannot_be_compressed_is_refused() {
-    let scene = Scene::new(json!(null), json!(null));
+    let scene = Scene::new(None, None);
     let compressed = scene.compress("compressed", &[]);
     let compressed = compressed.to_str().unwrap();
     let before = listing(scene.directory.path());
@@ -350,7 +342,7 @@ fn kept_tars_are_compressed() {
 
 /// Loads and runs an image whose layers are of several pieces.
 fn runs(engine: &dyn Engine, compression: &str) {
-    let scene = Scene::new(json!(null), json!(null));
+    let scene = Scene::new(None, None);
     let compressed = scene.compress("compressed", &["--compression", compression]);
     let name = format!("strata-{}:1", compression.replace(':', "-"));
     let archive = scene.path("archive.tar");
@@ -386,7 +378,7 @@ fn engines_join_the_frames_of_zstandard() {
 
 #[test]
 fn umoci_and_skopeo_read_compressed_layouts() {
-    let scene = Scene::new(json!(null), json!(null));
+    let scene = Scene::new(None, None);
     for (compression, is_read_by_umoci) in [("gzip", true), ("zstd", false)] {
         let compressed = scene.compress(compression, &["--compression", compression]);
         let layout = scene.path(&format!("{compression}.layout"));
@@ -424,7 +416,7 @@ fn umoci_and_skopeo_read_compressed_layouts() {
 /// What the registry held before under that name, compressed otherwise, changes nothing.
 #[test]
 fn the_registry_has_the_promised_digest() {
-    let scene = Scene::new(json!(null), json!("none"));
+    let scene = Scene::new(None, Some("none"));
     let registry = Registry::start(Setup::default());
     let destination = format!("docker://{}/promised:1", registry.host);
     let copy = |image: &str, flags: &[&str]| {

@@ -41,12 +41,12 @@ fn flags(verb: &str) -> Vec<String> {
 fn every_verb_flag_and_argument_is_explained() {
     let verbs = verbs();
     assert!(verbs.len() >= 5, "{verbs:?}");
+    // A name, and after it or below it what it means.
+    let entry = Regex::new(r"^ +(-\w, )?(--[a-z-]+|<[A-Z_]+>)(\[?[ =][^ ]+|\.\.\.)*").unwrap();
     for verb in &verbs {
         let help = strata(&[verb, "--help"]);
         let (about, _) = help.split_once("\n\nUsage: strata ").unwrap();
         assert!(!about.is_empty(), "{verb}");
-        // A name, and after it or below it what it means.
-        let entry = Regex::new(r"^ +(-\w, )?(--[a-z-]+|<[A-Z_]+>)(\[?[ =][^ ]+|\.\.\.)*").unwrap();
         let lines: Vec<&str> = help.lines().collect();
         let entries = (0..lines.len()).filter(|number| entry.is_match(lines[*number]));
         let mut count = 0;
@@ -121,7 +121,11 @@ fn bash_completes_verbs_and_flags() {
         output.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     for verb in verbs() {
-        assert_eq!(complete(&["strata", &verb[..3]]), [verb.clone()], "{verb}");
+        assert_eq!(
+            complete(&["strata", &verb[..3]]),
+            std::slice::from_ref(&verb),
+            "{verb}"
+        );
         for flag in flags(&verb) {
             let found = complete(&["strata", &verb, &flag]);
             assert!(found.contains(&flag), "{verb} {flag}: {found:?}");

@@ -48,7 +48,7 @@ fn push_noise(registry: &FakeRegistry, length: usize, compression: Compression) 
     assert_eq!(registry.open_uploads(), 0);
 }
 
-/// The PATCHes of the large layer; the config's is small.
+/// The `PATCH`es of the large layer; the config's is small.
 fn patches(registry: &FakeRegistry) -> Vec<Seen> {
     let seen = registry.seen().into_iter();
     seen.filter(is_large_patch).collect()

@@ -123,6 +123,7 @@ let
     # Lists
     toList = value: if isList value then value else [ value ];
     last = list: elemAt list (length list - 1);
+    drop = count: list: genList (index: elemAt list (count + index)) (length list - count);
     imap0 = f: list: genList (index: f index (elemAt list index)) (length list);
     range = first: end: if first > end then [ ] else genList (index: first + index) (end - first + 1);
     flatten = value: if isList value then concatMap flatten value else [ value ];
