@@ -262,7 +262,7 @@ let
           default = lib.drop 3 compressed.args;
           changed = lib.drop 3 (compressed.override { compression = "zstd"; }).args;
           ofImage = "${lib.elemAt compressed.args 1}" == "${image}";
-          ofCommands = lib.hasInfix "${compressed}" compressed.copyTo.text;
+          ofCommands = lib.hasInfix (free "${compressed}") compressed.copyTo.text;
           again = compressed ? compressed;
         };
         expected = {
