@@ -1,6 +1,6 @@
 # make demo    build an image with Nix, copy it, run it
 # make test    every test
-# make bench   how fast layers are digested
+# make bench   how fast layers are digested and copied
 # make fmt     format Rust and Nix
 # make lint    formatting, clippy, shellcheck
 # make build   the binaries, and the package set that stands for nixpkgs here
@@ -20,9 +20,8 @@ test:
 	@scripts/test
 
 bench:
-	@scripts/setup demo
-	RUSTFLAGS='-C target-feature=+crt-static' cargo bench --quiet --locked \
-	  --target x86_64-unknown-linux-gnu --no-default-features --bench digest
+	@scripts/setup test
+	@scripts/bench
 
 fmt:
 	@scripts/setup lint

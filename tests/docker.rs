@@ -508,7 +508,7 @@ fn the_engine_is_found_as_docker_finds_it() {
         let output = scene.copy(&name, flags, variables);
         assert!(output.status.success(), "{name}: {}", text(&output.stderr));
         let digest = fs::read_to_string(scene.image.join("digest")).unwrap();
-        let line = format!("docker-daemon:{name}@{digest}");
+        let line = format!("docker-daemon:docker.io/library/{name}@{digest}");
         assert_eq!(text(&output.stdout), line);
         assert_eq!(real.id(&name), scene.id());
     }

@@ -22,13 +22,14 @@ use serde_json::{Value, json};
 use support::fake_store::read_json;
 use support::keeper::{Keeper, new_directory};
 use support::registry::run;
+use support::socket_proxy::SocketProxy;
 use support::speaker::{Speakers, digest, strata};
 
 /// A podman with a store of its own.
 struct Podman {
     keeper: Keeper,
-    /// Whether it speaks to the keeper's API service.
-    is_remote: bool,
+    /// What stands before the keeper's API service, of one that is remote.
+    proxy: Option<SocketProxy>,
     /// Whether it runs without root.
     is_rootless: bool,
 }
@@ -39,7 +40,7 @@ impl Podman {
         configure(&directory);
         Self {
             keeper: Keeper::daemon(directory, &[]),
-            is_remote: false,
+            proxy: None,
             is_rootless: false,
         }
     }
@@ -54,9 +55,10 @@ impl Podman {
         let serve = ["unshare", "--net", "env", &setting, "podman"];
         let engine = ["--cgroup-manager", "cgroupfs", "--runtime", "runc"];
         let service = ["system", "service", "--time", "0", &socket];
+        let proxy = SocketProxy::start(&directory.join("socket"));
         let podman = Self {
             keeper: Keeper::daemon(directory, &[&serve[..], &engine, &service].concat()),
-            is_remote: true,
+            proxy: Some(proxy),
             is_rootless: false,
         };
         let answers = || {
@@ -109,9 +111,11 @@ impl Podman {
         };
         adopted.args(command.get_args());
         adopted.env_remove("CONTAINER_CONNECTION");
-        if self.is_remote {
-            let socket = format!("unix://{}", self.path("socket").display());
-            adopted.env("CONTAINER_HOST", socket);
+        if let Some(proxy) = &self.proxy {
+            adopted.env(
+                "CONTAINER_HOST",
+                format!("unix://{}", proxy.path().display()),
+            );
         } else {
             adopted.env("CONTAINERS_STORAGE_CONF", self.path("storage.conf"));
             adopted.env_remove("CONTAINER_HOST");
@@ -121,7 +125,7 @@ impl Podman {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("podman");
-        if !self.is_remote {
+        if self.proxy.is_none() {
             command.args(["--runtime", "runc", "--cgroup-manager", "cgroupfs"]);
         }
         command.args(arguments);
@@ -245,11 +249,19 @@ fn copies_and_copies_again(podman: &Podman) {
     assert_eq!(podman.says("speaker:v1"), "one");
     assert_eq!(
         line,
-        format!("containers-storage:speaker:v1@{}\n", digest(&one))
+        format!(
+            "containers-storage:docker.io/library/speaker:v1@{}\n",
+            digest(&one)
+        )
     );
 
+    let sent = |podman: &Podman| podman.proxy.as_ref().map(SocketProxy::sent);
+    assert!(sent(podman).is_none_or(|bytes| bytes > 1 << 20));
     let (_, said) = podman.copy(&two, "podman:h.x/me/other:2");
     assert_eq!(layers(&said), expected(false, true), "{said}");
+    // Requests, documents, and 10 KiB of tar.
+    let bytes = sent(podman);
+    assert!(bytes.is_none_or(|bytes| bytes < 64 << 10), "{bytes:?}");
     assert_eq!(podman.says("h.x/me/other:2"), "two");
     assert_eq!(podman.says("speaker:v1"), "one");
 
@@ -293,6 +305,45 @@ fn skopeo_2107_nix2container_183_to_podman_without_root() {
 #[test]
 fn skopeo_2107_nix2container_183_to_podman_elsewhere() {
     copies_and_copies_again(&Podman::remote());
+}
+
+/// A podman elsewhere that does not take the part that it should lack gets everything.
+#[test]
+fn what_is_refused_in_part_is_sent_whole() {
+    let podman = Podman::remote();
+    let mut speakers = Speakers::new();
+    let [one, two] = ["one", "two"].map(|word| speakers.image("speaker", word));
+    podman.copy(&one, "podman:");
+    let sent = || podman.proxy.as_ref().map(SocketProxy::sent);
+    assert!(sent() > Some(1 << 20));
+
+    let directory = tempfile::tempdir().unwrap();
+    let refused = directory.path().join("refused");
+    let stand_in = directory.path().join("podman");
+    let path = std::env::var("PATH").unwrap();
+    let script = format!(
+        r#"#!/bin/sh
+        PATH='{path}'
+        case " $* " in
+        *" load "*)
+            if mkdir {}; then
+                cat >/dev/null
+                echo 'unknown layer' >&2
+                exit 125
+            fi
+            ;;
+        esac
+        exec podman "$@""#,
+        refused.display()
+    );
+    fs::write(&stand_in, script).unwrap();
+    fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = podman.strata(&two, "podman:");
+    command.env("PATH", format!("{}:{path}", directory.path().display()));
+    run(&mut command);
+    assert!(refused.exists());
+    assert!(sent() > Some(1 << 20));
+    assert_eq!(podman.says("speaker:v1"), "two");
 }
 
 /// The manifest is kept where podman can: a pull, and no conversion.

@@ -10,7 +10,7 @@
 mod support;
 
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
@@ -221,6 +221,61 @@ fn the_fake_registry_takes_an_image() {
         let is_long = seen.header("content-length") == "1500000";
         assert_eq!(seen.header("expect") == "100-continue", is_long, "{seen:?}");
     }
+}
+
+/// Who is in a place at the same time.
+#[derive(Default)]
+struct Crowd {
+    now_and_most: Mutex<(usize, usize)>,
+    changed: Condvar,
+}
+
+impl Crowd {
+    /// Enters, waits until so many were inside at once, and leaves.
+    fn wait_for(&self, wanted: usize) {
+        let mut inside = self.now_and_most.lock().unwrap();
+        inside.0 += 1;
+        inside.1 = inside.1.max(inside.0);
+        self.changed.notify_all();
+        let long = Duration::from_secs(10);
+        let few = |inside: &mut (usize, usize)| inside.1 < wanted;
+        inside = self
+            .changed
+            .wait_timeout_while(inside, long, few)
+            .unwrap()
+            .0;
+        drop(inside);
+        // Whoever else wants to come in can.
+        std::thread::sleep(Duration::from_millis(20));
+        self.now_and_most.lock().unwrap().0 -= 1;
+    }
+
+    fn most(&self) -> usize {
+        self.now_and_most.lock().unwrap().1
+    }
+}
+
+/// <https://github.com/containers/skopeo/issues/214>: blobs one after the other. Here several are asked
+/// for and several sent at a time, and never more than the documents say.
+#[test]
+fn skopeo_214_several_blobs_are_on_their_way() {
+    let crowds = Arc::new([Crowd::default(), Crowd::default()]);
+    let [checks, uploads] = [0, 1].map(|number| {
+        let crowds = Arc::clone(&crowds);
+        move || crowds[number].most()
+    });
+    let registry = FakeRegistry::start(move |seen| {
+        match seen.method.as_str() {
+            "HEAD" => crowds[0].wait_for(8),
+            "PATCH" => crowds[1].wait_for(2),
+            _ => {}
+        }
+        None
+    });
+    let layers = (0..20).map(|number| MemoryLayer::new(vec![number; 1000]));
+    push_to(&registry.host, &image(layers.collect()), &options()).unwrap();
+    assert_eq!(checks(), 8);
+    assert!((2..=4).contains(&uploads()), "{}", uploads());
 }
 
 /// Where registries say that the upload goes on.

@@ -107,6 +107,40 @@ fn only_what_changed_is_made_and_sent(#[case] first: &str, #[case] second: &str)
     assert_eq!(registry.count("HEAD"), 2);
 }
 
+/// The same with a real registry, which counts what it reads.
+/// <https://github.com/nlewo/nix2container/issues/121>,
+/// <https://github.com/containers/skopeo/issues/511>,
+/// <https://github.com/containers/skopeo/issues/1685>: machines without a cache send everything.
+#[rstest]
+fn nix2container_121_skopeo_511_1685_only_what_changed_goes_over_the_wire(
+    #[values(Compression::None, Compression::GZIP, Compression::ZSTD)] compression: Compression,
+) {
+    let registry = Registry::start(Setup::default());
+    // Bytes that do not become much smaller.
+    let mut state = 1_u32;
+    let mut noise = |length: usize| -> Vec<u8> {
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..length).map(next).collect()
+    };
+    let (large, small) = (noise(4 << 20), noise(10_000));
+    let what = compressed(compression);
+    let first = image(vec![
+        MemoryLayer::new(large.clone()),
+        MemoryLayer::new("old"),
+    ]);
+    push_as(&registry.host, "name:latest", &first, &what).unwrap();
+    let sent = registry.bytes_read().unwrap();
+    assert!(sent > 3 << 20, "{sent}");
+    let second = image(vec![MemoryLayer::gone(large), MemoryLayer::new(small)]);
+    push_as(&registry.host, "name:tag", &second, &what).unwrap();
+    let sent = registry.bytes_read().unwrap() - sent;
+    // The layer, and requests and documents, which the registry also reads from its files.
+    assert!((10_000..10_000 + (64 << 10)).contains(&sent), "{sent}");
+}
+
 /// CI uses another tag each time.
 #[test]
 fn a_fixed_tag_is_learned_from_and_written() {
@@ -253,6 +287,35 @@ fn what_does_not_fit_is_not_reused(#[case] hold: fn(&FakeRegistry)) {
     let blob = registry.blob(&layer.digest).unwrap();
     assert_eq!(zstd::decode_all(blob.as_slice()).unwrap(), OLD);
     assert!(registry.count("GET") < 20);
+}
+
+/// What breaks off before its end teaches nothing.
+#[rstest]
+#[case::manifest("/manifests/latest", false)]
+#[case::config("/blobs/", false)]
+#[case::layer("/blobs/", true)]
+fn answers_that_break_off_are_no_answers(#[case] part: &'static str, #[case] is_layer: bool) {
+    let blob = Compression::ZSTD;
+    let registry = FakeRegistry::start(move |seen| {
+        let is_config = seen.number <= 3;
+        (seen.method == "GET" && seen.target.contains(part) && !(is_layer && is_config))
+            .then_some(Fault::Cut)
+    });
+    let what = PushOptions {
+        verify_reused: is_layer,
+        ..compressed(blob)
+    };
+    push_as(&registry.host, "name:latest", &before(), &what).unwrap();
+    let image = image(vec![MemoryLayer::new(OLD), MemoryLayer::new(NEW)]);
+    push_as(&registry.host, "name:tag", &image, &what).unwrap();
+    // Made again.
+    assert_eq!(registry.count("PATCH"), 6);
+    for layer in layers(&registry, "tag") {
+        assert_eq!(
+            registry.blob(&layer.digest).unwrap().len() as u64,
+            layer.size
+        );
+    }
 }
 
 /// A registry does not check that a layer has the diff ID that a config says. Whoever may push there
@@ -452,6 +515,28 @@ fn layers_are_mounted(#[case] compression: Compression, #[case] reuse: bool) {
     for repository in ["some/where", "else/where"] {
         assert_eq!(registry.open_uploads(repository), 0, "{repository}");
     }
+}
+
+/// A base image's layers are in its repository, which its standard annotation names.
+#[rstest]
+#[case::this_registry("HOST/team/base:1", 2)]
+#[case::another_registry("h.x/team/base:1", 0)]
+#[case::itself("HOST/name:tag", 0)]
+#[case::no_name("HOST/UPPER", 0)]
+fn layers_are_mounted_from_the_repository_of_the_base(#[case] base: &str, #[case] mounts: usize) {
+    let registry = FakeRegistry::start(|_| None);
+    let mut image = before();
+    let name = "org.opencontainers.image.base.name".to_owned();
+    let base = base.replace("HOST", &registry.host);
+    image.manifest.annotations.insert(name, base);
+    let what = compressed(Compression::None);
+    push_as(&registry.host, "name:tag", &image, &what).unwrap();
+    let from = |seen: &&Seen| {
+        seen.target.contains("from=team%2Fbase") || seen.target.contains("from=team/base")
+    };
+    let seen = registry.seen();
+    // The layers; a config is of one image.
+    assert_eq!(seen.iter().filter(from).count(), mounts, "{seen:?}");
 }
 
 /// Any answer but 201 means upload.

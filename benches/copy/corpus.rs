@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use strata::nix::{ClosureEntry, nar};
+use strata::nix::{ClosureEntry, base32, nar};
+use strata::oci::Digest;
 
 use crate::random::Random;
 
@@ -59,6 +60,14 @@ impl Corpus {
         };
         fs::write(list, serde_json::to_vec(&corpus)?)?;
         Ok(corpus)
+    }
+}
+
+impl Corpus {
+    /// Where an output of this name belongs.
+    pub(crate) fn output(&self, name: &str) -> PathBuf {
+        let hash = base32::encode(&Digest::of(name.as_bytes()).as_bytes()[..20]);
+        self.store.join(format!("{hash}-{name}"))
     }
 }
 

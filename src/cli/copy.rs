@@ -138,7 +138,7 @@ fn check_destination(settings: &CopySettings, printer: &Printer) -> Result<()> {
     }
 }
 
-/// The destination with the digest, and with the name that was left out.
+/// The destination with the digest, and with the whole name that the image has there.
 fn describe(destination: &Destination, own: Option<&ImageName>, digest: Digest) -> String {
     match (destination, own) {
         (Destination::Registry(reference), _) => {
@@ -157,12 +157,14 @@ fn describe(destination: &Destination, own: Option<&ImageName>, digest: Digest) 
             };
             format!("docker://{reference}")
         }
-        (
-            Destination::Docker(None)
-            | Destination::Podman(None)
-            | Destination::Containerd { name: None, .. },
-            Some(ImageName { name, tag }),
-        ) => format!("{destination}{name}:{tag}@{digest}"),
+        (Destination::Docker(_) | Destination::Podman(_) | Destination::Containerd { .. }, own) => {
+            let typed = destination.to_string();
+            let transport = typed.split(':').next().unwrap_or_default();
+            match destination.copy_name(own).ok().and_then(|name| name.full) {
+                Some(full) => format!("{transport}:{full}@{digest}"),
+                None => format!("{typed}@{digest}"),
+            }
+        }
         (destination, _) => format!("{destination}@{digest}"),
     }
 }
@@ -185,8 +187,10 @@ mod tests {
             ("docker://h.x:5000/a/b:1", "docker://h.x:5000/a/b:1"),
             ("oci:out:1", "oci:out:1"),
             ("dir:/tmp/x", "dir:/tmp/x"),
-            ("kind:", "kind:own:1"),
-            ("containerd:a/b", "containerd:a/b"),
+            ("kind:", "kind:docker.io/library/own:1"),
+            ("containerd:a/b", "containerd:docker.io/a/b:latest"),
+            ("podman:h.x/a:2", "containers-storage:h.x/a:2"),
+            ("docker-daemon:a:2", "docker-daemon:docker.io/library/a:2"),
         ] {
             let destination = destination.parse().unwrap();
             assert_eq!(describe(&destination, digest), format!("{shown}@{digest}"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -33,6 +33,8 @@ struct State {
     sent: BTreeMap<Digest, u64>,
     copied: Count,
     present: Count,
+    /// What layers were compressed to on their way.
+    compressed: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -113,9 +115,16 @@ impl<'a> Reporter<'a> {
 
     /// Says what was copied and what was not.
     pub(super) fn summarize(&self) {
+        let took = self.started.elapsed();
         let State {
-            copied, present, ..
+            copied,
+            present,
+            compressed,
+            ..
         } = &*self.state();
+        let compressed = compressed.map_or_else(String::new, |size| {
+            format!(", compressed to {}", HumanBytes(size))
+        });
         let there = match present.layers {
             0 => String::new(),
             layers => format!(
@@ -125,10 +134,11 @@ impl<'a> Reporter<'a> {
             ),
         };
         self.printer.remark(&format!(
-            "copied {} ({}){there} in {:.1} s",
+            "copied {} ({}{compressed}){there} in {:.1} s{}",
             count(copied.layers),
             HumanBytes(copied.bytes),
-            self.started.elapsed().as_secs_f64(),
+            took.as_secs_f64(),
+            rate(copied.bytes, took),
         ));
     }
 
@@ -194,6 +204,7 @@ impl Progress for Reporter<'_> {
         match outcome {
             Outcome::Copied => self.done(blob, "copied", true),
             Outcome::Compressed { size } => {
+                *self.state().compressed.get_or_insert(0) += size;
                 self.done(
                     blob,
                     &format!("copied, compressed to {}", HumanBytes(size)),
@@ -232,6 +243,15 @@ fn count(layers: usize) -> String {
         "1 layer".to_owned()
     } else {
         format!("{layers} layers")
+    }
+}
+
+/// How much that was a second, if it was anything.
+fn rate(bytes: u64, took: Duration) -> String {
+    let a_second = u128::from(bytes) * 1000 / took.as_millis().max(1);
+    match u64::try_from(a_second) {
+        Ok(a_second) if a_second > 0 => format!(" ({}/s)", HumanBytes(a_second)),
+        _ => String::new(),
     }
 }
 

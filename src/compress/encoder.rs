@@ -1,8 +1,10 @@
 //! Compressing one piece.
 
+use std::cell::RefCell;
 use std::io;
+use std::thread::LocalKey;
 
-use libdeflater::{CompressionLvl, Compressor};
+use libdeflater::CompressionLvl;
 
 use crate::oci::Compression;
 
@@ -17,23 +19,57 @@ use crate::oci::Compression;
 /// | zlib-rs 6 | 48.7 | 2.02 | libdeflate 6 | 47.0 | 1.69 |
 /// | libdeflate 1 | 51.3 | 0.74 | zstd 1 | 50.9 | 0.28 |
 /// | libdeflate 2 | 49.2 | 1.00 | zstd 3 | 46.2 | 0.47 |
+///
+/// A compressor's tables are as large as a piece, so a thread keeps them for its next one. What they
+/// hold from the last changes nothing.
 pub(super) fn encode(piece: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
     match compression {
         Compression::None => Ok(piece.to_vec()),
-        Compression::Gzip { level } => gzip(piece, level),
+        Compression::Gzip { level } => kept(&GZIP, level, new_gzip, |compressor| {
+            let mut output = vec![0; compressor.gzip_compress_bound(piece.len())];
+            let length = compressor
+                .gzip_compress(piece, &mut output)
+                .map_err(io::Error::other)?;
+            output.truncate(length);
+            Ok(output)
+        }),
         // A frame that tells the length of its content, which lets readers reserve no more.
-        Compression::Zstd { level } => zstd::bulk::compress(piece, level.into()),
+        Compression::Zstd { level } => kept(&ZSTD, level, new_zstd, |compressor| {
+            compressor.compress(piece)
+        }),
     }
 }
 
-fn gzip(piece: &[u8], level: u8) -> io::Result<Vec<u8>> {
+/// A compressor that a thread has used, and the level that it is for.
+type Kept<C> = RefCell<Option<(u8, C)>>;
+
+thread_local! {
+    static GZIP: Kept<libdeflater::Compressor> = const { RefCell::new(None) };
+    static ZSTD: Kept<zstd::bulk::Compressor<'static>> = const { RefCell::new(None) };
+}
+
+/// Uses the thread's compressor, or a new one where that is for another level.
+fn kept<C>(
+    last: &'static LocalKey<Kept<C>>,
+    level: u8,
+    new: fn(u8) -> io::Result<C>,
+    compress: impl FnOnce(&mut C) -> io::Result<Vec<u8>>,
+) -> io::Result<Vec<u8>> {
+    let mut compressor = match last.take() {
+        Some((its, compressor)) if its == level => compressor,
+        _ => new(level)?,
+    };
+    let output = compress(&mut compressor)?;
+    last.set(Some((level, compressor)));
+    Ok(output)
+}
+
+fn new_gzip(level: u8) -> io::Result<libdeflater::Compressor> {
     let level = CompressionLvl::new(level.into())
         .map_err(|_| io::Error::other(format!("gzip has no level {level}")))?;
-    let mut compressor = Compressor::new(level);
-    let mut output = vec![0; compressor.gzip_compress_bound(piece.len())];
-    let length = compressor
-        .gzip_compress(piece, &mut output)
-        .map_err(io::Error::other)?;
-    output.truncate(length);
-    Ok(output)
+    Ok(libdeflater::Compressor::new(level))
+}
+
+fn new_zstd(level: u8) -> io::Result<zstd::bulk::Compressor<'static>> {
+    zstd::bulk::Compressor::new(level.into())
 }

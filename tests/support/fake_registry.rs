@@ -47,6 +47,8 @@ pub enum Fault {
     Forget,
     /// Keeps silent for a long time.
     Stall,
+    /// Does the right thing and closes the connection in the middle of the answer's body.
+    Cut,
     /// Answers 500 and then a body without end.
     Endless,
     /// Does the right thing, but does not say that it wants the body when it is asked.
@@ -232,6 +234,23 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
                 let mut answer = state.lock().unwrap().answer(&request, body);
                 change(&mut answer);
                 reply(stream, &answer).ok()?;
+            }
+            Some(Fault::Cut) => {
+                let body = read_body(stream, &mut reader, &request, length)?;
+                let answer = state.lock().unwrap().answer(&request, body);
+                let mut stream = stream;
+                let (status, length) = (answer.status, answer.body.len());
+                write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n"
+                )
+                .ok()?;
+                for (name, value) in &answer.headers {
+                    write!(stream, "{name}: {value}\r\n").ok()?;
+                }
+                stream.write_all(b"\r\n").ok()?;
+                stream.write_all(&answer.body[..length / 2]).ok()?;
+                return None;
             }
             Some(Fault::Answer(answer)) => {
                 reply(stream, &answer).ok()?;

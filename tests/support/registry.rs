@@ -98,6 +98,14 @@ impl Registry {
         std::fs::read_dir(self.directory.path().join(uploads)).map_or(0, Iterator::count)
     }
 
+    /// How many bytes it has read in its life: little but what it was sent.
+    pub fn bytes_read(&self) -> std::io::Result<u64> {
+        let counts = std::fs::read_to_string(format!("/proc/{}/io", self.process.id()))?;
+        let read = counts.lines().find_map(|line| line.strip_prefix("rchar: "));
+        let read = read.and_then(|count| count.parse().ok());
+        read.ok_or_else(|| std::io::Error::other("/proc does not count what processes read"))
+    }
+
     /// A fresh file in the registry's directory.
     pub fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.directory.path().join(name);

@@ -26,7 +26,10 @@ impl SocketProxy {
         let (target, sent) = (target.to_owned(), Arc::clone(&proxy.sent));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let server = UnixStream::connect(&target).unwrap();
+                // A daemon that is only about to listen is asked again.
+                let Ok(server) = UnixStream::connect(&target) else {
+                    continue;
+                };
                 let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 thread::spawn(move || pass(back.0, back.1, &AtomicU64::new(0)));
                 let sent = Arc::clone(&sent);

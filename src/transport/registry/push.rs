@@ -25,6 +25,9 @@ use crate::oci::{Compression, Descriptor, Digest, Reference, json};
 use crate::transport::{Outcome, Progress};
 use crate::{Error, Result};
 
+/// The annotation that names the base image (OCI image specification, annotations.md).
+const BASE_NAME: &str = "org.opencontainers.image.base.name";
+
 /// What is pushed, and how.
 #[derive(Clone, Debug, Default)]
 pub struct PushOptions {
@@ -96,6 +99,7 @@ fn prepare<T>(
     let interrupted = || progress.interrupted();
     let client = Client::connect(reference, Purpose::Push, options, &interrupted)?;
     client.watch(&interrupted, || {
+        let what = &with_base(what, image, reference);
         let as_it_is = reference.digest == Some(image.manifest_descriptor.digest);
         let mut jobs = Job::all(image, as_it_is, what);
         let tags = tags(reference, what);
@@ -127,6 +131,20 @@ fn prepare<T>(
         }
         result
     })
+}
+
+/// The same, with the repository that the image's base comes from, if it is in the same registry: it
+/// is likely to have the base's layers still.
+fn with_base(what: &PushOptions, image: &Image, reference: &Reference) -> PushOptions {
+    let mut what = what.clone();
+    let base = image.manifest.annotations.get(BASE_NAME);
+    let base = base.and_then(|name| Reference::parse(name).ok());
+    if let Some(base) = base.filter(|base| base.registry == reference.registry)
+        && !what.mount_from.contains(&base.repository)
+    {
+        what.mount_from.push(base.repository);
+    }
+    what
 }
 
 /// The tags that the manifest is pushed under, the most important first.
