@@ -117,3 +117,80 @@ impl Client {
         Ok(reader)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::Purpose;
+    use super::super::fixture::Server;
+    use super::*;
+
+    /// What is written for the blob `promised` if the registry answers the first request with one and
+    /// others, which come with a range, with the other; and how many requests there were.
+    fn fetch(first: &str, next: &str) -> (Result<String, String>, usize) {
+        let (first, next) = (first.to_owned(), next.to_owned());
+        let server = Server::start(move |request| {
+            match (request.target.as_str(), request.header("range")) {
+                ("/v2/", _) => "200 OK\r\ncontent-length: 0\r\n\r\n".into(),
+                (_, "") => first.clone().into(),
+                (_, "bytes=4-") => next.clone().into(),
+                other => panic!("{other:?}"),
+            }
+        });
+        let client = server.client_that_tries(3, Purpose::Pull);
+        let blob = Descriptor::of("a/b", b"promised");
+        let mut bytes = Vec::new();
+        let result = client.download(&blob, &mut bytes, &|_| Ok(()));
+        let text = String::from_utf8(bytes).unwrap();
+        let count = server.requests().len() - 1;
+        (
+            result.map(|()| text).map_err(|error| error.to_string()),
+            count,
+        )
+    }
+
+    #[test]
+    fn a_blob_that_breaks_off_goes_on() {
+        let broken = "200 OK\r\ncontent-length: 8\r\n\r\nprom";
+        let rest = "206 Part\r\ncontent-length: 4\r\ncontent-range: bytes 4-7/8\r\n\r\nised";
+        assert_eq!(fetch(broken, rest), (Ok("promised".to_owned()), 2));
+        // A registry that knows no ranges.
+        let whole = "200 OK\r\ncontent-length: 8\r\n\r\npromised";
+        assert_eq!(fetch(broken, whole), (Ok("promised".to_owned()), 2));
+        let busy = "503 Busy\r\ncontent-length: 0\r\n\r\n";
+        let (result, count) = fetch(broken, busy);
+        assert!(result.unwrap_err().contains("answered 503"));
+        assert_eq!(count, 3);
+    }
+
+    #[test]
+    fn other_bytes_are_refused() {
+        let broken = "200 OK\r\ncontent-length: 8\r\n\r\nprom";
+        for (first, next, message) in [
+            ("200 OK\r\n\r\nPROMISED", "", "expected sha256:"),
+            (
+                "200 OK\r\n\r\npromised and more",
+                "",
+                "more than the 8 bytes",
+            ),
+            (
+                "200 OK\r\ncontent-length: 9\r\n\r\npromised!",
+                "",
+                "has 9 bytes, and 8 were",
+            ),
+            ("404 No\r\ncontent-length: 0\r\n\r\n", "", "answered 404"),
+            (
+                broken,
+                "206 Part\r\ncontent-range: bytes 3-7/8\r\n\r\nmised",
+                "another part",
+            ),
+            (
+                broken,
+                "206 Part\r\ncontent-range: bytes 4-7/8\r\n\r\nISED",
+                "expected sha256:",
+            ),
+        ] {
+            let error = fetch(first, next).0.expect_err(first);
+            assert!(error.contains(message), "{first}: {error}");
+        }
+    }
+}
