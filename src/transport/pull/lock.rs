@@ -287,7 +287,10 @@ mod tests {
         let start = "{\n  \"index\": {\n    \"digest\": \"sha256:";
         assert!(text.starts_with(start) && text.ends_with("\n}\n"), "{text}");
         let digest = Digest::of(text.as_bytes()).to_string();
-        assert_eq!(digest, "sha256:e8cd0349bc5dd4ef8353794de15d9b30fb48c3bcb2343952fd39608a435ae68b");
+        assert_eq!(
+            digest,
+            "sha256:e8cd0349bc5dd4ef8353794de15d9b30fb48c3bcb2343952fd39608a435ae68b"
+        );
     }
 
     #[test]
