@@ -39,4 +39,9 @@ rec {
       buildLayer
       ;
   };
+  pullImage = import ./pullImage.nix { inherit pkgs internal; };
+  pullImageFromManifest = import ./pullImageFromManifest.nix { inherit pkgs internal; };
+
+  # Its hash is that of an archive as skopeo happens to write it, so this is nixpkgs' own, with skopeo.
+  dockerTools.pullImage = pkgs.dockerTools.pullImage;
 }

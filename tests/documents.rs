@@ -294,6 +294,11 @@ fn strata(arguments: &[&str]) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
+/// The verbs with flags.
+const VERBS: [&str; 7] = [
+    "copy", "inspect", "verify", "compress", "serve", "pull", "lock",
+];
+
 #[test]
 fn flags_that_are_named_are_taken_and_the_others_are_named() {
     let readme = read("README.md");
@@ -306,15 +311,13 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
     ] {
         let named = set(captures(&text, r"(?m)(?:^|[\s`])(--[a-z-]+)"));
         for flag in &named {
-            let is_taken = ["copy", "inspect", "verify", "compress", "serve"]
-                .iter()
-                .any(|verb| {
-                    let (_, said) = strata(&[verb, flag]);
-                    !said.contains("unexpected argument") && !said.contains("is not supported")
-                });
+            let is_taken = VERBS.iter().any(|verb| {
+                let (_, said) = strata(&[verb, flag]);
+                !said.contains("unexpected argument") && !said.contains("is not supported")
+            });
             assert!(is_taken, "{name}: {flag}");
         }
-        for verb in ["copy", "inspect", "verify", "compress", "serve"] {
+        for verb in VERBS {
             let (help, _) = strata(&[verb, "--help"]);
             for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
                 assert!(
@@ -429,6 +432,16 @@ fn the_format_of_base_systems_is_described() {
 }
 
 #[test]
+fn the_format_of_lock_files_is_described() {
+    let formats = read("docs/formats.md");
+    let example = captures(section(&formats, "## Lock files"), "(?s)```json\n(.*?)```")[0];
+    let example = example.replace("sha256:...", &Digest::of(b"").to_string());
+    let lock = strata::transport::pull::Lock::parse(example.as_bytes(), "docs/formats.md").unwrap();
+    let written: Value = serde_json::from_str(&lock.to_text()).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&example).unwrap(), written);
+}
+
+#[test]
 fn the_format_of_layers_is_described() {
     let formats = read("docs/formats.md");
     let example = captures(&formats, "(?s)```json\n(.*?)```")[0];
@@ -454,6 +467,8 @@ fn pieces_of_nix_evaluate() {
     let readme = read("README.md");
     let pieces = captures(&readme, "(?s)```nix\n(.*?)```");
     let mut kinds = BTreeSet::new();
+    let lock_file = root().join("tests/nix/images/image.lock.json");
+    let lock_file = lock_file.display().to_string();
     for piece in pieces {
         let body = if piece.contains("outputs =") {
             kinds.insert("flake");
@@ -470,7 +485,12 @@ fn pieces_of_nix_evaluate() {
             format!("(strata.buildImage ({{ name = \"x\"; copyToRoot = files; {piece} }})).drvPath")
         } else {
             kinds.insert("image");
-            format!("({}).drvPath", piece.replace("pkgs.python3", "pkgs.hello"))
+            format!(
+                "({}).drvPath",
+                piece
+                    .replace("pkgs.python3", "pkgs.hello")
+                    .replace("./image.lock.json", &lock_file)
+            )
         };
         let value = evaluate(&format!(
             "let app = pkgs.hello; files = app; base = app; in {body}"

@@ -21,7 +21,9 @@ in
   commands = import ./commands.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
+  fetch = import ./fetch.nix { inherit lib tools strata; };
   fromImage = import ./from-image.nix { inherit lib; };
+  getManifest = import ./get-manifest.nix { inherit tools strata; };
   nixpkgsSource = import ./nixpkgs-source.nix;
   profilePackage = import ./profile-package.nix { inherit lib; };
   systemPerms = import ./system-perms.nix { inherit lib; };

@@ -9,8 +9,10 @@ use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::pull::Part;
 use super::push_arguments::PushArguments;
-use crate::oci::Compression;
+use super::source_arguments::SourceArguments;
+use crate::oci::{Compression, Platform};
 
 /// What was typed.
 pub(super) enum Parsed {
@@ -48,6 +50,12 @@ pub(super) enum Command {
     /// Be a read-only registry with these images, until interrupted
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArguments),
+    /// Fetch an image, or a part of one, from a registry as it is there
+    #[command(after_help = PULL_HELP)]
+    Pull(Box<PullArguments>),
+    /// Write down what a name in a registry means now: digests of manifests, configs and layers
+    #[command(after_help = LOCK_HELP)]
+    Lock(Box<LockArguments>),
     /// Write what a shell needs to complete these commands to standard output
     #[command(after_help = COMPLETIONS_HELP)]
     Completions(CompletionsArguments),
@@ -74,6 +82,14 @@ On success the destination and the image's digest are printed.";
 const SERVE_HELP: &str = "\
 Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.
 It speaks plain HTTP and asks for no password.";
+
+const PULL_HELP: &str = "\
+OUTPUT is the directory that `skopeo copy docker://IMAGE dir:OUTPUT` would write, with the same bytes.
+With --only it is a file; - is standard output.";
+
+const LOCK_HELP: &str = "\
+Example: strata lock alpine:3.20 > image.lock.json
+Then, in Nix: pullImage { lock = ./image.lock.json; }";
 
 const COMPLETIONS_HELP: &str = "\
 For bash: source <(strata completions bash)
@@ -226,6 +242,54 @@ pub(super) struct CompressArguments {
     pub(super) quiet: bool,
 }
 
+/// The arguments of `pull`.
+#[derive(Args)]
+pub(super) struct PullArguments {
+    /// The image: NAME[:TAG] or NAME@DIGEST; NAME may begin with HOST[:PORT]/
+    pub(super) image: String,
+
+    /// Where to write it
+    pub(super) output: PathBuf,
+
+    /// Which of several images, as in linux/arm64; without it, for Linux on this processor
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(super) platform: Option<Platform>,
+
+    /// Fetch one part as a file: manifest, config, or the digest of a blob
+    #[arg(long, value_name = "PART")]
+    pub(super) only: Option<Part>,
+
+    #[command(flatten)]
+    pub(super) source: SourceArguments,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `lock`.
+#[derive(Args)]
+pub(super) struct LockArguments {
+    /// The image: NAME[:TAG] or NAME@DIGEST; NAME may begin with HOST[:PORT]/
+    #[arg(required_unless_present = "update", conflicts_with = "update")]
+    pub(super) image: Option<String>,
+
+    /// A platform to lock, as in linux/arm64; may be given several times; without it, all that there are
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "update")]
+    pub(super) platform: Vec<Platform>,
+
+    /// Ask again for the name and the platforms of this file, and rewrite it
+    #[arg(long, value_name = "FILE")]
+    pub(super) update: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) source: SourceArguments,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
 /// The arguments of `completions`.
 #[derive(Args)]
 pub(super) struct CompletionsArguments {
@@ -345,7 +409,7 @@ fn explain(error: &clap::Error) -> String {
 }
 
 /// The words that Go's `strconv.ParseBool`, and so skopeo, takes.
-fn go_bool(text: &str) -> Result<bool, String> {
+pub(super) fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

@@ -12,12 +12,15 @@ mod copy;
 mod dry_run;
 mod inspect;
 mod interruption;
+mod lock;
 mod man;
 mod printer;
 mod progress;
+mod pull;
 mod push_arguments;
 mod serve;
 mod settings;
+mod source_arguments;
 mod verify;
 
 use std::ffi::OsString;
@@ -70,6 +73,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
+        Command::Pull(arguments) => pull::run(*arguments, &printer, &interruption),
+        Command::Lock(arguments) => lock::run(*arguments, &printer, &interruption),
         Command::Completions(arguments) => completions::run(&arguments, &printer),
         Command::Man(arguments) => man::run(&arguments),
     };

@@ -11,6 +11,7 @@ use super::printer::Printer;
 use crate::Result;
 use crate::image::Image;
 use crate::oci::{Descriptor, Digest};
+use crate::transport::pull::RemoteImage;
 use crate::transport::{Outcome, Progress};
 
 /// Draws again at most so many times a second.
@@ -62,7 +63,20 @@ impl<'a> Reporter<'a> {
             .chain(documents)
             .map(|blob| (blob.digest, blob.size))
             .collect();
-        Self::new(image, blobs.values().sum(), printer, interruption)
+        let layers: Vec<_> = layers(image).collect();
+        Self::new(&layers, blobs.values().sum(), printer, interruption)
+    }
+
+    /// A reporter for fetching the blobs of `image`.
+    pub(super) fn for_pull(
+        image: &RemoteImage,
+        printer: &'a Printer,
+        interruption: &'a Interruption,
+    ) -> Self {
+        let blobs = image.layers.iter().chain([&image.config]);
+        let blobs: BTreeMap<Digest, u64> = blobs.map(|blob| (blob.digest, blob.size)).collect();
+        let layers: Vec<_> = image.layers.iter().collect();
+        Self::new(&layers, blobs.values().sum(), printer, interruption)
     }
 
     /// A reporter for reading the layers of `image` and each of their store paths.
@@ -78,11 +92,12 @@ impl<'a> Reporter<'a> {
             .filter_map(|layer| layer.recipe())
             .flat_map(|recipe| &recipe.sources);
         let total = layers.chain(sources.map(|source| source.nar_size)).sum();
-        Self::new(image, total, printer, interruption)
+        let layers: Vec<_> = self::layers(image).collect();
+        Self::new(&layers, total, printer, interruption)
     }
 
     fn new(
-        image: &Image,
+        layers: &[&Descriptor],
         total: u64,
         printer: &'a Printer,
         interruption: &'a Interruption,
@@ -93,8 +108,8 @@ impl<'a> Reporter<'a> {
         } else {
             ProgressBar::hidden()
         };
-        let count = image.layers.len();
-        let numbered = layers(image).enumerate();
+        let count = layers.len();
+        let numbered = layers.iter().enumerate();
         let names = numbered
             .map(|(index, layer)| (layer.digest, format!("layer {}/{count}", index + 1)))
             .collect();

@@ -77,7 +77,7 @@ impl TryFrom<CopyArguments> for CopySettings {
 }
 
 /// `USER[:PASSWORD]`, where the password may hold colons, or the two flags.
-fn credentials(
+pub(super) fn credentials(
     together: Option<String>,
     username: Option<String>,
     password: Option<String>,

@@ -1,6 +1,8 @@
 //! Content descriptors (OCI descriptor.md).
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,4 +54,50 @@ pub struct Platform {
     /// The processor's variant, as in `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
+}
+
+impl FromStr for Platform {
+    type Err = String;
+
+    /// Reads `OS/ARCHITECTURE[/VARIANT]`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split('/').map(str::to_owned);
+        let parsed = (parts.next(), parts.next(), parts.next(), parts.next());
+        let (Some(os), Some(architecture), variant, None) = parsed else {
+            return Err("write OS/ARCHITECTURE, as in linux/arm64 or linux/arm/v7".to_owned());
+        };
+        if os.is_empty() || architecture.is_empty() || variant.as_deref() == Some("") {
+            return Err("a part of the platform is empty".to_owned());
+        }
+        Ok(Self {
+            architecture,
+            os,
+            variant,
+        })
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(formatter, "/{variant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_are_shown_as_they_are_typed() {
+        for text in ["linux/amd64", "linux/arm/v7"] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
+        }
+        for text in ["", "linux", "linux/", "/amd64", "linux/arm/", "a/b/c/d"] {
+            assert!(text.parse::<Platform>().is_err(), "{text}");
+        }
+    }
 }

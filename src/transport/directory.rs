@@ -16,7 +16,7 @@ const VERSION: &str = "Directory Transport Version: 1.1\n";
 /// The file that marks such a directory has one line.
 const LARGEST_VERSION: u64 = 64 << 10;
 /// The manifest, which is not under its digest.
-const MANIFEST_FILE: &str = "manifest.json";
+pub(super) const MANIFEST_FILE: &str = "manifest.json";
 
 /// Copies `image` to the directory at `path`, which holds one image.
 ///
@@ -24,29 +24,41 @@ const MANIFEST_FILE: &str = "manifest.json";
 /// blobs that the new one does not need are removed. An empty directory is filled; any other one is
 /// an error. After an error everything is as it was.
 pub fn write(image: &Image, path: &Path, progress: &dyn Progress) -> Result<()> {
+    publish(path, |staging| {
+        let mut kept = BTreeSet::new();
+        for (digest, blob) in blobs(image) {
+            let name = match blob {
+                Blob::Document(descriptor, _) if *descriptor == image.manifest_descriptor => {
+                    MANIFEST_FILE.to_owned()
+                }
+                _ => digest.hex(),
+            };
+            let is_blob = name != MANIFEST_FILE;
+            if is_blob && staging::is_present(&path.join(&name), blob.descriptor().size) {
+                progress.begin(blob.descriptor());
+                progress.finish(blob.descriptor(), Outcome::Present);
+            } else {
+                staging::write_blob(&staging.join(&name), &blob, path, progress)?;
+            }
+            kept.insert(name);
+        }
+        Ok(kept)
+    })
+}
+
+/// Makes the directory at `path` hold what `fill` writes into a temporary one, and what it keeps of
+/// what is there: the names that it gives.
+pub(super) fn publish(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<BTreeSet<String>>,
+) -> Result<()> {
     let exists = path.symlink_metadata().is_ok();
     if exists {
         check_directory(path)?;
     }
     let above = staging::directory_above(path);
     let staging = staging::directory_in(if exists { path } else { &above })?;
-    let mut kept = BTreeSet::new();
-    for (digest, blob) in blobs(image) {
-        let name = match blob {
-            Blob::Document(descriptor, _) if *descriptor == image.manifest_descriptor => {
-                MANIFEST_FILE.to_owned()
-            }
-            _ => digest.hex(),
-        };
-        let is_blob = name != MANIFEST_FILE;
-        if is_blob && staging::is_present(&path.join(&name), blob.descriptor().size) {
-            progress.begin(blob.descriptor());
-            progress.finish(blob.descriptor(), Outcome::Present);
-        } else {
-            staging::write_blob(&staging.path().join(&name), &blob, path, progress)?;
-        }
-        kept.insert(name);
-    }
+    let kept = fill(staging.path())?;
     staging::write_bytes(&staging.path().join(VERSION_FILE), VERSION.as_bytes(), path)?;
     if exists {
         replace(staging.path(), path, &kept)

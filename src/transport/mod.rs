@@ -16,6 +16,7 @@ pub mod layout;
 pub mod podman;
 mod process;
 pub mod progress;
+pub mod pull;
 pub mod registry;
 pub mod serve;
 pub mod skopeo;

@@ -56,6 +56,11 @@ let
   # As a content-addressed derivation's output is written before it is built.
   placeholderOf =
     drv: appendContext "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9" (getContext "${drv}");
+  # Images in registries.
+  zeros = lib.concatStrings (lib.genList (_: "0") 64);
+  digestOf = text: "sha256:${builtins.hashString "sha256" text}";
+  lockFile = ./images/image.lock.json;
+
   dummy = "${builtins.storeDir}/00000000000000000000000000000000-";
 
   # Without warnings.
@@ -637,6 +642,150 @@ let
           "${strata.baseSystem arguments}"
         ];
       };
+
+    # Images from registries
+    "pullImage: nix2container's arguments" = {
+      actual =
+        let
+          image = strata.pullImage {
+            imageName = "registry.example/a/b";
+            imageDigest = digestOf "1";
+            sha256 = zeros;
+            arch = "arm64";
+            tlsVerify = false;
+          };
+        in
+        {
+          inherit (image)
+            name
+            args
+            outputHashMode
+            imageName
+            imageDigest
+            ;
+          builder = image.builder == "${strata.strata}/bin/strata";
+          proxies = lib.elem "https_proxy" image.impureEnvVars && lib.elem "NETRC" image.impureEnvVars;
+        };
+      expected = {
+        name = "docker-image-registry.example-a-b";
+        args = [
+          "pull"
+          "registry.example/a/b@${digestOf "1"}"
+          (placeholder "out")
+          "--tls-verify=false"
+          "--default-authfile=/etc/skopeo/auth.json"
+          "--platform=linux/arm64"
+        ];
+        outputHashMode = "recursive";
+        imageName = "registry.example/a/b";
+        imageDigest = digestOf "1";
+        builder = true;
+        proxies = true;
+      };
+    };
+    # Only the name and the hash decide the path, so what nix2container fetched is there already.
+    "pullImage: the path is that of nix2container" = {
+      actual =
+        (strata.pullImage {
+          imageName = "alpine";
+          imageDigest = digestOf "1";
+          sha256 = zeros;
+        }).outPath;
+      expected =
+        (derivation {
+          name = "docker-image-alpine";
+          inherit (pkgs.stdenv.buildPlatform) system;
+          builder = "/skopeo";
+          outputHashMode = "recursive";
+          outputHashAlgo = "sha256";
+          outputHash = zeros;
+        }).outPath;
+    };
+    "pullImage: what is missing or too much" = {
+      actual = map (arguments: (builtins.tryEval (strata.pullImage arguments).outPath).success) [
+        { }
+        { imageName = "a"; }
+        {
+          imageName = "a";
+          imageDigest = digestOf "1";
+        }
+        {
+          imageName = "a";
+          imageDigest = digestOf "1";
+          sha256 = zeros;
+          hash = zeros;
+        }
+        {
+          imageName = "a";
+          lock = lockFile;
+        }
+        {
+          lock = lockFile;
+          arch = "riscv64";
+        }
+        { lock = lockFile; }
+      ];
+      expected = [
+        false
+        false
+        false
+        false
+        false
+        false
+        true
+      ];
+    };
+    "pullImage: a lock file has all that is needed" = {
+      actual =
+        let
+          image = strata.pullImage { lock = lockFile; };
+          arm = strata.pullImage {
+            lock = lockFile;
+            arch = "arm";
+          };
+        in
+        [
+          image.imageName
+          image.imageTag
+          image.imageDigest
+          arm.imageDigest
+        ];
+      expected = [
+        "docker.io/library/alpine"
+        "3.20"
+        (digestOf "1")
+        (digestOf "2")
+      ];
+    };
+    "pullImageFromManifest: the image of a manifest" = {
+      actual =
+        let
+          image =
+            imageManifest:
+            strata.pullImageFromManifest {
+              imageName = "library/alpine";
+              inherit imageManifest;
+            };
+          succeeds = manifest: (builtins.tryEval (image manifest).outPath).success;
+        in
+        map succeeds [
+          ./images/manifest.json
+          ./images/index.json
+          ./images/schema1.json
+          null
+        ];
+      expected = [
+        true
+        false
+        false
+        false
+      ];
+    };
+    # As the first step, when there is no manifest yet.
+    "pullImageFromManifest: getManifest needs no manifest" = {
+      actual = (strata.pullImageFromManifest { imageName = "library/alpine"; }).getManifest.name;
+      expected = "get-manifest";
+    };
 
     # Annotations
     "annotations: from meta" = {

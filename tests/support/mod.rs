@@ -15,5 +15,6 @@ pub mod oci;
 pub mod proxy;
 pub mod pushing;
 pub mod registry;
+pub mod remote;
 pub mod socket_proxy;
 pub mod speaker;

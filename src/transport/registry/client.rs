@@ -26,7 +26,6 @@ const STEP: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// To read a repository.
-    #[allow(dead_code, reason = "base images are pulled with it")]
     Pull,
     /// To read and to write it.
     Push,
@@ -124,6 +123,7 @@ impl Client {
             Login::find(
                 options.credentials.as_ref(),
                 options.auth_file.as_deref(),
+                options.default_auth_file.as_deref(),
                 reference,
                 &environment,
                 interrupted,

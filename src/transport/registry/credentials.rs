@@ -79,6 +79,7 @@ impl Login {
     pub(super) fn find(
         given: Option<&Credentials>,
         auth_file: Option<&Path>,
+        default_file: Option<&Path>,
         reference: &Reference,
         environment: &Environment<'_>,
         interrupted: &Interrupted<'_>,
@@ -88,7 +89,7 @@ impl Login {
             login.found(credentials.clone(), "the command line");
             return Ok(login);
         }
-        let files = files(auth_file, environment);
+        let files = files(auth_file, default_file, environment);
         let only = files.iter().any(|file| file.named);
         for file in files {
             let Some(bytes) = read(&file)? else { continue };
@@ -190,8 +191,12 @@ struct Candidate {
 }
 
 /// Where credentials are looked for: the file that the user named (`--authfile`,
-/// `REGISTRY_AUTH_FILE`) and no other, or the usual places, podman's before Docker's.
-fn files(auth_file: Option<&Path>, environment: &Environment<'_>) -> Vec<Candidate> {
+/// `REGISTRY_AUTH_FILE`) and no other, or `default_file` and the usual places, podman's before Docker's.
+fn files(
+    auth_file: Option<&Path>,
+    default_file: Option<&Path>,
+    environment: &Environment<'_>,
+) -> Vec<Candidate> {
     let variable = |name| variable(environment, name);
     if let Some(path) = auth_file
         .map(Path::to_path_buf)
@@ -203,6 +208,7 @@ fn files(auth_file: Option<&Path>, environment: &Environment<'_>) -> Vec<Candida
     let user = rustix::process::getuid().as_raw();
     let in_home = |directory: &str| home.as_ref().map(|home| home.join(directory));
     [
+        default_file.map(Path::to_path_buf),
         Some(match variable("XDG_RUNTIME_DIR") {
             Some(directory) => directory.join("containers/auth.json"),
             None => format!("/run/containers/{user}/auth.json").into(),
@@ -295,7 +301,7 @@ mod tests {
                     .find(|(key, _)| *key == name)
                     .map(|(_, value)| (*value).into())
             };
-            let found = files(auth_file.map(Path::new), &environment);
+            let found = files(auth_file.map(Path::new), None, &environment);
             found
                 .into_iter()
                 .map(|file| file.path.display().to_string())
@@ -362,6 +368,7 @@ mod tests {
             Login::find(
                 given,
                 file,
+                Some(&directory.path().join("default.json")),
                 &Reference::parse(reference).unwrap(),
                 &environment,
                 &|| Ok(()),
@@ -370,6 +377,10 @@ mod tests {
         let credentials = |reference| find(None, None, reference).unwrap().credentials;
         assert_eq!(credentials("a.example/x"), Some(basic("a", "x")));
         assert_eq!(credentials("b.example/x"), Some(basic("b", "x")));
+        // It need not be there, and the others count besides.
+        write("default.json", r#"{"auths":{"b.example":{"auth":"ZDp4"}}}"#);
+        assert_eq!(credentials("a.example/x"), Some(basic("a", "x")));
+        assert_eq!(credentials("b.example/x"), Some(basic("d", "x")));
         let none = find(None, None, "c.example/x").unwrap();
         assert_eq!(none.credentials, None);
         let trouble =
@@ -410,7 +421,8 @@ mod tests {
                 _ => None,
             };
             let reference = Reference::parse(reference).unwrap();
-            let login = Login::find(None, None, &reference, &environment, &|| Ok(())).unwrap();
+            let login =
+                Login::find(None, None, None, &reference, &environment, &|| Ok(())).unwrap();
             let user = match login.credentials {
                 Some(Credentials::Basic { username, .. }) => username,
                 other => format!("{other:?}"),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::client::{Client, Purpose};
 use super::{Options, Retry};
@@ -73,9 +74,15 @@ impl Server {
 
     /// A client that is connected to it, for the repository `name`.
     pub(super) fn client(&self, purpose: Purpose) -> Client {
+        self.client_that_tries(1, purpose)
+    }
+
+    /// The same, but it tries so often what may pass.
+    pub(super) fn client_that_tries(&self, tries: u32, purpose: Purpose) -> Client {
         let reference = Reference::parse(&format!("{}/name", self.host)).unwrap();
         let retry = Retry {
-            tries: 1,
+            tries,
+            first_pause: Duration::from_millis(1),
             ..Retry::default()
         };
         let options = Options {

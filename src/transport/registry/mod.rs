@@ -22,6 +22,8 @@ mod connection;
 mod content;
 mod credential_helper;
 mod credentials;
+mod documents;
+mod download;
 mod find;
 #[cfg(test)]
 mod fixture;
@@ -45,12 +47,13 @@ mod verify;
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[allow(unused_imports, reason = "base images are pulled with them")]
-pub(crate) use client::{Client, Failure, Interrupted, Purpose};
+pub(super) use client::{Client, Purpose};
 pub use credentials::Credentials;
+pub(super) use documents::{ACCEPTED, Document, Entry, choose};
 pub use plan::{How, Plan, PlannedLayer};
 pub use proxy::Proxies;
 pub use push::{PushOptions, Pushed, plan, push};
+pub(super) use stages::in_two_stages;
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
@@ -66,6 +69,8 @@ pub struct Options {
     pub anonymous: bool,
     /// The only file to look for credentials in, instead of the usual ones.
     pub auth_file: Option<PathBuf>,
+    /// A file to look for credentials in before the usual ones, if it is there.
+    pub default_auth_file: Option<PathBuf>,
     /// A directory whose `*.crt` files hold certificate authorities to trust besides the system's, and
     /// `*.cert` with `*.key` client certificates. Without it, those that Docker and podman have for the
     /// registry are read.
@@ -87,6 +92,7 @@ impl Default for Options {
             credentials: None,
             anonymous: false,
             auth_file: None,
+            default_auth_file: None,
             certificate_directory: None,
             proxies: None,
             user_agent: concat!("strata/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -1,13 +1,9 @@
 //! Manifests and blobs out of a repository (distribution specification, "Pull").
-#![allow(
-    dead_code,
-    reason = "base images are pulled and destinations are learned from with it"
-)]
 
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
-use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use ureq::http::header::{ACCEPT, CONTENT_LENGTH};
 use ureq::http::{Method, StatusCode};
 
 use super::client::{Client, Failure};
@@ -21,8 +17,6 @@ const LARGEST_MANIFEST: usize = 4 << 20;
 /// A manifest or index as a registry holds it.
 #[derive(Clone, Debug)]
 pub(crate) struct FoundManifest {
-    /// What the registry says that it is, which need not be true.
-    pub(crate) media_type: Option<String>,
     /// The digest of the bytes.
     pub(crate) digest: Digest,
     /// The document.
@@ -59,7 +53,6 @@ impl Client {
             .into());
         }
         Ok(Some(FoundManifest {
-            media_type: answer.header(CONTENT_TYPE).map(str::to_owned),
             digest,
             bytes: answer.body,
         }))
@@ -204,7 +197,6 @@ mod tests {
         let client = server.client(Purpose::Pull);
         let get = |name: &str| client.manifest(name, &["a/b", "c/d"]);
         let found = get("tag").unwrap().unwrap();
-        assert_eq!(found.media_type.as_deref(), Some("a/b"));
         assert_eq!(found.bytes, b"{}");
         assert_eq!(
             server.requests().last().unwrap().header("accept"),

@@ -30,7 +30,7 @@ struct Stages<'a> {
 
 /// Runs `ask` for each of `jobs` jobs, and `transfer` for those for which it says that this is needed,
 /// the lowest number first. The first failure is the result; it sets `stop`, which the work looks at.
-pub(super) fn in_two_stages(
+pub(in crate::transport) fn in_two_stages(
     jobs: usize,
     ask: impl Fn(usize) -> Result<bool> + Sync,
     transfer: impl Fn(usize) -> Result<()> + Sync,

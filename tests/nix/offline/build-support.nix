@@ -214,6 +214,16 @@ in
   writeShellScript = name: text: final.writeScript name (shebang text);
   writeShellScriptBin = name: text: final.writeScriptBin name (shebang text);
 
+  # A directory of links, whose entries have a name and a path.
+  linkFarm =
+    name: entries:
+    final.runCommandLocal name { } (
+      "mkdir -p $out\n"
+      + lib.concatMapStrings (
+        entry: "ln -s ${lib.escapeShellArg "${entry.path}"} $out/${lib.escapeShellArg entry.name}\n"
+      ) entries
+    );
+
   # Directories are made, everything in them is linked.
   buildEnv =
     {

@@ -224,7 +224,19 @@ let
         in
         if clean == "" then "unknown" else clean;
     };
-    fetchers.proxyImpureEnvVars = [ ];
+    fetchers.proxyImpureEnvVars = [
+      "http_proxy"
+      "https_proxy"
+      "ftp_proxy"
+      "all_proxy"
+      "no_proxy"
+      "HTTP_PROXY"
+      "HTTPS_PROXY"
+      "FTP_PROXY"
+      "ALL_PROXY"
+      "NO_PROXY"
+      "NIX_SSL_CERT_FILE"
+    ];
     platforms.all = [ "x86_64-linux" ];
   };
 in

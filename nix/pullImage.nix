@@ -1,0 +1,166 @@
+/**
+  Fetch an image from a registry, for `fromImage`.
+
+  Either `imageName`, `imageDigest` and a hash say which, or a lock file does, which needs no hash:
+
+  ```
+  strata lock alpine:3.20 > image.lock.json
+  strata lock --update image.lock.json
+  ```
+
+  With a hash, the result is the directory that `skopeo copy docker://.. dir:..` writes, as with
+  nix2container's function of this name, and the hash is the same. With a lock file it is a directory
+  of links to the manifest, the config and each layer, which are derivations of their own: what two
+  images share is fetched once.
+
+  The result has the attributes `imageName`, `imageTag` (null without a lock file that has one),
+  `imageDigest` and `override`.
+
+  Fetching goes through the proxies of the environment (`https_proxy` and so on), or of the Nix
+  daemon's environment if that builds.
+
+  Credentials are found in `authFile`, in the file that the variable `REGISTRY_AUTH_FILE` or `NETRC`
+  of that environment names, and nowhere else in the sandbox. These files must be visible there:
+
+  ```
+  extra-sandbox-paths = /etc/skopeo/auth.json=/etc/nix/skopeo/auth.json
+  ```
+
+  # Inputs
+
+  `imageName` (string; default: `null`)
+  : The name of the image, with or without a registry, as for `docker pull`. Without a tag.
+
+  `imageDigest` (string; default: `null`)
+  : The digest of its manifest, or of an index of images, of which the one for `os`, `arch` and
+    `variant` is taken.
+
+  `sha256` (string; default: `null`)
+  : The hash of the directory, as Nix writes it for a recursive output: hexadecimal, base 32 or
+    `"sha256-.."`.
+
+  `hash` (string; default: `null`)
+  : The same under the name that nixpkgs has for it.
+
+  `lock` (path; default: `null`)
+  : A lock file, in place of `imageName`, `imageDigest` and a hash.
+
+  `os` (string; default: `"linux"`)
+  : The operating system, as Go names it.
+
+  `arch` (string; default: `pkgs.go.GOARCH`)
+  : The architecture, as Go names it.
+
+  `variant` (string; default: `null`)
+  : The variant of the architecture, such as `"v7"`.
+
+  `tlsVerify` (boolean; default: `true`)
+  : Whether to insist on HTTPS with a good certificate. `false` also allows plain HTTP.
+
+  `authFile` (string; default: `"/etc/skopeo/auth.json"`)
+  : A file with credentials, as `docker login` or `podman login` writes it, if it is there. It is read
+    while fetching, inside of the sandbox, and does not go to the store.
+
+  `name` (string; default: `null`)
+  : The name of the derivation. `null` takes `docker-image-` and the image's name.
+*/
+{ pkgs, internal }:
+let
+  inherit (pkgs) lib;
+
+  error = message: hint: throw "pullImage: ${message}\nhint: ${hint}";
+in
+lib.makeOverridable (
+  {
+    imageName ? null,
+    imageDigest ? null,
+    sha256 ? null,
+    hash ? null,
+    lock ? null,
+    os ? "linux",
+    arch ? pkgs.go.GOARCH,
+    variant ? null,
+    tlsVerify ? true,
+    authFile ? "/etc/skopeo/auth.json",
+    name ? null,
+  }:
+  let
+    platform = lib.concatStringsSep "/" (
+      [
+        os
+        arch
+      ]
+      ++ lib.optional (variant != null) variant
+    );
+    nameFor =
+      image:
+      if name != null then name else lib.replaceStrings [ "/" ":" ] [ "-" "-" ] "docker-image-${image}";
+    fetcher =
+      repository:
+      internal.fetch {
+        inherit repository tlsVerify authFile;
+      };
+
+    locked =
+      let
+        file = lib.importJSON lock;
+        fetch = fetcher file.name;
+        image = choose file.platforms;
+      in
+      lib.throwIf (file.version or null != 1)
+        "pullImage: ${toString lock} is no lock file of this version of Strata\nhint: write it anew with `strata lock`"
+        (
+          fetch.join {
+            name = nameFor file.name;
+            manifest = fetch.manifest image.manifest.digest;
+            inherit (image) config layers;
+          }
+          // {
+            imageName = file.name;
+            imageTag = file.tag or null;
+            imageDigest = image.manifest.digest;
+          }
+        );
+
+    # Who names no variant takes the only one that there is.
+    choose =
+      platforms:
+      let
+        isVariant = known: variant == null && lib.hasPrefix "${platform}/" known;
+        fitting = lib.filter isVariant (lib.attrNames platforms);
+      in
+      if platforms ? ${platform} then
+        platforms.${platform}
+      else if lib.length fitting == 1 then
+        platforms.${lib.head fitting}
+      else
+        error "${toString lock} has no image for ${platform}" "it has ${lib.concatStringsSep ", " (lib.attrNames platforms)}; `strata lock IMAGE --platform ${platform}` adds it";
+
+    hashes = lib.filter (value: value != null) [
+      sha256
+      hash
+    ];
+    fixed =
+      if imageName == null || imageDigest == null then
+        error "`imageName` and `imageDigest` are needed, or `lock`" "write a lock file with `strata lock IMAGE`, and nothing else is needed"
+      else if lib.length hashes != 1 then
+        error "one of `sha256` and `hash` is needed" "with \"\" Nix says what it should be; a lock file needs none"
+      else
+        (fetcher imageName).image {
+          name = nameFor imageName;
+          digest = imageDigest;
+          inherit platform;
+          hash = lib.head hashes;
+        }
+        // {
+          inherit imageName imageDigest;
+          imageTag = null;
+        };
+  in
+  if lock == null then
+    fixed
+  else if imageName == null && imageDigest == null && hashes == [ ] then
+    locked
+  else
+    error "`lock` says already what `imageName`, `imageDigest` and the hash would say" "leave these out"
+)

@@ -1,0 +1,63 @@
+//! `strata lock IMAGE`, and `strata lock --update FILE`.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::Failure;
+use super::arguments::LockArguments;
+use super::interruption::Interruption;
+use super::printer::Printer;
+use super::progress::Unseen;
+use super::source_arguments::reference;
+use crate::Error;
+use crate::transport::pull::{self, Lock, Source};
+
+/// The largest lock file that is read, in bytes.
+const LARGEST_FILE: u64 = 16 << 20;
+
+pub(super) fn run(
+    arguments: LockArguments,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let silent = Unseen(interruption);
+    let options = arguments.source.options();
+    if let Some(file) = &arguments.update {
+        let document = file.display().to_string();
+        let old = read(file)?;
+        let platforms = old.platforms(&document)?;
+        let source = Source::connect(&old.reference(&document)?, &options, &silent)?;
+        let new = source.lock(&platforms, &silent)?;
+        let printer = Printer::new(arguments.quiet);
+        for line in old.changes(&new) {
+            printer.remark(&line);
+        }
+        if old == new {
+            printer.remark("nothing changed");
+            return Ok(());
+        }
+        let write = |writer: &mut dyn Write| {
+            let written = writer.write_all(new.to_text().as_bytes());
+            written.map_err(Error::io("write", file))
+        };
+        return Ok(pull::write_file(file, write)?);
+    }
+    // One of the two is there.
+    let reference = reference(arguments.image.as_deref().unwrap_or_default());
+    let source = Source::connect(&reference.map_err(Failure::Usage)?, &options, &silent)?;
+    let lock = source.lock(&arguments.platform, &silent)?;
+    printer.data(&lock.to_text())
+}
+
+fn read(file: &Path) -> Result<Lock, Error> {
+    let length = file.metadata().map_err(Error::io("read", file))?.len();
+    if length > LARGEST_FILE {
+        return Err(Error::Document {
+            document: file.display().to_string(),
+            message: format!("larger than {LARGEST_FILE} bytes"),
+            hint: "name a file that `strata lock` wrote".to_owned(),
+        });
+    }
+    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
+    Lock::parse(&bytes, &file.display().to_string())
+}

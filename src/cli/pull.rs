@@ -1,0 +1,196 @@
+//! `strata pull IMAGE OUTPUT`.
+
+use std::io::Write;
+use std::path::Path;
+use std::str::FromStr;
+
+use super::Failure;
+use super::arguments::PullArguments;
+use super::interruption::Interruption;
+use super::printer::Printer;
+use super::progress::{Reporter, Unseen};
+use super::source_arguments::reference;
+use crate::Error;
+use crate::oci::{Digest, Platform, Reference};
+use crate::transport::pull::{self, RemoteImage, Source};
+
+/// What stands for standard output.
+const STDOUT: &str = "-";
+
+/// A part of an image that is one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The manifest of the image, not that of an index.
+    Manifest,
+    /// The config.
+    Config,
+    /// Any blob of the repository.
+    Blob(Digest),
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "manifest" => Ok(Self::Manifest),
+            "config" => Ok(Self::Config),
+            digest => digest
+                .parse()
+                .map(Self::Blob)
+                .map_err(|_| "write manifest, config, or the digest of a blob".to_owned()),
+        }
+    }
+}
+
+pub(super) fn run(
+    arguments: PullArguments,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let reference = reference(&arguments.image).map_err(Failure::Usage)?;
+    let output = arguments.output;
+    if arguments.only.is_none() && output.as_os_str() == STDOUT {
+        return Err(Failure::Usage(Error::Name {
+            what: "directory",
+            value: STDOUT.to_owned(),
+            message: "a whole image is a directory, and does not go to standard output".to_owned(),
+            hint: "name a directory, or one part with --only".to_owned(),
+        }));
+    }
+    let printer = Printer::new(arguments.quiet || printer.is_quiet());
+    let silent = Unseen(interruption);
+    let platform = arguments.platform.clone().unwrap_or_else(own_platform);
+    let source = Source::connect(&reference, &arguments.source.options(), &silent)?;
+    let job = Job {
+        source: &source,
+        reference: &reference,
+        printer: &printer,
+        interruption,
+    };
+    match arguments.only {
+        Some(Part::Blob(digest)) => {
+            let blob = source.describe_blob(digest, &silent)?;
+            job.write(&output, |writer| source.write_blob(&blob, writer, &silent))
+        }
+        Some(Part::Manifest) => {
+            let image = job.find(&platform)?;
+            let write = |writer: &mut dyn Write| {
+                let written = writer.write_all(&image.manifest_bytes);
+                written.map_err(Error::stream("a manifest"))
+            };
+            job.write(&output, write)
+        }
+        Some(Part::Config) => {
+            let image = job.find(&platform)?;
+            job.write(&output, |writer| {
+                source.write_blob(&image.config, writer, &silent)
+            })
+        }
+        None => {
+            let image = job.find(&platform)?;
+            let asked = arguments.platform.as_ref();
+            job.write_image(&image, asked, &output)
+        }
+    }
+}
+
+struct Job<'a> {
+    source: &'a Source,
+    reference: &'a Reference,
+    printer: &'a Printer,
+    interruption: &'a Interruption,
+}
+
+impl Job<'_> {
+    /// Finds the image, and says which one of several it is: who pins it may have meant its digest.
+    fn find(&self, platform: &Platform) -> Result<RemoteImage, Failure> {
+        let image = self.source.find(platform, &Unseen(self.interruption))?;
+        if let Some(index) = &image.index {
+            self.printer.remark(&format!(
+                "{} is an index; its image for {platform} is {}",
+                index.digest, image.manifest.digest
+            ));
+        }
+        Ok(image)
+    }
+
+    fn write_image(
+        &self,
+        image: &RemoteImage,
+        asked: Option<&Platform>,
+        output: &Path,
+    ) -> Result<(), Failure> {
+        let reporter = Reporter::for_pull(image, self.printer, self.interruption);
+        let written = self.source.write_directory(image, output, &reporter);
+        reporter.end();
+        written?;
+        reporter.summarize();
+        self.compare(image, asked, output);
+        let Reference {
+            registry,
+            repository,
+            ..
+        } = self.reference;
+        if self.printer.is_quiet() {
+            return Ok(());
+        }
+        let digest = image.manifest.digest;
+        self.printer
+            .data(&format!("docker://{registry}/{repository}@{digest}\n"))
+    }
+
+    /// Says so if the image is not for what was asked: a digest of one platform stands for itself, and
+    /// skopeo does not even mention it.
+    fn compare(&self, image: &RemoteImage, asked: Option<&Platform>, output: &Path) {
+        let config = std::fs::read(output.join(image.config.digest.hex()));
+        let own = config.ok().and_then(|config| pull::platform_of(&config));
+        if let (Some(asked), Some(own)) = (asked, own)
+            && !pull::fits(asked, &own)
+        {
+            self.printer.remark(&format!(
+                "warning: {} is for {own} and not for {asked}; name the digest of the index, or of the \
+                 image for {asked}",
+                image.manifest.digest
+            ));
+        }
+    }
+
+    /// Lets `fill` write a file that appears whole, or standard output.
+    fn write(
+        &self,
+        output: &Path,
+        fill: impl FnOnce(&mut dyn Write) -> crate::Result<()>,
+    ) -> Result<(), Failure> {
+        if output.as_os_str() != STDOUT {
+            return Ok(pull::write_file(output, fill)?);
+        }
+        let mut writer = self.printer.output();
+        let written = fill(&mut writer);
+        let written =
+            written.and_then(|()| writer.flush().map_err(Error::stream("standard output")));
+        written.map_err(|error| {
+            if error.is_broken_pipe() {
+                Failure::OutputClosed
+            } else {
+                error.into()
+            }
+        })
+    }
+}
+
+/// What runs on this machine: Linux on its processor, also where containers run in a virtual machine.
+pub(super) fn own_platform() -> Platform {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "loongarch64" => "loong64",
+        other => other,
+    };
+    Platform {
+        architecture: architecture.to_owned(),
+        os: "linux".to_owned(),
+        variant: None,
+    }
+}

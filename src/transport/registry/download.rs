@@ -1,0 +1,196 @@
+//! Whole blobs out of a repository, to where they are kept (distribution specification, "Pull").
+
+use std::io::{self, Read, Write};
+
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use ureq::http::{Method, StatusCode};
+
+use super::client::{Client, Failure};
+use super::http::Request;
+use super::problem::Problem;
+use crate::oci::{Descriptor, Digest, Hasher};
+use crate::{Error, Result};
+
+/// Bytes that are read at once.
+const BUFFER: usize = 128 << 10;
+
+impl Client {
+    /// Fetches a blob to `writer`, which gets each byte once, also where a connection breaks off and
+    /// the rest is asked for. Other bytes than the descriptor promises are an error, which is known
+    /// after the last one. `advance` hears how many bytes came; its error ends the work.
+    pub(in crate::transport) fn download(
+        &self,
+        blob: &Descriptor,
+        writer: &mut dyn Write,
+        advance: &dyn Fn(u64) -> Result<()>,
+    ) -> Result<()> {
+        let mut received = 0;
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; BUFFER];
+        let operation = format!("cannot fetch {} from {}", blob.digest, self.name);
+        self.persist(&operation, &|| advance(0), || {
+            let mut reader = self.open_blob(blob, received)?;
+            loop {
+                let count = match reader.read(&mut buffer) {
+                    Ok(count) => count,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(Problem::from(ureq::Error::from(error)).into()),
+                };
+                let part = buffer.get(..count).unwrap_or_default();
+                if count == 0 {
+                    break;
+                }
+                if received + count as u64 > blob.size {
+                    let message = format!("sends more than the {} bytes of it", blob.size);
+                    return Err(Problem::lasting(message, "").into());
+                }
+                // Hashing goes to memory and cannot fail.
+                let _ = hasher.write_all(part);
+                writer
+                    .write_all(part)
+                    .map_err(|error| Failure::Fatal(Error::stream("a blob")(error)))?;
+                received += count as u64;
+                advance(count as u64).map_err(Failure::Fatal)?;
+            }
+            if received < blob.size {
+                let message = format!("ended after {received} of {} bytes", blob.size);
+                return Err(Problem::passing(message, "").into());
+            }
+            Ok(())
+        })?;
+        let (found, _) = hasher.finish();
+        if found == blob.digest {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            what: format!("blob of {}", self.name),
+            expected: blob.digest.to_string(),
+            found: found.to_string(),
+            hint: "the registry, or something before it, has a damaged blob".to_owned(),
+        })
+    }
+
+    /// How many bytes a blob has (end-2 with `HEAD`).
+    pub(in crate::transport) fn blob_size(&self, digest: &Digest) -> Result<u64, Failure> {
+        let address = self.address(&format!("blobs/{digest}"))?;
+        let answer = self.send(Request::new(Method::HEAD, address))?;
+        if answer.status != StatusCode::OK {
+            return Err(answer.problem().into());
+        }
+        let size = answer.header(CONTENT_LENGTH);
+        size.and_then(|size| size.parse().ok()).ok_or_else(|| {
+            Problem::lasting(format!("does not say how long {digest} is"), "").into()
+        })
+    }
+
+    /// Opens a blob behind its first `skip` bytes; a registry that cannot begin there sends them all.
+    fn open_blob(&self, blob: &Descriptor, skip: u64) -> Result<Box<dyn Read + Send>, Failure> {
+        let address = self.address(&format!("blobs/{}", blob.digest))?;
+        let mut request = Request {
+            expected: Some(blob.size),
+            ..Request::new(Method::GET, address)
+        };
+        if skip > 0 {
+            request = request.header(RANGE, format!("bytes={skip}-"));
+        }
+        let opened = self.open_answer(request)?;
+        let (is_part, left) = match opened.answer.status {
+            StatusCode::OK => (false, blob.size),
+            StatusCode::PARTIAL_CONTENT if skip > 0 => (true, blob.size - skip),
+            _ => return Err(opened.read()?.problem().into()),
+        };
+        let range = opened.answer.header(CONTENT_RANGE).unwrap_or_default();
+        if is_part && !range.starts_with(&format!("bytes {skip}-")) {
+            return Err(Problem::lasting("answers with another part of a blob", "").into());
+        }
+        let length = opened.answer.header(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.parse::<u64>().ok());
+        if let Some(length) = length.filter(|length| *length != left) {
+            let message = format!("has {length} bytes, and {left} were promised");
+            return Err(Problem::lasting(message, "").into());
+        }
+        let mut reader = opened.into_reader();
+        if !is_part {
+            io::copy(&mut reader.by_ref().take(skip), &mut io::sink())
+                .map_err(|error| Problem::from(ureq::Error::from(error)))?;
+        }
+        Ok(reader)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::Purpose;
+    use super::super::fixture::Server;
+    use super::*;
+
+    /// What is written for the blob `promised` if the registry answers the first request with one and
+    /// others, which come with a range, with the other; and how many requests there were.
+    fn fetch(first: &str, next: &str) -> (Result<String, String>, usize) {
+        let (first, next) = (first.to_owned(), next.to_owned());
+        let server = Server::start(move |request| {
+            match (request.target.as_str(), request.header("range")) {
+                ("/v2/", _) => "200 OK\r\ncontent-length: 0\r\n\r\n".into(),
+                (_, "") => first.clone().into(),
+                (_, "bytes=4-") => next.clone().into(),
+                other => panic!("{other:?}"),
+            }
+        });
+        let client = server.client_that_tries(3, Purpose::Pull);
+        let blob = Descriptor::of("a/b", b"promised");
+        let mut bytes = Vec::new();
+        let result = client.download(&blob, &mut bytes, &|_| Ok(()));
+        let text = String::from_utf8(bytes).unwrap();
+        let count = server.requests().len() - 1;
+        (
+            result.map(|()| text).map_err(|error| error.to_string()),
+            count,
+        )
+    }
+
+    #[test]
+    fn a_blob_that_breaks_off_goes_on() {
+        let broken = "200 OK\r\ncontent-length: 8\r\n\r\nprom";
+        let rest = "206 Part\r\ncontent-length: 4\r\ncontent-range: bytes 4-7/8\r\n\r\nised";
+        assert_eq!(fetch(broken, rest), (Ok("promised".to_owned()), 2));
+        // A registry that knows no ranges.
+        let whole = "200 OK\r\ncontent-length: 8\r\n\r\npromised";
+        assert_eq!(fetch(broken, whole), (Ok("promised".to_owned()), 2));
+        let busy = "503 Busy\r\ncontent-length: 0\r\n\r\n";
+        let (result, count) = fetch(broken, busy);
+        assert!(result.unwrap_err().contains("answered 503"));
+        assert_eq!(count, 3);
+    }
+
+    #[test]
+    fn other_bytes_are_refused() {
+        let broken = "200 OK\r\ncontent-length: 8\r\n\r\nprom";
+        for (first, next, message) in [
+            ("200 OK\r\n\r\nPROMISED", "", "expected sha256:"),
+            (
+                "200 OK\r\n\r\npromised and more",
+                "",
+                "more than the 8 bytes",
+            ),
+            (
+                "200 OK\r\ncontent-length: 9\r\n\r\npromised!",
+                "",
+                "has 9 bytes, and 8 were",
+            ),
+            ("404 No\r\ncontent-length: 0\r\n\r\n", "", "answered 404"),
+            (
+                broken,
+                "206 Part\r\ncontent-range: bytes 3-7/8\r\n\r\nmised",
+                "another part",
+            ),
+            (
+                broken,
+                "206 Part\r\ncontent-range: bytes 4-7/8\r\n\r\nISED",
+                "expected sha256:",
+            ),
+        ] {
+            let error = fetch(first, next).0.expect_err(first);
+            assert!(error.contains(message), "{first}: {error}");
+        }
+    }
+}
