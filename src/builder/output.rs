@@ -84,7 +84,7 @@ impl Output {
         let below = base.as_ref().map_or(0, |base| base.rootfs.diff_ids.len());
         let own = layers.layers.iter().skip(below - layers.base.len());
         let history = own.map(|layer| (layer.digest, layer.history.clone()));
-        let mut config = ImageConfig::new(image.architecture, created, config, history);
+        let mut config = ImageConfig::new(image.platform, created, config, history);
         if let Some(base) = base {
             config = config.on_top_of(base);
         }
