@@ -13,6 +13,7 @@ mod dry_run;
 mod inspect;
 mod interruption;
 mod man;
+mod platform;
 mod printer;
 mod progress;
 mod push_arguments;

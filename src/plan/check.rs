@@ -118,25 +118,8 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
 
 fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedImage> {
     let platform = check_platform(&image)?;
-    let name = image.name.to_lowercase();
-    let attribute = |attribute: &str, error: &Error| Error::Attribute {
-        attribute: attribute.to_owned(),
-        message: error.to_string(),
-        hint: error.hint().unwrap_or_default(),
-    };
-    let reference = Reference::parse(&name).map_err(|error| attribute("name", &error))?;
-    if reference.tag.is_some() || reference.digest.is_some() {
-        return Err(Error::Attribute {
-            attribute: "name".into(),
-            message: format!("{name:?} has a tag or digest in it"),
-            hint: "give the tag as the argument tag".into(),
-        });
-    }
-    let tag = image.tag.unwrap_or_else(|| {
-        let base = out.rsplit('/').next().unwrap_or(out);
-        base.split('-').next().unwrap_or(base).to_owned()
-    });
-    validate_tag(&tag).map_err(|error| attribute("tag", &error))?;
+    let name = check_name(&image.name)?;
+    let tag = check_tag(image.tag, out)?;
     if image.created != "now" && !is_rfc3339(&image.created) {
         return Err(Error::Attribute {
             attribute: "created".into(),
@@ -166,6 +149,39 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
         },
         nix_database: image.nix_database,
     })
+}
+
+/// The name of an image or index, in lower case.
+pub fn check_name(name: &str) -> Result<String> {
+    let name = name.to_lowercase();
+    let reference = Reference::parse(&name).map_err(|error| attribute("name", &error))?;
+    if reference.tag.is_some() || reference.digest.is_some() {
+        return Err(Error::Attribute {
+            attribute: "name".into(),
+            message: format!("{name:?} has a tag or digest in it"),
+            hint: "give the tag as the argument tag".into(),
+        });
+    }
+    Ok(name)
+}
+
+/// The tag of an image or index; without one, the hash part of its output `out`.
+pub fn check_tag(tag: Option<String>, out: &str) -> Result<String> {
+    let tag = tag.unwrap_or_else(|| {
+        let base = out.rsplit('/').next().unwrap_or(out);
+        base.split('-').next().unwrap_or(base).to_owned()
+    });
+    validate_tag(&tag).map_err(|error| attribute("tag", &error))?;
+    Ok(tag)
+}
+
+/// An error about an argument.
+fn attribute(attribute: &str, error: &Error) -> Error {
+    Error::Attribute {
+        attribute: attribute.to_owned(),
+        message: error.to_string(),
+        hint: error.hint().unwrap_or_default(),
+    }
 }
 
 /// `platform`, or else `arch`, `os` and `variant`.

@@ -26,6 +26,7 @@ mod find;
 #[cfg(test)]
 mod fixture;
 mod http;
+mod index;
 mod job;
 mod learn;
 mod learned;
@@ -48,6 +49,7 @@ use std::time::Duration;
 #[allow(unused_imports, reason = "base images are pulled with them")]
 pub(crate) use client::{Client, Failure, Interrupted, Purpose};
 pub use credentials::Credentials;
+pub use index::{plan_index, push_index};
 pub use plan::{How, Plan, PlannedLayer};
 pub use proxy::Proxies;
 pub use push::{PushOptions, Pushed, plan, push};
