@@ -543,6 +543,74 @@ let
         );
         expected = [ pkgs.stdenv.buildPlatform.system ];
       };
+    "index: what is asked of the builder" =
+      let
+        image = strata.buildImage { name = "x"; };
+        compressed = image.compressed;
+        index = strata.buildIndex {
+          name = "H.x/App";
+          tag = "1";
+          images = [ image ];
+          meta.description = "d";
+          annotations.k = "v";
+        };
+      in
+      {
+        actual = [
+          index.request
+          index.imageRefUnsafe
+          index.compressed.request.index.images
+          (index.compressed.override { compression = "zstd"; }).request.index.images
+          (index.compressed ? compressed)
+          (strata.buildIndex {
+            name = "y";
+            images = [ compressed ];
+          }).compressed.request.index.images
+          (index ? copyToRegistry && index ? serve && index ? archive)
+          (index.override { tag = "2"; }).imageTag
+        ];
+        expected = [
+          {
+            version = 1;
+            inherit (builtins) storeDir;
+            index = {
+              name = "H.x/App";
+              tag = "1";
+              images = [ "${image}" ];
+              annotations = {
+                k = "v";
+                "org.opencontainers.image.description" = "d";
+              };
+            };
+          }
+          "h.x/app:1"
+          [ "${compressed}" ]
+          [ "${compressed.override { compression = "zstd"; }}" ]
+          false
+          [ "${compressed}" ]
+          true
+          "2"
+        ];
+      };
+    "index: its images are its inputs, and its tag its hash" =
+      let
+        index = strata.buildIndex {
+          name = "x";
+          images = [ (strata.buildImage { name = "x"; }) ];
+        };
+      in
+      {
+        actual = [
+          (lib.any (image: getContext image != { }) index.request.index.images)
+          (lib.hasPrefix index.imageTag (baseNameOf (free index.outPath)))
+          (getContext index.imageTag)
+        ];
+        expected = [
+          true
+          true
+          { }
+        ];
+      };
     "image: fromImage" = {
       actual =
         let
