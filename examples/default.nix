@@ -19,6 +19,7 @@ in
   ownership = example ./ownership.nix;
   passthru = example ./passthru.nix;
   perms = example ./perms.nix;
+  platforms = example ./platforms.nix;
   users = example ./users.nix;
   webApp = example ./web-app;
   webServer = example ./web-server.nix;

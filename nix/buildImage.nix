@@ -72,6 +72,19 @@
   `arch` (string; default: `pkgs.go.GOARCH`)
   : The architecture, as Go names it.
 
+  `architecture` (string; default: `null`)
+  : The name of `arch` in dockerTools. It wins.
+
+  `os` (string; default: `"linux"`)
+  : The operating system, as Go names it.
+
+  `variant` (string; default: `null`)
+  : The variant of the architecture, such as `"v7"`. `null` takes that of `pkgs` for 32-bit ARM, and
+    else none.
+
+  `platform` (string; default: `null`)
+  : All of these in one, instead of them: `"linux/arm64"`, `"linux/arm/v7"`.
+
   `perms` (list of attribute sets; default: `[ ]`)
   : Ownership and modes. In each rule, `path` is the derivation or store path that it is for, and
     `regex` (default: `""`) is searched in the full path of each of its files; the rule sets `mode`
@@ -136,6 +149,10 @@ lib.makeOverridable (
     fromImageEnv ? false,
     remove ? [ ],
     arch ? pkgs.go.GOARCH,
+    architecture ? null,
+    os ? "linux",
+    variant ? null,
+    platform ? null,
     perms ? [ ],
     maxLayers ? 1,
     compression ? null,
@@ -162,7 +179,6 @@ lib.makeOverridable (
         inherit
           name
           tag
-          arch
           created
           config
           ;
@@ -177,6 +193,7 @@ lib.makeOverridable (
           else
             null;
       }
+      // runsOn
       // lib.optionalAttrs (remove != [ ]) { inherit remove; }
       // lib.optionalAttrs (base != null) {
         fromImage = base;
@@ -187,6 +204,24 @@ lib.makeOverridable (
             inheritConfig;
       };
     };
+
+    runsOn =
+      if platform != null then
+        { inherit platform; }
+      else
+        {
+          arch = if architecture != null then architecture else arch;
+        }
+        // lib.optionalAttrs (os != "linux") { inherit os; }
+        // lib.optionalAttrs (ownVariant != null) { variant = ownVariant; };
+    # Go has variants of 32-bit ARM only.
+    ownVariant =
+      if
+        variant == null && arch == pkgs.go.GOARCH && architecture == null && (pkgs.go.GOARM or "") != ""
+      then
+        "v${pkgs.go.GOARM}"
+      else
+        variant;
 
     base = internal.fromImage fromImage;
 

@@ -100,6 +100,26 @@ const MISTAKES: &[Mistake] = &[
         "attribute config.Entrypoint: expected a list of strings, found a string",
     ),
     (
+        "platform_without_an_architecture",
+        |case| case.request["image"]["platform"] = json!("linux"),
+        "attribute platform: \"linux\" is not a platform",
+    ),
+    (
+        "architecture_that_is_a_platform",
+        |case| case.request["image"]["arch"] = json!("linux/arm64"),
+        "attribute arch: \"linux/arm64\" is not a name",
+    ),
+    (
+        "architecture_that_is_missing",
+        |case| case.request["image"]["arch"] = json!(null),
+        "attribute arch: is empty",
+    ),
+    (
+        "variant_that_is_none",
+        |case| case.request["image"]["variant"] = json!(""),
+        "attribute variant: is empty",
+    ),
+    (
         "invalid_regex",
         |case| case.request["perms"] = json!([{ "path": case.env, "regex": "(" }]),
         "attribute perms[0].regex: regex parse error:\n    (\n    ^\nerror: unclosed group",

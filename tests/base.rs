@@ -229,6 +229,70 @@ fn an_image_is_chosen_among_several() {
     );
 }
 
+/// The platform is in the config, and a base must be for it.
+#[test]
+fn platforms_of_bases_are_compared() {
+    let mut store = FakeStore::new();
+    let mut build = |variant_of_base: Option<&str>, wanted: Value| {
+        let mut request = store.image_request();
+        request["image"]["arch"] = Value::Null;
+        for (key, value) in wanted.as_object().unwrap() {
+            request["image"][key] = value.clone();
+        }
+        if let Some(variant) = variant_of_base {
+            let name = format!("base-{variant}");
+            let image = BaseImage {
+                architecture: "arm".to_owned(),
+                variant: (!variant.is_empty()).then(|| variant.to_owned()),
+                ..base()
+            };
+            let path = store.path(&name);
+            if !store.locate(&path).exists() {
+                add(
+                    &store,
+                    &name,
+                    &Content::Directory(BaseImage::layout(&[image])),
+                );
+            }
+            request["image"]["fromImage"] = json!({ "path": path });
+        }
+        let out = store.build(&request)?;
+        let image = Image::open(&store.locate(&out)).unwrap();
+        Ok::<_, String>(image.config.platform().to_string())
+    };
+    for (base, wanted, expected) in [
+        (None, json!({ "arch": "arm64" }), "linux/arm64"),
+        (
+            None,
+            json!({ "arch": "amd64", "os": "windows" }),
+            "windows/amd64",
+        ),
+        (None, json!({ "platform": "linux/arm/v6" }), "linux/arm/v6"),
+        (Some("v7"), json!({ "arch": "arm" }), "linux/arm/v7"),
+        (
+            Some("v7"),
+            json!({ "platform": "linux/arm/v7" }),
+            "linux/arm/v7",
+        ),
+        (
+            Some(""),
+            json!({ "platform": "linux/arm/v7" }),
+            "linux/arm/v7",
+        ),
+    ] {
+        assert_eq!(
+            build(base, wanted.clone()).as_deref(),
+            Ok(expected),
+            "{wanted}"
+        );
+    }
+    for wanted in ["linux/arm/v6", "linux/arm64", "freebsd/arm/v7"] {
+        let error = build(Some("v7"), json!({ "platform": wanted })).unwrap_err();
+        let message = format!("is for linux/arm/v7, but the image is for {wanted}\nhint: ");
+        assert!(error.contains(&message), "{error}");
+    }
+}
+
 /// One of the index of `docker buildx`: nested, with attestations, and with platforms that are not
 /// there.
 #[test]
@@ -436,7 +500,7 @@ fn platforms_must_match() {
     request["image"]["arch"] = json!("arm64");
     let error = store.build(&request).unwrap_err();
     assert!(
-        error.contains("is for amd64, but the image is for arm64"),
+        error.contains("is for linux/amd64, but the image is for linux/arm64"),
         "{error}"
     );
 }

@@ -35,7 +35,7 @@ const NIX: &str = r"
 ";
 
 /// Each example, and the example of nix2container that it is the counterpart of.
-const EXAMPLES: [(&str, Option<&str>, Run); 18] = [
+const EXAMPLES: [(&str, Option<&str>, Run); 19] = [
     (
         "bash",
         Some("bash.nix"),
@@ -123,6 +123,7 @@ const EXAMPLES: [(&str, Option<&str>, Run); 18] = [
             "-rw------- 1 0 0 0 Jan 1 1970 secret.txt",
         ]),
     ),
+    ("platforms", None, Run::Says(&["Hello, world!"])),
     // shadow.nix and shadow-tmp.nix of nix2container's history.
     (
         "users",

@@ -11,7 +11,7 @@ use super::tree::{Listing, Tree};
 use super::{DAMAGED, damaged};
 use crate::image::{BaseRecord, Documents, LayerRecord};
 use crate::nix::Store;
-use crate::oci::{Descriptor, Digest, ImageConfig, Index, LAYOUT_FILE, Platform};
+use crate::oci::{Descriptor, Digest, ImageConfig, Index, LAYOUT_FILE};
 use crate::tree::LayerTree;
 use crate::{Error, Result};
 
@@ -157,7 +157,7 @@ fn find_docker(medium: &Medium, manifest: &[u8]) -> Result<Vec<Found>> {
             candidate: Candidate {
                 names: image.repo_tags.unwrap_or_default(),
                 digests: vec![digest],
-                platform: platform(&config),
+                platform: config.platform(),
             },
             layers: image.layers.into_iter().flatten().map(layer).collect(),
             config,
@@ -182,14 +182,6 @@ fn mismatch(what: &str, expected: Digest, found: Digest) -> Error {
         expected: expected.to_string(),
         found: found.to_string(),
         hint: DAMAGED.to_owned(),
-    }
-}
-
-fn platform(config: &ImageConfig) -> Platform {
-    Platform {
-        architecture: config.architecture.clone(),
-        os: config.os.clone(),
-        variant: config.variant.clone(),
     }
 }
 
@@ -288,7 +280,7 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
             candidate: Candidate {
                 names: way.names,
                 digests: way.digests,
-                platform: platform(&config),
+                platform: config.platform(),
             },
             layers: layers.into_iter().map(layer).collect(),
             config,
@@ -337,7 +329,7 @@ fn read_strata(
             .map(|image| format!("{}:{}", image.name, image.tag))
             .collect(),
         digests: vec![manifest_descriptor.digest, manifest.config.digest],
-        platform: platform(&config),
+        platform: config.platform(),
     };
     selection.choose(&[candidate], architecture, &medium.named)?;
     let expected = |record: &BaseRecord| Expected {

@@ -45,8 +45,7 @@ impl Selection {
                 .map_err(|message| error("digest", message, "write sha256: and 64 hex digits"))
         });
         let platform = request.platform.as_ref().map(|platform| {
-            parse_platform(platform).ok_or_else(|| {
-                let message = format!("{platform:?} is not a platform");
+            platform.parse::<Platform>().map_err(|message| {
                 error(
                     "platform",
                     message,
@@ -127,21 +126,12 @@ impl Selection {
             keep(&mut fitting, &what, attribute, &fits)?;
         }
         if let Some(platform) = &self.platform {
-            let fits = |candidate: &Candidate| fits_platform(platform, &candidate.platform);
-            keep(
-                &mut fitting,
-                &format!("for {}", show(platform)),
-                ".platform",
-                &fits,
-            )?;
+            let fits = |candidate: &Candidate| candidate.platform.fits(platform);
+            keep(&mut fitting, &format!("for {platform}"), ".platform", &fits)?;
         } else if !is_one_image(candidates, &fitting) {
-            let platform = Platform {
-                architecture: architecture.to_owned(),
-                os: "linux".to_owned(),
-                variant: None,
-            };
-            let fits = |candidate: &Candidate| fits_platform(&platform, &candidate.platform);
-            keep(&mut fitting, &format!("for {}", show(&platform)), "", &fits)?;
+            let platform = Platform::linux(architecture);
+            let fits = |candidate: &Candidate| candidate.platform.fits(&platform);
+            keep(&mut fitting, &format!("for {platform}"), "", &fits)?;
         }
         match fitting.first() {
             Some(first) if is_one_image(candidates, &fitting) => Ok(*first),
@@ -195,20 +185,6 @@ fn is_same_name(wanted: &str, found: &Reference) -> bool {
         && (!says_registry || reference.registry == found.registry)
 }
 
-fn parse_platform(text: &str) -> Option<Platform> {
-    text.parse().ok()
-}
-
-fn fits_platform(wanted: &Platform, found: &Platform) -> bool {
-    let fits_variant = match (&wanted.variant, &found.variant) {
-        (Some(wanted), Some(found)) => wanted == found,
-        // The only variant that there is: `arm64` and `arm64/v8` are the same.
-        (Some(wanted), None) => wanted == "v8" && found.architecture == "arm64",
-        (None, _) => true,
-    };
-    wanted.os == found.os && wanted.architecture == found.architecture && fits_variant
-}
-
 fn is_one_image(candidates: &[Candidate], numbers: &[usize]) -> bool {
     let mut own = numbers
         .iter()
@@ -225,22 +201,13 @@ fn wrong(attribute: &str, message: &str, hint: &str) -> Error {
     }
 }
 
-/// What a platform is called.
-pub(super) fn show(platform: &Platform) -> String {
-    platform.to_string()
-}
-
 /// Candidates on one line, as many as one can read.
 fn list(candidates: &[Candidate]) -> String {
     const MOST: usize = 10;
     let one = |candidate: &Candidate| {
         let digest = candidate.digests.first().map(ToString::to_string);
         let name = candidate.names.first().cloned().or(digest);
-        format!(
-            "{} ({})",
-            name.unwrap_or_default(),
-            show(&candidate.platform)
-        )
+        format!("{} ({})", name.unwrap_or_default(), candidate.platform)
     };
     let mut shown: Vec<String> = candidates.iter().take(MOST).map(one).collect();
     match candidates.len() {
@@ -259,7 +226,7 @@ mod tests {
         Candidate {
             names: names.iter().map(ToString::to_string).collect(),
             digests: vec![Digest::of(&[number])],
-            platform: parse_platform(platform).unwrap(),
+            platform: platform.parse().unwrap(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::base::{self, Base};
 use crate::nix::Store;
-use crate::oci::{Compression, ImageConfig, media_type};
+use crate::oci::{Compression, ImageConfig, Platform, media_type};
 use crate::plan::{CheckedImage, CheckedRequest, PlannedLayer};
 use crate::tree::ImagePath;
 use crate::{Error, Result};
@@ -26,11 +26,11 @@ pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<Below> {
     let mut base = base::read(
         &request.path,
         &request.selection,
-        &image.architecture,
+        &image.platform.architecture,
         store,
     )?;
     if let Some(config) = &mut base.config {
-        check_platform(config, &request.path, &image.architecture)?;
+        check_platform(config, &request.path, &image.platform)?;
     }
     let hidden = hide(&mut base, &request.remove)?;
     Ok(Below { base, hidden })
@@ -47,35 +47,28 @@ pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> Pla
     }
 }
 
-fn check_platform(found: &mut ImageConfig, path: &str, architecture: &str) -> Result<()> {
-    let error = |message: String, hint: &str| Error::Attribute {
-        attribute: "fromImage".into(),
-        message,
-        hint: hint.to_owned(),
-    };
+fn check_platform(found: &mut ImageConfig, path: &str, wanted: &Platform) -> Result<()> {
     // Images that were made from nothing may not say.
     if found.architecture.is_empty() {
-        architecture.clone_into(&mut found.architecture);
+        found.architecture.clone_from(&wanted.architecture);
     }
     if found.os.is_empty() {
-        "linux".clone_into(&mut found.os);
+        found.os.clone_from(&wanted.os);
     }
-    if found.os != "linux" {
-        return Err(error(
-            format!("{path} is for {}", found.os),
-            "images of Strata are for linux",
-        ));
+    if found.variant.is_none() && found.architecture == wanted.architecture {
+        found.variant.clone_from(&wanted.variant);
     }
-    if found.architecture != architecture {
-        return Err(error(
-            format!(
-                "{path} is for {}, but the image is for {architecture}",
-                found.architecture
-            ),
-            "take the base for the other one, or set arch",
-        ));
+    if found.platform().fits(wanted) {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::Attribute {
+        attribute: "fromImage".into(),
+        message: format!(
+            "{path} is for {}, but the image is for {wanted}",
+            found.platform()
+        ),
+        hint: "take the base for the other one, or set platform".into(),
+    })
 }
 
 /// What whoever builds on `base` should know.

@@ -5,6 +5,7 @@
 
 mod below;
 mod database;
+mod index;
 mod lower;
 mod output;
 mod system;
@@ -45,6 +46,7 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
     let mut store = match &request {
         Requested::Layers { request, .. } => Store::new(request.store_dir.clone()),
         Requested::System(request) => Store::new(request.store_dir.clone()),
+        Requested::Index(request) => Store::new(request.store_dir.clone()),
     };
     if let Some(location) = &settings.store_location {
         store.location.clone_from(location);
@@ -55,6 +57,10 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
         }
         Requested::System(request) => {
             system::build(&request.system, &out, &outputs, &store)?;
+            Ok(Vec::new())
+        }
+        Requested::Index(request) => {
+            index::build(*request, &store, &out)?;
             Ok(Vec::new())
         }
     }

@@ -5,11 +5,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
-use crate::image::{DIGEST_FILE, Digested, LAYERS_FILE, LayerRecord, LayersFile, write_layer};
+use crate::image::{
+    DIGEST_FILE, Digested, IMAGES_FILE, ImageName, ImagesFile, LAYERS_FILE, LayerRecord,
+    LayersFile, write_layer,
+};
 use crate::nix::Store;
 use crate::oci::{
-    Config, Descriptor, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest,
-    Reference, json, media_type,
+    Config, Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION,
+    Manifest, Reference, json, media_type,
 };
 use crate::plan::CheckedImage;
 use crate::tree::Recipe;
@@ -84,7 +87,7 @@ impl Output {
         let below = base.as_ref().map_or(0, |base| base.rootfs.diff_ids.len());
         let own = layers.layers.iter().skip(below - layers.base.len());
         let history = own.map(|layer| (layer.digest, layer.history.clone()));
-        let mut config = ImageConfig::new(image.architecture, created, config, history);
+        let mut config = ImageConfig::new(image.platform, created, config, history);
         if let Some(base) = base {
             config = config.on_top_of(base);
         }
@@ -99,27 +102,55 @@ impl Output {
             image.annotations,
         );
         let manifest = json::to_bytes(&manifest);
-        let mut descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
-        let digest = descriptor.digest;
-        let name = Reference {
-            tag: Some(image.tag.clone()),
-            ..Reference::parse(&image.name)?
+        let descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
+        let name = ImageName {
+            name: image.name,
+            tag: image.tag,
         };
-        descriptor.annotations.extend([
-            (Index::REFERENCE_NAME.to_owned(), image.tag),
-            (Index::CONTAINERD_NAME.to_owned(), name.to_string()),
-        ]);
+        self.write_layout(descriptor, &name, &[config, manifest])?;
+        self.write_layers(layers)
+    }
 
+    /// Writes an index with the `documents` of its images.
+    pub(super) fn write_index(
+        mut self,
+        images: &ImagesFile,
+        index: &[u8],
+        documents: impl Iterator<Item = Vec<u8>>,
+    ) -> Result<()> {
+        let descriptor = Descriptor::of(media_type::INDEX, index);
+        let blobs: Vec<Vec<u8>> = documents.chain([index.to_vec()]).collect();
+        self.write_layout(descriptor, &images.index, &blobs)?;
+        self.write(IMAGES_FILE, &images.to_bytes())?;
+        self.is_complete = true;
+        Ok(())
+    }
+
+    /// Writes a layout that has `root` under `name`, and the digest of that.
+    fn write_layout(
+        &self,
+        mut root: Descriptor,
+        name: &ImageName,
+        documents: &[Vec<u8>],
+    ) -> Result<()> {
+        let digest = root.digest;
+        let reference = Reference {
+            tag: Some(name.tag.clone()),
+            ..Reference::parse(&name.name)?
+        };
+        root.annotations.extend([
+            (Index::REFERENCE_NAME.to_owned(), name.tag.clone()),
+            (Index::CONTAINERD_NAME.to_owned(), reference.to_string()),
+        ]);
         let blobs = self.directory.join("blobs/sha256");
         std::fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
-        for blob in [&config, &manifest] {
-            let name = Descriptor::of("", blob).digest.hex();
+        for blob in documents {
+            let name = Digest::of(blob).hex();
             self.write(&format!("blobs/sha256/{name}"), blob)?;
         }
         self.write(LAYOUT_FILE, LAYOUT_VERSION.as_bytes())?;
-        self.write("index.json", &json::to_bytes(&Index::new(vec![descriptor])))?;
-        self.write(DIGEST_FILE, format!("{digest}\n").as_bytes())?;
-        self.write_layers(layers)
+        self.write("index.json", &json::to_bytes(&Index::new(vec![root])))?;
+        self.write(DIGEST_FILE, format!("{digest}\n").as_bytes())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {

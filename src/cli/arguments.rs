@@ -105,6 +105,15 @@ pub(super) struct CopyArguments {
     #[arg(value_name = "DESTINATION")]
     pub(super) destination: String,
 
+    /// The image for this platform, of an index; without it all of them where that is possible, and else
+    /// the one for the engine
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "multi_arch")]
+    pub(super) platform: Option<Platform>,
+
+    /// skopeo's way to ask for the image of this machine
+    #[arg(long, hide = true, value_parser = PossibleValuesParser::new(["all", "system"]))]
+    pub(super) multi_arch: Option<String>,
+
     /// Log in to the registry as USER; without PASSWORD it is empty
     #[arg(long, value_name = "USER[:PASSWORD]", conflicts_with = "dest_no_creds")]
     pub(super) dest_creds: Option<String>,
@@ -305,7 +314,7 @@ pub(super) struct ManArguments {
 }
 
 /// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
-/// image comes from the Nix store, has one platform and no signatures, and keeps its digest.
+/// image comes from the Nix store, has no signatures, and keeps its digest; an index is copied whole.
 const WITHOUT_EFFECT: [&str; 7] = [
     "debug",
     "dest-decompress",
@@ -332,10 +341,7 @@ const REFUSED: [(&str, &str); 11] = [
         "--encrypt",
         "encrypt the copy with `skopeo copy --encryption-key`",
     ),
-    (
-        "--override-",
-        "the image has one platform, the one it was built for",
-    ),
+    ("--override-", "choose an image of an index with --platform"),
     (
         "--policy",
         "an image from the Nix store is not subject to a signature policy",
@@ -385,11 +391,7 @@ fn without_effect() -> Vec<Arg> {
         .short('a')
         .hide(true)
         .action(ArgAction::SetTrue);
-    let multi_arch = Arg::new("multi-arch")
-        .long("multi-arch")
-        .hide(true)
-        .value_parser(PossibleValuesParser::new(["all", "system"]));
-    flags.chain([all, multi_arch]).collect()
+    flags.chain([all]).collect()
 }
 
 /// What to say about wrong arguments: clap's words, and why a flag of skopeo is refused.

@@ -7,8 +7,9 @@ use super::arguments::CompressArguments;
 use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Reporter;
+use crate::Error;
 use crate::builder;
-use crate::image::Image;
+use crate::image::{Built, Root};
 use crate::transport::compressed;
 
 pub(super) fn run(
@@ -24,8 +25,19 @@ pub(super) fn run(
     } = arguments;
     limit_threads();
     let said = Printer::new(*quiet);
-    let image = Image::open(path)?;
-    let reporter = Reporter::for_copy(&image, &said, interruption);
+    let image = match Built::open(path)? {
+        Built::Image(image) => image,
+        Built::Index(_) => {
+            return Err(Failure::Failed(Error::Document {
+                document: path.display().to_string(),
+                message: "an index of images".to_owned(),
+                hint: "compress the images, and make an index of those; its attribute compressed \
+                       does that"
+                    .to_owned(),
+            }));
+        }
+    };
+    let reporter = Reporter::for_copy([Root::Image(&image)], &said, interruption);
     let written = compressed::write(path, &image, output, *compression, &reporter);
     reporter.end();
     let digest = written?;

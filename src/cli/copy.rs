@@ -6,12 +6,13 @@ use super::Failure;
 use super::arguments::CopyArguments;
 use super::dry_run;
 use super::interruption::Interruption;
+use super::platform;
 use super::printer::Printer;
-use super::progress::Reporter;
+use super::progress::{Reporter, Unseen};
 use super::settings::CopySettings;
-use crate::image::{Image, ImageName};
+use crate::image::{Built, Image, ImageName, Root};
 use crate::oci::{Digest, Reference};
-use crate::transport::destination::ArchiveTarget;
+use crate::transport::destination::{ArchiveTarget, CopyName};
 use crate::transport::{
     Destination, archive, containerd, directory, docker, layout, podman, registry, skopeo,
 };
@@ -25,12 +26,14 @@ pub(super) fn run(
     let settings = CopySettings::try_from(arguments).map_err(Failure::Usage)?;
     check_destination(&settings, printer).map_err(Failure::Usage)?;
     let printer = Printer::new(settings.quiet);
-    let image = Image::open(&settings.image)?;
+    let built = Built::open(&settings.image)?;
+    let built = platform::choose(built, &settings, &Unseen(interruption))?;
+    let root = built.root();
     if settings.push.dry_run {
-        return dry_run::run(&image, &settings, &printer, interruption);
+        return dry_run::run(root, &settings, &printer, interruption);
     }
-    let reporter = Reporter::for_copy(&image, &printer, interruption);
-    let copied = copy(&image, &settings, &printer, &reporter);
+    let reporter = Reporter::for_copy([root], &printer, interruption);
+    let copied = copy(root, &settings, &printer, &reporter);
     reporter.end();
     let digest = copied?;
     reporter.summarize();
@@ -38,7 +41,7 @@ pub(super) fn run(
     if let Some(file) = &settings.digest_file {
         std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
     }
-    let line = describe(&settings.destination, image.name.as_ref(), digest);
+    let line = describe(&settings.destination, root.name(), digest);
     let line = format!("{line}\n");
     match &settings.destination {
         // Standard output is the archive.
@@ -54,55 +57,92 @@ pub(super) fn run(
 
 /// Copies, and gives the digest of the manifest that is at the destination then.
 fn copy(
-    image: &Image,
+    root: Root<'_>,
     settings: &CopySettings,
     printer: &Printer,
     reporter: &Reporter<'_>,
 ) -> Result<Digest, Failure> {
-    let name = settings.destination.copy_name(image.name.as_ref())?;
-    match &settings.destination {
-        Destination::Layout { path, .. } => layout::write(image, path, &name, reporter)?,
-        Destination::Directory { path } => directory::write(image, path, reporter)?,
-        Destination::Registry(reference) => {
+    let name = settings.destination.copy_name(root.name())?;
+    match (&settings.destination, root) {
+        (Destination::Layout { path, .. }, _) => layout::write(root, path, &name, reporter)?,
+        (Destination::Directory { path }, _) => directory::write(root, path, reporter)?,
+        (Destination::Registry(reference), _) => {
             let (how, what) = (&settings.registry, &settings.push.options);
-            let pushed = registry::push(image, reference, how, what, reporter)?;
+            let pushed = match root {
+                Root::Image(image) => registry::push(image, reference, how, what, reporter)?,
+                Root::Index(index) => registry::push_index(index, reference, how, what, reporter)?,
+            };
             reporter.end();
             for remark in &pushed.remarks {
                 printer.remark(remark);
             }
             return Ok(pushed.manifest.digest);
         }
-        Destination::Docker(_) => docker::copy(image, &name, &settings.docker, reporter)?,
-        Destination::Podman(_) => podman::copy(image, &name, &settings.podman, reporter)?,
+        (
+            Destination::Archive {
+                target: ArchiveTarget::Path(path),
+                ..
+            },
+            _,
+        ) => {
+            archive::write(root, path, &name, reporter)?;
+        }
+        (
+            Destination::Archive {
+                target: ArchiveTarget::Stdout,
+                ..
+            },
+            _,
+        ) => {
+            let nothing = BTreeSet::new();
+            let mut output = printer.output();
+            archive::stream_all(&[(root, &name)], &mut output, &nothing, reporter)
+                .map_err(output_failure)?;
+        }
+        (_, Root::Image(image)) => return copy_to_engine(image, &name, settings, reporter),
+        (destination, Root::Index(_)) => {
+            return Err(Failure::Failed(Error::Name {
+                what: "destination",
+                value: destination.to_string(),
+                message: "it takes one image and not an index".to_owned(),
+                hint: "choose one with --platform".to_owned(),
+            }));
+        }
+    }
+    Ok(root.digest())
+}
+
+/// Copies to what runs images; gives the digest that is there then.
+fn copy_to_engine(
+    image: &Image,
+    name: &CopyName,
+    settings: &CopySettings,
+    reporter: &Reporter<'_>,
+) -> Result<Digest, Failure> {
+    match &settings.destination {
+        Destination::Docker(_) => docker::copy(image, name, &settings.docker, reporter)?,
+        Destination::Podman(_) => podman::copy(image, name, &settings.podman, reporter)?,
         Destination::Containerd { runner, .. } => {
-            containerd::copy(image, *runner, &name, &settings.containerd, reporter)?;
+            containerd::copy(image, *runner, name, &settings.containerd, reporter)?;
         }
         Destination::Skopeo(destination) => {
             return Ok(skopeo::copy(image, destination, reporter)?);
         }
-        Destination::Archive {
-            target: ArchiveTarget::Path(path),
-            ..
-        } => {
-            archive::write(image, path, &name, reporter)?;
-        }
-        Destination::Archive {
-            target: ArchiveTarget::Stdout,
-            ..
-        } => {
-            let nothing = BTreeSet::new();
-            archive::stream(image, &mut printer.output(), &name, &nothing, reporter).map_err(
-                |error| {
-                    if error.is_broken_pipe() {
-                        Failure::OutputClosed
-                    } else {
-                        error.into()
-                    }
-                },
-            )?;
-        }
+        Destination::Layout { .. }
+        | Destination::Directory { .. }
+        | Destination::Registry(_)
+        | Destination::Archive { .. } => {}
     }
     Ok(image.manifest_descriptor.digest)
+}
+
+/// Whoever reads standard output may have read enough.
+pub(super) fn output_failure(error: Error) -> Failure {
+    if error.is_broken_pipe() {
+        Failure::OutputClosed
+    } else {
+        error.into()
+    }
 }
 
 /// Refuses destinations that are right in themselves and wrong here.

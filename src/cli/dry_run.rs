@@ -9,13 +9,13 @@ use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Unseen;
 use super::settings::CopySettings;
-use crate::image::Image;
+use crate::image::Root;
 use crate::transport::Destination;
-use crate::transport::registry::{How, Plan, plan};
+use crate::transport::registry::{How, Plan, plan, plan_index};
 
 /// Prints a line for each layer, and the sum.
 pub(super) fn run(
-    image: &Image,
+    root: Root<'_>,
     settings: &CopySettings,
     printer: &Printer,
     interruption: &Interruption,
@@ -25,11 +25,22 @@ pub(super) fn run(
         return Ok(());
     };
     let (how, what) = (&settings.registry, &settings.push.options);
-    let plan = plan(image, reference, how, what, &Unseen(interruption))?;
-    for remark in &plan.remarks {
-        printer.remark(remark);
+    let progress = Unseen(interruption);
+    let plans = match root {
+        Root::Image(image) => vec![plan(image, reference, how, what, &progress)?],
+        Root::Index(index) => plan_index(index, reference, how, what, &progress)?,
+    };
+    for (image, plan) in root.images().into_iter().zip(&plans) {
+        for remark in &plan.remarks {
+            printer.remark(remark);
+        }
+        let heading = match root {
+            Root::Image(_) => String::new(),
+            Root::Index(_) => format!("{}:\n", image.config.platform()),
+        };
+        printer.data(&(heading + &describe(plan)))?;
     }
-    printer.data(&describe(&plan))
+    Ok(())
 }
 
 fn describe(plan: &Plan) -> String {

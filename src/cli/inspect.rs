@@ -8,17 +8,47 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::arguments::InspectArguments;
 use super::printer::Printer;
-use crate::image::{Image, Layer};
+use crate::image::{Built, Image, ImageIndex, Layer};
 use crate::oci::media_type;
 
 pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(), Failure> {
-    let image = Image::open(&arguments.image)?;
-    let text = if arguments.json {
-        format!("{:#}\n", describe(&image))
-    } else {
-        table(&image)
+    let text = match (Built::open(&arguments.image)?, arguments.json) {
+        (Built::Image(image), true) => format!("{:#}\n", describe(&image)),
+        (Built::Image(image), false) => table(&image),
+        (Built::Index(index), true) => format!("{:#}\n", describe_index(&index)),
+        (Built::Index(index), false) => table_of_index(&index),
     };
     printer.data(&text)
+}
+
+/// An index as JSON.
+fn describe_index(index: &ImageIndex) -> Value {
+    let images: Vec<Value> = index.images.iter().map(describe).collect();
+    json!({
+        "name": index.name.as_ref().map(|name| &name.name),
+        "tag": index.name.as_ref().map(|name| &name.tag),
+        "digest": index.descriptor.digest,
+        "mediaType": index.descriptor.media_type,
+        "annotations": index.index.annotations,
+        "images": images,
+    })
+}
+
+/// An index for people to read.
+fn table_of_index(index: &ImageIndex) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    if let Some(name) = &index.name {
+        let _ = writeln!(text, "{:<13} {}:{}", "name", name.name, name.tag);
+    }
+    let _ = writeln!(text, "{:<13} {}", "digest", index.descriptor.digest);
+    for (key, value) in &index.index.annotations {
+        let _ = writeln!(text, "{:<13} {key}={value}", "annotation");
+    }
+    for image in &index.images {
+        let _ = write!(text, "\n{}", table(image));
+    }
+    text
 }
 
 /// The image as JSON. docs/cli.md describes it; fields may be added, never changed.
@@ -35,6 +65,7 @@ fn describe(image: &Image) -> Value {
         "created": image.config.created,
         "architecture": image.config.architecture,
         "os": image.config.os,
+        "variant": image.config.variant,
         "config": image.config.config,
         "size": size(image),
         "layers": layers,
@@ -75,10 +106,7 @@ fn table(image: &Image) -> String {
         row("name", &format!("{}:{}", name.name, name.tag));
     }
     row("digest", &image.manifest_descriptor.digest.to_string());
-    row(
-        "platform",
-        &format!("{}/{}", image.config.os, image.config.architecture),
-    );
+    row("platform", &image.config.platform().to_string());
     if let Some(created) = &image.config.created {
         row("created", created);
     }

@@ -14,6 +14,7 @@ mod inspect;
 mod interruption;
 mod lock;
 mod man;
+mod platform;
 mod printer;
 mod progress;
 mod pull;

@@ -9,7 +9,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::interruption::Interruption;
 use super::printer::Printer;
 use crate::Result;
-use crate::image::Image;
+use crate::image::{Image, Root};
 use crate::oci::{Descriptor, Digest};
 use crate::transport::pull::RemoteImage;
 use crate::transport::{Outcome, Progress};
@@ -52,19 +52,23 @@ impl Count {
 }
 
 impl<'a> Reporter<'a> {
-    /// A reporter for copying the blobs of `image`.
-    pub(super) fn for_copy(
-        image: &Image,
+    /// A reporter for copying the blobs of images and indexes.
+    pub(super) fn for_copy<'r>(
+        roots: impl IntoIterator<Item = Root<'r>>,
         printer: &'a Printer,
         interruption: &'a Interruption,
     ) -> Self {
-        let documents = [&image.manifest.config, &image.manifest_descriptor];
-        let blobs: BTreeMap<Digest, u64> = layers(image)
+        let roots: Vec<Root<'_>> = roots.into_iter().collect();
+        let images: Vec<&Image> = roots.iter().flat_map(Root::images).collect();
+        let documents = images
+            .iter()
+            .flat_map(|image| [&image.manifest.config, &image.manifest_descriptor])
+            .chain(roots.iter().map(Root::descriptor));
+        let blobs: BTreeMap<Digest, u64> = layers(&images)
             .chain(documents)
             .map(|blob| (blob.digest, blob.size))
             .collect();
-        let layers: Vec<_> = layers(image).collect();
-        Self::new(&layers, blobs.values().sum(), printer, interruption)
+        Self::new(layers(&images), blobs.values().sum(), printer, interruption)
     }
 
     /// A reporter for fetching the blobs of `image`.
@@ -75,29 +79,32 @@ impl<'a> Reporter<'a> {
     ) -> Self {
         let blobs = image.layers.iter().chain([&image.config]);
         let blobs: BTreeMap<Digest, u64> = blobs.map(|blob| (blob.digest, blob.size)).collect();
-        let layers: Vec<_> = image.layers.iter().collect();
-        Self::new(&layers, blobs.values().sum(), printer, interruption)
+        Self::new(
+            image.layers.iter(),
+            blobs.values().sum(),
+            printer,
+            interruption,
+        )
     }
 
-    /// A reporter for reading the layers of `image` and each of their store paths.
+    /// A reporter for reading the layers of images and each of their store paths.
     pub(super) fn for_verification(
-        image: &Image,
+        images: &[&Image],
         printer: &'a Printer,
         interruption: &'a Interruption,
     ) -> Self {
-        let layers = layers(image).map(|layer| layer.size);
-        let sources = image
-            .layers
+        let layers = layers(images).map(|layer| layer.size);
+        let sources = images
             .iter()
+            .flat_map(|image| &image.layers)
             .filter_map(|layer| layer.recipe())
             .flat_map(|recipe| &recipe.sources);
         let total = layers.chain(sources.map(|source| source.nar_size)).sum();
-        let layers: Vec<_> = self::layers(image).collect();
-        Self::new(&layers, total, printer, interruption)
+        Self::new(self::layers(images), total, printer, interruption)
     }
 
-    fn new(
-        layers: &[&Descriptor],
+    fn new<'d>(
+        layers: impl Iterator<Item = &'d Descriptor>,
         total: u64,
         printer: &'a Printer,
         interruption: &'a Interruption,
@@ -108,10 +115,16 @@ impl<'a> Reporter<'a> {
         } else {
             ProgressBar::hidden()
         };
-        let count = layers.len();
-        let numbered = layers.iter().enumerate();
-        let names = numbered
-            .map(|(index, layer)| (layer.digest, format!("layer {}/{count}", index + 1)))
+        // What several images have is one layer.
+        let mut numbers = BTreeMap::new();
+        for layer in layers {
+            let next = numbers.len() + 1;
+            numbers.entry(layer.digest).or_insert(next);
+        }
+        let count = numbers.len();
+        let names = numbers
+            .into_iter()
+            .map(|(digest, number)| (digest, format!("layer {number}/{count}")))
             .collect();
         Self {
             printer,
@@ -249,8 +262,9 @@ impl Progress for Unseen<'_> {
     fn finish(&self, _: &Descriptor, _: Outcome) {}
 }
 
-fn layers(image: &Image) -> impl Iterator<Item = &Descriptor> {
-    image.layers.iter().map(|layer| layer.descriptor())
+fn layers<'a>(images: &[&'a Image]) -> impl Iterator<Item = &'a Descriptor> {
+    let layers = images.iter().flat_map(|image| &image.layers);
+    layers.map(|layer| layer.descriptor())
 }
 
 fn count(layers: usize) -> String {

@@ -10,9 +10,9 @@ use super::Failure;
 use super::arguments::ServeArguments;
 use super::interruption::Interruption;
 use super::printer::Printer;
-use crate::image::Image;
+use crate::image::Built;
 use crate::oci::Descriptor;
-use crate::transport::serve::{Catalog, Limits, Observer, Server, compress};
+use crate::transport::serve::{Catalog, Limits, Observer, Server, compress_all_images};
 use crate::transport::{Outcome, Progress};
 use crate::{Error, Result};
 
@@ -31,8 +31,8 @@ pub(super) fn run(
         interruption,
     };
     let images = arguments.images.iter().map(|path| {
-        let image = Image::open(path)?;
-        compress(image, arguments.compression, &Preparing(interruption))
+        let built = Built::open(path)?;
+        compress_all_images(built, arguments.compression, &Preparing(interruption))
     });
     let images = images.collect::<Result<Vec<_>>>()?;
     let server = Server::bind(address, Limits::default())?;
@@ -41,8 +41,8 @@ pub(super) fn run(
     let mut catalog = Catalog::default();
     let mut lines = format!("http://{address}\n");
     for image in &images {
-        let name = catalog.add(image)?;
-        let digest = image.manifest_descriptor.digest;
+        let name = catalog.add(image.root())?;
+        let digest = image.root().digest();
         lines.extend([format!("{address}/{name}@{digest}\n")]);
     }
     if !address.ip().is_loopback() {

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::arguments::CopyArguments;
+use super::platform::of_this_machine;
 use super::push_arguments::PushSettings;
 use crate::Result;
+use crate::oci::Platform;
 use crate::transport::registry::{Credentials, Options};
 use crate::transport::{Destination, containerd, docker, podman};
 
@@ -14,6 +16,8 @@ pub(super) struct CopySettings {
     pub(super) image: PathBuf,
     /// Where it goes.
     pub(super) destination: Destination,
+    /// Which image of an index is copied.
+    pub(super) platform: Option<Platform>,
     /// How to reach a registry.
     pub(super) registry: Options,
     /// What goes to a registry, and how.
@@ -59,6 +63,10 @@ impl TryFrom<CopyArguments> for CopySettings {
         Ok(Self {
             image: arguments.image,
             destination,
+            platform: match arguments.multi_arch.as_deref() {
+                Some("system") => Some(of_this_machine()),
+                _ => arguments.platform,
+            },
             registry,
             push,
             docker: docker::Options {

@@ -1,11 +1,13 @@
 //! `strata verify IMAGE`.
 
+use std::collections::BTreeSet;
+
 use super::Failure;
 use super::arguments::VerifyArguments;
 use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Reporter;
-use crate::image::{Image, verify_layer};
+use crate::image::{Built, Root, verify_layer};
 use crate::transport::Progress;
 use crate::{Error, Result};
 
@@ -17,9 +19,10 @@ pub(super) fn run(
     let said = Printer::new(arguments.quiet);
     // Opening checks the documents against their digests and each other; what does not open is
     // damaged, and nothing more can be said about it.
-    let image = Image::open(&arguments.image)?;
-    let reporter = Reporter::for_verification(&image, &said, interruption);
-    let findings = verify(&image, &reporter);
+    let built = Built::open(&arguments.image)?;
+    let root = built.root();
+    let reporter = Reporter::for_verification(&root.images(), &said, interruption);
+    let findings = verify(root, &reporter);
     reporter.end();
     let findings = findings?;
     for finding in &findings {
@@ -29,18 +32,30 @@ pub(super) fn run(
         return Err(Failure::Refuted);
     }
     if !said.is_quiet() {
-        let digest = image.manifest_descriptor.digest;
+        let digest = root.digest();
         printer.data(&format!("{digest} can be made as it was built\n"))?;
     }
     Ok(())
 }
 
-/// Everything that is wrong with the layers.
-fn verify(image: &Image, reporter: &Reporter<'_>) -> Result<Vec<Error>> {
+/// Everything that is wrong with the layers. What several images have is looked at once.
+fn verify(root: Root<'_>, reporter: &Reporter<'_>) -> Result<Vec<Error>> {
     let mut findings = Vec::new();
-    for (index, layer) in image.layers.iter().enumerate() {
+    let mut seen = BTreeSet::new();
+    let layers = root.images().into_iter().flat_map(|image| {
+        let of = match root {
+            Root::Image(_) => String::new(),
+            Root::Index(_) => format!("{}: ", image.config.platform()),
+        };
+        let layers = image.layers.iter().enumerate();
+        layers.map(move |(index, layer)| (format!("{of}layer {}", index + 1), layer))
+    });
+    for (name, layer) in layers {
         let descriptor = layer.descriptor();
-        let name = format!("layer {} ({})", index + 1, descriptor.digest);
+        if matches!(root, Root::Index(_)) && !seen.insert(descriptor.digest) {
+            continue;
+        }
+        let name = format!("{name} ({})", descriptor.digest);
         reporter.begin(descriptor);
         let found = verify_layer(layer.as_ref(), &name, &|bytes| {
             reporter.advance(descriptor, bytes)

@@ -1,12 +1,15 @@
 //! Images as a thing to copy: documents whose bytes are known, and layers whose bytes are made on
 //! demand.
 //!
-//! [`Image::open`] reads what a derivation built; sinks in [`crate::transport`] take an [`Image`].
+//! [`Built::open`] reads what a derivation built; sinks in [`crate::transport`] take an [`Image`], or a
+//! [`Root`], which may be an index of several.
 
 mod base_layer;
 #[cfg(feature = "cli")]
 mod compressed;
 mod decompress;
+mod images_file;
+mod index;
 mod layers_file;
 mod open;
 mod stream;
@@ -22,6 +25,8 @@ pub use base_layer::{BaseRecord, open_stored};
 #[cfg(feature = "cli")]
 pub use compressed::CompressedLayer;
 pub use decompress::{Packing, decompress};
+pub use images_file::{IMAGES_FILE, ImagesFile};
+pub use index::{Built, ImageIndex, Root};
 pub use layers_file::{DIGEST_FILE, ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
 pub use open::Documents;
 pub use stream::{Digested, digest_recipes, piped, read_layer, write_layer};

@@ -323,7 +323,7 @@ fn check_layers(
     }
 }
 
-fn read_blob(path: &Path, descriptor: &Descriptor) -> Result<Vec<u8>> {
+pub(super) fn read_blob(path: &Path, descriptor: &Descriptor) -> Result<Vec<u8>> {
     let path = blob_path(path, descriptor);
     let bytes = read_document(&path)?;
     if (Digest::of(&bytes), bytes.len() as u64) != (descriptor.digest, descriptor.size) {
@@ -336,7 +336,7 @@ fn blob_path(path: &Path, descriptor: &Descriptor) -> PathBuf {
     path.join("blobs/sha256").join(descriptor.digest.hex())
 }
 
-fn read_document(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read_document(path: &Path) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let mut bytes = Vec::new();
     file.take(LARGEST_DOCUMENT + 1)
@@ -348,11 +348,11 @@ fn read_document(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn parse<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| damaged(path, &error.to_string()))
 }
 
-fn damaged(path: &Path, message: &str) -> Error {
+pub(super) fn damaged(path: &Path, message: &str) -> Error {
     Error::Document {
         document: path.display().to_string(),
         message: message.to_owned(),

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::closure::ClosureEntry;
+use super::index_request::IndexRequest;
 use super::request::{Request, VERSION};
 use super::system_request::SystemRequest;
 use crate::{Error, Result};
@@ -17,7 +18,13 @@ use crate::{Error, Result};
 const ATTRS_FILE: &str = ".attrs.json";
 
 /// Objects of the request whose fields are arguments of the functions. The first that fits counts.
-const CARRIERS: [&str; 4] = ["image.", "system.profile.", "system.channel.", "system."];
+const CARRIERS: [&str; 5] = [
+    "image.",
+    "index.",
+    "system.profile.",
+    "system.channel.",
+    "system.",
+];
 
 /// The attributes that Strata reads. Nix writes many more.
 #[derive(Clone, Debug)]
@@ -42,6 +49,8 @@ pub enum Requested {
     },
     /// A base system.
     System(Box<SystemRequest>),
+    /// An index of images.
+    Index(Box<IndexRequest>),
 }
 
 impl Attrs {
@@ -72,11 +81,15 @@ impl Attrs {
                     .into(),
             });
         }
-        let is_system = attrs
-            .get("request")
-            .is_some_and(|request| request.get("system").is_some());
+        let has = |field: &str| {
+            let request = attrs.get("request");
+            request.is_some_and(|request| request.get(field).is_some())
+        };
+        let (is_system, is_index) = (has("system"), has("index"));
         let request = if is_system {
             Requested::System(take(&mut attrs, "request")?)
+        } else if is_index {
+            Requested::Index(take(&mut attrs, "request")?)
         } else {
             Requested::Layers {
                 request: take(&mut attrs, "request")?,

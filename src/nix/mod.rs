@@ -6,6 +6,7 @@ pub mod base32;
 mod closure;
 mod database;
 mod derivation;
+mod index_request;
 pub mod nar;
 mod request;
 mod store;
@@ -15,6 +16,7 @@ pub use attrs::{Attrs, Requested, find_attrs_file};
 pub use closure::{Closure, ClosureEntry};
 pub use database::{Registration, write_database};
 pub use derivation::{DerivationOutput, parse_outputs};
+pub use index_request::{IndexArguments, IndexRequest};
 pub use request::{
     FromImage, ImageRequest, InheritRequest, NixDatabase, PermsRule, Request, StrategyName,
 };

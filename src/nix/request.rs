@@ -64,7 +64,17 @@ pub struct ImageRequest {
     #[serde(default)]
     pub tag: Option<String>,
     /// GOARCH.
-    pub arch: String,
+    #[serde(default)]
+    pub arch: Option<String>,
+    /// GOOS; null means `linux`.
+    #[serde(default)]
+    pub os: Option<String>,
+    /// The processor's variant.
+    #[serde(default)]
+    pub variant: Option<String>,
+    /// All three in one, instead of them: `linux/arm64`.
+    #[serde(default)]
+    pub platform: Option<String>,
     /// RFC 3339, or `now`.
     pub created: String,
     /// The user's config, any shape until it is checked.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Digest, json};
+use super::{Digest, Platform, json};
 use crate::{Error, Result};
 
 /// What a config blob says about an image.
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 pub struct ImageConfig {
     /// GOARCH, as in `amd64`.
     pub architecture: String,
-    /// GOOS; images of Strata are for `linux`.
+    /// GOOS, as in `linux`.
     pub os: String,
     /// The processor's variant, as in `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,9 +88,9 @@ pub struct History {
 }
 
 impl ImageConfig {
-    /// The config of a Linux image.
+    /// The config of an image for `platform`.
     pub fn new(
-        architecture: String,
+        platform: Platform,
         created: String,
         config: Config,
         layers: impl IntoIterator<Item = (Digest, History)>,
@@ -106,9 +106,9 @@ impl ImageConfig {
         };
         let (diff_ids, history) = layers.into_iter().map(entry).unzip();
         Self {
-            architecture,
-            os: "linux".to_owned(),
-            variant: None,
+            architecture: platform.architecture,
+            os: platform.os,
+            variant: platform.variant,
             os_version: None,
             os_features: Vec::new(),
             created: Some(created),
@@ -118,6 +118,15 @@ impl ImageConfig {
                 diff_ids,
             },
             history,
+        }
+    }
+
+    /// What the image runs on.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            architecture: self.architecture.clone(),
+            os: self.os.clone(),
+            variant: self.variant.clone(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Image indices (OCI image-index.md), here as the `index.json` of a layout.
+//! Image indices (OCI image-index.md), also as the `index.json` of a layout.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Index {
     /// [`media_type::INDEX`]; older writers leave it out.
     #[serde(default)]
     pub media_type: String,
-    /// The manifests, each with its name in the annotations.
+    /// The manifests, each with its name in the annotations, or its platform.
     pub manifests: Vec<Descriptor>,
     /// Free-form remarks.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -35,6 +35,21 @@ impl Index {
             media_type: media_type::INDEX.to_owned(),
             manifests,
             annotations: BTreeMap::new(),
+        }
+    }
+
+    /// The same with other manifests in the places of its own: digests and sizes are theirs, the rest
+    /// of each entry stays.
+    #[must_use]
+    pub fn with_manifests<'a>(&self, others: impl Iterator<Item = &'a Descriptor>) -> Self {
+        let entry = |(entry, other): (&Descriptor, &Descriptor)| Descriptor {
+            digest: other.digest,
+            size: other.size,
+            ..entry.clone()
+        };
+        Self {
+            manifests: self.manifests.iter().zip(others).map(entry).collect(),
+            ..self.clone()
         }
     }
 }

@@ -9,7 +9,9 @@ use crate::image::PathRule;
 use crate::nix::{
     FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName,
 };
-use crate::oci::{Compression, Config, History, Reference, canonical_user_config, validate_tag};
+use crate::oci::{
+    Compression, Config, History, Platform, Reference, canonical_user_config, validate_tag,
+};
 use crate::tar::clean_path;
 use crate::tree::{ImagePath, Mode, Rule};
 use crate::{Error, Result};
@@ -47,8 +49,8 @@ pub struct CheckedImage {
     pub name: String,
     /// The tag.
     pub tag: String,
-    /// GOARCH.
-    pub architecture: String,
+    /// What the image runs on.
+    pub platform: Platform,
     /// RFC 3339, or `now`.
     pub created: String,
     /// Known keys in their own spelling.
@@ -115,25 +117,9 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
 }
 
 fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedImage> {
-    let name = image.name.to_lowercase();
-    let attribute = |attribute: &str, error: &Error| Error::Attribute {
-        attribute: attribute.to_owned(),
-        message: error.to_string(),
-        hint: error.hint().unwrap_or_default(),
-    };
-    let reference = Reference::parse(&name).map_err(|error| attribute("name", &error))?;
-    if reference.tag.is_some() || reference.digest.is_some() {
-        return Err(Error::Attribute {
-            attribute: "name".into(),
-            message: format!("{name:?} has a tag or digest in it"),
-            hint: "give the tag as the argument tag".into(),
-        });
-    }
-    let tag = image.tag.unwrap_or_else(|| {
-        let base = out.rsplit('/').next().unwrap_or(out);
-        base.split('-').next().unwrap_or(base).to_owned()
-    });
-    validate_tag(&tag).map_err(|error| attribute("tag", &error))?;
+    let platform = check_platform(&image)?;
+    let name = check_name(&image.name)?;
+    let tag = check_tag(image.tag, out)?;
     if image.created != "now" && !is_rfc3339(&image.created) {
         return Err(Error::Attribute {
             attribute: "created".into(),
@@ -141,19 +127,12 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
             hint: "write it as in 2024-12-31T23:59:59Z, or \"now\"".into(),
         });
     }
-    if image.arch.is_empty() {
-        return Err(Error::Attribute {
-            attribute: "arch".into(),
-            message: "is empty".into(),
-            hint: "write Go's name of the processor, as in amd64 or arm64".into(),
-        });
-    }
     let inheritance = Inheritance::check(&image.inherit_config)?;
     let remove = check_remove(&image.remove)?;
     Ok(CheckedImage {
         name,
         tag,
-        architecture: image.arch,
+        platform,
         created: image.created,
         config: canonical_user_config(&image.config)?,
         annotations: image.annotations,
@@ -169,6 +148,83 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
             }
         },
         nix_database: image.nix_database,
+    })
+}
+
+/// The name of an image or index, in lower case.
+pub fn check_name(name: &str) -> Result<String> {
+    let name = name.to_lowercase();
+    let reference = Reference::parse(&name).map_err(|error| attribute("name", &error))?;
+    if reference.tag.is_some() || reference.digest.is_some() {
+        return Err(Error::Attribute {
+            attribute: "name".into(),
+            message: format!("{name:?} has a tag or digest in it"),
+            hint: "give the tag as the argument tag".into(),
+        });
+    }
+    Ok(name)
+}
+
+/// The tag of an image or index; without one, the hash part of its output `out`.
+pub fn check_tag(tag: Option<String>, out: &str) -> Result<String> {
+    let tag = tag.unwrap_or_else(|| {
+        let base = out.rsplit('/').next().unwrap_or(out);
+        base.split('-').next().unwrap_or(base).to_owned()
+    });
+    validate_tag(&tag).map_err(|error| attribute("tag", &error))?;
+    Ok(tag)
+}
+
+/// An error about an argument.
+fn attribute(attribute: &str, error: &Error) -> Error {
+    Error::Attribute {
+        attribute: attribute.to_owned(),
+        message: error.to_string(),
+        hint: error.hint().unwrap_or_default(),
+    }
+}
+
+/// `platform`, or else `arch`, `os` and `variant`.
+fn check_platform(image: &ImageRequest) -> Result<Platform> {
+    let error = |attribute: &str, message: String, hint: &str| Error::Attribute {
+        attribute: attribute.to_owned(),
+        message,
+        hint: hint.to_owned(),
+    };
+    if let Some(platform) = &image.platform {
+        return platform.parse().map_err(|message| {
+            let hint = "write it as in \"linux/arm64\" or \"linux/arm/v7\"";
+            error("platform", message, hint)
+        });
+    }
+    let (os, arch) = (image.os.as_deref(), image.arch.as_deref());
+    let (os, arch) = (os.unwrap_or("linux"), arch.unwrap_or_default());
+    let variant = image.variant.as_deref();
+    for (attribute, word, hint) in [
+        (
+            "arch",
+            arch,
+            "write Go's name of the processor, as in amd64 or arm64",
+        ),
+        ("os", os, "write Go's name of the system, as in linux"),
+        (
+            "variant",
+            variant.unwrap_or("v8"),
+            "write it as in \"v7\", or leave it out",
+        ),
+    ] {
+        if word.is_empty() {
+            return Err(error(attribute, "is empty".to_owned(), hint));
+        }
+        // What is one word has no slash in it.
+        format!("{word}/{word}")
+            .parse::<Platform>()
+            .map_err(|_| error(attribute, format!("{word:?} is not a name"), hint))?;
+    }
+    Ok(Platform {
+        architecture: arch.to_owned(),
+        os: os.to_owned(),
+        variant: variant.map(str::to_owned),
     })
 }
 

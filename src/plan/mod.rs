@@ -14,7 +14,7 @@ use crate::oci::{Compression, History};
 use crate::tree::{ImagePath, Rule, Source};
 use crate::{Error, Result};
 
-pub use check::{CheckedBase, CheckedImage, CheckedRequest, check};
+pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
 pub use popularity::Popularity;
 pub use strategy::Strategy;
 

@@ -5,7 +5,7 @@
 //! specification 1.2, "Combined Image JSON + Filesystem Changeset Format"), whose entries name the
 //! layout's blobs. Its bytes follow from the image and its name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
@@ -18,7 +18,7 @@ use super::layout::{BLOBS, INDEX_FILE, entry};
 use super::staging::FileWriter;
 use super::{Outcome, Progress, staging};
 use crate::compress::Compressor;
-use crate::image::Image;
+use crate::image::{Image, Root};
 use crate::oci::{Compression, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
 use crate::tar::{ArchiveWriter, write_error};
 use crate::tree::{Metadata, Mode};
@@ -27,12 +27,25 @@ use crate::{Error, Result};
 /// Docker's list of the images in an archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
 
-/// Copies `image` to the archive at `path`.
+/// An image or index, and what it is called in an archive.
+pub type Named<'a> = (Root<'a>, &'a CopyName);
+
+/// Copies an image, or an index with its images, to the archive at `path`, as [`write_all`].
+pub fn write<'a>(
+    root: impl Into<Root<'a>>,
+    path: &Path,
+    name: &CopyName,
+    progress: &dyn Progress,
+) -> Result<()> {
+    write_all(&[(root.into(), name)], path, progress)
+}
+
+/// Copies images and indexes to the archive at `path`.
 ///
 /// An archive that is there already is replaced when the new one is whole, so that the same
 /// command works twice; skopeo refuses. A named pipe or a device is written to as it is. A file
 /// whose name ends in `.gz` is compressed.
-pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+pub fn write_all(all: &[Named<'_>], path: &Path, progress: &dyn Progress) -> Result<()> {
     match path.metadata() {
         Ok(metadata) if metadata.is_dir() => Err(Error::Document {
             document: path.display().to_string(),
@@ -42,7 +55,7 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
         Ok(metadata) if metadata.is_file() => {
             // A symlink stays, what it points to is replaced.
             let path = path.canonicalize().map_err(Error::io("read", path))?;
-            replace(image, &path, name, progress)
+            replace(all, &path, progress)
         }
         Ok(_) => {
             let device = OpenOptions::new()
@@ -50,22 +63,30 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
                 .open(path)
                 .map_err(Error::io("open", path))?;
             let mut writer = FileWriter::new(device, path);
-            stream(image, &mut writer, name, &BTreeSet::new(), progress)?;
+            stream_all(all, &mut writer, &BTreeSet::new(), progress)?;
             writer.finish()
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            replace(image, path, name, progress)
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(all, path, progress),
         Err(error) => Err(Error::io("write", path)(error)),
     }
 }
 
-/// Writes the archive to `writer`, a pipe for example, without the blobs in `leave_out`: whoever
-/// reads it has them already.
+/// Writes the archive of one image to `writer`, as [`stream_all`].
 pub fn stream(
     image: &Image,
     writer: &mut dyn Write,
     name: &CopyName,
+    leave_out: &BTreeSet<Digest>,
+    progress: &dyn Progress,
+) -> Result<()> {
+    stream_all(&[(image.into(), name)], writer, leave_out, progress)
+}
+
+/// Writes the archive to `writer`, a pipe for example, without the blobs in `leave_out`: whoever
+/// reads it has them already. What several images have is in it once.
+pub fn stream_all(
+    all: &[Named<'_>],
+    writer: &mut dyn Write,
     leave_out: &BTreeSet<Digest>,
     progress: &dyn Progress,
 ) -> Result<()> {
@@ -81,7 +102,8 @@ pub fn stream(
     {
         archive.directory(&path.to_string_lossy(), &directory)?;
     }
-    for (digest, blob) in blobs(image) {
+    let every: BTreeMap<_, _> = all.iter().flat_map(|(root, _)| blobs(*root)).collect();
+    for (digest, blob) in every {
         if leave_out.contains(&digest) {
             progress.begin(blob.descriptor());
             progress.finish(blob.descriptor(), Outcome::Present);
@@ -94,23 +116,24 @@ pub fn stream(
             |writer| blob.write_to(writer, progress),
         )?;
     }
-    let index = canonical::to_bytes(&Index::new(vec![entry(image, name)]));
+    let entries = all.iter().map(|(root, name)| entry(*root, name));
+    let index = canonical::to_bytes(&Index::new(entries.collect()));
     archive.file(INDEX_FILE, &file, &index)?;
-    archive.file(DOCKER_MANIFEST, &file, &docker_manifest(image, name))?;
+    archive.file(DOCKER_MANIFEST, &file, &docker_manifest(all))?;
     archive.file(LAYOUT_FILE, &file, LAYOUT_VERSION.as_bytes())?;
     archive.finish()?.flush().map_err(write_error("archive"))
 }
 
-fn replace(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+fn replace(all: &[Named<'_>], path: &Path, progress: &dyn Progress) -> Result<()> {
     let file = staging::file_in(&staging::directory_above(path))?;
     let mut writer = FileWriter::new(file.as_file(), path);
     if path.extension() == Some("gz".as_ref()) {
         let error = write_error("archive");
         let mut compressor = Compressor::new(writer, Compression::GZIP).map_err(error)?;
-        stream(image, &mut compressor, name, &BTreeSet::new(), progress)?;
+        stream_all(all, &mut compressor, &BTreeSet::new(), progress)?;
         writer = compressor.finish().map_err(write_error("archive"))?;
     } else {
-        stream(image, &mut writer, name, &BTreeSet::new(), progress)?;
+        stream_all(all, &mut writer, &BTreeSet::new(), progress)?;
     }
     writer.finish()?;
     file.as_file()
@@ -119,18 +142,19 @@ fn replace(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress)
     staging::rename(file.path(), path)
 }
 
-/// Docker's list, with one image in it.
-fn docker_manifest(image: &Image, name: &CopyName) -> Vec<u8> {
-    let layers: Vec<String> = image
-        .layers
-        .iter()
-        .map(|layer| blob_path(layer.descriptor().digest))
-        .collect();
-    canonical::to_bytes(&json!([{
-        "Config": blob_path(image.manifest.config.digest),
-        "RepoTags": name.familiar.iter().collect::<Vec<_>>(),
-        "Layers": layers,
-    }]))
+/// Docker's list. A name in it is one image: of an index, the first.
+fn docker_manifest(all: &[Named<'_>]) -> Vec<u8> {
+    let entry = |(root, name): &Named<'_>| {
+        let image = root.images().into_iter().next()?;
+        let layers = image.layers.iter();
+        let layers = layers.map(|layer| blob_path(layer.descriptor().digest));
+        Some(json!({
+            "Config": blob_path(image.manifest.config.digest),
+            "RepoTags": name.familiar.iter().collect::<Vec<_>>(),
+            "Layers": layers.collect::<Vec<_>>(),
+        }))
+    };
+    canonical::to_bytes(&all.iter().filter_map(entry).collect::<Vec<_>>())
 }
 
 fn blob_path(digest: Digest) -> String {

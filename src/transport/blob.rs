@@ -5,30 +5,38 @@ use std::io::Write;
 
 use super::{Outcome, Progress, progress::Watched};
 use crate::Result;
-use crate::image::{Image, Layer};
+use crate::image::{Layer, Root};
 use crate::oci::{Descriptor, Digest};
 use crate::tar::write_error;
 
 /// A blob that can be written.
 #[derive(Clone, Copy)]
 pub(super) enum Blob<'a> {
-    /// The manifest or the config.
+    /// A manifest, a config or an index.
     Document(&'a Descriptor, &'a [u8]),
     /// A layer, made while it is written.
     Layer(&'a dyn Layer),
 }
 
-/// Every blob of `image`. An image may hold the same layer twice; it is one blob.
-pub(super) fn blobs(image: &Image) -> BTreeMap<Digest, Blob<'_>> {
-    let documents = [
-        Blob::Document(&image.manifest_descriptor, &image.manifest_bytes),
-        Blob::Document(&image.manifest.config, &image.config_bytes),
-    ];
-    let layers = image.layers.iter().map(|layer| Blob::Layer(layer.as_ref()));
-    layers
-        .chain(documents)
-        .map(|blob| (blob.descriptor().digest, blob))
-        .collect()
+/// Every blob of an image, or of an index and its images. They may hold the same layer several times;
+/// it is one blob.
+pub(super) fn blobs<'a>(root: impl Into<Root<'a>>) -> BTreeMap<Digest, Blob<'a>> {
+    let root = root.into();
+    let mut blobs = BTreeMap::new();
+    if let Root::Index(index) = root {
+        let document = Blob::Document(&index.descriptor, &index.index_bytes);
+        blobs.insert(index.descriptor.digest, document);
+    }
+    for image in root.images() {
+        let documents = [
+            Blob::Document(&image.manifest_descriptor, &image.manifest_bytes),
+            Blob::Document(&image.manifest.config, &image.config_bytes),
+        ];
+        let layers = image.layers.iter().map(|layer| Blob::Layer(layer.as_ref()));
+        let own = layers.chain(documents);
+        blobs.extend(own.map(|blob| (blob.descriptor().digest, blob)));
+    }
+    blobs
 }
 
 impl<'a> Blob<'a> {

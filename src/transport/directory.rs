@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use super::blob::{Blob, blobs};
+use super::blob::blobs;
 use super::{Outcome, Progress, staging};
-use crate::image::Image;
+use crate::image::Root;
+use crate::oci::Digest;
 use crate::{Error, Result};
 
 /// The file that marks such a directory, and what it says.
@@ -15,23 +16,33 @@ const VERSION_FILE: &str = "version";
 const VERSION: &str = "Directory Transport Version: 1.1\n";
 /// The file that marks such a directory has one line.
 const LARGEST_VERSION: u64 = 64 << 10;
-/// The manifest, which is not under its digest.
+/// The manifest or index, which is not under its digest.
 pub(super) const MANIFEST_FILE: &str = "manifest.json";
+/// How the names of an index's manifests end.
+const MANIFEST_END: &str = ".manifest.json";
 
-/// Copies `image` to the directory at `path`, which holds one image.
+/// Copies an image, or an index with its images as `skopeo copy --all` does, to the directory at
+/// `path`, which holds nothing else.
 ///
 /// A new directory appears whole. An image that is there already is replaced, as skopeo does, and
 /// blobs that the new one does not need are removed. An empty directory is filled; any other one is
 /// an error. After an error everything is as it was.
-pub fn write(image: &Image, path: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn write<'a>(root: impl Into<Root<'a>>, path: &Path, progress: &dyn Progress) -> Result<()> {
+    let root = root.into();
+    let manifests: BTreeSet<Digest> = root
+        .images()
+        .iter()
+        .map(|image| image.manifest_descriptor.digest)
+        .collect();
     publish(path, |staging| {
         let mut kept = BTreeSet::new();
-        for (digest, blob) in blobs(image) {
-            let name = match blob {
-                Blob::Document(descriptor, _) if *descriptor == image.manifest_descriptor => {
-                    MANIFEST_FILE.to_owned()
-                }
-                _ => digest.hex(),
+        for (digest, blob) in blobs(root) {
+            let name = if digest == root.digest() {
+                MANIFEST_FILE.to_owned()
+            } else if manifests.contains(&digest) {
+                format!("{}{MANIFEST_END}", digest.hex())
+            } else {
+                digest.hex()
             };
             let is_blob = name != MANIFEST_FILE;
             if is_blob && staging::is_present(&path.join(&name), blob.descriptor().size) {
@@ -86,7 +97,8 @@ fn replace(staging: &Path, path: &Path, kept: &BTreeSet<String>) -> Result<()> {
     }
     staging::sync_directory(path);
     for name in names(path)? {
-        let is_blob = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let hex = name.strip_suffix(MANIFEST_END).unwrap_or(&name);
+        let is_blob = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
         let file = path.join(&name);
         let is_old = (is_blob || name.starts_with("signature-")) && !kept.contains(&name);
         // What is no file is nobody's blob.
@@ -136,7 +148,6 @@ fn names(path: &Path) -> Result<Vec<String>> {
 mod tests {
     use super::super::fixture::{self, Interrupting};
     use super::*;
-    use crate::oci::Digest;
     use crate::transport::Silent;
 
     #[test]

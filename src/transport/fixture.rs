@@ -6,7 +6,9 @@ use std::sync::Mutex;
 
 use super::{Outcome, Progress};
 use crate::image::{Image, ImageName, Layer};
-use crate::oci::{Config, Descriptor, Digest, History, ImageConfig, Manifest, json, media_type};
+use crate::oci::{
+    Config, Descriptor, Digest, History, ImageConfig, Manifest, Platform, json, media_type,
+};
 use crate::tar::write_error;
 use crate::tree::Recipe;
 use crate::{Error, Result};
@@ -48,7 +50,7 @@ pub(super) fn image(layers: &[&[u8]]) -> Image {
         })
         .collect();
     let config = ImageConfig::new(
-        "amd64".into(),
+        Platform::linux("amd64"),
         "1970-01-01T00:00:01Z".into(),
         Config::new(),
         layers

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::blob::blobs;
 use super::destination::CopyName;
 use super::{Outcome, Progress, staging};
-use crate::image::Image;
+use crate::image::Root;
 use crate::oci::{Descriptor, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
 use crate::{Error, Result};
 
@@ -23,20 +23,26 @@ const LARGEST_INDEX: u64 = 4 << 20;
 /// The file that marks a layout has one short field.
 const LARGEST_MARKER: u64 = 64 << 10;
 
-/// Copies `image` to the layout at `path`.
+/// Copies an image, or an index with its images, to the layout at `path`.
 ///
 /// A new layout appears whole. In an existing one the blobs that it lacks are added, and then the
 /// entry of the index that has the same name is replaced; others stay. An empty directory counts
 /// as a layout without images; any other directory is an error. After an error everything is as
 /// it was; a process that is killed leaves at most blobs that no image of the layout has.
-pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+pub fn write<'a>(
+    root: impl Into<Root<'a>>,
+    path: &Path,
+    name: &CopyName,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let root = root.into();
     if path.symlink_metadata().is_ok() {
-        return add(image, path, name, progress);
+        return add(root, path, name, progress);
     }
     let staging = staging::directory_in(&staging::directory_above(path))?;
     let blob_directory = staging.path().join(BLOBS);
     staging::create_directory(&blob_directory)?;
-    for (digest, blob) in blobs(image) {
+    for (digest, blob) in blobs(root) {
         staging::write_blob(&blob_directory.join(digest.hex()), &blob, path, progress)?;
     }
     staging::write_bytes(
@@ -44,7 +50,7 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
         LAYOUT_VERSION.as_bytes(),
         path,
     )?;
-    let index = canonical::to_bytes(&Index::new(vec![entry(image, name)]));
+    let index = canonical::to_bytes(&Index::new(vec![entry(root, name)]));
     staging::write_bytes(&staging.path().join(INDEX_FILE), &index, path)?;
     for directory in [&blob_directory, staging.path()] {
         staging::sync_directory(directory);
@@ -52,14 +58,14 @@ pub fn write(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progres
     staging::rename(staging.path(), path)
 }
 
-/// The image's entry in an index.
-pub(super) fn entry(image: &Image, name: &CopyName) -> Descriptor {
+/// The entry of an image or index in the index of a layout.
+pub(super) fn entry(root: Root<'_>, name: &CopyName) -> Descriptor {
     let Descriptor {
         media_type,
         digest,
         size,
         ..
-    } = &image.manifest_descriptor;
+    } = root.descriptor();
     let mut descriptor = Descriptor::new(media_type, *digest, *size);
     for (key, value) in [
         (Index::REFERENCE_NAME, &name.reference),
@@ -73,7 +79,7 @@ pub(super) fn entry(image: &Image, name: &CopyName) -> Descriptor {
 }
 
 /// Adds the image to a layout that exists.
-fn add(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+fn add(root: Root<'_>, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
     check_layout(path)?;
     // A broken index is better found before gigabytes are written.
     read_index(&path.join(INDEX_FILE))?;
@@ -83,7 +89,7 @@ fn add(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> 
     let staging = staging::directory_in(path)?;
     let blob_directory = path.join(BLOBS);
     let mut made = Vec::new();
-    for (digest, blob) in blobs(image) {
+    for (digest, blob) in blobs(root) {
         let target = blob_directory.join(digest.hex());
         if staging::is_present(&target, blob.descriptor().size) {
             progress.begin(blob.descriptor());
@@ -109,7 +115,7 @@ fn add(image: &Image, path: &Path, name: &CopyName, progress: &dyn Progress) -> 
     for directory in [&blob_directory, &path.join("blobs"), path] {
         staging::sync_directory(directory);
     }
-    replace_entry(path, staging.path(), &entry(image, name))
+    replace_entry(path, staging.path(), &entry(root, name))
 }
 
 /// Replaces or adds one entry of the index. Two copies at a time take turns.

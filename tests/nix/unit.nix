@@ -425,6 +425,197 @@ let
           pkgs.stdenv.buildPlatform.system
         ];
       };
+    "image: platforms" = {
+      actual =
+        map
+          (
+            arguments:
+            let
+              request = (strata.buildImage ({ name = "x"; } // arguments)).request.image;
+            in
+            map (name: request.${name} or null) [
+              "platform"
+              "arch"
+              "os"
+              "variant"
+            ]
+          )
+          [
+            { }
+            { arch = "arm64"; }
+            { architecture = "arm64"; }
+            {
+              arch = "arm";
+              variant = "v7";
+            }
+            { os = "windows"; }
+            { platform = "linux/arm/v6"; }
+          ];
+      expected = [
+        [
+          null
+          pkgs.go.GOARCH
+          null
+          null
+        ]
+        [
+          null
+          "arm64"
+          null
+          null
+        ]
+        [
+          null
+          "arm64"
+          null
+          null
+        ]
+        [
+          null
+          "arm"
+          null
+          "v7"
+        ]
+        [
+          null
+          pkgs.go.GOARCH
+          "windows"
+          null
+        ]
+        [
+          "linux/arm/v6"
+          null
+          null
+          null
+        ]
+      ];
+    };
+    "image: the variant of the packages" =
+      let
+        arm = import ../../nix {
+          pkgs = pkgs // {
+            go = {
+              GOARCH = "arm";
+              GOARM = "7";
+            };
+          };
+        };
+        variant = arguments: (arm.buildImage ({ name = "x"; } // arguments)).request.image.variant or null;
+      in
+      {
+        actual = [
+          (variant { })
+          (variant { variant = "v6"; })
+          (variant { arch = "arm64"; })
+          (variant { architecture = "arm64"; })
+        ];
+        expected = [
+          "v7"
+          "v6"
+          null
+          null
+        ];
+      };
+    "image: everything that a cross-built one needs to be built is for the machine that builds" =
+      let
+        # What these make, the builder's machine runs; the rest is content.
+        notHere = name: throw "${name} of the image's platform";
+        cross = import ../../nix {
+          pkgs = pkgs.pkgsCross.aarch64-multiplatform // {
+            callPackage = notHere "callPackage";
+            runCommand = notHere "runCommand";
+            writeShellScript = notHere "writeShellScript";
+            writeShellScriptBin = notHere "writeShellScriptBin";
+          };
+        };
+        image = cross.buildImage {
+          name = "x";
+          copyToRoot = app;
+          system.users.app.uid = 7;
+        };
+      in
+      {
+        actual = lib.unique (
+          map (result: result.system) [
+            image
+            image.archive
+            image.compressed
+            image.copyTo
+            image.stream
+            image.serve
+            (cross.buildLayer { deps = [ app ]; })
+          ]
+        );
+        expected = [ pkgs.stdenv.buildPlatform.system ];
+      };
+    "index: what is asked of the builder" =
+      let
+        image = strata.buildImage { name = "x"; };
+        compressed = image.compressed;
+        index = strata.buildIndex {
+          name = "H.x/App";
+          tag = "1";
+          images = [ image ];
+          meta.description = "d";
+          annotations.k = "v";
+        };
+      in
+      {
+        actual = [
+          index.request
+          index.imageRefUnsafe
+          index.compressed.request.index.images
+          (index.compressed.override { compression = "zstd"; }).request.index.images
+          (index.compressed ? compressed)
+          (strata.buildIndex {
+            name = "y";
+            images = [ compressed ];
+          }).compressed.request.index.images
+          (index ? copyToRegistry && index ? serve && index ? archive)
+          (index.override { tag = "2"; }).imageTag
+        ];
+        expected = [
+          {
+            version = 1;
+            inherit (builtins) storeDir;
+            index = {
+              name = "H.x/App";
+              tag = "1";
+              images = [ "${image}" ];
+              annotations = {
+                k = "v";
+                "org.opencontainers.image.description" = "d";
+              };
+            };
+          }
+          "h.x/app:1"
+          [ "${compressed}" ]
+          [ "${compressed.override { compression = "zstd"; }}" ]
+          false
+          [ "${compressed}" ]
+          true
+          "2"
+        ];
+      };
+    "index: its images are its inputs, and its tag its hash" =
+      let
+        index = strata.buildIndex {
+          name = "x";
+          images = [ (strata.buildImage { name = "x"; }) ];
+        };
+      in
+      {
+        actual = [
+          (lib.any (image: getContext image != { }) index.request.index.images)
+          (lib.hasPrefix index.imageTag (baseNameOf (free index.outPath)))
+          (getContext index.imageTag)
+        ];
+        expected = [
+          true
+          true
+          { }
+        ];
+      };
     "image: fromImage" = {
       actual =
         let

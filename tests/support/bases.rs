@@ -85,6 +85,8 @@ pub struct BaseImage {
     pub config: Value,
     /// GOARCH.
     pub architecture: String,
+    /// Of the architecture.
+    pub variant: Option<String>,
     /// `name:tag`.
     pub name: String,
 }
@@ -96,6 +98,7 @@ impl BaseImage {
             packed: Packed::Gzip,
             config: json!({ "Env": ["PATH=/bin", "BASE=1"], "Entrypoint": ["/bin/base"], "Cmd": ["x"] }),
             architecture: "amd64".to_owned(),
+            variant: None,
             name: "base:1".to_owned(),
         }
     }
@@ -109,7 +112,7 @@ impl BaseImage {
                 .map(|_| json!({ "created_by": "COPY . /" })),
         );
         json!({
-            "architecture": self.architecture, "os": "linux", "config": self.config,
+            "architecture": self.architecture, "variant": self.variant, "os": "linux", "config": self.config,
             "rootfs": { "type": "layers", "diff_ids": diff_ids }, "history": history
         })
         .to_string()

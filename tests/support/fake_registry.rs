@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use strata::oci::{Digest, Manifest};
+use strata::oci::{Digest, Index, Manifest};
 
 /// A request that was seen.
 #[derive(Clone, Debug)]
@@ -485,11 +485,16 @@ impl State {
     }
 
     fn tag(&mut self, name: &str, body: Vec<u8>) -> Reply {
-        let Ok(manifest) = serde_json::from_slice::<Manifest>(&body) else {
+        let is_whole = if let Ok(manifest) = serde_json::from_slice::<Manifest>(&body) {
+            let mut blobs = manifest.layers.iter().chain([&manifest.config]);
+            blobs.all(|blob| self.blobs.contains_key(&blob.digest.to_string()))
+        } else if let Ok(index) = serde_json::from_slice::<Index>(&body) {
+            let mut entries = index.manifests.iter();
+            entries.all(|entry| self.manifests.contains_key(&entry.digest.to_string()))
+        } else {
             return Reply::error(400, "MANIFEST_INVALID", "no manifest");
         };
-        let mut blobs = manifest.layers.iter().chain([&manifest.config]);
-        if !blobs.all(|blob| self.blobs.contains_key(&blob.digest.to_string())) {
+        if !is_whole {
             return Reply::error(404, "MANIFEST_BLOB_UNKNOWN", "a blob is missing");
         }
         let digest = Digest::of(&body).to_string();

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use strata::image::{Image, Layer};
 use strata::oci::{
-    Config, Descriptor, Digest, Hasher, History, ImageConfig, Manifest, json, media_type,
+    Config, Descriptor, Digest, Hasher, History, ImageConfig, Manifest, Platform, json, media_type,
 };
 use strata::tree::Recipe;
 use strata::{Error, Result};
@@ -169,7 +169,7 @@ pub fn image(layers: Vec<MemoryLayer>) -> Image {
         .iter()
         .map(|layer| (layer.diff_id(), History::default()));
     let created = "1970-01-01T00:00:01Z".to_owned();
-    let config = ImageConfig::new("amd64".to_owned(), created, Config::new(), history);
+    let config = ImageConfig::new(Platform::linux("amd64"), created, Config::new(), history);
     let config_bytes = json::to_bytes(&config);
     let manifest = Manifest::new(
         Descriptor::of(media_type::CONFIG, &config_bytes),

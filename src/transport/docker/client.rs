@@ -14,9 +14,9 @@ use ureq::{Agent, SendBody};
 
 use super::connection::{CONNECT, EngineConnector, EngineResolver, Line};
 use super::endpoint::{Address, Endpoint};
-use super::message::{Info, Inspected, Listed, failure_of_load, message, printable};
+use super::message::{self, Info, Inspected, Listed, failure_of_load, message, printable};
 use super::tls;
-use crate::oci::{Descriptor, Digest};
+use crate::oci::{Descriptor, Digest, Platform};
 use crate::transport::Progress;
 use crate::{Error, Result};
 
@@ -166,6 +166,16 @@ impl<'a> Client<'a> {
     /// What the engine says of itself.
     pub(super) fn info(&self) -> Result<Info> {
         self.get("be asked how it keeps images", "/info")
+    }
+
+    /// What the engine runs on.
+    pub(super) fn platform(&self) -> Result<Platform> {
+        let version: message::Version = self.get("be asked what it runs on", "/version")?;
+        Ok(Platform {
+            architecture: version.arch,
+            os: version.os,
+            variant: None,
+        })
     }
 
     /// Every image, with the intermediate ones.

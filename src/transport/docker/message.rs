@@ -30,6 +30,16 @@ impl Info {
     }
 }
 
+/// `GET /version`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Version {
+    /// GOOS.
+    pub(super) os: String,
+    /// GOARCH.
+    pub(super) arch: String,
+}
+
 /// An entry of `GET /images/json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -32,7 +32,7 @@ use super::blob::blobs;
 use super::destination::CopyName;
 use super::{Outcome, Progress};
 use crate::image::{Image, piped};
-use crate::oci::{Descriptor, Digest};
+use crate::oci::{Descriptor, Digest, Platform};
 use crate::{Error, Result};
 
 /// When so few bytes of layers are left to send, no further image is asked for what it shares.
@@ -53,22 +53,41 @@ pub fn copy(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<()> {
+    connected(options, &image.manifest_descriptor, progress, |client| {
+        let store = if client.info()?.is_containerd() {
+            Store::Containerd
+        } else {
+            Store::Classic
+        };
+        let engine = Engine { client, store };
+        engine.bring(image, name, progress)?;
+        engine.name(image, name)
+    })
+}
+
+/// What the engine runs on. `shown` is what whoever watches hears about meanwhile.
+pub fn platform(
+    options: &Options,
+    shown: &Descriptor,
+    progress: &dyn Progress,
+) -> Result<Platform> {
+    connected(options, shown, progress, |client| client.platform())
+}
+
+fn connected<T>(
+    options: &Options,
+    shown: &Descriptor,
+    progress: &dyn Progress,
+    work: impl FnOnce(Client<'_>) -> Result<T>,
+) -> Result<T> {
     let environment = |name: &str| std::env::var_os(name);
     let endpoint = Endpoint::find(options.host.as_deref(), &environment)?;
     let version = text(&environment, "DOCKER_API_VERSION");
     let watcher = Watcher {
         progress,
-        blob: &image.manifest_descriptor,
+        blob: shown,
     };
-    let client = Client::connect(&endpoint, version.as_deref(), watcher)?;
-    let store = if client.info()?.is_containerd() {
-        Store::Containerd
-    } else {
-        Store::Classic
-    };
-    let engine = Engine { client, store };
-    engine.bring(image, name, progress)?;
-    engine.name(image, name)
+    work(Client::connect(&endpoint, version.as_deref(), watcher)?)
 }
 
 struct Engine<'a> {

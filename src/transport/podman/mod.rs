@@ -13,6 +13,7 @@ use super::blob::blobs;
 use super::destination::CopyName;
 use super::{Outcome, Progress, process};
 use crate::image::Image;
+use crate::oci::Platform;
 use crate::{Error, Result};
 
 /// How to reach it. Podman itself reads `CONTAINER_HOST`, `CONTAINERS_STORAGE_CONF` and its other
@@ -48,6 +49,17 @@ pub fn copy(
         podman.tag(&id, full)?;
     }
     podman.verify(full, &id)
+}
+
+/// What podman's containers run on.
+pub fn platform(progress: &dyn Progress) -> Result<Platform> {
+    let podman = Podman { progress };
+    let answer = podman.ask(&["info", "--format", "{{.Host.OS}}/{{.Host.Arch}}"])?;
+    answer.parse().map_err(|message| Error::Command {
+        command: "podman info".to_owned(),
+        message,
+        hint: "choose an image with --platform".to_owned(),
+    })
 }
 
 /// podman's commands.

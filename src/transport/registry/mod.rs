@@ -28,6 +28,7 @@ mod find;
 #[cfg(test)]
 mod fixture;
 mod http;
+mod index;
 mod job;
 mod learn;
 mod learned;
@@ -50,6 +51,7 @@ use std::time::Duration;
 pub(super) use client::{Client, Purpose};
 pub use credentials::Credentials;
 pub(super) use documents::{ACCEPTED, Document, Entry, choose};
+pub use index::{plan_index, push_index};
 pub use plan::{How, Plan, PlannedLayer};
 pub use proxy::Proxies;
 pub use push::{PushOptions, Pushed, plan, push};

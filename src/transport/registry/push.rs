@@ -74,7 +74,17 @@ pub fn push(
     what: &PushOptions,
     progress: &dyn Progress,
 ) -> Result<Pushed> {
-    prepare(image, reference, options, what, progress, run)
+    connected(reference, options, progress, |client| {
+        let destination = Destination {
+            client,
+            reference,
+            options,
+            what,
+            progress,
+        };
+        let part = Part::whole(image, &destination);
+        prepare(&destination, &part, run).map(|(pushed, _)| pushed)
+    })
 }
 
 /// Says what [`push`] would do, and writes nothing.
@@ -85,51 +95,16 @@ pub fn plan(
     what: &PushOptions,
     progress: &dyn Progress,
 ) -> Result<Plan> {
-    prepare(image, reference, options, what, progress, foresee)
-}
-
-fn prepare<T>(
-    image: &Image,
-    reference: &Reference,
-    options: &Options,
-    what: &PushOptions,
-    progress: &dyn Progress,
-    work: impl FnOnce(&Push<'_>, &[Job<'_>]) -> Result<T>,
-) -> Result<T> {
-    let interrupted = || progress.interrupted();
-    let client = Client::connect(reference, Purpose::Push, options, &interrupted)?;
-    client.watch(&interrupted, || {
-        let what = &with_base(what, image, reference);
-        let as_it_is = reference.digest == Some(image.manifest_descriptor.digest);
-        let mut jobs = Job::all(image, as_it_is, what);
-        let tags = tags(reference, what);
-        let wanted = Wanted {
-            platform: &format!("{}/{}", image.config.os, image.config.architecture),
-            names: jobs.iter().any(|job| job.content.known().is_none()),
-        };
-        let knowledge = Knowledge::gather(&client, &tags, options, what, wanted, &interrupted)?;
-        if !what.overwrite_index {
-            check_indexes(&client, &knowledge, wanted.platform)?;
-        }
-        let cache = what.cache.as_deref().map(Cache::new);
-        for job in &mut jobs {
-            job.consider(&knowledge, cache.as_ref());
-        }
-        let push = Push {
-            image,
-            client: &client,
+    connected(reference, options, progress, |client| {
+        let destination = Destination {
+            client,
             reference,
-            tags,
+            options,
             what,
-            cache,
-            remarks: Mutex::new(knowledge.remarks),
             progress,
         };
-        let result = work(&push, &jobs);
-        for location in jobs.iter().filter_map(Job::take_opened) {
-            push.cancel(location);
-        }
-        result
+        let part = Part::whole(image, &destination);
+        prepare(&destination, &part, foresee)
     })
 }
 
@@ -147,8 +122,114 @@ fn with_base(what: &PushOptions, image: &Image, reference: &Reference) -> PushOp
     what
 }
 
+/// A repository, and how it is written to.
+#[derive(Clone, Copy)]
+pub(super) struct Destination<'a> {
+    pub(super) client: &'a Client,
+    pub(super) reference: &'a Reference,
+    pub(super) options: &'a Options,
+    pub(super) what: &'a PushOptions,
+    pub(super) progress: &'a dyn Progress,
+}
+
+/// An image that is pushed, alone or with others.
+pub(super) struct Part<'a> {
+    pub(super) image: &'a Image,
+    /// Whether it goes as it is, without being compressed.
+    pub(super) as_it_is: bool,
+    /// Whether the manifest gets the tags; else it is known by its digest only.
+    pub(super) is_named: bool,
+    /// Every platform that the tags will have, as `OS/ARCHITECTURE`.
+    pub(super) platforms: &'a [String],
+    /// What layers that are compressed were called before, by their diff IDs.
+    pub(super) names: BTreeMap<Digest, Descriptor>,
+}
+
+impl<'a> Part<'a> {
+    /// An image that is all that is pushed.
+    fn whole(image: &'a Image, destination: &Destination<'_>) -> Self {
+        Self {
+            image,
+            as_it_is: destination.reference.digest == Some(image.manifest_descriptor.digest),
+            is_named: true,
+            platforms: &[],
+            names: BTreeMap::new(),
+        }
+    }
+}
+
+/// Does `work` while the user's interruptions are heard.
+pub(super) fn connected<T>(
+    reference: &Reference,
+    options: &Options,
+    progress: &dyn Progress,
+    work: impl FnOnce(&Client) -> Result<T>,
+) -> Result<T> {
+    let interrupted = || progress.interrupted();
+    let client = Client::connect(reference, Purpose::Push, options, &interrupted)?;
+    client.watch(&interrupted, || work(&client))
+}
+
+pub(super) fn prepare<T>(
+    destination: &Destination<'_>,
+    part: &Part<'_>,
+    work: impl FnOnce(&Push<'_>, &[Job<'_>]) -> Result<T>,
+) -> Result<T> {
+    let Destination {
+        client,
+        reference,
+        options,
+        what,
+        progress,
+    } = *destination;
+    let image = part.image;
+    let what = &with_base(what, image, reference);
+    let mut jobs = Job::all(image, part.as_it_is, what);
+    let tags = tags(reference, what);
+    let platform = platform(image);
+    let wanted = Wanted {
+        platform: &platform,
+        names: jobs.iter().any(|job| job.content.known().is_none()),
+    };
+    let interrupted = || progress.interrupted();
+    let mut knowledge = Knowledge::gather(client, &tags, options, what, wanted, &interrupted)?;
+    if !what.overwrite_index {
+        check_indexes(client, &knowledge, &platform, part.platforms)?;
+    }
+    for (diff_id, blob) in &part.names {
+        let candidate = knowledge.candidate(blob.clone());
+        let names = knowledge.names.entry(*diff_id).or_default();
+        names.insert(0, candidate);
+    }
+    let cache = what.cache.as_deref().map(Cache::new);
+    for job in &mut jobs {
+        job.consider(&knowledge, cache.as_ref());
+    }
+    let push = Push {
+        image,
+        client,
+        reference,
+        is_named: part.is_named,
+        tags,
+        what,
+        cache,
+        remarks: Mutex::new(knowledge.remarks),
+        progress,
+    };
+    let result = work(&push, &jobs);
+    for location in jobs.iter().filter_map(Job::take_opened) {
+        push.cancel(location);
+    }
+    result
+}
+
+/// What an image is for, as far as indexes are compared.
+pub(super) fn platform(image: &Image) -> String {
+    format!("{}/{}", image.config.os, image.config.architecture)
+}
+
 /// The tags that the manifest is pushed under, the most important first.
-fn tags(reference: &Reference, what: &PushOptions) -> Vec<String> {
+pub(super) fn tags(reference: &Reference, what: &PushOptions) -> Vec<String> {
     let mut tags = Vec::new();
     let own = (reference.tag.is_some() || reference.digest.is_none())
         .then(|| reference.tag_or_latest().to_owned());
@@ -165,13 +246,23 @@ fn tags(reference: &Reference, what: &PushOptions) -> Vec<String> {
 }
 
 /// Images for other platforms must not disappear unasked.
-fn check_indexes(client: &Client, knowledge: &Knowledge, platform: &str) -> Result<()> {
+fn check_indexes(
+    client: &Client,
+    knowledge: &Knowledge,
+    platform: &str,
+    ours: &[String],
+) -> Result<()> {
+    let this = match ours {
+        [] => format!("this image is for {platform}"),
+        ours => format!("this one of images for {}", ours.join(", ")),
+    };
     for (tag, platforms) in &knowledge.indexes {
-        if platforms.iter().any(|other| other != platform) {
+        let is_ours = |other: &String| other == platform || ours.contains(other);
+        if !platforms.iter().all(is_ours) {
             return Err(Error::Registry {
                 operation: format!("cannot replace {}:{tag}", client.name),
                 message: format!(
-                    "it is an index of images for {}, and this image is for {platform}",
+                    "it is an index of images for {}, and {this}",
                     platforms.join(", ")
                 ),
                 hint: "push to another tag, or replace it with --overwrite-index".to_owned(),
@@ -186,6 +277,8 @@ pub(super) struct Push<'a> {
     image: &'a Image,
     pub(super) client: &'a Client,
     reference: &'a Reference,
+    /// Whether the manifest gets the tags.
+    is_named: bool,
     tags: Vec<String>,
     pub(super) what: &'a PushOptions,
     cache: Option<Cache>,
@@ -193,7 +286,11 @@ pub(super) struct Push<'a> {
     pub(super) progress: &'a dyn Progress,
 }
 
-fn run(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<Pushed> {
+/// What a layer that was compressed is called, by its diff ID.
+pub(super) type Names = BTreeMap<Digest, Descriptor>;
+
+/// Pushes; gives also what compressed layers are called now.
+pub(super) fn run(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<(Pushed, Names)> {
     push.work(jobs, |job, stop| push.find(job, stop), true)?;
     let manifest = match push.finish(jobs) {
         // What a registry said that it had, it can have lost; then it gets everything.
@@ -210,13 +307,18 @@ fn run(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<Pushed> {
     if let Some(cache) = &push.cache {
         cache.prune();
     }
-    Ok(Pushed {
+    let names = jobs.iter().filter_map(|job| match job.content {
+        Content::Compressed(layer, _) => Some((layer.diff_id(), job.result()?.blob)),
+        Content::Document(..) | Content::Layer(_) => None,
+    });
+    let pushed = Pushed {
         manifest,
         remarks: std::mem::take(&mut *push.remarks()),
-    })
+    };
+    Ok((pushed, names.collect()))
 }
 
-fn foresee(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<Plan> {
+pub(super) fn foresee(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<Plan> {
     push.work(jobs, |job, stop| push.foresee(job, stop), false)?;
     let results = results(jobs);
     let layers = push.image.layers.iter().map(|layer| {
@@ -318,26 +420,48 @@ impl Push<'_> {
             json::to_bytes(&manifest)
         };
         let descriptor = Descriptor::of(&manifest.media_type, &bytes);
-        check_reference(self.reference, &descriptor.digest)?;
-        let by_digest = self.tags.is_empty().then(|| descriptor.digest.to_string());
+        let tags: &[String] = if self.is_named {
+            check_reference(self.reference, &descriptor.digest)?;
+            &self.tags
+        } else {
+            &[]
+        };
         // Whoever watches knows the image's own.
         let shown = &self.image.manifest_descriptor;
-        self.progress.begin(shown);
-        for name in self.tags.iter().chain(&by_digest) {
-            let operation = format!("cannot push the manifest to {}:{name}", self.client.name);
-            self.client
-                .persist(&operation, &|| self.progress.advance(shown, 0), || {
-                    self.client.put_manifest(name, &descriptor, &bytes)
-                })?;
-        }
-        self.progress.advance(shown, shown.size)?;
-        self.progress.finish(shown, Outcome::Copied);
+        put(self.client, tags, &descriptor, &bytes, shown, self.progress)?;
         Ok(descriptor)
     }
 
     pub(super) fn remarks(&self) -> MutexGuard<'_, Vec<String>> {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Puts a manifest or index under its tags one after the other, or under its digest if there are none.
+/// It is `shown` to whoever watches.
+pub(super) fn put(
+    client: &Client,
+    tags: &[String],
+    document: &Descriptor,
+    bytes: &[u8],
+    shown: &Descriptor,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let by_digest = tags.is_empty().then(|| document.digest.to_string());
+    progress.begin(shown);
+    for name in tags.iter().chain(&by_digest) {
+        let separator = if tags.is_empty() { '@' } else { ':' };
+        let operation = format!(
+            "cannot push the manifest to {}{separator}{name}",
+            client.name
+        );
+        client.persist(&operation, &|| progress.advance(shown, 0), || {
+            client.put_manifest(name, document, bytes)
+        })?;
+    }
+    progress.advance(shown, shown.size)?;
+    progress.finish(shown, Outcome::Copied);
+    Ok(())
 }
 
 fn results(jobs: &[Job<'_>]) -> BTreeMap<Digest, Done> {
@@ -348,7 +472,7 @@ fn results(jobs: &[Job<'_>]) -> BTreeMap<Digest, Done> {
 }
 
 /// A reference with a digest can only mean one image.
-fn check_reference(reference: &Reference, digest: &Digest) -> Result<()> {
+pub(super) fn check_reference(reference: &Reference, digest: &Digest) -> Result<()> {
     match &reference.digest {
         Some(wanted) if wanted != digest => Err(Error::Name {
             what: "destination",

@@ -1,9 +1,9 @@
 //! What a server has: images under their names and tags, and their blobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::blob::{Blob, blobs};
-use crate::image::Image;
+use crate::image::Root;
 use crate::oci::{Digest, Reference};
 use crate::{Error, Result};
 
@@ -25,14 +25,15 @@ pub(super) struct Repository<'a> {
 }
 
 impl<'a> Catalog<'a> {
-    /// Adds an image and gives what it is called here: its own name without the registry, and its tag.
-    pub fn add(&mut self, image: &'a Image) -> Result<String> {
+    /// Adds an image or index and gives what it is called here: its own name without the registry, and its tag.
+    pub fn add(&mut self, root: impl Into<Root<'a>>) -> Result<String> {
+        let root = root.into();
         let error = |message: String, hint: &str| Error::Document {
-            document: format!("image {}", image.manifest_descriptor.digest),
+            document: format!("image {}", root.digest()),
             message,
             hint: hint.to_owned(),
         };
-        let Some(own) = &image.name else {
+        let Some(own) = root.name() else {
             return Err(error(
                 "it has no name to serve it under".to_owned(),
                 "give it a name in buildImage",
@@ -43,23 +44,26 @@ impl<'a> Catalog<'a> {
             .repositories
             .get(repository)
             .and_then(|known| known.tags.get(&own.tag));
-        if known.is_some_and(|known| *known != image.manifest_descriptor.digest) {
+        if known.is_some_and(|known| *known != root.digest()) {
             return Err(error(
                 format!("another image is called {repository}:{}, too", own.tag),
                 "serve it on another --listen, or give one of them another name or tag",
             ));
         }
-        self.add_as(image, repository, &own.tag);
+        self.add_as(root, repository, &own.tag);
         Ok(format!("{repository}:{}", own.tag))
     }
 
-    /// Adds an image under this name and tag, of which the caller knows that they are good.
-    pub(in super::super) fn add_as(&mut self, image: &'a Image, name: &str, tag: &str) {
+    /// Adds an image or index under this name and tag, of which the caller knows that they are good.
+    pub(in super::super) fn add_as(&mut self, root: impl Into<Root<'a>>, name: &str, tag: &str) {
+        let root = root.into();
         let repository = self.repositories.entry(name.to_owned()).or_default();
-        let manifest = image.manifest_descriptor.digest;
-        repository.tags.insert(tag.to_owned(), manifest);
-        for (digest, blob) in blobs(image) {
-            if digest == manifest {
+        repository.tags.insert(tag.to_owned(), root.digest());
+        let images = root.images().into_iter();
+        let manifests = images.map(|image| image.manifest_descriptor.digest);
+        let manifests: BTreeSet<Digest> = manifests.chain([root.digest()]).collect();
+        for (digest, blob) in blobs(root) {
+            if manifests.contains(&digest) {
                 repository.manifests.insert(digest, blob);
             } else {
                 repository.blobs.insert(digest, blob);

@@ -1,10 +1,30 @@
 //! Images with compressed layers, for a server that is asked for them.
 
 use crate::Result;
-use crate::image::{CompressedLayer, Image, Layer};
+use crate::image::{Built, CompressedLayer, Image, Layer};
 use crate::oci::{Compression, Descriptor, Manifest, json as canonical, media_type};
 use crate::transport::Progress;
 use crate::transport::compressed::{Made, compress_all};
+
+/// The same with each image of an index as [`compress`] makes it.
+pub fn compress_all_images(
+    built: Built,
+    compression: Compression,
+    progress: &dyn Progress,
+) -> Result<Built> {
+    match built {
+        Built::Image(image) => {
+            let image = compress(*image, compression, progress)?;
+            Ok(Built::Image(Box::new(image)))
+        }
+        Built::Index(mut index) => {
+            let images = std::mem::take(&mut index.images).into_iter();
+            let images = images.map(|image| compress(image, compression, progress));
+            let images = images.collect::<Result<Vec<_>>>()?;
+            Ok(Built::Index(index.with_images(images)))
+        }
+    }
+}
 
 /// The same image with each layer compressed; those that are compressed already stay.
 ///

@@ -21,6 +21,6 @@ mod range;
 mod window;
 
 pub use catalog::Catalog;
-pub use compressed::compress;
+pub use compressed::{compress, compress_all_images};
 pub(super) use lending::lend;
 pub use listener::{Limits, Observer, Server};

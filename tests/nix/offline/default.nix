@@ -21,6 +21,7 @@ let
       callPackage = lib.callPackageWith (final // { pkgs = final; });
       buildPackages = final;
 
+      pkgsCross.gnu64 = final;
       # Evaluates like a cross package set. Its programs are those of this machine.
       pkgsCross.aarch64-multiplatform = final // {
         stdenv = final.stdenv // {

@@ -1,0 +1,59 @@
+//! Which image of an index is meant.
+
+use super::settings::CopySettings;
+use crate::Result;
+use crate::image::Built;
+use crate::oci::{Descriptor, Platform};
+use crate::transport::{Destination, Progress, docker, podman};
+
+/// What of `built` is copied: the image that was asked for; where one image must do, the one for the
+/// engine; else all.
+pub(super) fn choose(
+    built: Built,
+    settings: &CopySettings,
+    progress: &dyn Progress,
+) -> Result<Built> {
+    let image = |built: Built, platform: &Platform| {
+        let image = built.into_image(platform)?;
+        Ok(Built::Image(Box::new(image)))
+    };
+    match (&settings.platform, &built) {
+        (Some(platform), _) => image(built, platform),
+        (None, Built::Image(_)) => Ok(built),
+        (None, Built::Index(index)) => match of_engine(settings, &index.descriptor, progress)? {
+            Some(platform) => image(built, &platform),
+            None => Ok(built),
+        },
+    }
+}
+
+/// What the destination runs on, if it takes images for that only.
+fn of_engine(
+    settings: &CopySettings,
+    shown: &Descriptor,
+    progress: &dyn Progress,
+) -> Result<Option<Platform>> {
+    Ok(match settings.destination {
+        Destination::Layout { .. }
+        | Destination::Archive { .. }
+        | Destination::Directory { .. }
+        | Destination::Registry(_) => None,
+        Destination::Docker(_) => Some(docker::platform(&settings.docker, shown, progress)?),
+        Destination::Podman(_) => Some(podman::platform(progress)?),
+        // These run here, or their nodes do.
+        Destination::Containerd { .. } | Destination::Skopeo(_) => Some(of_this_machine()),
+    })
+}
+
+/// What this machine runs, in Go's names.
+pub(super) fn of_this_machine() -> Platform {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        other => other,
+    };
+    // Wherever containers run, they are for Linux.
+    Platform::linux(architecture)
+}

@@ -1,0 +1,111 @@
+//! An index: its images one after the other under their digests, and then the index under its names,
+//! so that a name never leads to images that are not there.
+
+use std::collections::BTreeMap;
+
+use super::Options;
+use super::plan::Plan;
+use super::push::{
+    Destination, Names, Part, PushOptions, Pushed, check_reference, connected, foresee, platform,
+    prepare, put, run, tags,
+};
+use crate::Result;
+use crate::image::ImageIndex;
+use crate::oci::{Descriptor, Digest, Reference, json, media_type};
+use crate::transport::Progress;
+
+/// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
+pub fn push_index(
+    index: &ImageIndex,
+    reference: &Reference,
+    options: &Options,
+    what: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<Pushed> {
+    connected(reference, options, progress, |client| {
+        let destination = Destination {
+            client,
+            reference,
+            options,
+            what,
+            progress,
+        };
+        let mut names = Names::new();
+        let (mut manifests, mut remarks) = (Vec::new(), Vec::new());
+        let platforms = platforms(index);
+        for part in parts(index, reference, &platforms) {
+            let part = Part {
+                names: names.clone(),
+                ..part
+            };
+            let (pushed, learned) = prepare(&destination, &part, run)?;
+            names.extend(learned);
+            manifests.push(pushed.manifest);
+            for remark in pushed.remarks {
+                if !remarks.contains(&remark) {
+                    remarks.push(remark);
+                }
+            }
+        }
+        let pushed = index.index.with_manifests(manifests.iter());
+        let bytes = if pushed == index.index {
+            index.index_bytes.clone()
+        } else {
+            json::to_bytes(&pushed)
+        };
+        let manifest = Descriptor::of(media_type::INDEX, &bytes);
+        check_reference(reference, &manifest.digest)?;
+        let tags = tags(reference, what);
+        put(
+            client,
+            &tags,
+            &manifest,
+            &bytes,
+            &index.descriptor,
+            progress,
+        )?;
+        Ok(Pushed { manifest, remarks })
+    })
+}
+
+/// Says what [`push_index`] would do for each image, and writes nothing.
+pub fn plan_index(
+    index: &ImageIndex,
+    reference: &Reference,
+    options: &Options,
+    what: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<Plan>> {
+    connected(reference, options, progress, |client| {
+        let destination = Destination {
+            client,
+            reference,
+            options,
+            what,
+            progress,
+        };
+        let platforms = platforms(index);
+        parts(index, reference, &platforms)
+            .map(|part| prepare(&destination, &part, foresee))
+            .collect()
+    })
+}
+
+fn platforms(index: &ImageIndex) -> Vec<String> {
+    index.images.iter().map(platform).collect()
+}
+
+fn parts<'a>(
+    index: &'a ImageIndex,
+    reference: &Reference,
+    platforms: &'a [String],
+) -> impl Iterator<Item = Part<'a>> {
+    let wanted: Option<Digest> = reference.digest;
+    index.images.iter().map(move |image| Part {
+        image,
+        as_it_is: wanted == Some(index.descriptor.digest),
+        is_named: false,
+        platforms,
+        names: BTreeMap::new(),
+    })
+}
