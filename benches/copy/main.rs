@@ -6,6 +6,7 @@
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
     reason = "figures for people, and sizes far below the limits"
 )]
 
@@ -16,7 +17,6 @@ mod measure;
 #[path = "../digest/random.rs"]
 mod random;
 #[path = "../../tests/support/mod.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
 mod support;
 
 use std::fs;
@@ -82,10 +82,10 @@ impl Case {
             Self::Zstd => "first push, zstd: strata",
             Self::PushSkopeo => "push, one layer changed: skopeo",
             Self::Push => "push, one layer changed: strata",
-            Self::PushSmall => "the same of a small image: strata",
+            Self::PushSmall => "push, the same of a small image: strata",
             Self::LoadSkopeo => "load, one layer changed: skopeo",
             Self::Load => "load, one layer changed: strata",
-            Self::LoadSmall => "the same of a small image: strata",
+            Self::LoadSmall => "load, the same of a small image: strata",
         }
     }
 
@@ -264,7 +264,7 @@ impl<'a> Bench<'a> {
 
     fn print_table(&self) {
         println!(
-            "{:38} {:>8} {:>8} {:>9} {:>8}",
+            "{:40} {:>8} {:>8} {:>9} {:>8}",
             "", "seconds", "cpu s", "MB sent", "MB peak"
         );
         for case in Case::ALL {
@@ -274,7 +274,7 @@ impl<'a> Bench<'a> {
                 _ => format!("{:.2}", received as f64 / MB),
             };
             println!(
-                "{:38} {:8.3} {:8.3} {sent:>9} {:8.1}",
+                "{:40} {:8.3} {:8.3} {sent:>9} {:8.1}",
                 case.name(),
                 wall.as_secs_f64(),
                 cpu.as_secs_f64(),

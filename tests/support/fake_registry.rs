@@ -238,19 +238,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
             Some(Fault::Cut) => {
                 let body = read_body(stream, &mut reader, &request, length)?;
                 let answer = state.lock().unwrap().answer(&request, body);
-                let mut stream = stream;
-                let (status, length) = (answer.status, answer.body.len());
-                write!(
-                    stream,
-                    "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n"
-                )
-                .ok()?;
-                for (name, value) in &answer.headers {
-                    write!(stream, "{name}: {value}\r\n").ok()?;
-                }
-                stream.write_all(b"\r\n").ok()?;
-                stream.write_all(&answer.body[..length / 2]).ok()?;
-                return None;
+                return reply_in_part(stream, &answer).ok();
             }
             Some(Fault::Answer(answer)) => {
                 reply(stream, &answer).ok()?;
@@ -295,15 +283,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
                 let answer = state.lock().unwrap().answer(&request, body);
                 reply(stream, &answer).ok()?;
             }
-            Some(Fault::Drip) => {
-                let mut stream = stream;
-                let head = b"HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n";
-                stream.write_all(head).ok()?;
-                loop {
-                    stream.write_all(b" ").ok()?;
-                    thread::sleep(Duration::from_millis(20));
-                }
-            }
+            Some(Fault::Drip) => return drip(stream),
             Some(Fault::Endless) => {
                 let mut stream = stream;
                 stream
@@ -316,6 +296,24 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
             }
         }
     }
+}
+
+/// Answers a byte now and then.
+fn drip(mut stream: &TcpStream) -> Option<()> {
+    let head = b"HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n";
+    stream.write_all(head).ok()?;
+    loop {
+        stream.write_all(b" ").ok()?;
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Writes an answer without the second half of its body.
+fn reply_in_part(mut stream: &TcpStream, answer: &Reply) -> std::io::Result<()> {
+    let mut whole = Vec::new();
+    reply(&mut whole, answer)?;
+    let part = whole.len() - answer.body.len().div_ceil(2);
+    stream.write_all(&whole[..part])
 }
 
 /// The head of a request.
