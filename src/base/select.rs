@@ -196,7 +196,14 @@ fn is_same_name(wanted: &str, found: &Reference) -> bool {
 }
 
 fn parse_platform(text: &str) -> Option<Platform> {
-    text.parse().ok()
+    let mut parts = text.split('/').map(str::to_owned);
+    let (os, architecture, variant) = (parts.next()?, parts.next()?, parts.next());
+    let is_empty = os.is_empty() || architecture.is_empty() || variant.as_deref() == Some("");
+    (!is_empty && parts.next().is_none()).then_some(Platform {
+        architecture,
+        os,
+        variant,
+    })
 }
 
 fn fits_platform(wanted: &Platform, found: &Platform) -> bool {
@@ -227,7 +234,15 @@ fn wrong(attribute: &str, message: &str, hint: &str) -> Error {
 
 /// What a platform is called.
 pub(super) fn show(platform: &Platform) -> String {
-    platform.to_string()
+    let Platform {
+        architecture,
+        os,
+        variant,
+    } = platform;
+    match variant {
+        Some(variant) => format!("{os}/{architecture}/{variant}"),
+        None => format!("{os}/{architecture}"),
+    }
 }
 
 /// Candidates on one line, as many as one can read.

@@ -56,28 +56,35 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
-impl FromStr for Platform {
-    type Err = String;
-
-    /// Reads `OS/ARCHITECTURE[/VARIANT]`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut parts = text.split('/').map(str::to_owned);
-        let parsed = (parts.next(), parts.next(), parts.next(), parts.next());
-        let (Some(os), Some(architecture), variant, None) = parsed else {
-            return Err("write OS/ARCHITECTURE, as in linux/arm64 or linux/arm/v7".to_owned());
-        };
-        if os.is_empty() || architecture.is_empty() || variant.as_deref() == Some("") {
-            return Err("a part of the platform is empty".to_owned());
+impl Platform {
+    /// Linux on `architecture`.
+    pub fn linux(architecture: &str) -> Self {
+        Self {
+            architecture: architecture.to_owned(),
+            os: "linux".to_owned(),
+            variant: None,
         }
-        Ok(Self {
-            architecture,
-            os,
-            variant,
-        })
+    }
+
+    /// Whether an image for this platform is for the platform `wanted`. A variant that is not wanted
+    /// may be any; `arm64` and `arm64/v8`, the first variant, are the same.
+    pub fn fits(&self, wanted: &Self) -> bool {
+        let fits_variant = match (&wanted.variant, &self.variant) {
+            (Some(wanted), Some(found)) => wanted == found,
+            (Some(wanted), None) => wanted == "v8" && self.architecture == "arm64",
+            (None, _) => true,
+        };
+        wanted.os == self.os && wanted.architecture == self.architecture && fits_variant
+    }
+
+    /// Whether both are for the same machines.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.fits(other) && other.fits(self)
     }
 }
 
 impl fmt::Display for Platform {
+    /// As Docker and podman write it: `linux/arm64`, `linux/arm/v7`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.os, self.architecture)?;
         match &self.variant {
@@ -87,17 +94,74 @@ impl fmt::Display for Platform {
     }
 }
 
+impl FromStr for Platform {
+    type Err = String;
+
+    /// Reads `OS/ARCHITECTURE[/VARIANT]`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_word = |word: &&str| {
+            let allowed =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            !word.is_empty() && word.bytes().all(allowed)
+        };
+        let words: Vec<&str> = text.split('/').collect();
+        match words.as_slice() {
+            [os, architecture, rest @ ..] if rest.len() < 2 && words.iter().all(is_word) => {
+                Ok(Self {
+                    architecture: (*architecture).to_owned(),
+                    os: (*os).to_owned(),
+                    variant: rest.first().map(|variant| (*variant).to_owned()),
+                })
+            }
+            _ => Err(format!("{text:?} is not a platform")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn platforms_are_shown_as_they_are_typed() {
-        for text in ["linux/amd64", "linux/arm/v7"] {
+    fn platforms_are_read_as_they_are_written() {
+        for text in ["linux/amd64", "linux/arm/v7", "windows/amd64"] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
         }
-        for text in ["", "linux", "linux/", "/amd64", "linux/arm/", "a/b/c/d"] {
+        for text in [
+            "",
+            "linux",
+            "linux/",
+            "/amd64",
+            "a/b/c/d",
+            "a/b/",
+            "Linux/amd64",
+            "a/b c",
+        ] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn variants_are_told_apart() {
+        let platform = |text: &str| text.parse::<Platform>().unwrap();
+        for (found, wanted, fits) in [
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/amd64", "linux/arm64", false),
+            ("linux/amd64", "windows/amd64", false),
+            ("linux/arm/v7", "linux/arm", true),
+            ("linux/arm", "linux/arm/v7", false),
+            ("linux/arm/v7", "linux/arm/v6", false),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/arm64/v8", "linux/arm64", true),
+        ] {
+            assert_eq!(
+                platform(found).fits(&platform(wanted)),
+                fits,
+                "{found} {wanted}"
+            );
+        }
+        let is_same = |one, other| platform(one).is_same(&platform(other));
+        assert!(is_same("linux/arm64/v8", "linux/arm64"));
+        assert!(!is_same("linux/arm/v7", "linux/arm"));
     }
 }
