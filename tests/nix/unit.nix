@@ -781,6 +781,20 @@ let
         false
       ];
     };
+    # Its hash is that of skopeo's archive.
+    "dockerTools: pullImage is that of nixpkgs" = {
+      actual =
+        (import ../../nix {
+          pkgs = pkgs // {
+            dockerTools.pullImage = arguments: arguments // { of = "nixpkgs"; };
+          };
+        }).dockerTools.pullImage
+          { finalImageTag = "1"; };
+      expected = {
+        finalImageTag = "1";
+        of = "nixpkgs";
+      };
+    };
     # As the first step, when there is no manifest yet.
     "pullImageFromManifest: getManifest needs no manifest" = {
       actual = (strata.pullImageFromManifest { imageName = "library/alpine"; }).getManifest.name;
