@@ -114,7 +114,7 @@ fn nix2container_177_existing_hashes_keep_working() {
         let image = push_fresh(&registry, "plain", packed, flags);
         let wrong = image.pull("").replace(&image.hash, &"0".repeat(52));
         let said = failure(nix_build(&wrong).args(SANDBOX));
-        let sri = run(nix("nix-hash").args(["--type", "sha256", "--to-sri", &image.hash]));
+        let sri = run(nix("nix").args(["hash", "to-sri", "--type", "sha256", &image.hash]));
         assert!(
             said.contains("hash mismatch") && said.contains(sri.trim()),
             "{said}"
