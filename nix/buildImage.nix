@@ -182,7 +182,7 @@ lib.makeOverridable (
           created
           config
           ;
-        annotations = internal.annotations meta // annotations;
+        annotations = internal.baseAnnotations fromImage // internal.annotations meta // annotations;
         nixDatabase =
           if initializeNixDatabase then
             {

@@ -14,7 +14,8 @@
   images share is fetched once.
 
   The result has the attributes `imageName`, `imageTag` (null without a lock file that has one),
-  `imageDigest` and `override`.
+  `imageDigest`, `baseName` (what an image on top of it says in its annotation
+  `org.opencontainers.image.base.name`) and `override`.
 
   Fetching goes through the proxies of the environment (`https_proxy` and so on), or of the Nix
   daemon's environment if that builds.
@@ -95,6 +96,21 @@ lib.makeOverridable (
     nameFor =
       image:
       if name != null then name else lib.replaceStrings [ "/" ":" ] [ "-" "-" ] "docker-image-${image}";
+    # The name with its registry.
+    fullName =
+      name:
+      let
+        parts = lib.splitString "/" name;
+        first = lib.head parts;
+        isRegistry = lib.hasInfix "." first || lib.hasInfix ":" first || first == "localhost";
+      in
+      if lib.length parts == 1 then
+        "docker.io/library/${name}"
+      else if isRegistry then
+        name
+      else
+        "docker.io/${name}";
+
     fetcher =
       repository:
       internal.fetch {
@@ -119,6 +135,7 @@ lib.makeOverridable (
             imageName = file.name;
             imageTag = file.tag or null;
             imageDigest = image.manifest.digest;
+            baseName = file.name + lib.optionalString (file ? tag) ":${file.tag}";
           }
         );
 
@@ -155,6 +172,7 @@ lib.makeOverridable (
         // {
           inherit imageName imageDigest;
           imageTag = null;
+          baseName = fullName imageName;
         };
   in
   if lock == null then

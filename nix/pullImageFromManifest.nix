@@ -91,6 +91,7 @@ lib.makeOverridable (
   image
   // {
     inherit imageName imageTag meta;
+    baseName = repository;
     getManifest = internal.getManifest {
       reference = "${repository}:${imageTag}";
       platform = "${os}/${arch}";

@@ -13,7 +13,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::bases::Packed;
 use support::engines::{Engine, podman};
 use support::nix::{SANDBOX, digest as image_digest, expression, nix, references, strata};
@@ -114,7 +114,7 @@ fn nix2container_177_existing_hashes_keep_working() {
         let image = push_fresh(&registry, "plain", packed, flags);
         let wrong = image.pull("").replace(&image.hash, &"0".repeat(52));
         let said = failure(nix_build(&wrong).args(SANDBOX));
-        let sri = run(nix("nix-hash").args(["--type", "sha256", "--to-sri", &image.hash]));
+        let sri = run(nix("nix").args(["hash", "to-sri", "--type", "sha256", &image.hash]));
         assert!(
             said.contains("hash mismatch") && said.contains(sri.trim()),
             "{said}"
@@ -347,6 +347,9 @@ fn images_on_pulled_images_run() {
     let image = pushed(&registry);
     let whole = format!("({})", image.pull(""));
     let first = runs(&whole, "whole", &word);
+    // Where a push takes the layers from.
+    let base = &inspect(&first)["annotations"]["org.opencontainers.image.base.name"];
+    assert_eq!(*base, json!(image.name));
 
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
@@ -399,11 +402,15 @@ fn images_on_pulled_images_run() {
     assert_ne!(image_digest(&first), image_digest(&fourth));
 }
 
-/// The digests of an image's layers.
-fn layers(image: &Path) -> Vec<String> {
+fn inspect(image: &Path) -> Value {
     let mut inspect = strata();
     let text = run(inspect.args(["inspect", "--json"]).arg(image));
-    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The digests of an image's layers.
+fn layers(image: &Path) -> Vec<String> {
+    let value = inspect(image);
     let layers = value["layers"].as_array().unwrap().iter();
     layers.map(|layer| layer["digest"].to_string()).collect()
 }

@@ -65,9 +65,11 @@ impl Printer {
         self.output.is_terminal()
     }
 
-    /// Whether standard error is a terminal, where bars can be drawn.
+    /// Whether standard error is a terminal, where bars can be drawn. Nix gives builders one too, and
+    /// keeps what they write there as a log; it also gives them this home.
     pub(super) fn can_draw(&self) -> bool {
-        !self.quiet && self.errors.is_terminal()
+        let is_builder = std::env::var_os("HOME").is_some_and(|home| home == "/homeless-shelter");
+        !self.quiet && !is_builder && self.errors.is_terminal()
     }
 }
 

@@ -146,7 +146,7 @@ impl Job<'_> {
         let config = std::fs::read(output.join(image.config.digest.hex()));
         let own = config.ok().and_then(|config| pull::platform_of(&config));
         if let (Some(asked), Some(own)) = (asked, own)
-            && !pull::fits(asked, &own)
+            && !own.fits(asked)
         {
             self.printer.remark(&format!(
                 "warning: {} is for {own} and not for {asked}; name the digest of the index, or of the \
@@ -185,12 +185,8 @@ pub(super) fn own_platform() -> Platform {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         "x86" => "386",
-        "loongarch64" => "loong64",
+        "powerpc64" => "ppc64le",
         other => other,
     };
-    Platform {
-        architecture: architecture.to_owned(),
-        os: "linux".to_owned(),
-        variant: None,
-    }
+    Platform::linux(architecture)
 }

@@ -972,6 +972,74 @@ let
         false
       ];
     };
+    "pullImage: an image on top says on what it is" = {
+      actual =
+        let
+          annotations =
+            fromImage: more:
+            (strata.buildImage ({ inherit fromImage; } // { name = "x"; } // more)).request.image.annotations;
+          pull =
+            imageName:
+            strata.pullImage {
+              inherit imageName;
+              imageDigest = digestOf "1";
+              sha256 = zeros;
+            };
+          name = image: (annotations image { })."org.opencontainers.image.base.name";
+        in
+        [
+          (annotations { image = strata.pullImage { lock = lockFile; }; } { })
+          (map (image: name (pull image)) [
+            "alpine"
+            "bitnami/nginx"
+            "localhost/a"
+            "127.0.0.1:5000/a"
+            "quay.io/a/b"
+          ])
+          (name (
+            strata.pullImageFromManifest {
+              imageName = "library/alpine";
+              imageManifest = ./images/manifest.json;
+            }
+          ))
+          (annotations (pull "alpine") {
+            annotations."org.opencontainers.image.base.name" = "own";
+          })."org.opencontainers.image.base.name"
+          (annotations app { })
+          (annotations null { })
+        ];
+      expected = [
+        {
+          "org.opencontainers.image.base.name" = "docker.io/library/alpine:3.20";
+          "org.opencontainers.image.base.digest" = digestOf "1";
+        }
+        [
+          "docker.io/library/alpine"
+          "docker.io/bitnami/nginx"
+          "localhost/a"
+          "127.0.0.1:5000/a"
+          "quay.io/a/b"
+        ]
+        "docker.io/library/alpine"
+        "own"
+        { }
+        { }
+      ];
+    };
+    # Its hash is that of skopeo's archive.
+    "dockerTools: pullImage is that of nixpkgs" = {
+      actual =
+        (import ../../nix {
+          pkgs = pkgs // {
+            dockerTools.pullImage = arguments: arguments // { of = "nixpkgs"; };
+          };
+        }).dockerTools.pullImage
+          { finalImageTag = "1"; };
+      expected = {
+        finalImageTag = "1";
+        of = "nixpkgs";
+      };
+    };
     # As the first step, when there is no manifest yet.
     "pullImageFromManifest: getManifest needs no manifest" = {
       actual = (strata.pullImageFromManifest { imageName = "library/alpine"; }).getManifest.name;

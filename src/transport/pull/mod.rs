@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use lock::{Lock, LockedImage, fits, platform_of};
+pub use lock::{Lock, LockedImage, platform_of};
 
 use super::directory::{MANIFEST_FILE, publish};
 use super::registry::{ACCEPTED, Client, Document, Entry, Options, Purpose, choose, in_two_stages};
