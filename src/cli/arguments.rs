@@ -48,6 +48,11 @@ pub(super) enum Command {
     /// Be a read-only registry with these images, until interrupted
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArguments),
+    /// Write the root file system of an image as one archive, without layers
+    Export(ExportArguments),
+    /// Write several images into one archive
+    #[command(after_help = MERGE_HELP)]
+    Merge(MergeArguments),
     /// Write what a shell needs to complete these commands to standard output
     #[command(after_help = COMPLETIONS_HELP)]
     Completions(CompletionsArguments),
@@ -74,6 +79,9 @@ On success the destination and the image's digest are printed.";
 const SERVE_HELP: &str = "\
 Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.
 It speaks plain HTTP and asks for no password.";
+
+const MERGE_HELP: &str = "\
+The archive is that of `strata copy IMAGE docker-archive:OUTPUT`, with every image under its own name.";
 
 const COMPLETIONS_HELP: &str = "\
 For bash: source <(strata completions bash)
@@ -231,6 +239,36 @@ pub(super) struct CompressArguments {
     pub(super) compression: Option<Compression>,
 
     /// Say nothing but errors
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `export`.
+#[derive(Args)]
+pub(super) struct ExportArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// The file to write, compressed if it ends in .gz; - is standard output
+    #[arg(default_value = "-")]
+    pub(super) output: PathBuf,
+
+    /// The image for this platform, of an index; without it the one for this machine
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(super) platform: Option<Platform>,
+}
+
+/// The arguments of `merge`.
+#[derive(Args)]
+pub(super) struct MergeArguments {
+    /// The images: outputs of their derivations, or links to them such as `result`
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<PathBuf>,
+
+    /// The file to write, compressed if it ends in .gz; - is standard output
+    pub(super) output: PathBuf,
+
+    /// Say nothing but errors, also not what was written
     #[arg(long, short)]
     pub(super) quiet: bool,
 }

@@ -10,9 +10,11 @@ mod completions;
 mod compress;
 mod copy;
 mod dry_run;
+mod export;
 mod inspect;
 mod interruption;
 mod man;
+mod merge;
 mod platform;
 mod printer;
 mod progress;
@@ -71,6 +73,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
+        Command::Export(arguments) => export::run(&arguments, &printer, &interruption),
+        Command::Merge(arguments) => merge::run(&arguments, &printer, &interruption),
         Command::Completions(arguments) => completions::run(&arguments, &printer),
         Command::Man(arguments) => man::run(&arguments),
     };
