@@ -306,15 +306,19 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
     ] {
         let named = set(captures(&text, r"(?m)(?:^|[\s`])(--[a-z-]+)"));
         for flag in &named {
-            let is_taken = ["copy", "inspect", "verify", "compress", "serve"]
-                .iter()
-                .any(|verb| {
-                    let (_, said) = strata(&[verb, flag]);
-                    !said.contains("unexpected argument") && !said.contains("is not supported")
-                });
+            let is_taken = [
+                "copy", "inspect", "verify", "compress", "serve", "export", "merge",
+            ]
+            .iter()
+            .any(|verb| {
+                let (_, said) = strata(&[verb, flag]);
+                !said.contains("unexpected argument") && !said.contains("is not supported")
+            });
             assert!(is_taken, "{name}: {flag}");
         }
-        for verb in ["copy", "inspect", "verify", "compress", "serve"] {
+        for verb in [
+            "copy", "inspect", "verify", "compress", "serve", "export", "merge",
+        ] {
             let (help, _) = strata(&[verb, "--help"]);
             for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
                 assert!(
