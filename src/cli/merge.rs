@@ -1,6 +1,7 @@
 //! `strata merge IMAGE... OUTPUT`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use super::Failure;
 use super::arguments::MergeArguments;
@@ -40,14 +41,13 @@ pub(super) fn run(
     reporter.end();
     written.map_err(output_failure)?;
     reporter.summarize();
-    let lines: String = all
-        .iter()
-        .map(|(root, name)| {
-            let (shown, name) = (output.display(), name.familiar.as_deref());
-            let name = name.unwrap_or_default();
-            format!("docker-archive:{shown}:{name}@{}\n", root.digest())
-        })
-        .collect();
+    let mut lines = String::new();
+    for (root, name) in &all {
+        let (shown, name) = (output.display(), name.familiar.as_deref());
+        let (name, digest) = (name.unwrap_or_default(), root.digest());
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "docker-archive:{shown}:{name}@{digest}");
+    }
     if is_stdout(output) {
         said.remark(&lines);
     } else if !said.is_quiet() {

@@ -155,9 +155,16 @@ fn docker_manifest(all: &[Named<'_>]) -> Vec<u8> {
         let image = root.images().into_iter().next()?;
         let layers = image.layers.iter();
         let layers = layers.map(|layer| blob_path(layer.descriptor().digest));
+        // Only for several images podman reads this list and not the index, and a short name in it
+        // means podman's own `localhost/NAME`.
+        let name = if all.len() > 1 {
+            &name.full
+        } else {
+            &name.familiar
+        };
         Some(json!({
             "Config": blob_path(image.manifest.config.digest),
-            "RepoTags": name.familiar.iter().collect::<Vec<_>>(),
+            "RepoTags": name.iter().collect::<Vec<_>>(),
             "Layers": layers.collect::<Vec<_>>(),
         }))
     };
