@@ -296,7 +296,7 @@ fn strata(arguments: &[&str]) -> (String, String) {
 
 /// The verbs with flags.
 const VERBS: [&str; 7] = [
-    "copy", "inspect", "verify", "compress", "serve", "pull", "lock",
+    "copy", "inspect", "verify", "compress", "serve", "pull", "lock", "export", "merge",
 ];
 
 #[test]

@@ -24,6 +24,7 @@ const RULES: [Rule; 6] = [
             "base/inherit.rs",
             "base/select.rs",
             "base/tree.rs",
+            "image/flatten/tree.rs",
             "plan",
             "oci",
             "tar",
@@ -32,6 +33,7 @@ const RULES: [Rule; 6] = [
             "tree/path.rs",
             "tree/recipe.rs",
             "tree/rules.rs",
+            "tree/whiteout.rs",
         ],
         except: &[],
         forbidden: &[

@@ -92,7 +92,7 @@ impl Scene {
 
 fn open(path: &Path) -> ImageIndex {
     match Built::open(path).unwrap() {
-        Built::Index(index) => index,
+        Built::Index(index) => *index,
         Built::Image(_) => panic!("{} is an image", path.display()),
     }
 }

@@ -227,7 +227,7 @@ fn list(reader: impl Read, document: &str) -> Result<Members> {
             ArchiveEntryKind::Symlink(target) => Member::Link(
                 resolve(&entry.path, &target).map_err(|message| archive.damaged(&message))?,
             ),
-            ArchiveEntryKind::Special => {
+            ArchiveEntryKind::Special(_) => {
                 return Err(archive.damaged(&"a device or pipe, which no image has"));
             }
         };

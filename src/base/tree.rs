@@ -8,12 +8,7 @@ use std::collections::BTreeMap;
 
 use super::bounds::MOST_ENTRIES;
 use crate::tar::{ArchiveEntry, ArchiveEntryKind};
-use crate::tree::{Entry, EntryKind, ImagePath, Metadata, Mode, WHITEOUT};
-
-/// The name of a marker that hides everything that lower layers have in its directory.
-const OPAQUE: &[u8] = b".wh..wh..opq";
-/// What the names of other things begin with that are for engines alone.
-const ENGINE_PREFIX: &[u8] = b".wh..wh.";
+use crate::tree::{Entry, EntryKind, ImagePath, Marker, Metadata, Mode};
 
 /// What one layer has.
 #[derive(Clone, Debug, Default)]
@@ -93,18 +88,17 @@ impl Listing {
             return Err(format!("more than {MOST_ENTRIES} entries"));
         }
         let path = ImagePath(entry.path);
-        let (parent, name) = path.split();
-        if name == OPAQUE {
-            self.opaque.push(parent);
-            return Ok(());
-        }
-        if name.starts_with(ENGINE_PREFIX) {
-            return Ok(());
-        }
-        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-            let hidden = parent.join(hidden);
-            self.whiteouts.push(hidden);
-            return Ok(());
+        match Marker::of(&path) {
+            Marker::None => {}
+            Marker::Opaque(directory) => {
+                self.opaque.push(directory);
+                return Ok(());
+            }
+            Marker::Hidden(path) => {
+                self.whiteouts.push(path);
+                return Ok(());
+            }
+            Marker::Engine => return Ok(()),
         }
         let node = match entry.kind {
             ArchiveEntryKind::Directory => Node::Directory(Box::new(Directory::new(Metadata {
@@ -132,9 +126,9 @@ impl Listing {
             EntryKind::Symlink { target } => Node::Symlink(target.to_vec()),
             EntryKind::File(_) => Node::File,
             EntryKind::Whiteout => {
-                let (parent, name) = path.split();
-                let hidden = name.strip_prefix(WHITEOUT).unwrap_or(name);
-                self.whiteouts.push(parent.join(hidden));
+                if let Marker::Hidden(path) = Marker::of(&path) {
+                    self.whiteouts.push(path);
+                }
                 return;
             }
         };
@@ -294,6 +288,8 @@ mod tests {
             uname: "app".to_owned(),
             gname: String::new(),
             xattrs: BTreeMap::new(),
+            modified: 0,
+            is_sparse: false,
             size: 0,
             offset: 0,
         }

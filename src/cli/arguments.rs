@@ -56,6 +56,11 @@ pub(super) enum Command {
     /// Write down what a name in a registry means now: digests of manifests, configs and layers
     #[command(after_help = LOCK_HELP)]
     Lock(Box<LockArguments>),
+    /// Write the root file system of an image as one archive, without layers
+    Export(ExportArguments),
+    /// Write several images into one archive
+    #[command(after_help = MERGE_HELP)]
+    Merge(MergeArguments),
     /// Write what a shell needs to complete these commands to standard output
     #[command(after_help = COMPLETIONS_HELP)]
     Completions(CompletionsArguments),
@@ -90,6 +95,9 @@ With --only it is a file; - is standard output.";
 const LOCK_HELP: &str = "\
 Example: strata lock alpine:3.20 > image.lock.json
 Then, in Nix: pullImage { lock = ./image.lock.json; }";
+
+const MERGE_HELP: &str = "\
+The archive is that of `strata copy IMAGE docker-archive:OUTPUT`, with every image under its own name.";
 
 const COMPLETIONS_HELP: &str = "\
 For bash: source <(strata completions bash)
@@ -295,6 +303,36 @@ pub(super) struct LockArguments {
     pub(super) source: SourceArguments,
 
     /// Say nothing but errors
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// The arguments of `export`.
+#[derive(Args)]
+pub(super) struct ExportArguments {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    pub(super) image: PathBuf,
+
+    /// The file to write, compressed if it ends in .gz; - is standard output
+    #[arg(default_value = "-")]
+    pub(super) output: PathBuf,
+
+    /// The image for this platform, of an index; without it the one for this machine
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(super) platform: Option<Platform>,
+}
+
+/// The arguments of `merge`.
+#[derive(Args)]
+pub(super) struct MergeArguments {
+    /// The images: outputs of their derivations, or links to them such as `result`
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<PathBuf>,
+
+    /// The file to write, compressed if it ends in .gz; - is standard output
+    pub(super) output: PathBuf,
+
+    /// Say nothing but errors, also not what was written
     #[arg(long, short)]
     pub(super) quiet: bool,
 }

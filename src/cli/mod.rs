@@ -10,10 +10,12 @@ mod completions;
 mod compress;
 mod copy;
 mod dry_run;
+mod export;
 mod inspect;
 mod interruption;
 mod lock;
 mod man;
+mod merge;
 mod platform;
 mod printer;
 mod progress;
@@ -76,6 +78,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
         Command::Pull(arguments) => pull::run(*arguments, &printer, &interruption),
         Command::Lock(arguments) => lock::run(*arguments, &printer, &interruption),
+        Command::Export(arguments) => export::run(&arguments, &printer, &interruption),
+        Command::Merge(arguments) => merge::run(&arguments, &printer, &interruption),
         Command::Completions(arguments) => completions::run(&arguments, &printer),
         Command::Man(arguments) => man::run(&arguments),
     };

@@ -27,7 +27,7 @@ pub enum Built {
     /// One image.
     Image(Box<Image>),
     /// An index of several.
-    Index(ImageIndex),
+    Index(Box<ImageIndex>),
 }
 
 /// An image or an index, which is what a name can stand for.
@@ -116,7 +116,7 @@ impl Built {
     /// Opens the output of an image or index derivation.
     pub fn open(path: &Path) -> Result<Self> {
         if ImagesFile::is_in(path) {
-            ImageIndex::open(path).map(Self::Index)
+            ImageIndex::open(path).map(|index| Self::Index(Box::new(index)))
         } else {
             Image::open(path).map(|image| Self::Image(Box::new(image)))
         }

@@ -8,6 +8,7 @@ mod base_layer;
 #[cfg(feature = "cli")]
 mod compressed;
 mod decompress;
+mod flatten;
 mod images_file;
 mod index;
 mod layers_file;
@@ -25,6 +26,7 @@ pub use base_layer::{BaseRecord, open_stored};
 #[cfg(feature = "cli")]
 pub use compressed::CompressedLayer;
 pub use decompress::{Packing, decompress};
+pub use flatten::flatten;
 pub use images_file::{IMAGES_FILE, ImagesFile};
 pub use index::{Built, ImageIndex, Root};
 pub use layers_file::{DIGEST_FILE, ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};

@@ -8,6 +8,6 @@
 mod reader;
 mod writer;
 
-pub use reader::{ArchiveEntry, ArchiveEntryKind, ArchiveReader, clean_path};
+pub use reader::{ArchiveEntry, ArchiveEntryKind, ArchiveReader, Special, clean_path};
 pub(crate) use writer::write_error;
 pub use writer::{ArchiveWriter, MODIFICATION_TIME};

@@ -53,6 +53,10 @@ pub struct ArchiveEntry {
     pub gname: String,
     /// Extended attributes.
     pub xattrs: BTreeMap<String, Vec<u8>>,
+    /// When it was changed, in seconds since 1970.
+    pub modified: u64,
+    /// Whether the content is a sparse file's, in which holes are left out.
+    pub is_sparse: bool,
     /// The length of the content in bytes.
     pub size: u64,
     /// Where in the archive the content begins.
@@ -71,7 +75,18 @@ pub enum ArchiveEntryKind {
     /// A symlink and where it points.
     Symlink(Vec<u8>),
     /// A device or a pipe.
-    Special,
+    Special(Special),
+}
+
+/// What is neither a directory, a file nor a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Special {
+    /// A character device with its major and minor number.
+    Character(u32, u32),
+    /// A block device with its major and minor number.
+    Block(u32, u32),
+    /// A named pipe.
+    Pipe,
 }
 
 /// What headers of extensions say about the next entry.
@@ -171,6 +186,8 @@ impl<R: Read> ArchiveReader<R> {
             link,
             mut records,
         } = extensions;
+        let is_sparse = header.entry_type() == EntryType::GNUSparse
+            || records.keys().any(|keyword| keyword.starts_with(SPARSE));
         let mut record = |name: &str| records.remove(name.as_bytes());
         let path = record("GNU.sparse.name")
             .or_else(|| record("path"))
@@ -197,13 +214,19 @@ impl<R: Read> ArchiveReader<R> {
         let (size, uid, gid) = (size?, uid?, gid?);
         let mode = number_in(header, 100..108, |header| header.mode().map(u64::from));
         let mode = mode.map_err(|error| self.damaged(&error))? & 0o7777;
+        // With a fraction in a record, and before 1970 with a sign: neither matters here.
+        let modified = record("mtime").and_then(|text| {
+            let text = String::from_utf8(text).ok()?;
+            text.split('.').next()?.parse().ok()
+        });
+        let header_time = number_in(header, 136..148, Header::mtime).unwrap_or(0);
         let mut name = |record_name: &str, field: Option<&[u8]>| {
             let bytes = record(record_name).unwrap_or_else(|| field.unwrap_or_default().to_vec());
             String::from_utf8(bytes).unwrap_or_default()
         };
         let uname = name("uname", header.username_bytes());
         let gname = name("gname", header.groupname_bytes());
-        let kind = self.kind(header.entry_type(), &path, link)?;
+        let kind = self.kind(header, &path, link)?;
         let path = clean_path(&path).map_err(|message| self.damaged(&message))?;
         if header.entry_type() == EntryType::GNUSparse {
             self.skip_sparse_map(header)?;
@@ -228,13 +251,19 @@ impl<R: Read> ArchiveReader<R> {
             uname,
             gname,
             xattrs: xattrs(records),
+            modified: modified.unwrap_or(header_time),
+            is_sparse,
             size,
             offset: self.position,
         })
     }
 
-    fn kind(&self, entry_type: EntryType, path: &[u8], link: Vec<u8>) -> Result<ArchiveEntryKind> {
-        Ok(match entry_type {
+    fn kind(&self, header: &Header, path: &[u8], link: Vec<u8>) -> Result<ArchiveEntryKind> {
+        let device = || {
+            let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or(0);
+            (number(header.device_major()), number(header.device_minor()))
+        };
+        Ok(match header.entry_type() {
             EntryType::Directory => ArchiveEntryKind::Directory,
             // Before ustar, only the slash told directories from files.
             EntryType::Regular if path.ends_with(b"/") => ArchiveEntryKind::Directory,
@@ -247,7 +276,15 @@ impl<R: Read> ArchiveReader<R> {
                 ArchiveEntryKind::HardLink(target)
             }
             EntryType::Symlink => ArchiveEntryKind::Symlink(link),
-            EntryType::Char | EntryType::Block | EntryType::Fifo => ArchiveEntryKind::Special,
+            EntryType::Char => {
+                let (major, minor) = device();
+                ArchiveEntryKind::Special(Special::Character(major, minor))
+            }
+            EntryType::Block => {
+                let (major, minor) = device();
+                ArchiveEntryKind::Special(Special::Block(major, minor))
+            }
+            EntryType::Fifo => ArchiveEntryKind::Special(Special::Pipe),
             other => {
                 let letter = char::from(other.as_byte());
                 return Err(self.damaged(&format!("its type {letter:?} is unknown")));
@@ -373,6 +410,8 @@ fn parse_records(mut bytes: &[u8]) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
     Some(records)
 }
 
+/// What the keywords begin with that say how a sparse file is cut.
+const SPARSE: &[u8] = b"GNU.sparse.";
 /// What the keywords of extended attributes begin with.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 

@@ -5,7 +5,8 @@ use std::io::{self, Read, Write};
 
 use ::tar::{EntryType, Header};
 
-use crate::tree::{Entry, EntryKind, Metadata, walk};
+use super::reader::{ArchiveEntry, ArchiveEntryKind, Special};
+use crate::tree::{Entry, EntryKind, Metadata, Mode, walk};
 use crate::{Error, Result};
 
 /// The time of every entry, in seconds since 1970: what Nix gives files in the store.
@@ -98,14 +99,59 @@ impl<W: Write> ArchiveWriter<W> {
     }
 
     /// Adds a directory; `path` has no trailing slash.
-    pub fn directory(&mut self, path: &str, metadata: &Metadata) -> Result<()> {
-        self.header(
-            format!("{path}/").as_bytes(),
-            metadata,
-            EntryType::Directory,
-            0,
-            b"",
-        )
+    pub fn directory(&mut self, path: impl AsRef<[u8]>, metadata: &Metadata) -> Result<()> {
+        let path = [path.as_ref(), b"/"].concat();
+        self.header(&path, metadata, EntryType::Directory, 0, b"")
+    }
+
+    /// Adds an entry of another archive under `path`, with the time that it has there; `content` gives
+    /// what is in a file.
+    pub fn copy(
+        &mut self,
+        path: &[u8],
+        entry: &ArchiveEntry,
+        content: &mut dyn Read,
+    ) -> Result<()> {
+        let metadata = Metadata {
+            mode: Mode::from_bits(entry.mode),
+            uid: entry.uid,
+            gid: entry.gid,
+            uname: entry.uname.clone(),
+            gname: entry.gname.clone(),
+            xattrs: entry.xattrs.clone(),
+        };
+        let none: &[u8] = b"";
+        let (entry_type, link, device) = match &entry.kind {
+            ArchiveEntryKind::Directory => (EntryType::Directory, none, (0, 0)),
+            ArchiveEntryKind::File => (EntryType::Regular, none, (0, 0)),
+            ArchiveEntryKind::HardLink(target) => (EntryType::Link, target.as_slice(), (0, 0)),
+            ArchiveEntryKind::Symlink(target) => (EntryType::Symlink, target.as_slice(), (0, 0)),
+            ArchiveEntryKind::Special(special) => match *special {
+                Special::Character(major, minor) => (EntryType::Char, none, (major, minor)),
+                Special::Block(major, minor) => (EntryType::Block, none, (major, minor)),
+                Special::Pipe => (EntryType::Fifo, none, (0, 0)),
+            },
+        };
+        let path = match entry_type {
+            EntryType::Directory => [path, b"/"].concat(),
+            _ => path.to_vec(),
+        };
+        let fields = Fields {
+            entry_type,
+            size: entry.size,
+            link,
+            modified: entry.modified,
+            device,
+        };
+        self.header_of(&path, &metadata, &fields)?;
+        let copied = io::copy(&mut content.take(entry.size), &mut self.writer)
+            .map_err(write_error(&self.what))?;
+        if copied < entry.size {
+            return Err(Error::stream(&self.what)(
+                io::ErrorKind::UnexpectedEof.into(),
+            ));
+        }
+        self.pad(entry.size)
     }
 
     /// Ends the archive.
@@ -122,6 +168,24 @@ impl<W: Write> ArchiveWriter<W> {
         size: u64,
         link: &[u8],
     ) -> Result<()> {
+        let fields = Fields {
+            entry_type,
+            size,
+            link,
+            modified: MODIFICATION_TIME,
+            device: (0, 0),
+        };
+        self.header_of(path, metadata, &fields)
+    }
+
+    fn header_of(&mut self, path: &[u8], metadata: &Metadata, fields: &Fields<'_>) -> Result<()> {
+        let Fields {
+            entry_type,
+            size,
+            link,
+            modified,
+            device,
+        } = *fields;
         let mut header = Header::new_ustar();
         let mut records = Records::default();
         if !set_path(&mut header, path) {
@@ -136,7 +200,7 @@ impl<W: Write> ArchiveWriter<W> {
         }
         header.set_entry_type(entry_type);
         header.set_mode(metadata.mode.bits());
-        header.set_mtime(MODIFICATION_TIME);
+        header.set_mtime(records.number(b"mtime", modified, LARGEST_SIZE));
         header.set_size(records.number(b"size", size, LARGEST_SIZE));
         header.set_uid(records.number(b"uid", metadata.uid, LARGEST_ID));
         header.set_gid(records.number(b"gid", metadata.gid, LARGEST_ID));
@@ -153,8 +217,8 @@ impl<W: Write> ArchiveWriter<W> {
                 }
             }
             // Readers expect numbers here, also for files that are no devices.
-            set_field(&mut ustar.dev_major, b"0000000");
-            set_field(&mut ustar.dev_minor, b"0000000");
+            set_field(&mut ustar.dev_major, format!("{:07o}", device.0).as_bytes());
+            set_field(&mut ustar.dev_minor, format!("{:07o}", device.1).as_bytes());
         }
         for (name, value) in &metadata.xattrs {
             records.add(format!("SCHILY.xattr.{name}").as_bytes(), value);
@@ -202,6 +266,16 @@ impl<W: Write> ArchiveWriter<W> {
             .write_all(bytes)
             .map_err(write_error(&self.what))
     }
+}
+
+/// What a header says besides the path and the metadata.
+struct Fields<'a> {
+    entry_type: EntryType,
+    size: u64,
+    link: &'a [u8],
+    modified: u64,
+    /// The major and minor number of a device.
+    device: (u32, u32),
 }
 
 /// Errors of ours that came through an `io::Write` come out as they went in.

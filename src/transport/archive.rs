@@ -46,6 +46,13 @@ pub fn write<'a>(
 /// command works twice; skopeo refuses. A named pipe or a device is written to as it is. A file
 /// whose name ends in `.gz` is compressed.
 pub fn write_all(all: &[Named<'_>], path: &Path, progress: &dyn Progress) -> Result<()> {
+    to_file(path, |writer| {
+        stream_all(all, writer, &BTreeSet::new(), progress)
+    })
+}
+
+/// Lets `write` give the bytes of an archive to what is at `path`, as [`write_all`] says.
+pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     match path.metadata() {
         Ok(metadata) if metadata.is_dir() => Err(Error::Document {
             document: path.display().to_string(),
@@ -55,7 +62,7 @@ pub fn write_all(all: &[Named<'_>], path: &Path, progress: &dyn Progress) -> Res
         Ok(metadata) if metadata.is_file() => {
             // A symlink stays, what it points to is replaced.
             let path = path.canonicalize().map_err(Error::io("read", path))?;
-            replace(all, &path, progress)
+            replace(&path, write)
         }
         Ok(_) => {
             let device = OpenOptions::new()
@@ -63,10 +70,10 @@ pub fn write_all(all: &[Named<'_>], path: &Path, progress: &dyn Progress) -> Res
                 .open(path)
                 .map_err(Error::io("open", path))?;
             let mut writer = FileWriter::new(device, path);
-            stream_all(all, &mut writer, &BTreeSet::new(), progress)?;
+            write(&mut writer)?;
             writer.finish()
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(all, path, progress),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, write),
         Err(error) => Err(Error::io("write", path)(error)),
     }
 }
@@ -100,7 +107,7 @@ pub fn stream_all(
         .rev()
         .skip(1)
     {
-        archive.directory(&path.to_string_lossy(), &directory)?;
+        archive.directory(path.to_string_lossy().as_bytes(), &directory)?;
     }
     let every: BTreeMap<_, _> = all.iter().flat_map(|(root, _)| blobs(*root)).collect();
     for (digest, blob) in every {
@@ -124,16 +131,16 @@ pub fn stream_all(
     archive.finish()?.flush().map_err(write_error("archive"))
 }
 
-fn replace(all: &[Named<'_>], path: &Path, progress: &dyn Progress) -> Result<()> {
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let file = staging::file_in(&staging::directory_above(path))?;
     let mut writer = FileWriter::new(file.as_file(), path);
     if path.extension() == Some("gz".as_ref()) {
         let error = write_error("archive");
         let mut compressor = Compressor::new(writer, Compression::GZIP).map_err(error)?;
-        stream_all(all, &mut compressor, &BTreeSet::new(), progress)?;
+        write(&mut compressor)?;
         writer = compressor.finish().map_err(write_error("archive"))?;
     } else {
-        stream_all(all, &mut writer, &BTreeSet::new(), progress)?;
+        write(&mut writer)?;
     }
     writer.finish()?;
     file.as_file()
@@ -148,9 +155,16 @@ fn docker_manifest(all: &[Named<'_>]) -> Vec<u8> {
         let image = root.images().into_iter().next()?;
         let layers = image.layers.iter();
         let layers = layers.map(|layer| blob_path(layer.descriptor().digest));
+        // Only for several images podman reads this list and not the index, and a short name in it
+        // means podman's own `localhost/NAME`.
+        let name = if all.len() > 1 {
+            &name.full
+        } else {
+            &name.familiar
+        };
         Some(json!({
             "Config": blob_path(image.manifest.config.digest),
-            "RepoTags": name.familiar.iter().collect::<Vec<_>>(),
+            "RepoTags": name.iter().collect::<Vec<_>>(),
             "Layers": layers.collect::<Vec<_>>(),
         }))
     };

@@ -9,6 +9,7 @@ mod path;
 mod recipe;
 mod rules;
 pub mod walk;
+mod whiteout;
 
 pub use entries::{Entry, EntryKind, LayerTree, WHITEOUT};
 pub use merge::{Layout, RootSource, Surroundings, merge};
@@ -16,3 +17,4 @@ pub use metadata::{Metadata, Mode};
 pub use path::ImagePath;
 pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
 pub use rules::{Changes, CompiledRules, Rule};
+pub use whiteout::Marker;

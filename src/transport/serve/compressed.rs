@@ -21,7 +21,7 @@ pub fn compress_all_images(
             let images = std::mem::take(&mut index.images).into_iter();
             let images = images.map(|image| compress(image, compression, progress));
             let images = images.collect::<Result<Vec<_>>>()?;
-            Ok(Built::Index(index.with_images(images)))
+            Ok(Built::Index(Box::new(index.with_images(images))))
         }
     }
 }

@@ -1,0 +1,78 @@
+//! `strata merge IMAGE... OUTPUT`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use super::Failure;
+use super::arguments::MergeArguments;
+use super::copy::output_failure;
+use super::export::{check_output, is_stdout};
+use super::interruption::Interruption;
+use super::printer::Printer;
+use super::progress::Reporter;
+use crate::image::{Built, ImageName};
+use crate::transport::archive;
+use crate::transport::destination::{CopyName, Destination};
+use crate::{Error, Result};
+
+pub(super) fn run(
+    arguments: &MergeArguments,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let MergeArguments {
+        images,
+        output,
+        quiet,
+    } = arguments;
+    check_output(output, printer).map_err(Failure::Usage)?;
+    let said = Printer::new(*quiet);
+    let images = images.iter().map(|path| Built::open(path));
+    let images = images.collect::<Result<Vec<_>>>()?;
+    let names = names(&images)?;
+    let roots = images.iter().map(Built::root);
+    let all: Vec<_> = roots.clone().zip(&names).collect();
+    let reporter = Reporter::for_copy(roots, &said, interruption);
+    let written = if is_stdout(output) {
+        archive::stream_all(&all, &mut printer.output(), &BTreeSet::new(), &reporter)
+    } else {
+        archive::write_all(&all, output, &reporter)
+    };
+    reporter.end();
+    written.map_err(output_failure)?;
+    reporter.summarize();
+    let mut lines = String::new();
+    for (root, name) in &all {
+        let (shown, name) = (output.display(), name.familiar.as_deref());
+        let (name, digest) = (name.unwrap_or_default(), root.digest());
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "docker-archive:{shown}:{name}@{digest}");
+    }
+    if is_stdout(output) {
+        said.remark(&lines);
+    } else if !said.is_quiet() {
+        said.data(&lines)?;
+    }
+    Ok(())
+}
+
+/// What the images are called in the archive, which is what they are called anyway.
+fn names(images: &[Built]) -> Result<Vec<CopyName>> {
+    let archive: Destination = "docker-archive:-".parse()?;
+    let mut known = BTreeMap::new();
+    let mut names = Vec::new();
+    for built in images {
+        let root = built.root();
+        let name = archive.copy_name(root.name())?;
+        let before = known.insert(name.full.clone(), root.digest());
+        if let (Some(before), Some(ImageName { name, tag })) = (before, root.name()) {
+            return Err(Error::Document {
+                document: format!("image {}", root.digest()),
+                message: format!("{before} is called {name}:{tag}, too"),
+                hint: "give one of them another name or tag".to_owned(),
+            });
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
