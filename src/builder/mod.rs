@@ -87,8 +87,7 @@ fn build_layers(
     }
     let output = output::Output::create(store.locate_below(out))?;
     if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
-        let (lower, compression) = (plan.lower, request.compression);
-        database::add(&mut plan.layers, lower, compression, owner, store, out)?;
+        database::add(&mut plan, &base, request.compression, owner, store, out)?;
     }
 
     let (recipes, mut unmatched) = settle(&plan.layers, &base.tree, store)?;
