@@ -208,6 +208,14 @@ lib.makeOverridable (
   in
   system
   // {
+    # Those that nobody asked for give way to the ones of `fromImage`.
+    accounts = [
+      {
+        path = "${system}";
+        usualUsers = lib.subtractLists (lib.attrNames users) internal.usualAccounts;
+        usualGroups = lib.subtractLists (lib.attrNames groups) internal.usualAccounts;
+      }
+    ];
     perms = internal.systemPerms {
       inherit (accounts) users groups;
       inherit

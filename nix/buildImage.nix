@@ -154,6 +154,7 @@ lib.makeOverridable (
       copyToRoot = {
         paths = given.paths ++ systemRoot.paths;
         perms = given.perms ++ systemRoot.perms;
+        accounts = given.accounts ++ systemRoot.accounts;
       };
       deps = internal.configRoots config;
       layers = internal.toPaths layers;

@@ -265,6 +265,7 @@ fn source(path: String, owner: NixDatabase, store: &Store) -> Result<Source> {
         nar_size: info.size,
         references: Vec::new(),
         to_root: true,
+        without: Vec::new(),
         rules: vec![owner, files],
     })
 }

@@ -18,7 +18,8 @@ pub use database::{Registration, write_database};
 pub use database_reader::{DATABASE_FILES, read_database};
 pub use derivation::{DerivationOutput, parse_outputs};
 pub use request::{
-    FromImage, ImageRequest, InheritRequest, NixDatabase, PermsRule, Request, StrategyName,
+    AccountsRequest, FromImage, ImageRequest, InheritRequest, NixDatabase, PermsRule, Request,
+    StrategyName,
 };
 pub use store::{Store, StorePath};
 pub use system_request::{
