@@ -129,6 +129,32 @@ fn every_form_gives_the_same_layers_and_config(
     );
 }
 
+/// <https://github.com/NixOS/nixpkgs/issues/214434>: a layer that a base has twice broke the build, as
+/// one member that is named twice, and as a link.
+#[rstest]
+#[case::named_twice(true)]
+#[case::link(false)]
+fn nixpkgs_214434_a_layer_may_be_there_twice(#[case] named_twice: bool) {
+    let mut store = FakeStore::new();
+    let base = base();
+    let mut files = base.docker_archive();
+    if named_twice {
+        let link = files.iter().position(|(name, _)| name.starts_with("-> "));
+        files.remove(link.unwrap());
+        let name = |number: usize| format!("{number:064}/layer.tar");
+        let manifest = file(&mut files, "manifest.json");
+        let text = String::from_utf8(manifest.clone()).unwrap();
+        *manifest = text.replace(&name(2), &name(0)).into_bytes();
+    }
+    let path = add(&store, "base", &Content::Archive(archive(&files)));
+    let mut request = request(&mut store, &path);
+    request["image"]["remove"] = json!(["/etc/hard"]);
+    let out = store.build(&request).unwrap();
+    let image = Image::open(&store.locate(&out)).unwrap();
+    assert_eq!(image.layers.len(), 5);
+    assert_eq!(blobs(&image)[..3], base.layers);
+}
+
 #[test]
 fn an_image_of_strata_is_a_base_without_blobs() {
     let mut store = FakeStore::new();
@@ -444,7 +470,7 @@ fn platforms_must_match() {
     );
 }
 
-/// NixOS/nixpkgs#392421: more than 16 layers of a base broke the build. Layers of the base count:
+/// <https://github.com/NixOS/nixpkgs/issues/392421>: more than 16 layers of a base broke the build. Layers of the base count:
 /// Docker takes 125.
 #[test]
 fn nixpkgs_392421_many_layers_are_fine_until_docker_has_no_room() {
@@ -659,7 +685,8 @@ fn entry(path: &str, mode: u32, uid: u64) -> (String, u32, u64) {
     (path.to_owned(), mode, uid)
 }
 
-/// NixOS/nixpkgs#57073, #110696, #129007. Directories say what the base says of them, since engines
+/// <https://github.com/NixOS/nixpkgs/issues/57073>, <https://github.com/NixOS/nixpkgs/issues/110696>,
+/// <https://github.com/NixOS/nixpkgs/issues/129007>. Directories say what the base says of them, since engines
 /// take the uppermost entry.
 #[test]
 fn nixpkgs_110696_files_go_through_symlinks_of_the_base() {

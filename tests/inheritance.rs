@@ -94,7 +94,7 @@ fn by_strata(base: &Path, config: &Value) -> Value {
     Value::Object(image.config.config.into_iter().collect::<Map<_, _>>())
 }
 
-/// nlewo/nix2container#79: Env, Entrypoint and User of the base were lost.
+/// <https://github.com/nlewo/nix2container/issues/79>: Env, Entrypoint and User of the base were lost.
 #[rstest]
 #[case::nothing("", json!({}))]
 #[case::env("ENV BASE=own NEW=1", json!({ "Env": ["BASE=own", "NEW=1"] }))]
@@ -122,7 +122,10 @@ fn by_strata(base: &Path, config: &Value) -> Value {
     r#"HEALTHCHECK --timeout=3s CMD ["/own"]"#,
     json!({ "Healthcheck": { "Test": ["CMD", "/own"], "Timeout": 3_000_000_000_u64 } })
 )]
-fn fields_are_inherited_as_buildah_does(#[case] instructions: &str, #[case] config: Value) {
+fn nix2container_79_fields_are_inherited_as_buildah_does(
+    #[case] instructions: &str,
+    #[case] config: Value,
+) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("base.tar");
     std::fs::write(&file, archive(&base().docker_archive())).unwrap();
