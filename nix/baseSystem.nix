@@ -6,6 +6,9 @@
   image. Owners and modes come with it, as its attribute `perms`: `/tmp` and `/var/tmp` are 1777,
   homes are 0700 and belong to their user, `/etc/shadow` is 0640.
 
+  On a base image, users and groups are added to the base's. A name that the base has needs the
+  same numbers.
+
   # Inputs
 
   `users` (attribute set of users by name; default: `{ }`)
@@ -208,6 +211,14 @@ lib.makeOverridable (
   in
   system
   // {
+    # Those that nobody asked for give way to the ones of `fromImage`.
+    accounts = [
+      {
+        path = "${system}";
+        usualUsers = lib.subtractLists (lib.attrNames users) internal.usualAccounts;
+        usualGroups = lib.subtractLists (lib.attrNames groups) internal.usualAccounts;
+      }
+    ];
     perms = internal.systemPerms {
       inherit (accounts) users groups;
       inherit

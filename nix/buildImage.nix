@@ -98,7 +98,7 @@
 
   `initializeNixDatabase` (boolean; default: `false`)
   : Whether to make a database with which Nix in the image knows the store paths of the image, and
-    garbage collector roots for them.
+    garbage collector roots for them. The database that `fromImage` has is merged into it.
 
   `nixUid` (integer; default: `0`)
   : Who owns the Nix database and the store directory.
@@ -171,6 +171,7 @@ lib.makeOverridable (
       copyToRoot = {
         paths = given.paths ++ systemRoot.paths;
         perms = given.perms ++ systemRoot.perms;
+        accounts = given.accounts ++ systemRoot.accounts;
       };
       deps = internal.configRoots config;
       layers = internal.toPaths layers;

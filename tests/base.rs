@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 use strata::image::Image;
@@ -124,6 +127,32 @@ fn every_form_gives_the_same_layers_and_config(
             .unwrap()
             .starts_with(&path)
     );
+}
+
+/// <https://github.com/NixOS/nixpkgs/issues/214434>: a layer that a base has twice broke the build, as
+/// one member that is named twice, and as a link.
+#[rstest]
+#[case::named_twice(true)]
+#[case::link(false)]
+fn nixpkgs_214434_a_layer_may_be_there_twice(#[case] named_twice: bool) {
+    let mut store = FakeStore::new();
+    let base = base();
+    let mut files = base.docker_archive();
+    if named_twice {
+        let link = files.iter().position(|(name, _)| name.starts_with("-> "));
+        files.remove(link.unwrap());
+        let name = |number: usize| format!("{number:064}/layer.tar");
+        let manifest = file(&mut files, "manifest.json");
+        let text = String::from_utf8(manifest.clone()).unwrap();
+        *manifest = text.replace(&name(2), &name(0)).into_bytes();
+    }
+    let path = add(&store, "base", &Content::Archive(archive(&files)));
+    let mut request = request(&mut store, &path);
+    request["image"]["remove"] = json!(["/etc/hard"]);
+    let out = store.build(&request).unwrap();
+    let image = Image::open(&store.locate(&out)).unwrap();
+    assert_eq!(image.layers.len(), 5);
+    assert_eq!(blobs(&image)[..3], base.layers);
 }
 
 #[test]
@@ -505,7 +534,7 @@ fn platforms_must_match() {
     );
 }
 
-/// NixOS/nixpkgs#392421: more than 16 layers of a base broke the build. Layers of the base count:
+/// <https://github.com/NixOS/nixpkgs/issues/392421>: more than 16 layers of a base broke the build. Layers of the base count:
 /// Docker takes 125.
 #[test]
 fn nixpkgs_392421_many_layers_are_fine_until_docker_has_no_room() {
@@ -570,11 +599,158 @@ fn on_merged_usr(store: &mut FakeStore, items: &[Item<'_>]) -> Value {
     request
 }
 
+/// A base with users and groups in two layers, behind symlinks.
+fn with_users() -> BaseImage {
+    BaseImage::new(vec![
+        tar(&[
+            Piece::Directory("etc", 0o755, 0),
+            Piece::File("etc/passwd", "old:x:1:1::/:/bin/sh\n"),
+            Piece::Symlink("etc/group", "../usr/etc/group"),
+            Piece::File("usr/etc/group", "root:x:0:\nnogroup:x:65534:\n"),
+            Piece::File("etc/real", "root:$6$x:1::::::\n"),
+        ]),
+        tar(&[
+            Piece::File("etc/passwd", "root:x:0:0:base:/root:/bin/bash\n"),
+            Piece::HardLink("etc/shadow", "etc/real"),
+        ]),
+    ])
+}
+
+/// A request of an image with a base system on a base.
+fn with_system(store: &mut FakeStore, base: &str, users: &Value) -> Value {
+    let mut all = json!({ "root": { "uid": 0, "gid": 0 }, "nobody": { "uid": 65534 } });
+    let asked_for: Vec<&String> = users.as_object().unwrap().keys().collect();
+    for (name, user) in users.as_object().unwrap() {
+        all[name] = user.clone();
+    }
+    let usual = ["root", "nobody"].map(str::to_owned);
+    let usual: Vec<&String> = usual
+        .iter()
+        .filter(|name| !asked_for.contains(name))
+        .collect();
+    let system = json!({
+        "version": 1, "storeDir": store.dir,
+        "system": {
+            "users": all, "groups": { "root": { "gid": 0 }, "nobody": { "gid": 65534 } }
+        }
+    });
+    let system = store.build_system(&system, &["out"]).unwrap().remove(0);
+    store.register(&system, &[]);
+    let mut request = store.image_request();
+    request["copyToRoot"] = json!([system]);
+    request["accounts"] =
+        json!([{ "path": system, "usualUsers": usual, "usualGroups": ["root", "nobody"] }]);
+    request["perms"] = json!([{ "path": system, "regex": "/etc/shadow$", "mode": "0640" }]);
+    request["image"]["fromImage"] = json!({ "path": base });
+    request
+}
+
+/// The content of the files of a layer.
+fn contents(store: &FakeStore, image: &str, layer: usize) -> BTreeMap<String, String> {
+    let tar = store.tars(image).swap_remove(layer);
+    let mut archive = tar::Archive::new(tar.as_slice());
+    let files = archive.entries().unwrap().filter_map(|entry| {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        let mut text = String::new();
+        entry.read_to_string(&mut text).unwrap();
+        entry
+            .header()
+            .entry_type()
+            .is_file()
+            .then_some((path, text))
+    });
+    files.collect()
+}
+
+/// Users and groups are merged line by line, wherever the base's files are.
+#[test]
+fn users_are_added_to_those_of_the_base() {
+    let mut store = FakeStore::relocated();
+    let content = Content::Archive(archive(&with_users().docker_archive()));
+    let base = add(&store, "base", &content);
+    let users = json!({ "app": { "uid": 7, "gid": 7, "groups": ["root"] } });
+    let request = with_system(&mut store, &base, &users);
+    let (out, remarks) = store.build_with(&request, 1).unwrap();
+    assert!(remarks.is_empty(), "{remarks:?}");
+    let expected = [
+        (
+            "etc/passwd",
+            "root:x:0:0:base:/root:/bin/bash\napp:x:7:7::/var/empty:/bin/false\n\
+             nobody:x:65534:65534::/var/empty:/bin/false\n",
+        ),
+        (
+            "etc/shadow",
+            "root:$6$x:1::::::\napp:!:1::::::\nnobody:!:1::::::\n",
+        ),
+        ("usr/etc/group", "root:x:0:app\nnogroup:x:65534:\n"),
+    ];
+    let expected = expected.map(|(path, text)| (path.to_owned(), text.to_owned()));
+    assert_eq!(contents(&store, &out, 0), expected.into());
+    let headers = store.headers(&out, 0);
+    assert!(
+        headers.contains(&entry("etc/passwd", 0o644, 0)),
+        "{headers:?}"
+    );
+    assert!(
+        headers.contains(&entry("etc/shadow", 0o640, 0)),
+        "{headers:?}"
+    );
+
+    // On that image, which Strata made, once more; also from a layer of its own.
+    let users = json!({ "more": { "uid": 9, "gid": 9 } });
+    let mut upper = with_system(&mut store, &out, &users);
+    let names = ["copyToRoot", "accounts", "perms"];
+    let mut layer = json!({ "version": 1, "storeDir": store.dir });
+    for name in names {
+        layer[name] = upper[name].take();
+        upper.as_object_mut().unwrap().remove(name);
+    }
+    let layer = store.build(&layer).unwrap();
+    upper["layers"] = json!([layer]);
+    let upper = store.build(&upper).unwrap();
+    let passwd = &contents(&store, &upper, 1)["etc/passwd"];
+    assert!(passwd.starts_with("root:x:0:0:base:"), "{passwd}");
+    assert!(
+        passwd.ends_with("\nmore:x:9:9::/var/empty:/bin/false\n"),
+        "{passwd}"
+    );
+}
+
+#[test]
+fn users_of_the_base_are_not_taken_for_others() {
+    let mut store = FakeStore::relocated();
+    let content = Content::Archive(archive(&with_users().docker_archive()));
+    let base = add(&store, "base", &content);
+    let request = with_system(
+        &mut store,
+        &base,
+        &json!({ "root": { "uid": 5, "gid": 0 } }),
+    );
+    let error = store.build(&request).unwrap_err();
+    let message = "attribute users.root: the base image has a user of this name whose uid:gid is 0:0, not 5:0";
+    assert!(
+        error.contains(message) && error.contains("hint: "),
+        "{error}"
+    );
+    // Without the base's file there is nothing to be merged with.
+    let mut request = with_system(
+        &mut store,
+        &base,
+        &json!({ "root": { "uid": 5, "gid": 0 } }),
+    );
+    request["image"]["remove"] = json!(["/etc/passwd"]);
+    let out = store.build(&request).unwrap();
+    let passwd = &contents(&store, &out, 1)["etc/passwd"];
+    assert!(passwd.starts_with("root:x:5:0:"), "{passwd}");
+}
+
 fn entry(path: &str, mode: u32, uid: u64) -> (String, u32, u64) {
     (path.to_owned(), mode, uid)
 }
 
-/// NixOS/nixpkgs#57073, #110696, #129007. Directories say what the base says of them, since engines
+/// <https://github.com/NixOS/nixpkgs/issues/57073>, <https://github.com/NixOS/nixpkgs/issues/110696>,
+/// <https://github.com/NixOS/nixpkgs/issues/129007>. Directories say what the base says of them, since engines
 /// take the uppermost entry.
 #[test]
 fn nixpkgs_110696_files_go_through_symlinks_of_the_base() {

@@ -10,6 +10,7 @@ use rstest::rstest;
 use serde_json::json;
 use support::engines::{Engine, containerd, docker, podman};
 use support::fake_store::{FakeStore, Item};
+use support::nix;
 use support::registry::{Registry, Setup, run};
 
 /// Builds a base with podman, which has buildah in it; its files say `word`, so that no engine knows
@@ -24,6 +25,12 @@ fn build(word: &str, directory: &Path) -> String {
     std::os::unix::fs::symlink("usr/bin", at("root/bin")).unwrap();
     std::os::unix::fs::symlink("busybox", at("root/usr/bin/sh")).unwrap();
     std::fs::write(at("root/etc/base"), format!("base {word}\n")).unwrap();
+    std::fs::write(
+        at("root/etc/passwd"),
+        "root:x:0:0::/:/bin/sh\nbase:x:1234:5678::/:/bin/sh\n",
+    )
+    .unwrap();
+    std::fs::write(at("root/etc/group"), "root:x:0:\nbase:x:5678:\n").unwrap();
     std::fs::write(
         at("Dockerfile"),
         "FROM scratch\n\
@@ -119,7 +126,7 @@ fn write(form: &str, word: &str, directory: &Path, path: &Path) {
     }
 }
 
-/// An image on top of `base`, as an archive.
+/// An image on top of `base`, as an archive, and as the layout `image-layout` beside it.
 fn image_on(base: &Path, form: &str, word: &str, directory: &Path) -> PathBuf {
     let mut store = FakeStore::new();
     let path = store.path("base");
@@ -155,11 +162,18 @@ fn image_on(base: &Path, form: &str, word: &str, directory: &Path) -> PathBuf {
     let mut copy = Command::new(env!("CARGO_BIN_EXE_strata"));
     copy.args(["copy", "--quiet"]).arg(store.locate(&out));
     run(copy.arg(format!("docker-archive:{}", archive.display())));
+    let layout = format!("oci:{}:v1", directory.join("image-layout").display());
+    let mut copy = Command::new(env!("CARGO_BIN_EXE_strata"));
+    run(copy
+        .args(["copy", "--quiet"])
+        .arg(store.locate(&out))
+        .arg(layout));
     archive
 }
 
-/// NixOS/nixpkgs#57073, #110696, #129007: what goes to `/bin` hid the base's `/bin -> usr/bin`, and
-/// with it every program. nlewo/nix2container#79: environment, user and entry point were lost.
+/// <https://github.com/NixOS/nixpkgs/issues/57073>, <https://github.com/NixOS/nixpkgs/issues/110696>,
+/// <https://github.com/NixOS/nixpkgs/issues/129007>: what goes to `/bin` hid the base's `/bin -> usr/bin`, and
+/// with it every program. <https://github.com/nlewo/nix2container/issues/79>: environment, user and entry point were lost.
 #[rstest]
 #[case("podman docker-archive")]
 #[case("podman oci-archive")]
@@ -187,6 +201,78 @@ fn nixpkgs_57073_an_image_on_a_base_runs(#[case] form: &str) {
         let said = engine.run(&format!("image-{word}:v1"), &[]);
         let expected = format!(
             "own base own\n1234\n5678\nbase {word}\nbase {word}\nown\ntool {word}\ntool {word}\nnew\n"
+        );
+        assert_eq!(said, expected, "{form} in {}", engine.name());
+    }
+    if form != "skopeo zstd" {
+        assert_eq!(unpacked_by_umoci(directory.path(), "etc/gone"), ["new"]);
+    }
+}
+
+/// The names in a directory of the layout `image-layout` as umoci unpacks it.
+fn unpacked_by_umoci(directory: &Path, below: &str) -> Vec<String> {
+    let reference = format!("{}:v1", directory.join("image-layout").display());
+    let bundle = directory.join("bundle");
+    run(Command::new("umoci")
+        .args(["unpack", "--image", &reference])
+        .arg(&bundle));
+    let entries = std::fs::read_dir(bundle.join("rootfs").join(below)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+/// Built by Nix: files, environment, user and entry point of both, and the users of both.
+#[rstest]
+#[case("podman docker-archive")]
+#[case("docker save")]
+#[case("skopeo zstd")]
+#[case("skopeo from a registry")]
+#[case("umoci")]
+fn nix_builds_on_bases_of_others(#[case] form: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let word = format!("nix-{}", form.to_lowercase().replace(' ', "-"));
+    let base = directory.path().join("base");
+    write(form, &word, directory.path(), &base);
+    let tag = if form == "umoci" {
+        r#"tag = "v1";"#
+    } else {
+        ""
+    };
+    let image = nix::build(&format!(
+        r#"buildImage {{
+          name = "{word}";
+          tag = "v1";
+          fromImage = {{ image = builtins.path {{ name = "base"; path = {}; }}; {tag} }};
+          system = {{
+            users.app = {{ uid = 1000; groups = [ "base" ]; }};
+            groups.app.gid = 1000;
+            groups.base.gid = 5678;
+          }};
+          remove = [ "/etc/gone" ];
+          config.Env = [ "OWN=own" ];
+          config.Cmd = [
+            "echo $BASE $OTHER $OWN; busybox id; busybox id app; busybox cat /etc/base; busybox ls -d /tmp /etc/gone; ${{pkgs.hello}}/bin/hello -g hi"
+          ];
+        }}"#,
+        base.display()
+    ));
+    let archive = directory.path().join("image.tar");
+    let destination = format!("docker-archive:{}", archive.display());
+    run(nix::strata()
+        .args(["copy", "--quiet"])
+        .arg(&image)
+        .arg(destination));
+    // Docker 20 reads no zstd.
+    let engines: &[&dyn Engine] = match form {
+        "skopeo zstd" => &[podman()],
+        _ => &[podman(), docker()],
+    };
+    for engine in engines {
+        engine.load(&archive);
+        let said = engine.run(&format!("{word}:v1"), &[]);
+        let expected = format!(
+            "base base own\nuid=1234(base) gid=5678(base)\n\
+             uid=1000(app) gid=1000(app) groups=5678(base)\nbase {word}\n/tmp\nhi\n"
         );
         assert_eq!(said, expected, "{form} in {}", engine.name());
     }

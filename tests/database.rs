@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use strata::oci::Digest;
+use support::bases::{BaseImage, archive};
 use support::fake_store::{FakeStore, Item};
 
 const DATABASE: &str = "nix/var/nix/db/db.sqlite";
@@ -273,4 +274,204 @@ fn the_owner_owns_the_store() {
             assert_eq!(uid, expected, "{layer} {path}");
         }
     }
+}
+
+/// The query of one value.
+fn ask(database: &Path, query: &str) -> String {
+    let database = database.to_str().unwrap();
+    run("sqlite3", &[database, query], "").trim().to_owned()
+}
+
+/// What a database has besides what `nix-store --load-db` gives it.
+fn embellish(database: &Path, path: &str) {
+    let content_address = format!("fixed:r:sha256:{}", "0".repeat(52));
+    let query = format!(
+        "update ValidPaths set registrationTime = 1700000000, deriver = '{path}.drv', ultimate = 1,
+             sigs = 'key:1 key:2', ca = '{content_address}' where path = '{path}'"
+    );
+    ask(database, &query);
+}
+
+/// An image with a database on a base with one.
+fn on_top_of(store: &mut FakeStore, base: &str, remove: &Value) -> Result<String, String> {
+    let (library, app) = (store.path("library"), store.path("app"));
+    let new = store.path("new");
+    if !store.locate(&new).exists() {
+        store.add("new", &[Item::File("x", "new")], &[&library, &app]);
+    }
+    let mut request = store.image_request();
+    request["deps"] = json!([new]);
+    request["image"]["nixDatabase"] = json!({});
+    request["image"]["fromImage"] = json!({ "path": base });
+    request["image"]["remove"] = remove.clone();
+    store.build(&request)
+}
+
+/// Nix agrees with the store below `root`, and has `new` with all that it needs.
+fn is_whole(store: &FakeStore, root: &Path) {
+    let place = format!("local?root={}", root.display());
+    run(
+        "nix-store",
+        &["--store", &place, "--verify", "--check-contents"],
+        "",
+    );
+    let new = store.path("new");
+    let arguments = ["--store", &place, "--query", "--requisites", &new];
+    let closure = run("nix-store", &arguments, "");
+    for name in ["library", "app", "new"] {
+        assert!(closure.contains(&store.path(name)), "{name}: {closure}");
+    }
+}
+
+#[test]
+fn the_database_of_a_base_of_strata_is_merged() {
+    for base_has_one in [true, false] {
+        let mut store = FakeStore::relocated();
+        let owner = if base_has_one { json!({}) } else { json!(null) };
+        let base = image(&mut store, &owner);
+        let upper = on_top_of(&mut store, &base, &json!([])).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        unpack(&store, &upper, root.path());
+        is_whole(&store, root.path());
+        let database = root.path().join(DATABASE);
+        // Two packages and a derivation of the base, and one of its own.
+        assert_eq!(ask(&database, "select count(*) from ValidPaths"), "4");
+        assert_eq!(
+            ask(&database, "select count(*) from DerivationOutputs"),
+            "2"
+        );
+        // The roots of both.
+        let place = format!("local?root={}", root.path().display());
+        run("nix-store", &["--store", &place, "--gc"], "");
+        assert_eq!(ask(&database, "select count(*) from ValidPaths"), "4");
+    }
+}
+
+/// A base whose database Nix wrote, with a path that is not there, as a store path of `store`.
+fn foreign_base(store: &mut FakeStore, root: &Path) -> String {
+    let lower = image(store, &json!({ "uid": 0, "gid": 0 }));
+    unpack(store, &lower, root);
+    std::fs::remove_dir_all(root.join("nix/var")).unwrap();
+    let layers = store.layers(&lower);
+    let sources = layers["layers"].as_array().unwrap().iter();
+    let sources = sources.flat_map(|layer| layer["recipe"]["sources"].as_array().unwrap());
+    let in_store = sources.filter(|source| source["toRoot"] == false);
+    let registrations: String = in_store.map(registration).collect();
+    let place = format!("local?root={}", root.display());
+    run(
+        "nix-store",
+        &["--store", &place, "--load-db"],
+        &registrations,
+    );
+    let database = root.join(DATABASE);
+    embellish(&database, &store.path("library"));
+    let gone = format!(
+        "insert into ValidPaths (path, hash, registrationTime) values ('{}', 'sha256:{}', 1)",
+        store.path("gone"),
+        "0".repeat(64)
+    );
+    ask(&database, &gone);
+    std::fs::write(root.join("nix/var/nix/db/ca-schema"), "1").unwrap();
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.follow_symlinks(false);
+    builder.append_dir_all("", root).unwrap();
+    let base = BaseImage::new(vec![builder.into_inner().unwrap()]);
+    let path = store.path("base.tar");
+    let bytes = archive(&base.docker_archive());
+    std::fs::write(store.locate(&path), bytes).unwrap();
+    path
+}
+
+/// What the base says of a path is kept, also of one that is in the image once more.
+#[test]
+fn the_database_that_nix_wrote_is_merged() {
+    let mut store = FakeStore::relocated();
+    let root = tempfile::tempdir().unwrap();
+    let base = foreign_base(&mut store, root.path());
+    let upper = on_top_of(&mut store, &base, &json!([])).unwrap();
+    let theirs = tempfile::tempdir().unwrap();
+    run(
+        "cp",
+        &[
+            "-a",
+            &format!("{}/.", root.path().display()),
+            theirs.path().to_str().unwrap(),
+        ],
+        "",
+    );
+    unpack(&store, &upper, root.path());
+    is_whole(&store, root.path());
+    let database = root.path().join(DATABASE);
+    assert_eq!(
+        ask(
+            &database,
+            "select path, registrationTime from ValidPaths where sigs not null"
+        ),
+        format!("{}|1700000000", store.path("library"))
+    );
+
+    // Nix comes to the same when it adds the new path to its own database.
+    let layers = store.layers(&upper);
+    let sources = layers["layers"].as_array().unwrap().iter();
+    let sources = sources.flat_map(|layer| layer["recipe"]["sources"].as_array().unwrap());
+    let mut new = sources.filter(|source| source["storePath"] == json!(store.path("new")));
+    let place = format!("local?root={}", theirs.path().display());
+    let file = store.path("new");
+    let from = store.locate(&file);
+    let to = theirs.path().join(file.trim_start_matches('/'));
+    run(
+        "cp",
+        &["-a", from.to_str().unwrap(), to.to_str().unwrap()],
+        "",
+    );
+    run(
+        "nix-store",
+        &["--store", &place, "--load-db"],
+        &registration(new.next().unwrap()),
+    );
+    let their_database = theirs.path().join(DATABASE);
+    ask(
+        &their_database,
+        "delete from ValidPaths where path like '%-gone'",
+    );
+    assert_eq!(content(&database), content(&their_database));
+
+    let last = store.layers(&upper)["layers"].as_array().unwrap().len() - 1;
+    let headers = store.headers(&upper, last);
+    let hides = |name: &str| headers.iter().any(|(path, ..)| path == name);
+    assert!(hides("nix/var/nix/db/.wh.ca-schema"), "{headers:?}");
+}
+
+/// What is taken out of the base, or has another content, is not believed to be there.
+#[test]
+fn the_database_of_a_base_must_be_true() {
+    let mut store = FakeStore::relocated();
+    let root = tempfile::tempdir().unwrap();
+    let base = foreign_base(&mut store, root.path());
+    let derivation = run(
+        "sqlite3",
+        &[
+            root.path().join(DATABASE).to_str().unwrap(),
+            "select path from ValidPaths where path like '%.drv'",
+        ],
+        "",
+    );
+    let upper = on_top_of(&mut store, &base, &json!([derivation.trim()])).unwrap();
+    let ours = tempfile::tempdir().unwrap();
+    unpack(&store, &upper, ours.path());
+    let count = ask(
+        &ours.path().join(DATABASE),
+        "select count(*) from ValidPaths",
+    );
+    assert_eq!(count, "3");
+
+    let library = store.path("library");
+    std::fs::remove_dir_all(store.locate(&library)).unwrap();
+    store.add("library", &[Item::File("lib/x", "y")], &[]);
+    let error = on_top_of(&mut store, &base, &json!([])).unwrap_err();
+    assert!(
+        error.contains("conflict at") && error.contains("disagree about its content"),
+        "{error}"
+    );
+    on_top_of(&mut store, &base, &json!([library])).unwrap();
 }

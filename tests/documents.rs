@@ -295,7 +295,7 @@ fn strata(arguments: &[&str]) -> (String, String) {
 }
 
 /// The verbs with flags.
-const VERBS: [&str; 7] = [
+const VERBS: [&str; 9] = [
     "copy", "inspect", "verify", "compress", "serve", "pull", "lock", "export", "merge",
 ];
 

@@ -51,6 +51,40 @@ const WORK: &str = r#"
     for link in $(find /nix/var/nix/profiles "$HOME" -type l); do [ -e "$link" ]; done
 "#;
 
+/// What Nix says of an image whose database is that of a base and more.
+const MERGED: &str = r#"
+    set -e
+    verify() {
+        nix-store --verify --check-contents 2>&1 | grep -i -E 'error|warning|disappeared|not valid' && exit 1
+        return 0
+    }
+    verify
+    hello=$(nix-store -qR "$HELLO" | grep -c -e '-hello' -e '-glibc')
+    nix-collect-garbage > /dev/null 2>&1
+    [ -e "$HELLO" ]
+    verify
+    echo "hello: $hello"
+    echo "profile: $(nix-store -qR "$(readlink -f "$HOME/.nix-profile")" | grep -c -E -- '-(nix|git|glibc)-[0-9]')"
+    nix-env -q | grep -c -e '^nix-'
+"#;
+
+#[test]
+fn the_database_of_a_base_is_merged() {
+    let image = build(&format!(
+        r#"
+        buildImage {{
+          name = "nix-merged";
+          tag = "latest";
+          fromImage = strata.buildNixImage {{ name = "nix-below"; {NIX_CONF} }};
+          initializeNixDatabase = true;
+          config.Env = [ "HELLO=${{pkgs.hello}}" ];
+        }}
+        "#
+    ));
+    let [said] = run_scripts(&image, "nix-merged", "/root", [MERGED]);
+    assert_eq!(said, "hello: 2\nprofile: 3\n1\n");
+}
+
 /// What <https://github.com/nix-community/docker-nixpkgs/issues/62> asks for: users who are not root
 /// could not install with `nix profile`; nor could root, while the profile's manifest was no store path of
 /// its own (<https://github.com/NixOS/nix/pull/5783>).

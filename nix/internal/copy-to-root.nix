@@ -1,5 +1,5 @@
 # What goes to the root of the file system, under its new name and the one before: its `paths`, and
-# the `perms` that come with them, as with a `baseSystem`.
+# the `perms` and `accounts` that come with them, as with a `baseSystem`.
 { lib, storePaths }:
 function:
 { copyToRoot, contents }:
@@ -19,6 +19,7 @@ lib.throwIf (copyToRoot != null && contents != null)
   (
     lib.warnIf (contents != null) "${function}: `contents` is called `copyToRoot` now" {
       paths = storePaths.toPaths given;
+      accounts = lib.concatMap (source: source.accounts or [ ]) (lib.flatten given);
       perms = lib.concatMap (source: source.perms or [ ]) (lib.flatten given);
     }
   )

@@ -19,6 +19,10 @@ in
   accounts = import ./accounts.nix { inherit lib; };
   annotations = import ./annotations.nix { inherit lib; };
   baseAnnotations = import ./base-annotations.nix { inherit lib; };
+  usualAccounts = [
+    "nobody"
+    "root"
+  ];
   commands = import ./commands.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };

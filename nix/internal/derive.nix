@@ -35,5 +35,6 @@ runBuilder {
       metadata
       image
       ;
-  };
+  }
+  // (if copyToRoot.accounts == [ ] then { } else { inherit (copyToRoot) accounts; });
 }

@@ -17,5 +17,9 @@ pub const MOST_LAYERS: usize = 1_000;
 pub const LARGEST_LAYER: u64 = 256 * 1024 * 1024 * 1024;
 /// The most entries of all layers.
 pub const MOST_ENTRIES: usize = 10_000_000;
+/// The most bytes of a file of a Nix database that is merged.
+pub const LARGEST_DATABASE: u64 = 256 * 1024 * 1024;
+/// The most bytes of a file of users or groups that is merged.
+pub const LARGEST_ACCOUNTS: u64 = 16 * 1024 * 1024;
 /// How many links may lead from one to the other.
 pub const MOST_LINKS: usize = 16;

@@ -172,7 +172,17 @@ fn keys(mut base: Map<String, Value>, own: Value) -> Value {
 fn directory(base: &str, own: Value) -> Value {
     match own {
         Value::String(own) if !own.starts_with('/') => {
-            Value::String(format!("{}/{own}", base.trim_end_matches('/')))
+            let mut names = Vec::new();
+            for name in base.split('/').chain(own.split('/')) {
+                match name {
+                    "" | "." => {}
+                    ".." => {
+                        names.pop();
+                    }
+                    name => names.push(name),
+                }
+            }
+            Value::String(format!("/{}", names.join("/")))
         }
         own => own,
     }

@@ -10,6 +10,7 @@
 
 pub mod bounds;
 mod documents;
+mod files;
 mod inherit;
 mod layers;
 mod medium;
@@ -17,6 +18,7 @@ mod read;
 mod select;
 mod tree;
 
+pub use files::BaseFile;
 pub use inherit::{Inheritance, inherit};
 pub use medium::is_archive;
 pub use read::{Base, read};

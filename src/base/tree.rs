@@ -13,9 +13,24 @@ use crate::tree::{Entry, EntryKind, ImagePath, Marker, Metadata, Mode};
 /// What one layer has.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listing {
-    entries: Vec<(ImagePath, Node)>,
+    entries: Vec<(ImagePath, Listed)>,
     whiteouts: Vec<ImagePath>,
     opaque: Vec<ImagePath>,
+}
+
+/// What a layer has at a path.
+#[derive(Clone, Debug)]
+enum Listed {
+    /// Boxed, because files are many more.
+    Directory(Box<Metadata>),
+    /// Where a symlink points.
+    Symlink(Vec<u8>),
+    /// Where in the archive the content begins; 0 in a layer that Strata made.
+    File(u64),
+    /// Another name of what is at this path.
+    HardLink(ImagePath),
+    /// A device or pipe.
+    Special,
 }
 
 /// What an image has at a path.
@@ -25,8 +40,19 @@ enum Node {
     Directory(Box<Directory>),
     /// Where a symlink points.
     Symlink(Vec<u8>),
-    /// A file, device or pipe.
-    File,
+    /// A regular file.
+    File(Stored),
+    /// A device or pipe, or a link to what is not there.
+    Special,
+}
+
+/// Where the content of a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stored {
+    /// The number of the layer.
+    pub(super) layer: usize,
+    /// Where it begins in the layer's archive; 0 in a layer that Strata made.
+    pub(super) offset: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,11 +109,11 @@ impl Directory {
 
 impl Listing {
     /// Adds an entry of an archive; the error is that there are too many.
-    pub(super) fn add(&mut self, entry: ArchiveEntry) -> Result<(), String> {
+    pub(super) fn add(&mut self, mut entry: ArchiveEntry) -> Result<(), String> {
         if self.entries.len() >= MOST_ENTRIES {
             return Err(format!("more than {MOST_ENTRIES} entries"));
         }
-        let path = ImagePath(entry.path);
+        let path = ImagePath(std::mem::take(&mut entry.path));
         match Marker::of(&path) {
             Marker::None => {}
             Marker::Opaque(directory) => {
@@ -101,16 +127,11 @@ impl Listing {
             Marker::Engine => return Ok(()),
         }
         let node = match entry.kind {
-            ArchiveEntryKind::Directory => Node::Directory(Box::new(Directory::new(Metadata {
-                mode: Mode::from_bits(entry.mode),
-                uid: entry.uid,
-                gid: entry.gid,
-                uname: entry.uname,
-                gname: entry.gname,
-                xattrs: entry.xattrs,
-            }))),
-            ArchiveEntryKind::Symlink(target) => Node::Symlink(target),
-            _ => Node::File,
+            ArchiveEntryKind::Directory => Listed::Directory(Box::new(entry.metadata())),
+            ArchiveEntryKind::Symlink(target) => Listed::Symlink(target),
+            ArchiveEntryKind::File => Listed::File(entry.offset),
+            ArchiveEntryKind::HardLink(target) => Listed::HardLink(ImagePath(target)),
+            ArchiveEntryKind::Special(_) => Listed::Special,
         };
         self.entries.push((path, node));
         Ok(())
@@ -120,11 +141,9 @@ impl Listing {
     pub(super) fn add_own(&mut self, entry: &Entry<'_>) {
         let path = ImagePath(entry.path.to_vec());
         let node = match &entry.kind {
-            EntryKind::Directory => {
-                Node::Directory(Box::new(Directory::new(entry.metadata.clone())))
-            }
-            EntryKind::Symlink { target } => Node::Symlink(target.to_vec()),
-            EntryKind::File(_) => Node::File,
+            EntryKind::Directory => Listed::Directory(Box::new(entry.metadata.clone())),
+            EntryKind::Symlink { target } => Listed::Symlink(target.to_vec()),
+            EntryKind::File(_) => Listed::File(0),
             EntryKind::Whiteout => {
                 if let Marker::Hidden(path) = Marker::of(&path) {
                     self.whiteouts.push(path);
@@ -140,35 +159,46 @@ impl Tree {
     /// The tree of layers, lowest first.
     pub(super) fn of(layers: Vec<Listing>) -> Self {
         let mut tree = Self::default();
-        for layer in layers {
-            tree.apply(layer);
+        for (number, layer) in layers.into_iter().enumerate() {
+            tree.apply(number, layer);
         }
         tree
     }
 
     /// What is at `path`, which leads through no symlink.
     pub fn at(&self, path: &ImagePath) -> Below<'_> {
-        let mut directory = &self.root;
-        let mut names = path.components().peekable();
-        while let Some(name) = names.next() {
-            match directory.children.get(name) {
-                Some(Node::Directory(child)) => directory = child,
-                found if names.peek().is_none() => {
-                    return match found {
-                        Some(Node::Symlink(target)) => Below::Symlink(target),
-                        Some(_) => Below::File,
-                        None => Below::Nothing,
-                    };
-                }
-                _ => return Below::Nothing,
-            }
+        let (parent, name) = path.split();
+        let Some(directory) = self.directory_at(&parent) else {
+            return Below::Nothing;
+        };
+        if name.is_empty() {
+            return Below::Directory(&directory.metadata);
         }
-        Below::Directory(&directory.metadata)
+        match directory.children.get(name) {
+            Some(Node::Directory(child)) => Below::Directory(&child.metadata),
+            Some(Node::Symlink(target)) => Below::Symlink(target),
+            Some(Node::File(_) | Node::Special) => Below::File,
+            None => Below::Nothing,
+        }
+    }
+
+    /// The regular file that `path` means when all symlinks are followed: where it is in the image,
+    /// and where its content is.
+    pub(super) fn file(&self, path: &ImagePath) -> Option<(ImagePath, Stored)> {
+        let real = self.follow(path, true).ok()?;
+        match self.node(&real)? {
+            Node::File(stored) => Some((real, *stored)),
+            _ => None,
+        }
     }
 
     /// Where the directory `path` is when all symlinks are followed; what is not there yet may be
     /// made there.
     pub fn directory(&self, path: &ImagePath) -> Result<ImagePath, Obstacle> {
+        self.follow(path, false)
+    }
+
+    fn follow(&self, path: &ImagePath, may_be_file: bool) -> Result<ImagePath, Obstacle> {
         let mut real = ImagePath::default();
         let mut rest: Vec<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
         rest.reverse();
@@ -181,6 +211,7 @@ impl Tree {
             let next = real.join(&name);
             match self.at(&next) {
                 Below::Nothing | Below::Directory(_) => real = next,
+                Below::File if may_be_file && rest.is_empty() => return Ok(next),
                 Below::File => return Err(Obstacle::File(next)),
                 Below::Symlink(target) => {
                     symlinks += 1;
@@ -207,7 +238,7 @@ impl Tree {
         }
     }
 
-    fn apply(&mut self, layer: Listing) {
+    fn apply(&mut self, number: usize, layer: Listing) {
         for path in &layer.opaque {
             if let Some(directory) = self.directory_mut(path) {
                 directory.children.clear();
@@ -219,9 +250,38 @@ impl Tree {
                 directory.children.remove(name);
             }
         }
-        for (path, node) in layer.entries {
+        for (path, listed) in layer.entries {
+            let node = match listed {
+                Listed::Directory(metadata) => Node::Directory(Box::new(Directory::new(*metadata))),
+                Listed::Symlink(target) => Node::Symlink(target),
+                Listed::File(offset) => Node::File(Stored {
+                    layer: number,
+                    offset,
+                }),
+                Listed::HardLink(target) => match self.node(&target) {
+                    Some(Node::File(stored)) => Node::File(*stored),
+                    _ => Node::Special,
+                },
+                Listed::Special => Node::Special,
+            };
             self.put(&path, node);
         }
+    }
+
+    fn node(&self, path: &ImagePath) -> Option<&Node> {
+        let (parent, name) = path.split();
+        self.directory_at(&parent)?.children.get(name)
+    }
+
+    fn directory_at(&self, path: &ImagePath) -> Option<&Directory> {
+        let mut directory = &self.root;
+        for name in path.components() {
+            match directory.children.get(name) {
+                Some(Node::Directory(child)) => directory = child,
+                _ => return None,
+            }
+        }
+        Some(directory)
     }
 
     fn directory_mut(&mut self, path: &ImagePath) -> Option<&mut Directory> {
@@ -249,7 +309,7 @@ impl Tree {
             let child = directory
                 .children
                 .entry(name.to_vec())
-                .or_insert(Node::File);
+                .or_insert(Node::Special);
             if !matches!(child, Node::Directory(_)) {
                 *child = Node::Directory(Box::default());
             }
@@ -271,12 +331,13 @@ impl Tree {
 mod tests {
     use super::*;
 
-    /// An entry as `d PATH`, `l PATH TARGET` or `f PATH`.
+    /// An entry as `d PATH`, `l PATH TARGET`, `h PATH TARGET` or `f PATH [OFFSET]`.
     fn entry(text: &str) -> ArchiveEntry {
         let parts: Vec<&str> = text.split(' ').collect();
         let kind = match parts[0] {
             "d" => ArchiveEntryKind::Directory,
             "l" => ArchiveEntryKind::Symlink(parts[2].as_bytes().to_vec()),
+            "h" => ArchiveEntryKind::HardLink(parts[2].as_bytes().to_vec()),
             _ => ArchiveEntryKind::File,
         };
         ArchiveEntry {
@@ -291,7 +352,7 @@ mod tests {
             modified: 0,
             is_sparse: false,
             size: 0,
-            offset: 0,
+            offset: parts.get(2).and_then(|text| text.parse().ok()).unwrap_or(0),
         }
     }
 
@@ -401,6 +462,42 @@ mod tests {
             tree.directory(&ImagePath::from("loop1/x")),
             Err(Obstacle::Loop(_))
         ));
+    }
+
+    #[test]
+    fn files_are_found_where_they_are() {
+        let tree = tree(&[
+            &[
+                "f etc/a 512",
+                "l link etc/a",
+                "h etc/hard etc/a",
+                "h etc/lost etc/nothing",
+            ],
+            &[
+                "l etc/up ../link",
+                "h again etc/hard",
+                "f etc/b 1024",
+                "l self self",
+            ],
+        ]);
+        for (path, expected) in [
+            ("etc/a", Some(("etc/a", 0, 512))),
+            ("link", Some(("etc/a", 0, 512))),
+            ("etc/up", Some(("etc/a", 0, 512))),
+            ("etc/hard", Some(("etc/hard", 0, 512))),
+            ("again", Some(("again", 0, 512))),
+            ("etc/b", Some(("etc/b", 1, 1024))),
+            ("etc/lost", None),
+            ("etc", None),
+            ("", None),
+            ("self", None),
+            ("etc/a/b", None),
+        ] {
+            let found = tree.file(&ImagePath::from(path));
+            let expected = expected
+                .map(|(place, layer, offset)| (ImagePath::from(place), Stored { layer, offset }));
+            assert_eq!(found, expected, "{path}");
+        }
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! The Nix database of an image: which store paths its layers hold, as a directory for the root.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::nix::{NixDatabase, Registration, Store, nar, parse_outputs, write_database};
+use crate::base::{self, Base, bounds};
+use crate::nix::{
+    DATABASE_FILES, NixDatabase, Registration, Store, nar, parse_outputs, read_database,
+    write_database,
+};
 use crate::oci::{Compression, History};
-use crate::plan::PlannedLayer;
-use crate::tree::{Rule, Source};
+use crate::plan::{Plan, PlannedLayer};
+use crate::tree::{ImagePath, Rule, Source};
 use crate::{Error, Result};
 
 /// Its name in the output.
@@ -22,45 +27,140 @@ const STATE: [&str; 6] = [
     "userpool",
 ];
 
-/// Writes the database of the store paths in `layers` below the output `out` and adds it to the
-/// uppermost layer that is the image's own, or as a layer of its own.
+/// Files of a base's database that would be taken for parts of the new one: what was not finished,
+/// and the mark of tables that only experimental features of Nix have.
+const LEFT_BEHIND: [&str; 4] = [
+    "ca-schema",
+    "db.sqlite-journal",
+    "db.sqlite-shm",
+    "db.sqlite-wal",
+];
+
+/// Writes the database of the store paths in the layers of `plan` and of `base` below the output
+/// `out`, and adds it to the uppermost layer that is the image's own, or as a layer of its own.
 pub(super) fn add(
-    layers: &mut Vec<PlannedLayer>,
-    lower: usize,
+    plan: &mut Plan,
+    base: &Base,
     compression: Option<Compression>,
     owner: NixDatabase,
     store: &Store,
     out: &str,
 ) -> Result<()> {
     if owner.own_store {
-        give_away(layers, owner);
+        give_away(&mut plan.layers, owner);
     }
     let path = format!("{out}/{DIRECTORY}");
-    write(
-        &store.locate_below(&path),
-        registrations(layers, store)?,
-        store,
-    )?;
-    let source = source(path, owner, store)?;
-    match layers.get_mut(lower..).and_then(<[PlannedLayer]>::last_mut) {
-        Some(layer) => {
-            layer.sources.push(source);
-            layer
-                .sources
-                .sort_by(|one, other| one.store_path.cmp(&other.store_path));
+    let directory = store.locate_below(&path);
+    std::fs::create_dir(&directory).map_err(Error::io("create", &directory))?;
+    let database = ImagePath(format!("{}/db", state_directory(store)).into_bytes());
+    let below = registered_below(base, &database, &directory, store)?;
+    let mut paths = registrations(&plan.layers, store)?;
+    for record in &base.layers {
+        for source in in_store(&record.recipe.sources) {
+            if is_in(base, &source.store_path) && !below.contains_key(&source.store_path) {
+                paths.insert(source.store_path.clone(), registration(source, store)?);
+            }
         }
-        None => layers.push(PlannedLayer {
-            sources: vec![source],
-            whiteouts: Vec::new(),
-            history: History {
-                created_by: Some("strata".into()),
-                ..History::default()
-            },
-            keep_tar: false,
-            compression,
-        }),
+    }
+    let roots: Vec<String> = paths.keys().cloned().collect();
+    merge(&mut paths, below)?;
+    write(&directory, &paths, &roots, store)?;
+    let source = source(path, owner, store)?;
+    let number = match plan.layers.len() {
+        count if count > plan.lower => count - 1,
+        count => {
+            plan.layers.push(PlannedLayer {
+                sources: Vec::new(),
+                whiteouts: Vec::new(),
+                history: History {
+                    created_by: Some("strata".into()),
+                    ..History::default()
+                },
+                keep_tar: false,
+                compression,
+            });
+            count
+        }
+    };
+    let layer = &mut plan.layers[number];
+    layer.sources.push(source);
+    layer
+        .sources
+        .sort_by(|one, other| one.store_path.cmp(&other.store_path));
+    layer.whiteouts.extend(left_behind(base, &database));
+    layer.whiteouts.sort_unstable();
+    Ok(())
+}
+
+/// What the base's database says of the store paths that are still there. `directory` is empty, and is
+/// so again.
+fn registered_below(
+    base: &Base,
+    database: &ImagePath,
+    directory: &Path,
+    store: &Store,
+) -> Result<BTreeMap<String, Registration>> {
+    let paths = DATABASE_FILES.map(|name| format!("{database}/{name}"));
+    let paths = paths.each_ref().map(String::as_str);
+    let files = base.read_files(&paths, bounds::LARGEST_DATABASE, store)?;
+    if !files.contains_key(paths[0]) {
+        return Ok(BTreeMap::new());
+    }
+    let copy =
+        tempfile::tempdir_in(directory).map_err(Error::io("create a directory in", directory))?;
+    for (name, path) in DATABASE_FILES.iter().zip(paths) {
+        if let Some(file) = files.get(path) {
+            let to = copy.path().join(name);
+            std::fs::write(&to, &file.content).map_err(Error::io("write", &to))?;
+        }
+    }
+    let document = format!("/{} of the base image", paths[0]);
+    let mut registered = read_database(copy.path(), &document)?;
+    registered.retain(|path, _| store.parse(path).is_ok() && is_in(base, path));
+    Ok(registered)
+}
+
+/// Whether the base has the store path, and nothing has hidden it.
+fn is_in(base: &Base, path: &str) -> bool {
+    let path = ImagePath::from(path);
+    let (directory, name) = path.split();
+    let place = base.tree.directory(&directory);
+    place.is_ok_and(|place| base.tree.at(&place.join(name)) != base::Below::Nothing)
+}
+
+/// Adds what the base says to what the closure says. The base knows more: who built a path, who signed
+/// it. Both must mean the same content.
+fn merge(
+    paths: &mut BTreeMap<String, Registration>,
+    below: BTreeMap<String, Registration>,
+) -> Result<()> {
+    for (path, registration) in below {
+        let ours = paths.get(&path);
+        if let Some(ours) = ours.filter(|ours| ours.hash != registration.hash) {
+            return Err(Error::Conflict {
+                path: path.trim_start_matches('/').to_owned(),
+                first: format!("the base image ({})", registration.hash),
+                second: format!("this machine's store ({})", ours.hash),
+                about: "its content".into(),
+                hint: format!(
+                    "take the base's out with remove = [ \"{path}\" ], or use the same build of it"
+                ),
+            });
+        }
+        paths.insert(path, registration);
     }
     Ok(())
+}
+
+/// What of [`LEFT_BEHIND`] the base has.
+fn left_behind(base: &Base, database: &ImagePath) -> Vec<ImagePath> {
+    let Ok(place) = base.tree.directory(database) else {
+        return Vec::new();
+    };
+    let places = LEFT_BEHIND.iter().map(|name| place.join(name.as_bytes()));
+    places
+        .filter(|place| base.tree.at(place) != base::Below::Nothing)
+        .collect()
 }
 
 /// Gives the store paths to `owner`, as far as no rule is about them.
@@ -76,52 +176,68 @@ fn give_away(layers: &mut [PlannedLayer], owner: NixDatabase) {
     }
 }
 
-/// What is in the image under the store directory.
-fn registrations(layers: &[PlannedLayer], store: &Store) -> Result<Vec<Registration>> {
-    let sources = layers
-        .iter()
-        .flat_map(|layer| &layer.sources)
-        .filter(|source| !source.to_root);
-    let registration = |source: &Source| {
-        let outputs = if Path::new(&source.store_path).extension() == Some("drv".as_ref()) {
-            let file = store.locate_below(&source.store_path);
-            let bytes = std::fs::read(&file).map_err(Error::io("read", &file))?;
-            parse_outputs(&bytes).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        Ok(Registration {
-            path: source.store_path.clone(),
-            nar_hash: source.nar_hash.clone(),
-            nar_size: source.nar_size,
-            references: source.references.clone(),
-            outputs,
-        })
-    };
-    sources.map(registration).collect()
+/// Store paths that stay in the store.
+fn in_store(sources: &[Source]) -> impl Iterator<Item = &Source> {
+    sources.iter().filter(|source| !source.to_root)
 }
 
-/// The tree that goes to `/`: the database, roots that keep the garbage collector from the image's
-/// paths, and the directories that Nix works in.
-fn write(directory: &Path, paths: Vec<Registration>, store: &Store) -> Result<()> {
-    let create = |path: &Path| std::fs::create_dir_all(path).map_err(Error::io("create", path));
+/// What is in these layers under the store directory.
+fn registrations(layers: &[PlannedLayer], store: &Store) -> Result<BTreeMap<String, Registration>> {
+    let sources = layers.iter().flat_map(|layer| in_store(&layer.sources));
+    let named = |source: &Source| Ok((source.store_path.clone(), registration(source, store)?));
+    sources.map(named).collect()
+}
+
+fn registration(source: &Source, store: &Store) -> Result<Registration> {
+    let mut registration = Registration::new(
+        source.store_path.clone(),
+        &source.nar_hash,
+        source.nar_size,
+        source.references.clone(),
+    )?;
+    if Path::new(&source.store_path).extension() == Some("drv".as_ref()) {
+        let file = store.locate_below(&source.store_path);
+        let bytes = std::fs::read(&file).map_err(Error::io("read", &file))?;
+        registration.outputs = parse_outputs(&bytes).unwrap_or_default();
+    }
+    Ok(registration)
+}
+
+/// Where Nix keeps its state: `nix/var/nix` for `/nix/store`.
+fn state_directory(store: &Store) -> String {
+    format!("{}/nix", var_directory(store))
+}
+
+fn var_directory(store: &Store) -> String {
     let store_dir = store.dir.trim_start_matches('/');
     let prefix = store_dir.strip_suffix("/store").unwrap_or(store_dir);
-    let var = directory.join(prefix).join("var");
-    let state = var.join("nix");
+    format!("{prefix}/var")
+}
+
+/// The tree that goes to `/`: the database, roots that keep the garbage collector from paths, and the
+/// directories that Nix works in.
+fn write(
+    directory: &Path,
+    paths: &BTreeMap<String, Registration>,
+    roots: &[String],
+    store: &Store,
+) -> Result<()> {
+    let create = |path: &Path| std::fs::create_dir_all(path).map_err(Error::io("create", path));
+    let store_dir = store.dir.trim_start_matches('/');
+    let state = directory.join(state_directory(store));
     create(&directory.join(store_dir).join(".links"))?;
-    create(&var.join("log/nix/drvs"))?;
+    create(&directory.join(var_directory(store)).join("log/nix/drvs"))?;
     for name in STATE {
         create(&state.join(name))?;
     }
     let link = |target: &str, path: &Path| symlink(target, path).map_err(Error::io("create", path));
     link(
-        &format!("/{prefix}/var/nix/profiles"),
+        &format!("/{}/profiles", state_directory(store)),
         &state.join("gcroots/profiles"),
     )?;
-    for path in &paths {
-        let name = path.path.rsplit('/').next().unwrap_or(&path.path);
-        link(&path.path, &state.join("gcroots/strata").join(name))?;
+    for path in roots {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        link(path, &state.join("gcroots/strata").join(name))?;
     }
     let db = state.join("db");
     create(&db)?;
@@ -149,6 +265,7 @@ fn source(path: String, owner: NixDatabase, store: &Store) -> Result<Source> {
         nar_size: info.size,
         references: Vec::new(),
         to_root: true,
+        without: Vec::new(),
         rules: vec![owner, files],
     })
 }

@@ -3,6 +3,7 @@
 //! Read, plan, merge, digest, write: the effects are here and in [`output`]; the decisions are in
 //! [`crate::plan`] and [`crate::tree`].
 
+mod accounts;
 mod below;
 mod database;
 mod index;
@@ -92,9 +93,13 @@ fn build_layers(
         plan.lower += 1;
     }
     let output = output::Output::create(store.locate_below(out))?;
+    if request.image.is_some() {
+        let below = lower.iter().flat_map(|file| &file.accounts);
+        let accounts: Vec<_> = below.chain(&request.accounts).collect();
+        accounts::merge(&mut plan.layers, &accounts, &base, store, out)?;
+    }
     if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
-        let (lower, compression) = (plan.lower, request.compression);
-        database::add(&mut plan.layers, lower, compression, owner, store, out)?;
+        database::add(&mut plan, &base, request.compression, owner, store, out)?;
     }
 
     let (recipes, mut unmatched) = settle(&plan.layers, &base.tree, store)?;
@@ -291,6 +296,7 @@ fn write_output(
     let mut layers = LayersFile::new(store.dir.clone(), None, records);
     layers.nested = request.layers.iter().map(ToString::to_string).collect();
     layers.perms = perms;
+    layers.accounts = request.accounts;
     output.write_layers(&layers)
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::BaseRecord;
+use crate::nix::AccountsRequest;
 use crate::oci::{Compression, Descriptor, Digest, History, json, media_type};
 use crate::tree::{Recipe, Rule};
 use crate::{Error, Result};
@@ -29,6 +30,9 @@ pub struct LayersFile {
     /// The rules given to `buildLayer`, which may name paths of the nested layers; empty for an image.
     #[serde(default)]
     pub perms: Vec<PathRule>,
+    /// The base systems in a `buildLayer`, for whoever puts the layer on a base image; empty for an image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountsRequest>,
     /// The layers of a base image that lie below all others as they are, lowest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base: Vec<BaseRecord>,
@@ -101,6 +105,7 @@ impl LayersFile {
             image,
             nested: Vec::new(),
             perms: Vec::new(),
+            accounts: Vec::new(),
             base: Vec::new(),
             layers,
         }

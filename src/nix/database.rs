@@ -1,7 +1,7 @@
 //! The database in which Nix keeps which store paths are valid: schema 10
 //! (`src/libstore/schema.sql` of Nix), with the same bytes for the same paths.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
@@ -11,7 +11,7 @@ use crate::oci::Digest;
 use crate::{Error, Result};
 
 /// The content of the file `schema` beside the database.
-const SCHEMA_VERSION: &str = "10";
+pub(super) const SCHEMA_VERSION: &str = "10";
 /// When every path was registered, in seconds since 1970: the time that files in the store have.
 const REGISTRATION_TIME: i64 = 1;
 
@@ -53,25 +53,64 @@ create index IndexDerivationOutputs on DerivationOutputs(path);
 ";
 
 /// A valid store path.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// The full store path.
     pub path: String,
-    /// `sha256:` and 52 characters of Nix's base 32.
-    pub nar_hash: String,
-    /// The length of its archive in bytes.
+    /// The digest of its archive.
+    pub hash: Digest,
+    /// The length of its archive in bytes; 0 if it is not known.
     pub nar_size: u64,
     /// The full store paths that it refers to. Those that are not registered are left out.
     pub references: Vec<String>,
     /// If it is a derivation, what it builds.
     pub outputs: Vec<DerivationOutput>,
+    /// When it was registered, in seconds since 1970.
+    pub time: i64,
+    /// The derivation that built it.
+    pub deriver: Option<String>,
+    /// Whether it was built where it was registered.
+    pub is_ultimate: bool,
+    /// Signatures, with spaces between them.
+    pub signatures: Option<String>,
+    /// What makes the path follow from its content, in Nix's form (`fixed:..`, `text:..`).
+    pub content_address: Option<String>,
 }
 
-/// Writes the files `db.sqlite` and `schema` into the directory `db`.
-pub fn write_database(db: &Path, mut paths: Vec<Registration>) -> Result<()> {
-    paths.sort_unstable();
-    paths.dedup_by(|one, other| one.path == other.path);
-    let hashes = paths.iter().map(hash).collect::<Result<Vec<_>>>()?;
+impl Registration {
+    /// What is known of a path in a closure graph: `nar_hash` is `sha256:` and 52 characters of
+    /// Nix's base 32.
+    pub fn new(
+        path: String,
+        nar_hash: &str,
+        nar_size: u64,
+        references: Vec<String>,
+    ) -> Result<Self> {
+        let hash = nar_hash
+            .strip_prefix("sha256:")
+            .and_then(base32::decode::<32>);
+        let hash = hash.ok_or_else(|| Error::Document {
+            document: "closure".into(),
+            message: format!("{nar_hash:?} of {path} is not a hash of Nix"),
+            hint: "build images with Strata's Nix functions; they set it".into(),
+        })?;
+        Ok(Self {
+            path,
+            hash: Digest::from_bytes(hash),
+            nar_size,
+            references,
+            outputs: Vec::new(),
+            time: REGISTRATION_TIME,
+            deriver: None,
+            is_ultimate: false,
+            signatures: None,
+            content_address: None,
+        })
+    }
+}
+
+/// Writes the files `db.sqlite` and `schema` into the directory `db`. Each path is there once.
+pub fn write_database(db: &Path, paths: &BTreeMap<String, Registration>) -> Result<()> {
     let file = db.join("db.sqlite");
     let error = |error: rusqlite::Error| Error::io("write", &file)(std::io::Error::other(error));
     let mut connection = Connection::open(&file).map_err(error)?;
@@ -80,45 +119,44 @@ pub fn write_database(db: &Path, mut paths: Vec<Registration>) -> Result<()> {
         .map_err(error)?;
     let transaction = connection.transaction().map_err(error)?;
     transaction.execute_batch(SCHEMA).map_err(error)?;
-    register(&transaction, &paths, &hashes).map_err(error)?;
-    refer(&transaction, &paths).map_err(error)?;
+    register(&transaction, paths.values()).map_err(error)?;
+    refer(&transaction, paths.values()).map_err(error)?;
     transaction.commit().map_err(error)?;
     connection.close().map_err(|(_, closing)| error(closing))?;
     let schema = db.join("schema");
     std::fs::write(&schema, SCHEMA_VERSION).map_err(Error::io("write", &schema))
 }
 
-/// The hash of a path as the database has it: `sha256:` and hex digits.
-fn hash(path: &Registration) -> Result<String> {
-    let hash = path
-        .nar_hash
-        .strip_prefix("sha256:")
-        .and_then(base32::decode::<32>);
-    let hash = hash.ok_or_else(|| Error::Document {
-        document: "closure".into(),
-        message: format!("{:?} of {} is not a hash of Nix", path.nar_hash, path.path),
-        hint: "build images with Strata's Nix functions; they set it".into(),
-    })?;
-    Ok(Digest::from_bytes(hash).to_string())
-}
-
-fn register(
+fn register<'a>(
     transaction: &Transaction<'_>,
-    paths: &[Registration],
-    hashes: &[String],
+    paths: impl Iterator<Item = &'a Registration>,
 ) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare(
-        "insert into ValidPaths (path, hash, registrationTime, narSize) values (?, ?, ?, ?)",
+        "insert into ValidPaths
+             (path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca)
+         values (?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
-    for (path, hash) in paths.iter().zip(hashes) {
+    for path in paths {
         // SQLite's integers have a sign; no file is longer than they reach.
         let size = i64::try_from(path.nar_size).unwrap_or(i64::MAX);
-        insert.execute(params![path.path, hash, REGISTRATION_TIME, size])?;
+        insert.execute(params![
+            path.path,
+            path.hash.to_string(),
+            path.time,
+            path.deriver,
+            size,
+            path.is_ultimate.then_some(1),
+            path.signatures,
+            path.content_address,
+        ])?;
     }
     Ok(())
 }
 
-fn refer(transaction: &Transaction<'_>, paths: &[Registration]) -> rusqlite::Result<()> {
+fn refer<'a>(
+    transaction: &Transaction<'_>,
+    paths: impl Iterator<Item = &'a Registration>,
+) -> rusqlite::Result<()> {
     let mut reference = transaction.prepare(
         "insert into Refs (referrer, reference)
          select one.id, other.id from ValidPaths one, ValidPaths other

@@ -5,6 +5,7 @@ mod attrs;
 pub mod base32;
 mod closure;
 mod database;
+mod database_reader;
 mod derivation;
 mod index_request;
 pub mod nar;
@@ -15,10 +16,12 @@ mod system_request;
 pub use attrs::{Attrs, Requested, find_attrs_file};
 pub use closure::{Closure, ClosureEntry};
 pub use database::{Registration, write_database};
+pub use database_reader::{DATABASE_FILES, read_database};
 pub use derivation::{DerivationOutput, parse_outputs};
 pub use index_request::{IndexArguments, IndexRequest};
 pub use request::{
-    FromImage, ImageRequest, InheritRequest, NixDatabase, PermsRule, Request, StrategyName,
+    AccountsRequest, FromImage, ImageRequest, InheritRequest, NixDatabase, PermsRule, Request,
+    StrategyName,
 };
 pub use store::{Store, StorePath};
 pub use system_request::{

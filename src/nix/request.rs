@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::oci::History;
@@ -46,12 +46,29 @@ pub struct Request {
     /// How the layers are compressed where they go to a registry.
     #[serde(default)]
     pub compression: Option<String>,
+    /// The base systems in `copyToRoot`.
+    #[serde(default)]
+    pub accounts: Vec<AccountsRequest>,
     /// The history entry of the layers.
     #[serde(default)]
     pub metadata: History,
     /// What makes it an image.
     #[serde(default)]
     pub image: Option<ImageRequest>,
+}
+
+/// A base system, whose users and groups are merged with those of a base image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccountsRequest {
+    /// Its store path.
+    pub path: String,
+    /// The users in it that nobody asked for, such as `root`: they give way to the base's.
+    #[serde(default)]
+    pub usual_users: Vec<String>,
+    /// The groups in it that nobody asked for.
+    #[serde(default)]
+    pub usual_groups: Vec<String>,
 }
 
 /// The part of a request that only an image has.

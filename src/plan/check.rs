@@ -7,7 +7,8 @@ use super::{Popularity, Strategy};
 use crate::base::{Inheritance, Selection};
 use crate::image::PathRule;
 use crate::nix::{
-    FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath, StrategyName,
+    AccountsRequest, FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath,
+    StrategyName,
 };
 use crate::oci::{
     Compression, Config, History, Platform, Reference, canonical_user_config, validate_tag,
@@ -36,6 +37,8 @@ pub struct CheckedRequest {
     pub reproducible: bool,
     /// How layers are compressed that do not say so themselves.
     pub compression: Option<Compression>,
+    /// The base systems that go to the root.
+    pub accounts: Vec<AccountsRequest>,
     /// The history entry.
     pub history: History,
     /// What makes it an image.
@@ -108,6 +111,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         },
         reproducible: request.reproducible,
         compression: check_compression(request.compression.as_deref())?,
+        accounts: request.accounts,
         history: request.metadata,
         image: request
             .image

@@ -233,6 +233,7 @@ fn source(entry: &ClosureEntry, to_root: bool) -> Source {
         nar_size: entry.nar_size,
         references,
         to_root,
+        without: Vec::new(),
         rules: Vec::new(),
     }
 }

@@ -11,7 +11,7 @@ const NOBODY: u32 = 65534;
 /// The home of users without one; it is not made.
 const EMPTY_HOME: &str = "/var/empty";
 /// The field of `shadow` with which nobody can log in.
-const LOCKED: &str = "!";
+pub(super) const LOCKED: &str = "!";
 /// The most characters that `useradd` and `groupadd` take.
 const NAME_LENGTH: usize = 32;
 /// -1 for programs that keep 16 bits of a number.

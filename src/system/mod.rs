@@ -7,6 +7,7 @@
 
 mod account_files;
 mod accounts;
+mod accounts_below;
 mod argument;
 mod channel;
 mod configuration;
@@ -23,6 +24,7 @@ use crate::Result;
 use crate::nix::{Store, System};
 
 pub use accounts::{Accounts, Group, User};
+pub use accounts_below::{AccountFiles, Usual, merge_accounts};
 pub use channel::channel_tree;
 pub use environment::Environment;
 pub use manifest::manifest;

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use ::tar::{EntryType, Header};
 
+use crate::tree::{Metadata, Mode};
 use crate::{Error, Result};
 
 /// The size of a block.
@@ -61,6 +62,20 @@ pub struct ArchiveEntry {
     pub size: u64,
     /// Where in the archive the content begins.
     pub offset: u64,
+}
+
+impl ArchiveEntry {
+    /// Mode, owner and extended attributes.
+    pub fn metadata(&self) -> Metadata {
+        Metadata {
+            mode: Mode::from_bits(self.mode),
+            uid: self.uid,
+            gid: self.gid,
+            uname: self.uname.clone(),
+            gname: self.gname.clone(),
+            xattrs: self.xattrs.clone(),
+        }
+    }
 }
 
 /// What an entry is.

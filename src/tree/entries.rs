@@ -131,7 +131,11 @@ impl<'a> LayerTree<'a> {
                     }
                 }
                 Kind::Symlink { .. } | Kind::File(_) => {
-                    if recipe.omit.binary_search(&path).is_err() {
+                    let is_left_out = || {
+                        let without = &mut source.without.iter();
+                        without.any(|path| path.0 == found.relative)
+                    };
+                    if recipe.omit.binary_search(&path).is_err() && !is_left_out() {
                         let node = Node::Leaf(number, found.source_relative().to_vec());
                         insert(root, &path.0, node).map_err(invalid_recipe)?;
                     }

@@ -201,6 +201,9 @@ impl Merge<'_> {
             let place = self.place(layer, &relative, &source.store_path)?;
             return self.add_directory(number, place, changes);
         }
+        if source.without.contains(&relative) {
+            return Ok(());
+        }
         let (directory, name) = relative.split();
         let place = self
             .place(layer, &directory, &source.store_path)?
@@ -561,6 +564,7 @@ mod tests {
                 nar_size: info.size,
                 references: Vec::new(),
                 to_root: true,
+                without: Vec::new(),
                 rules: rules.to_vec(),
             }
         });

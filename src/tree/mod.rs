@@ -16,5 +16,5 @@ pub use merge::{Layout, RootSource, Surroundings, merge};
 pub use metadata::{Metadata, Mode};
 pub use path::ImagePath;
 pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
-pub use rules::{Changes, CompiledRules, Rule};
+pub use rules::{Changes, CompiledRules, EntryType, Rule};
 pub use whiteout::Marker;

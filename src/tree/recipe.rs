@@ -96,6 +96,9 @@ pub struct Source {
     pub references: Vec<String>,
     /// Whether its content goes to `/` instead of under the store directory.
     pub to_root: bool,
+    /// Files of it that are left out, because what they say is in another source. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<ImagePath>,
     /// The rules about it, in order; later ones win.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
