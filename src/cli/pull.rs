@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::Failure;
 use super::arguments::PullArguments;
 use super::interruption::Interruption;
+use super::platform;
 use super::printer::Printer;
 use super::progress::{Reporter, Unseen};
 use super::source_arguments::reference;
@@ -60,7 +61,10 @@ pub(super) fn run(
     }
     let printer = Printer::new(arguments.quiet || printer.is_quiet());
     let silent = Unseen(interruption);
-    let platform = arguments.platform.clone().unwrap_or_else(own_platform);
+    let wanted = arguments
+        .platform
+        .clone()
+        .unwrap_or_else(platform::of_this_machine);
     let source = Source::connect(&reference, &arguments.source.options(), &silent)?;
     let job = Job {
         source: &source,
@@ -74,7 +78,7 @@ pub(super) fn run(
             job.write(&output, |writer| source.write_blob(&blob, writer, &silent))
         }
         Some(Part::Manifest) => {
-            let image = job.find(&platform)?;
+            let image = job.find(&wanted)?;
             let write = |writer: &mut dyn Write| {
                 let written = writer.write_all(&image.manifest_bytes);
                 written.map_err(Error::stream("a manifest"))
@@ -82,13 +86,13 @@ pub(super) fn run(
             job.write(&output, write)
         }
         Some(Part::Config) => {
-            let image = job.find(&platform)?;
+            let image = job.find(&wanted)?;
             job.write(&output, |writer| {
                 source.write_blob(&image.config, writer, &silent)
             })
         }
         None => {
-            let image = job.find(&platform)?;
+            let image = job.find(&wanted)?;
             let asked = arguments.platform.as_ref();
             job.write_image(&image, asked, &output)
         }
@@ -177,16 +181,4 @@ impl Job<'_> {
             }
         })
     }
-}
-
-/// What runs on this machine: Linux on its processor, also where containers run in a virtual machine.
-pub(super) fn own_platform() -> Platform {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        other => other,
-    };
-    Platform::linux(architecture)
 }
