@@ -263,6 +263,36 @@ fn variants_are_platforms_of_their_own() {
     assert!(error.contains("linux/arm/v6, linux/arm/v7"), "{error}");
 }
 
+/// An index is a base, of which the image for the same platform is taken.
+#[test]
+fn an_image_is_built_on_one_of_an_index() {
+    let mut scene = Scene::new();
+    let mut request = scene.store.image_request();
+    for (arch, from_image, expected) in [
+        ("arm64", json!({}), Ok(1)),
+        ("amd64", json!({ "name": "me/app", "tag": "1" }), Ok(0)),
+        ("arm64", json!({ "platform": "linux/arm64" }), Ok(1)),
+        ("riscv64", json!({}), Err("has no image for linux/riscv64")),
+        (
+            "amd64",
+            json!({ "tag": "2" }),
+            Err("has no image with the tag 2"),
+        ),
+    ] {
+        request["image"]["arch"] = json!(arch);
+        request["image"]["fromImage"] = from_image;
+        request["image"]["fromImage"]["path"] = json!(scene.index);
+        match (scene.store.build(&request), expected) {
+            (Ok(out), Ok(number)) => {
+                let image = &scene.images[number];
+                assert_eq!(scene.store.tars(&out), scene.store.tars(image), "{arch}");
+            }
+            (Err(error), Err(message)) => assert!(error.contains(message), "{error}"),
+            (found, _) => panic!("{arch}: {found:?}"),
+        }
+    }
+}
+
 // Registries.
 
 /// <https://github.com/nlewo/nix2container/issues/95>: images for several platforms could not be
