@@ -287,7 +287,7 @@ fn references_are_the_packages() {
 }
 
 /// A layer of something that is different each time it is built is the tar that was made of it.
-/// An index refers to its images and to nothing else; one of compressed images has the digest that
+/// An index refers to its images, and to what their configurations mention; one of compressed images has the digest that
 /// the registry has afterwards.
 #[test]
 fn an_index_refers_to_its_images() {
@@ -301,13 +301,15 @@ fn an_index_refers_to_its_images() {
               config.Cmd = [ "${pkgs.hello}/bin/hello" ];
             };
           images = map image [ "linux/amd64" "linux/arm64" ];
-          index = strata.buildIndex { name = "index"; inherit images; };
+          index = strata.buildIndex { name = "index"; tag = "1"; inherit images; };
         in
     "#;
     let images = build_all(&format!("{index} images"));
-    let images = images.iter().map(|image| image.display().to_string());
+    let hello = build("pkgs.hello");
+    let expected = images.iter().chain([&hello]);
+    let expected = expected.map(|path| path.display().to_string());
     let built = build(&format!("{index} index"));
-    assert_eq!(references(&built), images.collect());
+    assert_eq!(references(&built), expected.collect());
 
     let compressed = build(&format!("{index} index.compressed"));
     let registry = Registry::start(Setup::default());
