@@ -20,7 +20,7 @@ use strata::image::{Built, ImageIndex, ImagesFile};
 use strata::oci::{Compression, Digest, Reference};
 use strata::transport::Silent;
 use strata::transport::registry::{PushOptions, plan_index, push, push_index};
-use support::engines::{Engine, docker, podman};
+use support::engines::{Engine, containerd, docker, podman};
 use support::fake_registry::FakeRegistry;
 use support::fake_store::{FakeStore, Item, read_json};
 use support::oci::check;
@@ -547,6 +547,40 @@ fn engines_get_what_they_run() {
         &[&host, "--platform=linux/arm64"],
     );
     assert_eq!(inspect("several:2"), "arm64");
+    // podman is asked as well.
+    let storage = format!(
+        "[storage]\ndriver = \"vfs\"\nrunroot = \"{0}/run\"\ngraphroot = \"{0}/root\"\n",
+        scene.path("containers").display()
+    );
+    fs::write(scene.path("storage.conf"), storage).unwrap();
+    let in_storage = |mut command: Command| {
+        command.env("CONTAINERS_STORAGE_CONF", scene.path("storage.conf"));
+        run(&mut command)
+    };
+    for (flags, expected) in [(&[][..], "amd64"), (&["--platform=linux/arm64"], "arm64")] {
+        let mut copy = strata("copy");
+        copy.arg(scene.index()).arg("podman:several:1").args(flags);
+        in_storage(copy);
+        let mut inspect = Command::new("podman");
+        inspect.args([
+            "image",
+            "inspect",
+            "--format",
+            "{{.Architecture}}",
+            "several:1",
+        ]);
+        assert_eq!(in_storage(inspect).trim(), expected);
+    }
+    let address = format!("--containerd-address={}", containerd().socket());
+    let flags = [address.as_str(), "--containerd-namespace=strata"];
+    scene.copy("containerd:several:1", &flags);
+    let listed = run(&mut containerd().command(&["images", "list"]));
+    let ours = |line: &&str| line.starts_with("docker.io/library/several:1 ");
+    let line = listed.lines().find(ours).unwrap();
+    assert!(
+        line.contains(" linux/amd64 ") && !line.contains("arm64"),
+        "{line}"
+    );
     // Docker's list in an archive has one: the first.
     let archive = scene.path("archive.tar");
     scene.copy(

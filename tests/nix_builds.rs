@@ -322,6 +322,18 @@ fn an_index_refers_to_its_images() {
 }
 
 #[test]
+fn a_root_file_system_is_built() {
+    let image = r#"
+        buildImage { name = "rootfs"; tag = "1"; config.Cmd = [ "${pkgs.hello}/bin/hello" ]; }
+    "#;
+    let built = build(&format!("({image}).rootfs"));
+    let listed = run(Command::new("tar").args(["--list", "--file"]).arg(&built));
+    let hello = format!("{}/bin/hello", build("pkgs.hello").display());
+    let hello = hello.trim_start_matches('/');
+    assert!(listed.lines().any(|line| line == hello), "{listed}");
+}
+
+#[test]
 fn what_is_not_reproducible_is_kept() {
     let body = r#"
         buildImage {
