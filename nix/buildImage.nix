@@ -19,7 +19,8 @@
     `override { compression = "zstd"; }`,
   - `stream`: a script that writes a docker-archive to standard output,
   - `archive`: a docker-archive in the store,
-  - `ociArchive`: an OCI archive in the store.
+  - `ociArchive`: an OCI archive in the store,
+  - `rootfs`: the root file system as a tar in the store.
 
   Commands take the flags of `strata`, after `--`.
 

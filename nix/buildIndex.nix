@@ -25,67 +25,70 @@
   `passthru` (attribute set; default: `{ }`)
   : More attributes of the result.
 */
-{ pkgs, internal }:
+{
+  pkgs,
+  internal,
+  # This function itself.
+  buildIndex,
+}:
 let
   inherit (pkgs) lib;
-
-  buildIndex = lib.makeOverridable (
-    {
-      name,
-      images,
-      tag ? null,
-      annotations ? { },
-      meta ? { },
-      passthru ? { },
-    }:
-    let
-      index = internal.runBuilder {
-        name = "index-${baseName}";
-        request.index = {
-          inherit name tag;
-          images = map (image: "${image}") images;
-          annotations = internal.annotations meta // annotations;
-        };
-      };
-
-      baseName = baseNameOf imageName;
-      imageName = lib.toLower name;
-      imageTag =
-        if tag != null then
-          tag
-        else
-          builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext index.outPath));
-      reference = "${imageName}:${imageTag}";
-    in
-    index
-    // internal.commands {
-      image = index;
-      inherit baseName reference;
-    }
-    // {
-      inherit
-        imageName
-        imageTag
-        meta
-        passthru
-        ;
-      imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
-
-      # What is compressed already stays as it is.
-      compressed = lib.makeOverridable (
-        {
-          compression ? null,
-        }:
-        removeAttrs (buildIndex {
-          inherit name annotations meta;
-          tag = imageTag;
-          images = map (
-            image: if image ? compressed then image.compressed.override { inherit compression; } else image
-          ) images;
-        }) [ "compressed" ]
-      ) { };
-    }
-    // passthru
-  );
 in
-buildIndex
+lib.makeOverridable (
+  {
+    name,
+    images,
+    tag ? null,
+    annotations ? { },
+    meta ? { },
+    passthru ? { },
+  }:
+  let
+    index = internal.runBuilder {
+      name = "index-${baseName}";
+      request.index = {
+        inherit name tag;
+        images = map (image: "${image}") images;
+        annotations = internal.annotations meta // annotations;
+      };
+    };
+
+    baseName = baseNameOf imageName;
+    imageName = lib.toLower name;
+    imageTag =
+      if tag != null then
+        tag
+      else
+        builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext index.outPath));
+    reference = "${imageName}:${imageTag}";
+  in
+  index
+  // internal.commands {
+    image = index;
+    inherit baseName reference;
+  }
+  // {
+    inherit
+      imageName
+      imageTag
+      meta
+      passthru
+      ;
+    imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+
+    # What is compressed already stays as it is.
+    compressed = lib.makeOverridable (
+      {
+        compression ? null,
+      }:
+      removeAttrs (buildIndex {
+        inherit name annotations meta;
+        tag = imageTag;
+        images = map (
+          image: if image ? compressed then image.compressed.override { inherit compression; } else image
+        ) images;
+      }) [ "compressed" ]
+    ) { };
+  }
+  // passthru
+)

@@ -29,7 +29,7 @@ rec {
 
   baseSystem = import ./baseSystem.nix { inherit pkgs internal; };
   buildImage = import ./buildImage.nix { inherit pkgs internal baseSystem; };
-  buildIndex = import ./buildIndex.nix { inherit pkgs internal; };
+  buildIndex = import ./buildIndex.nix { inherit pkgs internal buildIndex; };
   buildLayer = import ./buildLayer.nix { inherit pkgs internal; };
   buildNixImage = import ./buildNixImage.nix {
     inherit

@@ -628,7 +628,8 @@ fn inspect_shows_layers_and_store_paths() {
             "name",
             "os",
             "size",
-            "tag"
+            "tag",
+            "variant"
         ]
     );
     assert_eq!(image["digest"], scene.digest());

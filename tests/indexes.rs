@@ -20,7 +20,7 @@ use strata::image::{Built, ImageIndex, ImagesFile};
 use strata::oci::{Compression, Digest, Reference};
 use strata::transport::Silent;
 use strata::transport::registry::{PushOptions, plan_index, push, push_index};
-use support::engines::{Engine, docker, podman};
+use support::engines::{Engine, containerd, docker, podman};
 use support::fake_registry::FakeRegistry;
 use support::fake_store::{FakeStore, Item, read_json};
 use support::oci::check;
@@ -261,6 +261,36 @@ fn variants_are_platforms_of_their_own() {
         "{error}"
     );
     assert!(error.contains("linux/arm/v6, linux/arm/v7"), "{error}");
+}
+
+/// An index is a base, of which the image for the same platform is taken.
+#[test]
+fn an_image_is_built_on_one_of_an_index() {
+    let mut scene = Scene::new();
+    let mut request = scene.store.image_request();
+    for (arch, from_image, expected) in [
+        ("arm64", json!({}), Ok(1)),
+        ("amd64", json!({ "name": "me/app", "tag": "1" }), Ok(0)),
+        ("arm64", json!({ "platform": "linux/arm64" }), Ok(1)),
+        ("riscv64", json!({}), Err("has no image for linux/riscv64")),
+        (
+            "amd64",
+            json!({ "tag": "2" }),
+            Err("has no image with the tag 2"),
+        ),
+    ] {
+        request["image"]["arch"] = json!(arch);
+        request["image"]["fromImage"] = from_image;
+        request["image"]["fromImage"]["path"] = json!(scene.index);
+        match (scene.store.build(&request), expected) {
+            (Ok(out), Ok(number)) => {
+                let image = &scene.images[number];
+                assert_eq!(scene.store.tars(&out), scene.store.tars(image), "{arch}");
+            }
+            (Err(error), Err(message)) => assert!(error.contains(message), "{error}"),
+            (found, _) => panic!("{arch}: {found:?}"),
+        }
+    }
 }
 
 // Registries.
@@ -517,6 +547,40 @@ fn engines_get_what_they_run() {
         &[&host, "--platform=linux/arm64"],
     );
     assert_eq!(inspect("several:2"), "arm64");
+    // podman is asked as well.
+    let storage = format!(
+        "[storage]\ndriver = \"vfs\"\nrunroot = \"{0}/run\"\ngraphroot = \"{0}/root\"\n",
+        scene.path("containers").display()
+    );
+    fs::write(scene.path("storage.conf"), storage).unwrap();
+    let in_storage = |mut command: Command| {
+        command.env("CONTAINERS_STORAGE_CONF", scene.path("storage.conf"));
+        run(&mut command)
+    };
+    for (flags, expected) in [(&[][..], "amd64"), (&["--platform=linux/arm64"], "arm64")] {
+        let mut copy = strata("copy");
+        copy.arg(scene.index()).arg("podman:several:1").args(flags);
+        in_storage(copy);
+        let mut inspect = Command::new("podman");
+        inspect.args([
+            "image",
+            "inspect",
+            "--format",
+            "{{.Architecture}}",
+            "several:1",
+        ]);
+        assert_eq!(in_storage(inspect).trim(), expected);
+    }
+    let address = format!("--containerd-address={}", containerd().socket());
+    let flags = [address.as_str(), "--containerd-namespace=strata"];
+    scene.copy("containerd:several:1", &flags);
+    let listed = run(&mut containerd().command(&["images", "list"]));
+    let ours = |line: &&str| line.starts_with("docker.io/library/several:1 ");
+    let line = listed.lines().find(ours).unwrap();
+    assert!(
+        line.contains(" linux/amd64 ") && !line.contains("arm64"),
+        "{line}"
+    );
     // Docker's list in an archive has one: the first.
     let archive = scene.path("archive.tar");
     scene.copy(

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
+use strata::oci::Digest;
 use support::fake_store::read_json;
 use support::flake::Tree;
 use support::nix::{
-    OwnStore, ROOT, SANDBOX, build, digest, evaluate, expression, name_of, nix, references,
-    store_paths, strata,
+    OwnStore, ROOT, SANDBOX, build, build_all, digest, evaluate, expression, name_of, nix,
+    references, store_paths, strata,
 };
-use support::registry::run;
+use support::registry::{Registry, Setup, run};
 
 /// An image with some of everything that bytes depend on.
 const IMAGE: &str = r#"
@@ -286,6 +287,52 @@ fn references_are_the_packages() {
 }
 
 /// A layer of something that is different each time it is built is the tar that was made of it.
+/// An index refers to its images, and to what their configurations mention; one of compressed images has the digest that
+/// the registry has afterwards.
+#[test]
+fn an_index_refers_to_its_images() {
+    let index = r#"
+        let
+          image =
+            platform:
+            buildImage {
+              name = "image";
+              inherit platform;
+              config.Cmd = [ "${pkgs.hello}/bin/hello" ];
+            };
+          images = map image [ "linux/amd64" "linux/arm64" ];
+          index = strata.buildIndex { name = "index"; tag = "1"; inherit images; };
+        in
+    "#;
+    let images = build_all(&format!("{index} images"));
+    let hello = build("pkgs.hello");
+    let expected = images.iter().chain([&hello]);
+    let expected = expected.map(|path| path.display().to_string());
+    let built = build(&format!("{index} index"));
+    assert_eq!(references(&built), expected.collect());
+
+    let compressed = build(&format!("{index} index.compressed"));
+    let registry = Registry::start(Setup::default());
+    let name = format!("docker://{}/index:1", registry.host);
+    let said = run(strata().arg("copy").arg(&compressed).arg(&name));
+    assert_eq!(said, format!("{name}@{}\n", digest(&compressed)));
+    let inspect = ["inspect", "--raw", "--tls-verify=false", &name];
+    let raw = run(Command::new("skopeo").args(inspect));
+    assert_eq!(Digest::of(raw.as_bytes()).to_string(), digest(&compressed));
+}
+
+#[test]
+fn a_root_file_system_is_built() {
+    let image = r#"
+        buildImage { name = "rootfs"; tag = "1"; config.Cmd = [ "${pkgs.hello}/bin/hello" ]; }
+    "#;
+    let built = build(&format!("({image}).rootfs"));
+    let listed = run(Command::new("tar").args(["--list", "--file"]).arg(&built));
+    let hello = format!("{}/bin/hello", build("pkgs.hello").display());
+    let hello = hello.trim_start_matches('/');
+    assert!(listed.lines().any(|line| line == hello), "{listed}");
+}
+
 #[test]
 fn what_is_not_reproducible_is_kept() {
     let body = r#"

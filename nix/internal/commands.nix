@@ -50,6 +50,11 @@ in
   '';
 
   archive = toArchive "${baseName}.tar" "docker-archive";
+  rootfs = runStrata "${baseName}-rootfs.tar" [
+    "export"
+    image
+    (placeholder "out")
+  ];
   ociArchive = toArchive "${baseName}.oci.tar" "oci-archive";
 
   # The same image with the digests of its compressed layers, and what people run with that.

@@ -9,7 +9,7 @@ use super::medium::{Medium, Place};
 use super::select::{Candidate, Selection};
 use super::tree::{Listing, Tree};
 use super::{DAMAGED, damaged};
-use crate::image::{BaseRecord, Documents, LayerRecord};
+use crate::image::{BaseRecord, Documents, ImagesFile, LayerRecord};
 use crate::nix::Store;
 use crate::oci::{Descriptor, Digest, ImageConfig, Index, LAYOUT_FILE};
 use crate::tree::LayerTree;
@@ -46,6 +46,10 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
     let medium = Medium::open(named, store)?;
     if medium.is_directory() && Documents::are_in(&medium.located) {
         return read_strata(&medium, selection, architecture, store);
+    }
+    if medium.is_directory() && ImagesFile::is_in(&medium.located) {
+        let image = choose_of_index(&medium, selection, architecture, store)?;
+        return read(&image, &Selection::default(), architecture, store);
     }
     let found = find(&medium)?;
     let candidates: Vec<Candidate> = found.iter().map(|found| found.candidate.clone()).collect();
@@ -307,6 +311,35 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
         }
         Ok(Some((name, bytes)))
     }
+}
+
+/// The store path of the image that is meant in an index of Strata.
+fn choose_of_index(
+    medium: &Medium,
+    selection: &Selection,
+    architecture: &str,
+    store: &Store,
+) -> Result<String> {
+    let file = ImagesFile::read(&medium.located)?;
+    let name = format!("{}:{}", file.index.name, file.index.tag);
+    let candidates = file.images.iter().map(|image| {
+        let Documents {
+            manifest_descriptor,
+            manifest,
+            config,
+            ..
+        } = Documents::read(&store.locate_below(image))?;
+        Ok(Candidate {
+            names: vec![name.clone()],
+            digests: vec![manifest_descriptor.digest, manifest.config.digest],
+            platform: config.platform(),
+        })
+    });
+    let candidates = candidates.collect::<Result<Vec<_>>>()?;
+    let chosen = selection.choose(&candidates, architecture, &medium.named)?;
+    // The choice is the number of a candidate.
+    let image = file.images.into_iter().nth(chosen);
+    image.ok_or_else(|| damaged(&medium.named, "no image in it"))
 }
 
 /// Reads an image of Strata, whose layers of the store need no blobs.
