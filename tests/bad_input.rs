@@ -297,7 +297,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "unknown_argument",
         |case| case.request["maxLayer"] = json!(1),
-        "attribute maxLayer: unknown field `maxLayer`, expected one of `version`, `storeDir`, `copyToRoot`, `deps`, `ignore`, `layers`, `perms`, `maxLayers`, `strategy`, `reproducible`, `compression`, `metadata`, `image`",
+        "attribute maxLayer: unknown field `maxLayer`, expected one of `version`, `storeDir`, `copyToRoot`, `deps`, `ignore`, `layers`, `perms`, `maxLayers`, `strategy`, `reproducible`, `compression`, `accounts`, `metadata`, `image`",
     ),
     (
         "unknown_strategy",

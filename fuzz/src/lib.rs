@@ -33,12 +33,14 @@ pub fn place() -> PathBuf {
 /// Reads what is there as a base, and looks around in it.
 pub fn read() -> Option<Base> {
     let base = base::read(BASE, &Selection::default(), "amd64", &store()).ok()?;
-    for path in ["bin/sh", "etc/passwd", "nix/var/nix/db/db.sqlite"] {
-        let path = ImagePath::from(path);
-        if let Ok(real) = base.tree.directory(&path) {
+    let paths = ["bin/sh", "etc/passwd", "etc/hard", "bin"];
+    for path in paths {
+        if let Ok(real) = base.tree.directory(&ImagePath::from(path)) {
             base.tree.at(&real);
         }
     }
+    // What is not there, or is too large, is an error and no more.
+    let _ = base.read_files(&paths, 4096, &store());
     Some(base)
 }
 

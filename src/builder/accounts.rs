@@ -30,11 +30,9 @@ pub(super) fn merge(
     let found = systems.iter().find_map(|system| {
         let is_it = |source: &Source| source.to_root && source.store_path == system.path;
         let at = |layer: &PlannedLayer| layer.sources.iter().position(is_it);
-        let found = layers.iter().enumerate();
-        found
-            .filter_map(|(number, layer)| Some((number, at(layer)?)))
-            .next()
-            .map(|at| (*system, at))
+        let mut found = layers.iter().enumerate();
+        let at = found.find_map(|(number, layer)| Some((number, at(layer)?)));
+        at.map(|at| (*system, at))
     });
     let Some((system, (layer, number))) = found else {
         return Ok(());

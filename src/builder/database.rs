@@ -82,13 +82,15 @@ pub(super) fn add(
             count
         }
     };
-    let layer = &mut plan.layers[number];
-    layer.sources.push(source);
-    layer
-        .sources
-        .sort_by(|one, other| one.store_path.cmp(&other.store_path));
-    layer.whiteouts.extend(left_behind(base, &database));
-    layer.whiteouts.sort_unstable();
+    // It is there, as it is the last one.
+    if let Some(layer) = plan.layers.get_mut(number) {
+        layer.sources.push(source);
+        layer
+            .sources
+            .sort_by(|one, other| one.store_path.cmp(&other.store_path));
+        layer.whiteouts.extend(left_behind(base, &database));
+        layer.whiteouts.sort_unstable();
+    }
     Ok(())
 }
 

@@ -268,8 +268,8 @@ mod tests {
                           app:x:7:7::/srv:/bin/sh\n+::::::";
     const GROUP: &str = "root:x:0:\nnogroup:x:65534:\napp:x:7:daemon\n";
 
-    fn bytes(text: &str) -> Option<Vec<u8>> {
-        Some(text.as_bytes().to_vec())
+    fn bytes(text: &str) -> Vec<u8> {
+        text.as_bytes().to_vec()
     }
 
     fn usual() -> Usual {
@@ -286,9 +286,9 @@ mod tests {
 
     fn merged(own: &AccountFiles) -> Result<AccountFiles, String> {
         let base = AccountFiles {
-            passwd: bytes(PASSWD),
-            group: bytes(GROUP),
-            shadow: bytes("root:$6$x:1::::::\napp:secret:1::::::\n"),
+            passwd: Some(bytes(PASSWD)),
+            group: Some(bytes(GROUP)),
+            shadow: Some(bytes("root:$6$x:1::::::\napp:secret:1::::::\n")),
             gshadow: None,
         };
         merge_accounts(&base, own, &usual()).map_err(|error| error.to_string())
@@ -301,15 +301,17 @@ mod tests {
     #[test]
     fn the_base_stays_and_ours_is_added() {
         let own = AccountFiles {
-            passwd: bytes(
+            passwd: Some(bytes(
                 "root:x:0:0::/root:/bin/sh\napp:x:7:7:App:/app:/bin/app\nnew:x:8:7::/new:/bin/sh\n\
                  nobody:x:65534:65534::/:/bin/false\n",
-            ),
-            group: bytes(
+            )),
+            group: Some(bytes(
                 "root:x:0:root,new\napp:x:7:new,daemon\nmore:x:9:new\nnobody:x:65534:nobody\n",
-            ),
-            shadow: bytes("root:!:1::::::\napp:!:1::::::\nnew:$6$y:1::::::\nnobody:!:1::::::\n"),
-            gshadow: bytes("root:!::root\napp:!::new\nmore:!::new\n"),
+            )),
+            shadow: Some(bytes(
+                "root:!:1::::::\napp:!:1::::::\nnew:$6$y:1::::::\nnobody:!:1::::::\n",
+            )),
+            gshadow: Some(bytes("root:!::root\napp:!::new\nmore:!::new\n")),
         };
         let merged = merged(&own).unwrap();
         assert_eq!(
@@ -359,8 +361,8 @@ mod tests {
             ),
         ] {
             let own = AccountFiles {
-                passwd: bytes(passwd),
-                group: bytes(group),
+                passwd: Some(bytes(passwd)),
+                group: Some(bytes(group)),
                 ..AccountFiles::default()
             };
             assert_eq!(merged(&own).unwrap_err(), message);
