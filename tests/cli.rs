@@ -883,28 +883,32 @@ fn skopeo_805_no_temporary_directory_is_needed() {
     }
 }
 
-/// A command for which `/tmp` and `/var/tmp` are read-only and empty, but for these directories.
+/// A command for which `/tmp` and `/var/tmp` are read-only and empty, but for these directories and that
+/// of the programs.
 fn without_temporary_directories([one, other]: [&Path; 2]) -> Command {
     let script = r#"
         set -e
         mount -t tmpfs tmpfs /mnt
-        mkdir /mnt/one /mnt/other
-        mount --bind "$1" /mnt/one
-        mount --bind "$2" /mnt/other
+        mkdir /mnt/1 /mnt/2 /mnt/3
+        mount --bind "$1" /mnt/1
+        mount --bind "$2" /mnt/2
+        mount --bind "$3" /mnt/3
         mount -t tmpfs tmpfs /tmp
         mount -t tmpfs tmpfs /var/tmp
-        mkdir -p "$1" "$2"
-        mount --bind /mnt/one "$1"
-        mount --bind /mnt/other "$2"
+        mkdir -p "$1" "$2" "$3"
+        mount --bind /mnt/1 "$1"
+        mount --bind /mnt/2 "$2"
+        mount --bind /mnt/3 "$3"
         for directory in /tmp /var/tmp; do
             mount -o remount,ro $directory
             if touch $directory/file 2>/dev/null; then exit 9; fi
         done
-        shift 2
+        shift 3
         exec "$@"
     "#;
+    let programs = Path::new(env!("CARGO_BIN_EXE_strata")).parent().unwrap();
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script, "sh"]);
-    command.arg(one).arg(other);
+    command.arg(one).arg(other).arg(programs);
     command
 }

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 
 use super::Options;
 use super::plan::Plan;
-use super::push::{
-    Destination, Names, Part, PushOptions, Pushed, check_reference, connected, foresee, platform,
-    prepare, put, run, tags,
-};
+use super::prepare::{Part, connected, platform, prepare, tags};
+use super::push::{Names, PushOptions, Pushed, check_reference, foresee, put, run};
 use crate::Result;
 use crate::image::ImageIndex;
 use crate::oci::{Descriptor, Digest, Reference, json, media_type};
@@ -22,14 +20,7 @@ pub fn push_index(
     what: &PushOptions,
     progress: &dyn Progress,
 ) -> Result<Pushed> {
-    connected(reference, options, progress, |client| {
-        let destination = Destination {
-            client,
-            reference,
-            options,
-            what,
-            progress,
-        };
+    connected(reference, options, what, progress, |destination| {
         let mut names = Names::new();
         let (mut manifests, mut remarks) = (Vec::new(), Vec::new());
         let platforms = platforms(index);
@@ -38,7 +29,7 @@ pub fn push_index(
                 names: names.clone(),
                 ..part
             };
-            let (pushed, learned) = prepare(&destination, &part, run)?;
+            let (pushed, learned) = prepare(destination, &part, run)?;
             names.extend(learned);
             manifests.push(pushed.manifest);
             for remark in pushed.remarks {
@@ -57,7 +48,7 @@ pub fn push_index(
         check_reference(reference, &manifest.digest)?;
         let tags = tags(reference, what);
         put(
-            client,
+            destination.client,
             &tags,
             &manifest,
             &bytes,
@@ -76,17 +67,10 @@ pub fn plan_index(
     what: &PushOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Plan>> {
-    connected(reference, options, progress, |client| {
-        let destination = Destination {
-            client,
-            reference,
-            options,
-            what,
-            progress,
-        };
+    connected(reference, options, what, progress, |destination| {
         let platforms = platforms(index);
         parts(index, reference, &platforms)
-            .map(|part| prepare(&destination, &part, foresee))
+            .map(|part| prepare(destination, &part, foresee))
             .collect()
     })
 }

@@ -36,6 +36,7 @@ mod manifest;
 mod mount;
 mod netrc;
 mod plan;
+mod prepare;
 mod problem;
 mod proxy;
 mod pull;

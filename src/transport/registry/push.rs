@@ -13,20 +13,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Options;
 use super::cache::Cache;
-use super::client::{Client, Purpose};
+use super::client::Client;
 use super::content::Content;
 use super::job::{Done, How, Job};
-use super::learn::{Knowledge, Wanted};
 use super::plan::{Plan, PlannedLayer};
+use super::prepare::{Part, connected, prepare};
 use super::stages::in_two_stages;
 use super::upload::Upload;
 use crate::image::Image;
 use crate::oci::{Compression, Descriptor, Digest, Reference, json};
 use crate::transport::{Outcome, Progress};
 use crate::{Error, Result};
-
-/// The annotation that names the base image (OCI image specification, annotations.md).
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
 /// What is pushed, and how.
 #[derive(Clone, Debug, Default)]
@@ -74,16 +71,9 @@ pub fn push(
     what: &PushOptions,
     progress: &dyn Progress,
 ) -> Result<Pushed> {
-    connected(reference, options, progress, |client| {
-        let destination = Destination {
-            client,
-            reference,
-            options,
-            what,
-            progress,
-        };
-        let part = Part::whole(image, &destination);
-        prepare(&destination, &part, run).map(|(pushed, _)| pushed)
+    connected(reference, options, what, progress, |destination| {
+        let part = Part::whole(image, destination);
+        prepare(destination, &part, run).map(|(pushed, _)| pushed)
     })
 }
 
@@ -95,194 +85,23 @@ pub fn plan(
     what: &PushOptions,
     progress: &dyn Progress,
 ) -> Result<Plan> {
-    connected(reference, options, progress, |client| {
-        let destination = Destination {
-            client,
-            reference,
-            options,
-            what,
-            progress,
-        };
-        let part = Part::whole(image, &destination);
-        prepare(&destination, &part, foresee)
+    connected(reference, options, what, progress, |destination| {
+        let part = Part::whole(image, destination);
+        prepare(destination, &part, foresee)
     })
-}
-
-/// The same, with the repository that the image's base comes from, if it is in the same registry: it
-/// is likely to have the base's layers still.
-fn with_base(what: &PushOptions, image: &Image, reference: &Reference) -> PushOptions {
-    let mut what = what.clone();
-    let base = image.manifest.annotations.get(BASE_NAME);
-    let base = base.and_then(|name| Reference::parse(name).ok());
-    if let Some(base) = base.filter(|base| base.registry == reference.registry)
-        && !what.mount_from.contains(&base.repository)
-    {
-        what.mount_from.push(base.repository);
-    }
-    what
-}
-
-/// A repository, and how it is written to.
-#[derive(Clone, Copy)]
-pub(super) struct Destination<'a> {
-    pub(super) client: &'a Client,
-    pub(super) reference: &'a Reference,
-    pub(super) options: &'a Options,
-    pub(super) what: &'a PushOptions,
-    pub(super) progress: &'a dyn Progress,
-}
-
-/// An image that is pushed, alone or with others.
-pub(super) struct Part<'a> {
-    pub(super) image: &'a Image,
-    /// Whether it goes as it is, without being compressed.
-    pub(super) as_it_is: bool,
-    /// Whether the manifest gets the tags; else it is known by its digest only.
-    pub(super) is_named: bool,
-    /// Every platform that the tags will have, as `OS/ARCHITECTURE`.
-    pub(super) platforms: &'a [String],
-    /// What layers that are compressed were called before, by their diff IDs.
-    pub(super) names: BTreeMap<Digest, Descriptor>,
-}
-
-impl<'a> Part<'a> {
-    /// An image that is all that is pushed.
-    fn whole(image: &'a Image, destination: &Destination<'_>) -> Self {
-        Self {
-            image,
-            as_it_is: destination.reference.digest == Some(image.manifest_descriptor.digest),
-            is_named: true,
-            platforms: &[],
-            names: BTreeMap::new(),
-        }
-    }
-}
-
-/// Does `work` while the user's interruptions are heard.
-pub(super) fn connected<T>(
-    reference: &Reference,
-    options: &Options,
-    progress: &dyn Progress,
-    work: impl FnOnce(&Client) -> Result<T>,
-) -> Result<T> {
-    let interrupted = || progress.interrupted();
-    let client = Client::connect(reference, Purpose::Push, options, &interrupted)?;
-    client.watch(&interrupted, || work(&client))
-}
-
-pub(super) fn prepare<T>(
-    destination: &Destination<'_>,
-    part: &Part<'_>,
-    work: impl FnOnce(&Push<'_>, &[Job<'_>]) -> Result<T>,
-) -> Result<T> {
-    let Destination {
-        client,
-        reference,
-        options,
-        what,
-        progress,
-    } = *destination;
-    let image = part.image;
-    let what = &with_base(what, image, reference);
-    let mut jobs = Job::all(image, part.as_it_is, what);
-    let tags = tags(reference, what);
-    let platform = platform(image);
-    let wanted = Wanted {
-        platform: &platform,
-        names: jobs.iter().any(|job| job.content.known().is_none()),
-    };
-    let interrupted = || progress.interrupted();
-    let mut knowledge = Knowledge::gather(client, &tags, options, what, wanted, &interrupted)?;
-    if !what.overwrite_index {
-        check_indexes(client, &knowledge, &platform, part.platforms)?;
-    }
-    for (diff_id, blob) in &part.names {
-        let candidate = knowledge.candidate(blob.clone());
-        let names = knowledge.names.entry(*diff_id).or_default();
-        names.insert(0, candidate);
-    }
-    let cache = what.cache.as_deref().map(Cache::new);
-    for job in &mut jobs {
-        job.consider(&knowledge, cache.as_ref());
-    }
-    let push = Push {
-        image,
-        client,
-        reference,
-        is_named: part.is_named,
-        tags,
-        what,
-        cache,
-        remarks: Mutex::new(knowledge.remarks),
-        progress,
-    };
-    let result = work(&push, &jobs);
-    for location in jobs.iter().filter_map(Job::take_opened) {
-        push.cancel(location);
-    }
-    result
-}
-
-/// What an image is for, as far as indexes are compared.
-pub(super) fn platform(image: &Image) -> String {
-    format!("{}/{}", image.config.os, image.config.architecture)
-}
-
-/// The tags that the manifest is pushed under, the most important first.
-pub(super) fn tags(reference: &Reference, what: &PushOptions) -> Vec<String> {
-    let mut tags = Vec::new();
-    let own = (reference.tag.is_some() || reference.digest.is_none())
-        .then(|| reference.tag_or_latest().to_owned());
-    let all = own
-        .iter()
-        .chain(&what.additional_tags)
-        .chain(&what.reuse_tag);
-    for tag in all {
-        if !tags.contains(tag) {
-            tags.push(tag.clone());
-        }
-    }
-    tags
-}
-
-/// Images for other platforms must not disappear unasked.
-fn check_indexes(
-    client: &Client,
-    knowledge: &Knowledge,
-    platform: &str,
-    ours: &[String],
-) -> Result<()> {
-    let this = match ours {
-        [] => format!("this image is for {platform}"),
-        ours => format!("this one of images for {}", ours.join(", ")),
-    };
-    for (tag, platforms) in &knowledge.indexes {
-        let is_ours = |other: &String| other == platform || ours.contains(other);
-        if !platforms.iter().all(is_ours) {
-            return Err(Error::Registry {
-                operation: format!("cannot replace {}:{tag}", client.name),
-                message: format!(
-                    "it is an index of images for {}, and {this}",
-                    platforms.join(", ")
-                ),
-                hint: "push to another tag, or replace it with --overwrite-index".to_owned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// One push.
 pub(super) struct Push<'a> {
-    image: &'a Image,
+    pub(super) image: &'a Image,
     pub(super) client: &'a Client,
-    reference: &'a Reference,
+    pub(super) reference: &'a Reference,
     /// Whether the manifest gets the tags.
-    is_named: bool,
-    tags: Vec<String>,
+    pub(super) is_named: bool,
+    pub(super) tags: Vec<String>,
     pub(super) what: &'a PushOptions,
-    cache: Option<Cache>,
-    remarks: Mutex<Vec<String>>,
+    pub(super) cache: Option<Cache>,
+    pub(super) remarks: Mutex<Vec<String>>,
     pub(super) progress: &'a dyn Progress,
 }
 
