@@ -123,7 +123,7 @@ fn layers_remember_what_was_asked_for() {
         (None, None, [json!(null), json!(null)]),
         (Some("zstd:7"), None, [json!("zstd:7"), json!(null)]),
         (None, Some("gzip"), [json!("gzip:3"), json!("gzip:3")]),
-        (Some("none"), Some("zstd"), [json!("none"), json!("zstd:3")]),
+        (Some("none"), Some("zstd"), [json!("none"), json!("zstd:2")]),
     ] {
         let scene = Scene::new(lower, upper);
         assert_eq!(wishes(&scene.store, &scene.image), expected);

@@ -1,39 +1,42 @@
-//! A made-up store that compresses about as real closures do, the same on every machine.
+//! A store of real files: programs, libraries and what belongs to them, from all over this machine.
+//! How fast compressors are, and how much they make of something, differs too much with what it is
+//! for a made-up one.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use strata::nix::{ClosureEntry, base32, nar};
 use strata::oci::Digest;
 
-use crate::random::Random;
+/// Changes with what is chosen, so that an older corpus is not taken for this one.
+const VERSION: &str = "2";
 
-/// Changes with what is generated, so that an older corpus is not taken for this one.
-const VERSION: &str = "1";
-
-const KB: u64 = 1_000;
 const MB: u64 = 1_000_000;
 
+/// Where programs are; on some machines only in the second.
+const ROOTS: [&str; 2] = ["/usr", "/nix/store"];
 /// How many store paths there are.
 const PATHS: u64 = 300;
-/// How many words the files are made of.
-const WORDS: u64 = 2048;
+/// The mean size of one, in bytes.
+const PATH: u64 = 5 * MB;
+/// The largest file, in bytes. With a larger one the small image would not be small.
+const FILE: u64 = 30 * MB;
 
 /// The store on disk.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Corpus {
     /// The store directory.
     pub(crate) store: PathBuf,
-    /// About 1.5 GB in files of up to a megabyte; no path refers to another.
+    /// About 1.5 GB, if the machine has as much; no path refers to another.
     pub(crate) closure: Vec<ClosureEntry>,
     /// Versions of a small application, of which an image has one.
     pub(crate) applications: Vec<ClosureEntry>,
 }
 
 impl Corpus {
-    /// The corpus in `directory` with so many `versions` of the application, generated if it is not
+    /// The corpus in `directory` with so many `versions` of the application, collected if it is not
     /// there.
     pub(crate) fn open(directory: &Path, versions: usize) -> Result<Self> {
         let list = directory.join(format!("corpus-{VERSION}-{versions}.json"));
@@ -44,26 +47,26 @@ impl Corpus {
             fs::remove_dir_all(directory)?;
         }
         let store = directory.join("store");
-        let mut generator = Generator::new(store.clone());
+        let mut machine = Machine::new()?;
         let closure = (0..PATHS).map(|number| {
-            // Their mean is 5 MB.
-            let size = generator.random.size(100 * KB, 28 * MB);
-            generator.path(&format!("package-{number}"), size)
+            let files = machine.part(number);
+            entry(&store, &format!("{number:032}-package"), files, None)
         });
         let closure = closure.collect::<Result<_>>()?;
-        let applications =
-            (0..versions).map(|version| generator.path(&format!("app-{version}"), MB));
+        let files = machine.next(MB);
+        let applications = (0..versions).map(|version| {
+            let name = format!("{:032}-application", PATHS + version as u64);
+            entry(&store, &name, files, Some(version))
+        });
         let corpus = Self {
             closure,
             applications: applications.collect::<Result<_>>()?,
-            store,
+            store: store.clone(),
         };
         fs::write(list, serde_json::to_vec(&corpus)?)?;
         Ok(corpus)
     }
-}
 
-impl Corpus {
     /// Where an output of this name belongs.
     pub(crate) fn output(&self, name: &str) -> PathBuf {
         let hash = base32::encode(&Digest::of(name.as_bytes()).as_bytes()[..20]);
@@ -71,85 +74,106 @@ impl Corpus {
     }
 }
 
-struct Generator {
-    store: PathBuf,
-    random: Random,
-    words: Vec<Vec<u8>>,
-    paths: u64,
+/// A file of this machine.
+struct Source {
+    path: PathBuf,
+    size: u64,
 }
 
-impl Generator {
-    fn new(store: PathBuf) -> Self {
-        let mut random = Random::new(1);
-        let words = (0..WORDS).map(|_| {
-            let length = 2 + random.below(12);
-            let byte = |_| {
-                // Some bytes are more frequent than others.
-                let most = 1 + random.below(64);
-                random.below(most) as u8 * 4 + random.below(2) as u8
-            };
-            (0..length).map(byte).collect()
-        });
-        let words = words.collect();
-        Self {
-            store,
-            random,
-            words,
-            paths: 0,
-        }
-    }
+/// The files of this machine, those of a directory beside each other.
+struct Machine {
+    files: Vec<Source>,
+    size: u64,
+    /// How many files were passed, and their bytes.
+    passed: usize,
+    offset: u64,
+    /// How many bytes of them were taken.
+    taken: u64,
+}
 
-    /// A store path with about `size` bytes of files.
-    fn path(&mut self, name: &str, size: u64) -> Result<ClosureEntry> {
-        let path = self.store.join(format!("{:032}-{name}", self.paths));
-        self.paths += 1;
-        fs::create_dir_all(&path)?;
-        let mut left = size;
-        let mut number = 0;
-        while left > 0 {
-            let size = self.random.size(KB, MB).min(left);
-            left -= size;
-            fs::write(path.join(format!("file-{number}")), self.content(size))?;
-            number += 1;
+impl Machine {
+    fn new() -> Result<Self> {
+        let mut files = Vec::new();
+        for root in ROOTS.map(Path::new) {
+            if root.exists() {
+                find(root, &mut files)?;
+            }
         }
-        let nar = nar::hash(&path)?;
-        Ok(ClosureEntry {
-            path: path.display().to_string(),
-            nar_hash: nar.hash,
-            nar_size: nar.size,
-            references: Vec::new(),
+        Ok(Self {
+            size: files.iter().map(|file| file.size).sum(),
+            files,
+            passed: 0,
+            offset: 0,
+            taken: 0,
         })
     }
 
-    /// Words, of which some are frequent, repetitions from near and far, and noise. The shares are
-    /// such that gzip and Zstandard make as little of it, and as fast, as of programs and libraries.
-    fn content(&mut self, size: u64) -> Vec<u8> {
-        let size = size as usize;
-        let mut bytes: Vec<u8> = Vec::with_capacity(size + 128);
-        while bytes.len() < size {
-            match self.random.below(100) {
-                0..4 if bytes.len() > 4096 => self.repeat(&mut bytes, 1 << 20, 60),
-                4..52 if bytes.len() > 4096 => self.repeat(&mut bytes, 1 << 14, 20),
-                52..62 => {
-                    let count = 1 + self.random.below(8) as usize;
-                    bytes.extend(&self.random.next().to_le_bytes()[..count]);
-                }
-                _ => {
-                    let most = 1 + self.random.below(WORDS);
-                    let most = 1 + self.random.below(most);
-                    bytes.extend(&self.words[self.random.below(most) as usize]);
-                }
-            }
+    /// Files for the store path of this number. All paths together are spread evenly over the machine.
+    fn part(&mut self, number: u64) -> &[Source] {
+        while self.offset < self.size / PATHS * number && self.passed < self.files.len() {
+            self.pass();
         }
-        bytes.truncate(size);
-        bytes
+        self.next((PATH * (number + 1)).saturating_sub(self.taken))
     }
 
-    /// Repeats at most `4 + most` bytes that are at most `reach` back.
-    fn repeat(&mut self, bytes: &mut Vec<u8>, reach: usize, most: u64) {
-        let reach = bytes.len().min(reach) as u64;
-        let length = 4 + self.random.below(most) as usize;
-        let begin = bytes.len() - 100 - self.random.below(reach - 100) as usize;
-        bytes.extend_from_within(begin..begin + length);
+    /// The next files of so many bytes, one at least if there is any.
+    fn next(&mut self, bytes: u64) -> &[Source] {
+        let (begin, enough) = (self.passed, self.offset + bytes.max(1));
+        while self.offset < enough && self.passed < self.files.len() {
+            self.taken += self.pass();
+        }
+        &self.files[begin..self.passed]
     }
+
+    fn pass(&mut self) -> u64 {
+        let size = self.files[self.passed].size;
+        self.passed += 1;
+        self.offset += size;
+        size
+    }
+}
+
+/// Adds the files in `directory` that can be read, sorted by their names.
+fn find(directory: &Path, files: &mut Vec<Source>) -> Result<()> {
+    let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
+    let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() {
+            find(&path, files)?;
+        } else if kind.is_file() && File::open(&path).is_ok() {
+            let size = entry.metadata()?.len();
+            if size <= FILE {
+                files.push(Source { path, size });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A store path with copies of `files`, and with a file that tells its version if it has one.
+fn entry(
+    store: &Path,
+    name: &str,
+    files: &[Source],
+    version: Option<usize>,
+) -> Result<ClosureEntry> {
+    let path = store.join(name);
+    fs::create_dir_all(&path)?;
+    for Source { path: source, .. } in files {
+        let copy = path.join(source.strip_prefix("/")?);
+        fs::create_dir_all(copy.parent().context("files are in directories")?)?;
+        fs::copy(source, copy).with_context(|| source.display().to_string())?;
+    }
+    if let Some(version) = version {
+        fs::write(path.join("version"), version.to_string())?;
+    }
+    let nar = nar::hash(&path)?;
+    Ok(ClosureEntry {
+        path: path.display().to_string(),
+        nar_hash: nar.hash,
+        nar_size: nar.size,
+        references: Vec::new(),
+    })
 }

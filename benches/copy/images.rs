@@ -1,4 +1,4 @@
-//! Images of the made-up store, built by `strata-builder`.
+//! Images of the store, built by `strata-builder`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

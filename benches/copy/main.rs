@@ -14,8 +14,6 @@ mod corpus;
 mod images;
 #[path = "../digest/measure.rs"]
 mod measure;
-#[path = "../digest/random.rs"]
-mod random;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

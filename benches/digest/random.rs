@@ -29,7 +29,6 @@ impl Random {
     }
 
     /// Fills `block` with what no compressor makes smaller.
-    #[allow(dead_code, reason = "one benchmark needs it")]
     pub(crate) fn fill(&mut self, block: &mut [u8]) {
         for bytes in block.chunks_mut(8) {
             bytes.copy_from_slice(&self.next().to_le_bytes()[..bytes.len()]);

@@ -78,7 +78,7 @@ fn the_programs_read_what_is_written() {
 fn the_bytes_are_pinned() {
     let bytes = content(2 * PIECE + PIECE / 2);
     let digests = [
-        "gzip:1", "gzip:3", "gzip:6", "gzip:9", "zstd:1", "zstd:3", "zstd:19",
+        "gzip:1", "gzip:3", "gzip:6", "gzip:9", "zstd:1", "zstd:2", "zstd:3", "zstd:19",
     ]
     .map(|text| format!("{text} {}", Digest::of(&compress(&bytes, &[], parse(text)))));
     assert_eq!(
@@ -89,6 +89,7 @@ fn the_bytes_are_pinned() {
             "gzip:6 sha256:9e28732dbda25d1f974544388b9a708be89d063eaab8c8a4fc2d46d505cf9653",
             "gzip:9 sha256:f1e76b92cca9a9f10d27cafe45c8876258cebb1b6dec0f84aadc75dd1ddd99cf",
             "zstd:1 sha256:526d5f1b81b2bad819e8cfd9c1e46a4a14560b49344a9d39c2e652d2fc9586d2",
+            "zstd:2 sha256:9255cb8adb802b052b50c90070bc74071448be54d21b6c4652aeda4cb177484e",
             "zstd:3 sha256:5fc870136fcf3bb5600f5ea95d0d616f819ed6c9a47f93097cd1660c837fb53e",
             "zstd:19 sha256:b57b028340e292ee937eb0b930cc8b6d42cabe8fdfed252400224a2d11174586",
         ],

@@ -2,7 +2,6 @@
 //! before the last question was asked.
 
 use std::collections::BTreeSet;
-use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -11,7 +10,8 @@ use crate::{Error, Result};
 
 /// The most questions at once: what a registry answers from memory, and the network delays.
 const QUESTIONS: usize = 8;
-/// The most transfers at once. More hardly fill a line better, and registries limit requests.
+/// The most transfers at once, on any number of cores: while one waits for a registry's answer, others
+/// make and compress layers. More hardly fill a line better, and registries limit requests.
 const TRANSFERS: usize = 4;
 
 /// What waits for the second stage.
@@ -36,8 +36,6 @@ pub(in crate::transport) fn in_two_stages(
     transfer: impl Fn(usize) -> Result<()> + Sync,
     stop: &AtomicBool,
 ) -> Result<()> {
-    // Making a layer keeps a core busy; waiting for an answer does not, so two are the least.
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let asking = jobs.min(QUESTIONS);
     let stages = Stages {
         waiting: Mutex::new(Waiting {
@@ -64,7 +62,7 @@ pub(in crate::transport) fn in_two_stages(
                 stages.change(|waiting| waiting.asking -= 1);
             });
         }
-        for _ in 0..jobs.min(cores.clamp(2, TRANSFERS)) {
+        for _ in 0..jobs.min(TRANSFERS) {
             scope.spawn(|| {
                 while let Some(job) = stages.next_transfer() {
                     if let Err(error) = transfer(job) {
