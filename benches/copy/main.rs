@@ -3,12 +3,7 @@
 //! several times; the table shows medians.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "figures for people, and sizes far below the limits"
-)]
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod corpus;
 mod images;
