@@ -1,22 +1,13 @@
 //! What the layers of a base make together: its directories with their metadata, its symlinks, and
 //! where files are.
-//!
-//! Whiteouts are those of OCI's layer.md, "Whiteouts": they hide what lower layers have, wherever
-//! they are in their own layer.
-
-use std::collections::BTreeMap;
 
 use super::bounds::MOST_ENTRIES;
 use crate::tar::{ArchiveEntry, ArchiveEntryKind};
-use crate::tree::{Entry, EntryKind, ImagePath, Marker, Metadata, Mode};
+use crate::tree::{self, Entry, EntryKind, ImagePath, Metadata, Mode, Node, Overlay};
 
 /// What one layer has.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Listing {
-    entries: Vec<(ImagePath, Listed)>,
-    whiteouts: Vec<ImagePath>,
-    opaque: Vec<ImagePath>,
-}
+pub(super) struct Listing(tree::Listing<Listed>);
 
 /// What a layer has at a path.
 #[derive(Clone, Debug)]
@@ -33,11 +24,9 @@ enum Listed {
     Special,
 }
 
-/// What an image has at a path.
+/// What an image has at a path, if it is no directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Node {
-    /// Boxed, because files are many more.
-    Directory(Box<Directory>),
+enum Leaf {
     /// Where a symlink points.
     Symlink(Vec<u8>),
     /// A regular file.
@@ -46,6 +35,10 @@ enum Node {
     Special,
 }
 
+/// What is known of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Described(Metadata);
+
 /// Where the content of a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stored {
@@ -53,12 +46,6 @@ pub(super) struct Stored {
     pub(super) layer: usize,
     /// Where it begins in the layer's archive; 0 in a layer that Strata made.
     pub(super) offset: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Directory {
-    metadata: Metadata,
-    children: BTreeMap<Vec<u8>, Node>,
 }
 
 /// What the base image has where something of ours goes.
@@ -88,70 +75,42 @@ const MOST_SYMLINKS: usize = 40;
 
 /// The tree of a base image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tree {
-    root: Directory,
-}
+pub struct Tree(Overlay<Described, Leaf>);
 
-impl Default for Directory {
+impl Default for Described {
+    /// What engines make up for a directory that no layer describes.
     fn default() -> Self {
-        Self::new(Metadata::root(Mode::ANCESTOR))
-    }
-}
-
-impl Directory {
-    fn new(metadata: Metadata) -> Self {
-        Self {
-            metadata,
-            children: BTreeMap::new(),
-        }
+        Self(Metadata::root(Mode::ANCESTOR))
     }
 }
 
 impl Listing {
     /// Adds an entry of an archive; the error is that there are too many.
     pub(super) fn add(&mut self, mut entry: ArchiveEntry) -> Result<(), String> {
-        if self.entries.len() >= MOST_ENTRIES {
+        if self.0.count() >= MOST_ENTRIES {
             return Err(format!("more than {MOST_ENTRIES} entries"));
         }
         let path = ImagePath(std::mem::take(&mut entry.path));
-        match Marker::of(&path) {
-            Marker::None => {}
-            Marker::Opaque(directory) => {
-                self.opaque.push(directory);
-                return Ok(());
-            }
-            Marker::Hidden(path) => {
-                self.whiteouts.push(path);
-                return Ok(());
-            }
-            Marker::Engine => return Ok(()),
-        }
-        let node = match entry.kind {
+        let listed = match entry.kind {
             ArchiveEntryKind::Directory => Listed::Directory(Box::new(entry.metadata())),
             ArchiveEntryKind::Symlink(target) => Listed::Symlink(target),
             ArchiveEntryKind::File => Listed::File(entry.offset),
             ArchiveEntryKind::HardLink(target) => Listed::HardLink(ImagePath(target)),
             ArchiveEntryKind::Special(_) => Listed::Special,
         };
-        self.entries.push((path, node));
+        self.0.add(path, listed);
         Ok(())
     }
 
     /// Adds an entry of a layer that Strata made.
     pub(super) fn add_own(&mut self, entry: &Entry<'_>) {
-        let path = ImagePath(entry.path.to_vec());
-        let node = match &entry.kind {
+        let listed = match &entry.kind {
             EntryKind::Directory => Listed::Directory(Box::new(entry.metadata.clone())),
             EntryKind::Symlink { target } => Listed::Symlink(target.to_vec()),
-            EntryKind::File(_) => Listed::File(0),
-            EntryKind::Whiteout => {
-                if let Marker::Hidden(path) = Marker::of(&path) {
-                    self.whiteouts.push(path);
-                }
-                return;
-            }
+            // The name of a whiteout says that it is one.
+            EntryKind::File(_) | EntryKind::Whiteout => Listed::File(0),
         };
-        self.entries.push((path, node));
+        self.0.add(ImagePath(entry.path.to_vec()), listed);
     }
 }
 
@@ -167,17 +126,10 @@ impl Tree {
 
     /// What is at `path`, which leads through no symlink.
     pub fn at(&self, path: &ImagePath) -> Below<'_> {
-        let (parent, name) = path.split();
-        let Some(directory) = self.directory_at(&parent) else {
-            return Below::Nothing;
-        };
-        if name.is_empty() {
-            return Below::Directory(&directory.metadata);
-        }
-        match directory.children.get(name) {
-            Some(Node::Directory(child)) => Below::Directory(&child.metadata),
-            Some(Node::Symlink(target)) => Below::Symlink(target),
-            Some(Node::File(_) | Node::Special) => Below::File,
+        match self.0.get(path) {
+            Some(Node::Directory(Described(metadata))) => Below::Directory(metadata),
+            Some(Node::Leaf(Leaf::Symlink(target))) => Below::Symlink(target),
+            Some(Node::Leaf(Leaf::File(_) | Leaf::Special)) => Below::File,
             None => Below::Nothing,
         }
     }
@@ -186,8 +138,8 @@ impl Tree {
     /// and where its content is.
     pub(super) fn file(&self, path: &ImagePath) -> Option<(ImagePath, Stored)> {
         let real = self.follow(path, true).ok()?;
-        match self.node(&real)? {
-            Node::File(stored) => Some((real, *stored)),
+        match self.0.get(&real)? {
+            Node::Leaf(Leaf::File(stored)) => Some((real, *stored)),
             _ => None,
         }
     }
@@ -232,103 +184,33 @@ impl Tree {
 
     /// Takes out what is at `path`, which leads through no symlink.
     pub fn remove(&mut self, path: &ImagePath) {
-        let (parent, name) = path.split();
-        if let Some(directory) = self.directory_mut(&parent) {
-            directory.children.remove(name);
-        }
+        self.0.remove(path);
     }
 
     fn apply(&mut self, number: usize, layer: Listing) {
-        for path in &layer.opaque {
-            if let Some(directory) = self.directory_mut(path) {
-                directory.children.clear();
-            }
-        }
-        for path in &layer.whiteouts {
-            let (parent, name) = path.split();
-            if let Some(directory) = self.directory_mut(&parent) {
-                directory.children.remove(name);
-            }
-        }
-        for (path, listed) in layer.entries {
+        for (path, listed) in self.0.hide(layer.0) {
             let node = match listed {
-                Listed::Directory(metadata) => Node::Directory(Box::new(Directory::new(*metadata))),
-                Listed::Symlink(target) => Node::Symlink(target),
-                Listed::File(offset) => Node::File(Stored {
+                Listed::Directory(metadata) => Node::Directory(Described(*metadata)),
+                Listed::Symlink(target) => Node::Leaf(Leaf::Symlink(target)),
+                Listed::File(offset) => Node::Leaf(Leaf::File(Stored {
                     layer: number,
                     offset,
+                })),
+                Listed::HardLink(target) => Node::Leaf(match self.0.get(&target) {
+                    Some(Node::Leaf(Leaf::File(stored))) => Leaf::File(*stored),
+                    _ => Leaf::Special,
                 }),
-                Listed::HardLink(target) => match self.node(&target) {
-                    Some(Node::File(stored)) => Node::File(*stored),
-                    _ => Node::Special,
-                },
-                Listed::Special => Node::Special,
+                Listed::Special => Node::Leaf(Leaf::Special),
             };
-            self.put(&path, node);
-        }
-    }
-
-    fn node(&self, path: &ImagePath) -> Option<&Node> {
-        let (parent, name) = path.split();
-        self.directory_at(&parent)?.children.get(name)
-    }
-
-    fn directory_at(&self, path: &ImagePath) -> Option<&Directory> {
-        let mut directory = &self.root;
-        for name in path.components() {
-            match directory.children.get(name) {
-                Some(Node::Directory(child)) => directory = child,
-                _ => return None,
-            }
-        }
-        Some(directory)
-    }
-
-    fn directory_mut(&mut self, path: &ImagePath) -> Option<&mut Directory> {
-        let mut directory = &mut self.root;
-        for name in path.components() {
-            match directory.children.get_mut(name) {
-                Some(Node::Directory(child)) => directory = child,
-                _ => return None,
-            }
-        }
-        Some(directory)
-    }
-
-    /// Puts an entry where it is, whatever was in the way. Two directories are one.
-    fn put(&mut self, path: &ImagePath, node: Node) {
-        let (parent, name) = path.split();
-        let mut directory = &mut self.root;
-        if name.is_empty() {
-            if let Node::Directory(root) = node {
-                directory.metadata = root.metadata;
-            }
-            return;
-        }
-        for name in parent.components() {
-            let child = directory
-                .children
-                .entry(name.to_vec())
-                .or_insert(Node::Special);
-            if !matches!(child, Node::Directory(_)) {
-                *child = Node::Directory(Box::default());
-            }
-            let Node::Directory(child) = child else {
-                return;
-            };
-            directory = child;
-        }
-        match (directory.children.get_mut(name), node) {
-            (Some(Node::Directory(old)), Node::Directory(new)) => old.metadata = new.metadata,
-            (_, node) => {
-                directory.children.insert(name.to_vec(), node);
-            }
+            self.0.put(&path, node);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     /// An entry as `d PATH`, `l PATH TARGET`, `h PATH TARGET` or `f PATH [OFFSET]`.

@@ -9,7 +9,7 @@ const ENGINE_PREFIX: &[u8] = b".wh..wh.";
 
 /// What the entry at a path means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Marker {
+pub(super) enum Marker {
     /// Nothing special: it is a part of the image.
     None,
     /// Lower layers have nothing in this directory.
@@ -22,7 +22,7 @@ pub enum Marker {
 
 impl Marker {
     /// What an entry at `path` means.
-    pub fn of(path: &ImagePath) -> Self {
+    pub(super) fn of(path: &ImagePath) -> Self {
         let (parent, name) = path.split();
         if name == OPAQUE {
             Self::Opaque(parent)

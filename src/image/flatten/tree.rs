@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::tar::{ArchiveEntry, ArchiveEntryKind};
-use crate::tree::{ImagePath, Marker};
+use crate::tree::{ImagePath, Node, Overlay};
 
 /// An entry of a layer: what a path stands for, whatever its other names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,9 +18,7 @@ pub(super) struct Place {
 #[derive(Default)]
 pub(super) struct Listing {
     count: usize,
-    entries: Vec<(ImagePath, Found)>,
-    hidden: Vec<ImagePath>,
-    opaque: Vec<ImagePath>,
+    listing: crate::tree::Listing<Found>,
 }
 
 enum Found {
@@ -35,19 +33,8 @@ enum Found {
 #[derive(Default)]
 pub(super) struct Tree {
     layers: usize,
-    root: Directory,
-}
-
-#[derive(Default)]
-struct Directory {
-    /// None for one that no layer describes.
-    entry: Option<Box<ArchiveEntry>>,
-    children: BTreeMap<Vec<u8>, Node>,
-}
-
-enum Node {
-    Directory(Box<Directory>),
-    Leaf(Place),
+    /// No layer needs to describe a directory.
+    overlay: Overlay<Option<Box<ArchiveEntry>>, Place>,
 }
 
 /// What is to be written.
@@ -62,24 +49,13 @@ pub(super) struct Winners {
 impl Listing {
     /// Adds the next entry.
     pub(super) fn add(&mut self, entry: &ArchiveEntry) {
-        let number = self.count;
+        let found = match &entry.kind {
+            ArchiveEntryKind::Directory => Found::Directory(Box::new(entry.clone())),
+            ArchiveEntryKind::HardLink(target) => Found::HardLink(ImagePath(target.clone())),
+            _ => Found::Leaf(self.count),
+        };
         self.count += 1;
-        let path = ImagePath(entry.path.clone());
-        match Marker::of(&path) {
-            Marker::Opaque(directory) => self.opaque.push(directory),
-            Marker::Hidden(path) => self.hidden.push(path),
-            Marker::Engine => {}
-            Marker::None => {
-                let found = match &entry.kind {
-                    ArchiveEntryKind::Directory => Found::Directory(Box::new(entry.clone())),
-                    ArchiveEntryKind::HardLink(target) => {
-                        Found::HardLink(ImagePath(target.clone()))
-                    }
-                    _ => Found::Leaf(number),
-                };
-                self.entries.push((path, found));
-            }
-        }
+        self.listing.add(ImagePath(entry.path.clone()), found);
     }
 
     /// How many entries there are.
@@ -91,34 +67,22 @@ impl Listing {
 impl Tree {
     /// Lays a layer over those before it. The error is a hard link to what is not there: the link and
     /// its target.
-    pub(super) fn apply(&mut self, listing: Listing) -> Result<(), (ImagePath, ImagePath)> {
-        // Whiteouts are about lower layers, wherever they are in their own.
-        for path in &listing.opaque {
-            if let Some(directory) = self.directory_mut(path) {
-                directory.children.clear();
-            }
-        }
-        for path in &listing.hidden {
-            let (parent, name) = path.split();
-            if let Some(directory) = self.directory_mut(&parent) {
-                directory.children.remove(name);
-            }
-        }
-        let layer = self.layers;
+    pub(super) fn apply(&mut self, layer: Listing) -> Result<(), (ImagePath, ImagePath)> {
+        let number = self.layers;
         self.layers += 1;
-        for (path, found) in listing.entries {
+        for (path, found) in self.overlay.hide(layer.listing) {
             let node = match found {
-                Found::Directory(entry) => Node::Directory(Box::new(Directory {
-                    entry: Some(entry),
-                    children: BTreeMap::new(),
-                })),
-                Found::Leaf(entry) => Node::Leaf(Place { layer, entry }),
-                Found::HardLink(target) => match self.leaf(&target) {
-                    Some(place) => Node::Leaf(place),
-                    None => return Err((path, target)),
+                Found::Directory(entry) => Node::Directory(Some(entry)),
+                Found::Leaf(entry) => Node::Leaf(Place {
+                    layer: number,
+                    entry,
+                }),
+                Found::HardLink(target) => match self.overlay.get(&target) {
+                    Some(Node::Leaf(place)) => Node::Leaf(*place),
+                    _ => return Err((path, target)),
                 },
             };
-            self.put(&path, node);
+            self.overlay.put(&path, node);
         }
         Ok(())
     }
@@ -126,67 +90,13 @@ impl Tree {
     /// What is to be written.
     pub(super) fn winners(self) -> Winners {
         let mut winners = Winners::default();
-        collect(self.root, &ImagePath::default(), &mut winners);
-        winners
-    }
-
-    fn leaf(&mut self, path: &ImagePath) -> Option<Place> {
-        let (parent, name) = path.split();
-        match self.directory_mut(&parent)?.children.get(name) {
-            Some(Node::Leaf(place)) => Some(*place),
-            _ => None,
-        }
-    }
-
-    fn directory_mut(&mut self, path: &ImagePath) -> Option<&mut Directory> {
-        let mut directory = &mut self.root;
-        for name in path.components() {
-            match directory.children.get_mut(name) {
-                Some(Node::Directory(child)) => directory = child,
-                _ => return None,
-            }
-        }
-        Some(directory)
-    }
-
-    /// Puts an entry where it is, whatever was in the way. Two directories are one.
-    fn put(&mut self, path: &ImagePath, node: Node) {
-        let (parent, name) = path.split();
-        if name.is_empty() {
-            // Engines have a root of their own.
-            return;
-        }
-        let mut directory = &mut self.root;
-        for name in parent.components() {
-            let child = directory.children.entry(name.to_vec());
-            let child = child.or_insert_with(|| Node::Directory(Box::default()));
-            if matches!(child, Node::Leaf(_)) {
-                *child = Node::Directory(Box::default());
-            }
-            let Node::Directory(child) = child else {
-                return;
-            };
-            directory = child;
-        }
-        match (directory.children.get_mut(name), node) {
-            (Some(Node::Directory(old)), Node::Directory(new)) => old.entry = new.entry,
-            (_, node) => {
-                directory.children.insert(name.to_vec(), node);
-            }
-        }
-    }
-}
-
-fn collect(directory: Directory, path: &ImagePath, winners: &mut Winners) {
-    for (name, node) in directory.children {
-        let path = path.join(&name);
-        match node {
+        self.overlay.drain(&mut |path, node| match node {
+            Node::Directory(entry) => winners.directories.push((path, entry)),
             Node::Leaf(place) => winners.leaves.entry(place).or_default().push(path),
-            Node::Directory(mut child) => {
-                let entry = child.entry.take();
-                winners.directories.push((path.clone(), entry));
-                collect(*child, &path, winners);
-            }
+        });
+        for paths in winners.leaves.values_mut() {
+            paths.sort_by(|one, other| one.components().cmp(other.components()));
         }
+        winners
     }
 }

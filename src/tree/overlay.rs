@@ -1,0 +1,177 @@
+//! What layers make together when they lie over each other (OCI layer.md, "Applying Changesets").
+
+use std::collections::BTreeMap;
+
+use super::ImagePath;
+use super::whiteout::Marker;
+
+/// What one layer has, and what it hides of those below it.
+#[derive(Clone, Debug)]
+pub struct Listing<E> {
+    entries: Vec<(ImagePath, E)>,
+    hidden: Vec<ImagePath>,
+    opaque: Vec<ImagePath>,
+}
+
+/// A directory, or something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Node<D, L> {
+    /// A directory.
+    Directory(D),
+    /// What has nothing below it.
+    Leaf(L),
+}
+
+/// A tree of directories, each with a `D`, and of leaves, each an `L`. The directories on the way to
+/// something have the default until somebody describes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overlay<D, L> {
+    root: Directory<D, L>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Directory<D, L> {
+    about: D,
+    /// No name is in both.
+    directories: BTreeMap<Vec<u8>, Directory<D, L>>,
+    leaves: BTreeMap<Vec<u8>, L>,
+}
+
+impl<E> Default for Listing<E> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            hidden: Vec::new(),
+            opaque: Vec::new(),
+        }
+    }
+}
+
+impl<E> Listing<E> {
+    /// Adds what is at `path` in the layer: an entry, unless the path is a whiteout.
+    pub fn add(&mut self, path: ImagePath, entry: E) {
+        match Marker::of(&path) {
+            Marker::None => self.entries.push((path, entry)),
+            Marker::Hidden(path) => self.hidden.push(path),
+            Marker::Opaque(directory) => self.opaque.push(directory),
+            Marker::Engine => {}
+        }
+    }
+
+    /// How many entries and whiteouts are kept.
+    pub fn count(&self) -> usize {
+        self.entries.len() + self.hidden.len() + self.opaque.len()
+    }
+}
+
+impl<D: Default, L> Default for Directory<D, L> {
+    fn default() -> Self {
+        Self {
+            about: D::default(),
+            directories: BTreeMap::new(),
+            leaves: BTreeMap::new(),
+        }
+    }
+}
+
+impl<D: Default, L> Default for Overlay<D, L> {
+    fn default() -> Self {
+        Self {
+            root: Directory::default(),
+        }
+    }
+}
+
+impl<D: Default, L> Overlay<D, L> {
+    /// Takes away what a layer hides; gives what it has, which is to be put in its order. Whiteouts
+    /// are about lower layers, wherever they are in their own.
+    pub fn hide<E>(&mut self, layer: Listing<E>) -> Vec<(ImagePath, E)> {
+        for path in &layer.opaque {
+            if let Some(directory) = self.directory_mut(path) {
+                directory.directories.clear();
+                directory.leaves.clear();
+            }
+        }
+        for path in &layer.hidden {
+            self.remove(path);
+        }
+        layer.entries
+    }
+
+    /// What is at `path`, which leads through directories only.
+    pub fn get(&self, path: &ImagePath) -> Option<Node<&D, &L>> {
+        let (parent, name) = path.split();
+        let parent = self.directory(&parent)?;
+        if name.is_empty() {
+            return Some(Node::Directory(&parent.about));
+        }
+        let directory = parent.directories.get(name);
+        let directory = directory.map(|directory| Node::Directory(&directory.about));
+        directory.or_else(|| parent.leaves.get(name).map(Node::Leaf))
+    }
+
+    /// Puts something where it is to be, whatever was in the way. Two directories are one; the root
+    /// stays one.
+    pub fn put(&mut self, path: &ImagePath, node: Node<D, L>) {
+        match node {
+            Node::Directory(about) => self.root.make(path).about = about,
+            Node::Leaf(leaf) => {
+                let (parent, name) = path.split();
+                if !name.is_empty() {
+                    let parent = self.root.make(&parent);
+                    parent.directories.remove(name);
+                    parent.leaves.insert(name.to_vec(), leaf);
+                }
+            }
+        }
+    }
+
+    /// Takes out what is at `path`, which leads through directories only.
+    pub fn remove(&mut self, path: &ImagePath) {
+        let (parent, name) = path.split();
+        if let Some(parent) = self.directory_mut(&parent) {
+            parent.directories.remove(name);
+            parent.leaves.remove(name);
+        }
+    }
+
+    /// Hands over everything but the root: each directory before what is in it.
+    pub fn drain(self, visit: &mut impl FnMut(ImagePath, Node<D, L>)) {
+        self.root.drain(&ImagePath::default(), visit);
+    }
+
+    fn directory(&self, path: &ImagePath) -> Option<&Directory<D, L>> {
+        path.components()
+            .try_fold(&self.root, |parent, name| parent.directories.get(name))
+    }
+
+    fn directory_mut(&mut self, path: &ImagePath) -> Option<&mut Directory<D, L>> {
+        path.components().try_fold(&mut self.root, |parent, name| {
+            parent.directories.get_mut(name)
+        })
+    }
+}
+
+impl<D: Default, L> Directory<D, L> {
+    /// The directory `path` below this one, whatever was in the way.
+    fn make(&mut self, path: &ImagePath) -> &mut Self {
+        path.components().fold(self, |parent, name| {
+            parent.leaves.remove(name);
+            parent.directories.entry(name.to_vec()).or_default()
+        })
+    }
+
+    fn drain(self, path: &ImagePath, visit: &mut impl FnMut(ImagePath, Node<D, L>)) {
+        for (name, leaf) in self.leaves {
+            visit(path.join(&name), Node::Leaf(leaf));
+        }
+        for (name, mut directory) in self.directories {
+            let path = path.join(&name);
+            visit(
+                path.clone(),
+                Node::Directory(std::mem::take(&mut directory.about)),
+            );
+            directory.drain(&path, visit);
+        }
+    }
+}
