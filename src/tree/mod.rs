@@ -1,5 +1,5 @@
 //! What a layer contains: walking store paths, ownership rules, merging what goes to the root of
-//! the image, and recipes, from which the entries of a layer follow.
+//! the image, recipes, from which the entries of a layer follow, and what layers make together.
 
 mod capabilities;
 mod entries;
