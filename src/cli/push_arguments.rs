@@ -117,6 +117,8 @@ impl PushArguments {
         };
         let tags = self.additional_tag.iter();
         let tags = tags.map(|given| additional_tag(given, reference));
+        let mounts = self.mount_from.iter();
+        let mounts = mounts.map(|given| mounted_repository(given, reference));
         if let Some(tag) = &self.reuse_tag {
             validate_tag(tag)?;
         }
@@ -128,7 +130,7 @@ impl PushArguments {
                 reuse_tag: self.reuse_tag,
                 no_reuse: self.no_reuse,
                 verify_reused: self.verify_reused,
-                mount_from: self.mount_from,
+                mount_from: mounts.collect::<Result<_>>()?,
                 cache: (!self.no_cache).then(|| cache(environment)).flatten(),
                 overwrite_index: self.overwrite_index,
             },
@@ -148,6 +150,10 @@ impl PushArguments {
             (!self.reuse_from.is_empty(), "--reuse-from"),
             (self.reuse_tag.is_some(), "--reuse-tag"),
             (!self.mount_from.is_empty(), "--mount-from"),
+            (self.no_reuse, "--no-reuse"),
+            (self.verify_reused, "--verify-reused"),
+            (self.no_cache, "--no-cache"),
+            (self.overwrite_index, "--overwrite-index"),
         ];
         given
             .into_iter()
@@ -197,6 +203,32 @@ fn additional_tag(given: &str, destination: &Reference) -> Result<String> {
         .ok_or_else(|| error("there is no tag in it".to_owned()))
 }
 
+/// A repository of the destination's registry, with or without that.
+fn mounted_repository(given: &str, destination: &Reference) -> Result<String> {
+    let registry = format!("{}/", destination.registry);
+    let repository = given.strip_prefix("docker://").unwrap_or(given);
+    let repository = repository.strip_prefix(&registry).unwrap_or(repository);
+    let error = |message: String| Error::Name {
+        what: "repository to mount from",
+        value: given.to_owned(),
+        message,
+        hint: format!(
+            "give one of {}, without a tag, as in app/base",
+            destination.registry
+        ),
+    };
+    let parsed = Reference::parse(&format!("{registry}{repository}"))
+        .map_err(|_| error("not a repository".to_owned()))?;
+    if parsed.tag.is_some() || parsed.digest.is_some() {
+        return Err(error("there is a tag in it".to_owned()));
+    }
+    let host = repository.split('/').next().unwrap_or_default();
+    if repository.contains('/') && (host == "localhost" || host.contains(['.', ':'])) {
+        return Err(error("in another registry".to_owned()));
+    }
+    Ok(parsed.repository)
+}
+
 fn references(given: &[String]) -> Result<Vec<Reference>> {
     given.iter().map(|text| reference(text)).collect()
 }
@@ -227,7 +259,59 @@ fn compression_format(text: &str) -> Result<Compression, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arguments::{Command, Parsed, parse};
     use super::*;
+
+    #[test]
+    fn flags_that_mean_nothing_elsewhere_are_refused() {
+        let destination: Destination = "oci:x".parse().unwrap();
+        let settings = |arguments: PushArguments| arguments.settings(&destination, &|_| None);
+        for flag in [
+            "--compression=gzip",
+            "--additional-tag=1",
+            "--dry-run",
+            "--reuse-from=a",
+            "--reuse-tag=a",
+            "--mount-from=a",
+            "--no-reuse",
+            "--verify-reused",
+            "--no-cache",
+            "--overwrite-index",
+        ] {
+            let line = ["strata", "copy", "image", "oci:x", flag];
+            let Parsed::Command(Command::Copy(arguments)) = parse(line.map(Into::into)) else {
+                panic!("{flag} is not parsed");
+            };
+            let error = settings(arguments.push).err().expect(flag);
+            let name = flag.split('=').next().unwrap_or_default();
+            assert!(error.to_string().contains(name), "{flag}: {error}");
+        }
+    }
+
+    #[test]
+    fn layers_are_mounted_from_repositories_of_the_registry() {
+        let destination = Reference::parse("h.x:5000/a/b:1").unwrap();
+        for (given, expected) in [
+            ("base", Ok("base")),
+            ("a/base", Ok("a/base")),
+            ("h.x:5000/a/base", Ok("a/base")),
+            ("docker://h.x:5000/base", Ok("base")),
+            ("base:1", Err("a tag")),
+            ("Bad Name", Err("not a repository")),
+            ("", Err("not a repository")),
+            ("ghcr.io/a/base", Err("another registry")),
+            ("localhost/base", Err("another registry")),
+        ] {
+            let found = mounted_repository(given, &destination);
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(error), Err(message)) => {
+                    assert!(error.to_string().contains(message), "{given}: {error}");
+                }
+                (found, _) => panic!("{given}: {found:?}"),
+            }
+        }
+    }
 
     #[test]
     fn additional_tags_are_in_the_same_repository() {
