@@ -560,6 +560,25 @@ fn what_turns_out_to_be_missing_is_sent() {
     }
 }
 
+/// The same, when the registry names it behind other errors than are shown.
+#[test]
+fn a_missing_blob_is_known_by_its_code() {
+    let entries = ["A", "B", "C", "MANIFEST_BLOB_UNKNOWN"].map(|code| json!({ "code": code }));
+    let body = json!({ "errors": entries }).to_string();
+    let registry = FakeRegistry::start(move |seen| match (seen.method.as_str(), seen.number) {
+        ("PUT", number) if seen.target.contains("/manifests/") => {
+            let refused = Reply::new(400).body(body.clone());
+            (number == 3).then_some(Fault::Answer(refused))
+        }
+        _ => None,
+    });
+    let what = compressed(Compression::None);
+    // Before the manifest are a layer and the config; the other layer seems to be there.
+    registry.hold_blob(OLD);
+    push_as(&registry.host, "name:tag", &before(), &what).unwrap();
+    assert_eq!(registry.count("PATCH"), 3);
+}
+
 // The cache.
 
 fn cached(directory: &Path) -> PushOptions {

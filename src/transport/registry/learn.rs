@@ -316,6 +316,7 @@ impl<'a> Place<'a> {
                     return Err(Error::Registry {
                         operation: format!("cannot read {}", self.shown()),
                         message: "there is no image".to_owned(),
+                        codes: Vec::new(),
                         hint: String::new(),
                     });
                 }

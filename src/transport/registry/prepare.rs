@@ -197,6 +197,7 @@ fn check_indexes(
                     "it is an index of images for {}, and {this}",
                     list(platforms.iter().map(shown))
                 ),
+                codes: Vec::new(),
                 hint: "push to another tag, or replace it with --overwrite-index".to_owned(),
             });
         }
