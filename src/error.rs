@@ -103,6 +103,9 @@ pub enum Error {
         operation: String,
         /// What it answered.
         message: String,
+        /// The codes of its errors, as far as it answered with some (distribution specification, "Error
+        /// Codes").
+        codes: Vec<String>,
         /// The way out.
         hint: String,
     },

@@ -32,15 +32,15 @@ pub struct Compressor<W: Write> {
 
 impl<W: Write> Compressor<W> {
     /// Compresses for `writer`.
-    pub fn new(writer: W, compression: Compression) -> io::Result<Self> {
-        Ok(Self {
+    pub fn new(writer: W, compression: Compression) -> Self {
+        Self {
             writer,
             pieces: match compression {
                 Compression::None => None,
                 compression => Some(Pieces::new(compression)),
             },
             has_failed: false,
-        })
+        }
     }
 
     /// Writes what is left and gives the writer back. Without this the output has no end.
@@ -61,18 +61,24 @@ impl<W: Write> Compressor<W> {
     }
 }
 
-/// Compresses what `make` writes, for `writer`; gives the descriptor of the compressed layer.
+/// Compresses what `make` writes, for `writer`; gives the descriptor of the compressed layer, with what
+/// else the one of the `layer` says.
 pub fn compress_layer(
+    layer: &Descriptor,
     compression: Compression,
     writer: &mut dyn Write,
     make: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<Descriptor> {
-    let failed = || write_error("a compressed layer");
-    let writer = HashingWriter::new(writer);
-    let mut compressor = Compressor::new(writer, compression).map_err(failed())?;
+    let mut compressor = Compressor::new(HashingWriter::new(writer), compression);
     make(&mut compressor)?;
-    let (digest, size) = compressor.finish().map_err(failed())?.finish();
-    Ok(Descriptor::new(compression.media_type(), digest, size))
+    let writer = compressor.finish();
+    let (digest, size) = writer.map_err(write_error("a compressed layer"))?.finish();
+    Ok(Descriptor {
+        media_type: compression.media_type().to_owned(),
+        digest,
+        size,
+        ..layer.clone()
+    })
 }
 
 impl<W: Write> Write for Compressor<W> {

@@ -28,7 +28,7 @@ fn content(length: usize) -> Vec<u8> {
 }
 
 fn compress(bytes: &[u8], cuts: &[usize], compression: Compression) -> Vec<u8> {
-    let mut compressor = Compressor::new(Vec::new(), compression).unwrap();
+    let mut compressor = Compressor::new(Vec::new(), compression);
     let mut rest = bytes;
     for cut in cuts {
         let (first, second) = rest.split_at(rest.len().min(*cut));
@@ -145,14 +145,14 @@ impl Write for Full {
 fn a_writer_that_fails_ends_the_work() {
     let bytes = content(40 * PIECE);
     for compression in [Compression::GZIP, Compression::ZSTD] {
-        let mut compressor = Compressor::new(Full(1000), compression).unwrap();
+        let mut compressor = Compressor::new(Full(1000), compression);
         let error = compressor.write_all(&bytes).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         let later = compressor.write_all(b"more").unwrap_err();
         assert_eq!(later.to_string(), "the compressed output is incomplete");
         assert!(compressor.finish().is_err());
 
-        let mut compressor = Compressor::new(Full(10), compression).unwrap();
+        let mut compressor = Compressor::new(Full(10), compression);
         compressor.write_all(b"little").unwrap();
         let error = compressor.finish().err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
@@ -187,7 +187,7 @@ fn few_pieces_wait() {
         pieces_written: 0,
         most: 0,
     };
-    let mut compressor = Compressor::new(lag, Compression::ZSTD).unwrap();
+    let mut compressor = Compressor::new(lag, Compression::ZSTD);
     let piece = vec![0; PIECE];
     for _ in 0..200 {
         read.fetch_add(PIECE, Ordering::Relaxed);

@@ -36,7 +36,9 @@ impl Layer for CompressedLayer {
     }
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
-        let found = compress_layer(self.compression, writer, |writer| self.tar.write_to(writer))?;
+        let found = compress_layer(&self.descriptor, self.compression, writer, |writer| {
+            self.tar.write_to(writer)
+        })?;
         if found == self.descriptor {
             return Ok(());
         }

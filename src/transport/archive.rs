@@ -135,8 +135,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Res
     let file = staging::file_in(&staging::directory_above(path))?;
     let mut writer = FileWriter::new(file.as_file(), path);
     if path.extension() == Some("gz".as_ref()) {
-        let error = write_error("archive");
-        let mut compressor = Compressor::new(writer, Compression::GZIP).map_err(error)?;
+        let mut compressor = Compressor::new(writer, Compression::GZIP);
         write(&mut compressor)?;
         writer = compressor.finish().map_err(write_error("archive"))?;
     } else {

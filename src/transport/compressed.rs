@@ -163,10 +163,27 @@ fn compress(
         return Ok(descriptor.clone());
     }
     progress.begin(descriptor);
-    let compressed = compress_layer(compression, &mut io::sink(), |writer| {
+    let compressed = compress_layer(descriptor, compression, &mut io::sink(), |writer| {
         layer.write_to(&mut Watched::new(writer, descriptor, progress))
     })?;
     let size = compressed.size;
     progress.finish(descriptor, Outcome::Compressed { size });
     Ok(compressed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Silent;
+    use super::super::fixture::annotated;
+    use super::*;
+
+    /// A base's remarks about its layers are true of the compressed ones, too.
+    #[test]
+    fn compressed_layers_keep_their_annotations() {
+        let layers = [annotated(b"layer", "key", "value")];
+        let made = compress_all(&layers, Some(Compression::GZIP), &Silent).unwrap();
+        let [made] = made.as_slice() else { panic!() };
+        assert_eq!(made.descriptor.annotations["key"], "value");
+        assert_eq!(made.descriptor.media_type, media_type::LAYER_TAR_GZIP);
+    }
 }

@@ -39,6 +39,18 @@ impl Layer for MemoryLayer {
     }
 }
 
+/// A layer with an annotation.
+pub(super) fn annotated(bytes: &[u8], key: &str, value: &str) -> Box<dyn Layer> {
+    let mut descriptor = Descriptor::of(media_type::LAYER_TAR, bytes);
+    let annotations = &mut descriptor.annotations;
+    annotations.insert(key.to_owned(), value.to_owned());
+    Box::new(MemoryLayer {
+        descriptor,
+        bytes: bytes.to_vec(),
+        recipe: Recipe::default(),
+    })
+}
+
 /// An image called `hello:latest` whose layers are these bytes.
 pub(super) fn image(layers: &[&[u8]]) -> Image {
     let layers: Vec<MemoryLayer> = layers

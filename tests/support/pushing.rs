@@ -7,7 +7,7 @@ use strata::Result;
 use strata::image::Image;
 use strata::oci::{Compression, Reference};
 use strata::transport::Silent;
-use strata::transport::registry::{Options, PushOptions, Retry, push};
+use strata::transport::registry::{Credentials, Options, PushOptions, Retry, push};
 
 use super::memory_image::{MemoryLayer, image};
 
@@ -43,8 +43,12 @@ pub fn options() -> Options {
 
 /// The same with `USER:PASSWORD`.
 pub fn with_credentials(text: &str) -> Options {
+    let (username, password) = text.split_once(':').unwrap();
     Options {
-        credentials: Some(text.parse().unwrap()),
+        credentials: Some(Credentials::Basic {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        }),
         ..options()
     }
 }

@@ -217,6 +217,7 @@ impl Source {
         let error = |[message, hint]: [String; 2]| Error::Registry {
             operation: operation.clone(),
             message,
+            codes: Vec::new(),
             hint,
         };
         let found = self
@@ -298,6 +299,7 @@ impl Source {
         Error::Registry {
             operation: format!("cannot pull {}", self.reference),
             message: message.to_owned(),
+            codes: Vec::new(),
             hint: hint.to_owned(),
         }
     }
@@ -310,6 +312,7 @@ fn check_size(blob: &Descriptor, limit: u64, reference: &Reference) -> Result<()
     Err(Error::Registry {
         operation: format!("cannot pull {reference}"),
         message: format!("{} has {} bytes, more than {limit}", blob.digest, blob.size),
+        codes: Vec::new(),
         hint: String::new(),
     })
 }

@@ -47,12 +47,15 @@ impl Answer {
             message.push(' ');
             message.push_str(reason);
         }
-        if let Some(details) = describe(&self.body) {
+        let document = serde_json::from_slice::<Document>(&self.body).ok();
+        if let Some(details) = describe(document.as_ref(), &self.body) {
             message.push_str(": ");
             message.push_str(&details);
         }
+        let errors = document.map(|document| document.errors).unwrap_or_default();
         Problem {
             message,
+            codes: errors.into_iter().map(|entry| entry.code).collect(),
             hint: hint(self.status).to_owned(),
             temporary: is_temporary(self.status),
             reached: Reached::Answer,
@@ -88,35 +91,37 @@ fn retry_after(text: &str) -> Option<Duration> {
 
 /// The `errors` of an answer (distribution specification, "Error Codes"), or what authorization
 /// servers and proxies say instead.
-fn describe(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Document {
-        #[serde(default)]
-        errors: Vec<Entry>,
-        details: Option<Value>,
-        error_description: Option<Value>,
-        message: Option<Value>,
-        error: Option<Value>,
-    }
-    #[derive(Deserialize)]
-    struct Entry {
-        #[serde(default)]
-        code: String,
-        #[serde(default)]
-        message: String,
-    }
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    errors: Vec<Entry>,
+    details: Option<Value>,
+    error_description: Option<Value>,
+    message: Option<Value>,
+    error: Option<Value>,
+}
 
-    let text = match serde_json::from_slice::<Document>(body) {
-        Ok(document) if document.errors.is_empty() => [
-            document.details,
-            document.error_description,
-            document.message,
-            document.error,
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// What a body says, for a message.
+fn describe(document: Option<&Document>, body: &[u8]) -> Option<String> {
+    let text = match document {
+        Some(document) if document.errors.is_empty() => [
+            &document.details,
+            &document.error_description,
+            &document.message,
+            &document.error,
         ]
         .into_iter()
         .flatten()
         .find_map(|value| value.as_str().map(str::to_owned))?,
-        Ok(document) => {
+        Some(document) => {
             let shown = document.errors.iter().take(MOST_ERRORS);
             let shown = shown.map(
                 |entry| match (entry.code.as_str(), entry.message.as_str()) {
@@ -128,7 +133,7 @@ fn describe(body: &[u8]) -> Option<String> {
             shown.collect::<Vec<_>>().join("; ")
         }
         // A page for browsers helps nobody here.
-        Err(_) => std::str::from_utf8(body)
+        None => std::str::from_utf8(body)
             .ok()
             .filter(|text| !text.contains('<'))?
             .to_owned(),

@@ -28,6 +28,7 @@ const LEAST_TOKEN_LIFE: u64 = 60;
 const MOST_TOKEN_LIFE: u64 = 24 * 60 * 60;
 /// The largest answer of an authorization server.
 const TOKEN_LIMIT: usize = 1 << 20;
+
 /// How requests are authorized, once the registry said how it wants it.
 pub(super) struct Authorization {
     header: HeaderValue,
@@ -45,7 +46,6 @@ impl Authorization {
 impl Client {
     /// Says which other repositories of the registry blobs will be mounted from, so that tokens allow
     /// to read them. Some registries want that in the token that allows to write (Docker Hub).
-    #[allow(dead_code, reason = "mounts are to use it")]
     pub(super) fn mounts_from(&self, repositories: impl IntoIterator<Item = String>) {
         let others = repositories
             .into_iter()

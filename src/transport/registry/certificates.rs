@@ -151,9 +151,16 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
 fn read(path: &Path) -> Result<Vec<u8>> {
     let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
     let mut bytes = Vec::new();
-    file.take(LARGEST_FILE)
+    file.take(LARGEST_FILE + 1)
         .read_to_end(&mut bytes)
         .map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(Error::Document {
+            document: path.display().to_string(),
+            message: "it has more than 4 MiB".to_owned(),
+            hint: "certificates and keys are a few KiB each; split a larger bundle".to_owned(),
+        });
+    }
     Ok(bytes)
 }
 
@@ -209,6 +216,14 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    /// Half of a bundle would be trusted in part.
+    #[test]
+    fn files_that_are_too_large_are_not_cut() {
+        let large = CERTIFICATE.repeat(100_000);
+        let error = read_files(&[("a.crt", &large)]).unwrap_err();
+        assert!(error.contains("more than 4 MiB"), "{error}");
     }
 
     #[test]

@@ -252,15 +252,25 @@ impl Client {
             let asked = problem.pause.unwrap_or_default();
             if problem.temporary && asked > self.retry.longest_pause {
                 problem.hint = format!("it asks to wait {} s; try again then", asked.as_secs());
-                return Err(problem.during(operation, tries));
+                return Err(self.error(problem, operation, tries));
             }
             if !problem.temporary || tries >= self.retry.tries {
-                return Err(problem.during(operation, tries));
+                return Err(self.error(problem, operation, tries));
             }
             rest(pause.max(asked), interrupted)?;
             pause = (pause * 2).min(self.retry.longest_pause);
             tries += 1;
         }
+    }
+
+    /// The error of the whole `operation`. Hints name the flags of `copy`; the verbs that pull have
+    /// the same without `dest-`.
+    fn error(&self, problem: Problem, operation: &str, tries: u32) -> Error {
+        let hint = match self.purpose {
+            Purpose::Push => problem.hint,
+            Purpose::Pull => problem.hint.replace("--dest-", "--"),
+        };
+        Problem { hint, ..problem }.during(operation, tries)
     }
 
     /// Sends a request with what the registry wants for authorization; that the user may not do
@@ -322,5 +332,27 @@ fn rest(pause: Duration, interrupted: &dyn Fn() -> Result<()>) -> Result<()> {
             return Ok(());
         }
         thread::sleep(left.min(STEP));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Server;
+    use super::*;
+
+    /// The flags of `pull` and `lock` are not called like those of `copy`.
+    #[test]
+    fn hints_name_the_flags_that_there_are() {
+        let server = Server::start(|_| {
+            let header = "www-authenticate: Basic realm=\"r\"\r\ncontent-length: 0";
+            format!("401 No\r\n{header}\r\n\r\n").into()
+        });
+        for (purpose, flag) in [
+            (Purpose::Push, "pass --dest-creds "),
+            (Purpose::Pull, "pass --creds "),
+        ] {
+            let error = server.connect(1, purpose).err().unwrap();
+            assert!(error.hint().unwrap().contains(flag), "{error:?}");
+        }
     }
 }

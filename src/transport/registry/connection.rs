@@ -150,8 +150,9 @@ impl Transport for PlainProxyTransport {
         self.is_used = true;
         let output = self.transport.buffers().output();
         let head = output.get(..amount).unwrap_or_default();
-        let head = absolute_form(head, &self.origin, &self.credentials)
-            .ok_or(Error::Tls("the head of a request is cut"))?;
+        let head = absolute_form(head, &self.origin, &self.credentials).ok_or(Error::Other(
+            "the head of a request is too large for a proxy".into(),
+        ))?;
         let mut rest = head.as_slice();
         while !rest.is_empty() {
             let output = self.transport.buffers().output();

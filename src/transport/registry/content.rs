@@ -3,10 +3,9 @@
 use std::io::{self, Read, Write};
 use std::sync::{Mutex, PoisonError};
 
-use crate::compress::Compressor;
+use crate::compress::compress_layer;
 use crate::image::{Layer, piped};
-use crate::oci::{Compression, Descriptor, HashingWriter};
-use crate::tar::write_error;
+use crate::oci::{Compression, Descriptor};
 use crate::{Error, Result};
 
 /// A blob to be sent.
@@ -57,7 +56,11 @@ impl<'a> Content<'a> {
             )
             .map(|((), used)| (used, self.source().clone())),
             Self::Compressed(layer, compression) => piped(
-                |writer| compress(*layer, *compression, writer, advance, &stopped),
+                |writer| {
+                    compress_layer(layer.descriptor(), *compression, writer, |writer| {
+                        layer.write_to(&mut Watched::new(writer, advance, &stopped))
+                    })
+                },
                 consume,
             )
             .map(|(descriptor, used)| (used, descriptor)),
@@ -67,26 +70,6 @@ impl<'a> Content<'a> {
             None => result,
         }
     }
-}
-
-fn compress(
-    layer: &dyn Layer,
-    compression: Compression,
-    writer: &mut dyn Write,
-    advance: &(dyn Fn(u64) -> Result<()> + Sync),
-    stopped: &Mutex<Option<Error>>,
-) -> Result<Descriptor> {
-    let failed = || write_error("a compressed layer");
-    let mut compressor =
-        Compressor::new(HashingWriter::new(writer), compression).map_err(failed())?;
-    layer.write_to(&mut Watched::new(&mut compressor, advance, stopped))?;
-    let (digest, size) = compressor.finish().map_err(failed())?.finish();
-    Ok(Descriptor {
-        media_type: compression.media_type().to_owned(),
-        digest,
-        size,
-        ..layer.descriptor().clone()
-    })
 }
 
 /// The bytes of a blob for an upload: where it is in them, and what is wrong with them.

@@ -50,7 +50,7 @@ impl Push<'_> {
         for candidate in &job.candidates {
             if let Some(from) = self.sources(job, candidate).next() {
                 let from = from.to_owned();
-                job.done(job.described(candidate), How::Mounted { from });
+                job.done(candidate.blob.clone(), How::Mounted { from });
                 return Ok(true);
             }
         }
@@ -154,7 +154,7 @@ impl Push<'_> {
         let source = job.content.source();
         self.progress.begin(source);
         self.progress.finish(source, outcome);
-        job.done(job.described(candidate), how);
+        job.done(candidate.blob.clone(), how);
     }
 
     /// Asks the registry to forget an open upload, which is only courtesy.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::client::{Client, Purpose};
 use super::{Options, Retry};
+use crate::Result;
 use crate::oci::Reference;
 
 /// The head of a request.
@@ -79,6 +80,11 @@ impl Server {
 
     /// The same, but it tries so often what may pass.
     pub(super) fn client_that_tries(&self, tries: u32, purpose: Purpose) -> Client {
+        self.connect(tries, purpose).unwrap()
+    }
+
+    /// The same, if it can be connected.
+    pub(super) fn connect(&self, tries: u32, purpose: Purpose) -> Result<Client> {
         let reference = Reference::parse(&format!("{}/name", self.host)).unwrap();
         let retry = Retry {
             tries,
@@ -90,7 +96,7 @@ impl Server {
             retry,
             ..Options::default()
         };
-        Client::connect(&reference, purpose, &options, &|| Ok(())).unwrap()
+        Client::connect(&reference, purpose, &options, &|| Ok(()))
     }
 }
 
@@ -109,6 +115,8 @@ fn serve(
     seen.lock().unwrap().push(request.clone());
     let answer = answer(&request);
     let own = String::from_utf8_lossy(&answer).replace("HOST", host);
+    // Else the client may send its next request just before it notices.
+    let own = own.replacen("\r\n", "\r\nconnection: close\r\n", 1);
     stream.write_all(b"HTTP/1.1 ").ok()?;
     stream.write_all(own.as_bytes()).ok()
 }

@@ -37,6 +37,8 @@ const LAST_COURTESY: Duration = Duration::from_secs(1);
 
 /// What was done when certificates cannot be used.
 const SETUP: &str = "cannot set up TLS";
+/// What to do then.
+const SETUP_HINT: &str = "check the client certificate and its key, *.cert and *.key";
 
 /// What is sent after the headers.
 pub(super) enum Body<'a> {
@@ -127,7 +129,7 @@ impl Http {
         let trust = Trust::find(directory, registry, environment)?;
         let insecure = options.tls_verify == Some(false);
         let tls = tls::configuration(trust, insecure)
-            .map_err(|error| Problem::from(ureq::Error::from(error)).during(SETUP, 1))?;
+            .map_err(|error| Problem::lasting(error.to_string(), SETUP_HINT).during(SETUP, 1))?;
         let timeouts = options.timeouts;
         let config = Agent::config_builder()
             .user_agent(&options.user_agent)
@@ -246,6 +248,8 @@ impl Http {
 
     /// One request, one answer.
     fn exchange(&self, request: &mut Request<'_>) -> Result<Opened, Problem> {
+        // In this order: an interruption from here on shuts this agent down, one before is seen.
+        let agent = self.agent();
         if self.is_interrupted() && request.method != Method::DELETE {
             return Err(Problem::lasting("was not asked: interrupted", ""));
         }
@@ -265,10 +269,8 @@ impl Http {
                 (Some(0), &mut bytes)
             }
             Body::Empty => {
-                return Ok(Opened::new(
-                    self.run(builder, (), request.expected)?,
-                    request,
-                ));
+                let response = self.run(&agent, builder, (), request.expected)?;
+                return Ok(Opened::new(response, request));
             }
             Body::Bytes(content) => {
                 bytes = content;
@@ -288,12 +290,14 @@ impl Http {
         if let Some(length) = length {
             builder = builder.header(CONTENT_LENGTH, length);
         }
-        let response = self.run(builder, SendBody::from_reader(reader), request.expected)?;
+        let body = SendBody::from_reader(reader);
+        let response = self.run(&agent, builder, body, request.expected)?;
         Ok(Opened::new(response, request))
     }
 
     fn run(
         &self,
+        agent: &Agent,
         builder: http::request::Builder,
         body: impl AsSendBody,
         expected: Option<u64>,
@@ -306,7 +310,6 @@ impl Http {
         };
         let proxy = self.proxies.choose(request.uri())?;
         let is_courtesy = request.method() == Method::DELETE;
-        let agent = self.agent();
         let mut config = agent
             .configure_request(request)
             .proxy(proxy)

@@ -32,7 +32,7 @@ struct State {
 /// How a job ended.
 #[derive(Clone)]
 pub(super) struct Done {
-    /// How the registry describes the blob.
+    /// The blob in the registry; annotations are those of a layer, not of a blob.
     pub(super) blob: Descriptor,
     /// What was done for it.
     pub(super) how: How,
@@ -102,16 +102,6 @@ impl<'a> Job<'a> {
                 learned.chain(cached).collect()
             }
         };
-    }
-
-    /// How the registry will describe the blob, if it is called like the candidate.
-    pub(super) fn described(&self, candidate: &Candidate) -> Descriptor {
-        Descriptor {
-            media_type: candidate.blob.media_type.clone(),
-            digest: candidate.blob.digest,
-            size: candidate.blob.size,
-            ..self.content.source().clone()
-        }
     }
 
     /// The job is done.

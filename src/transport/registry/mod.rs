@@ -42,6 +42,7 @@ mod proxy;
 mod pull;
 mod push;
 mod stages;
+mod tags;
 mod tls;
 mod upload;
 mod verify;
@@ -105,7 +106,8 @@ impl Default for Options {
     }
 }
 
-/// How often to try what may work the next time: dropped connections and the answers 408, 429 and 5xx.
+/// How often to try what may work the next time: dropped connections and the answers 408, 429, 500, 502, 503
+/// and 504.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
     /// Tries in all, at least one.

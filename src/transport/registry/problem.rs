@@ -24,6 +24,8 @@ pub(crate) enum Reached {
 pub(crate) struct Problem {
     /// What happened. No secrets, no addresses with their parameters (those can be signed).
     pub(super) message: String,
+    /// The codes of the registry's errors, as far as it answered with some.
+    pub(super) codes: Vec<String>,
     /// The way out.
     pub(super) hint: String,
     /// Whether the next try may succeed.
@@ -39,6 +41,7 @@ impl Problem {
     pub(super) fn lasting(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            codes: Vec::new(),
             hint: hint.into(),
             temporary: false,
             reached: Reached::Answer,
@@ -63,6 +66,7 @@ impl Problem {
         Error::Registry {
             operation: operation.to_owned(),
             message,
+            codes: self.codes,
             hint: self.hint,
         }
     }
@@ -105,6 +109,7 @@ impl From<ureq::Error> for Problem {
                     "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
                 )
             },
+            ureq::Error::Other(error) => Self::lasting(printable(&error.to_string()), ""),
             // Their texts can hold addresses.
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::lasting(
                 "the address is not one that can be asked",

@@ -113,7 +113,7 @@ pub(super) fn run(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<(Pushed, Names)> 
     push.work(jobs, |job, stop| push.find(job, stop), true)?;
     let manifest = match push.finish(jobs) {
         // What a registry said that it had, it can have lost; then it gets everything.
-        Err(Error::Registry { message, .. }) if message.contains("BLOB_UNKNOWN") => {
+        Err(Error::Registry { codes, .. }) if codes.iter().any(|code| is_missing_blob(code)) => {
             let found = |job: &Job<'_>| {
                 let result = job.result();
                 result.is_some_and(|done| done.how.is_found())
@@ -228,9 +228,17 @@ impl Push<'_> {
     fn finish(&self, jobs: &[Job<'_>]) -> Result<Descriptor> {
         let results = results(jobs);
         let layers = self.image.layers.iter().map(|layer| {
-            let source = layer.descriptor();
-            let result = results.get(&source.digest);
-            result.map_or(source, |done| &done.blob).clone()
+            let source = layer.descriptor().clone();
+            match results.get(&source.digest) {
+                // Layers of one digest are one blob, but each has its own annotations.
+                Some(Done { blob, .. }) => Descriptor {
+                    media_type: blob.media_type.clone(),
+                    digest: blob.digest,
+                    size: blob.size,
+                    ..source
+                },
+                None => source,
+            }
         });
         let manifest = self.image.manifest.with_layers(layers.collect());
         let bytes = if manifest == self.image.manifest {
@@ -281,6 +289,12 @@ pub(super) fn put(
     progress.advance(shown, shown.size)?;
     progress.finish(shown, Outcome::Copied);
     Ok(())
+}
+
+/// Whether a registry says with this that it lacks a blob that a manifest names (distribution
+/// specification, code-1 and code-4).
+fn is_missing_blob(code: &str) -> bool {
+    matches!(code, "BLOB_UNKNOWN" | "MANIFEST_BLOB_UNKNOWN")
 }
 
 fn results(jobs: &[Job<'_>]) -> BTreeMap<Digest, Done> {

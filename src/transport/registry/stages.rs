@@ -112,9 +112,10 @@ impl Stages<'_> {
     }
 
     fn fail(&self, error: Error) {
-        self.stop.store(true, Ordering::Relaxed);
         self.change(|waiting| {
             waiting.failure.get_or_insert(error);
+            // After the reason: others fail because of it.
+            self.stop.store(true, Ordering::Relaxed);
         });
     }
 
@@ -125,6 +126,8 @@ impl Stages<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn run(
@@ -151,6 +154,30 @@ mod tests {
         done.sort_unstable();
         assert_eq!(done, (0..100).step_by(3).collect::<Vec<_>>());
         run(0, |_| Ok(true), |_| Ok(())).unwrap();
+    }
+
+    /// Whoever sees that it should stop finds the reason there already.
+    #[test]
+    fn the_first_failure_is_the_result() {
+        let stop = AtomicBool::new(false);
+        let stages = Stages {
+            waiting: Mutex::new(Waiting {
+                jobs: BTreeSet::new(),
+                asking: 0,
+                failure: None,
+            }),
+            changed: Condvar::new(),
+            stop: &stop,
+        };
+        thread::scope(|scope| {
+            let waiting = stages.lock();
+            scope.spawn(|| stages.fail(Error::Interrupted));
+            // Time enough to do what must not be done.
+            thread::sleep(Duration::from_millis(20));
+            assert!(!stages.stopped());
+            drop(waiting);
+        });
+        assert!(stages.stopped() && stages.lock().failure.is_some());
     }
 
     #[test]
