@@ -95,7 +95,20 @@ impl Registry {
     /// The uploads that were begun and neither ended nor cancelled.
     pub fn open_uploads(&self, repository: &str) -> usize {
         let uploads = format!("data/docker/registry/v2/repositories/{repository}/_uploads");
-        std::fs::read_dir(self.directory.path().join(uploads)).map_or(0, Iterator::count)
+        let uploads = std::fs::read_dir(self.directory.path().join(uploads));
+        let uploads = uploads.into_iter().flatten().flatten();
+        // Of those that are cancelled it keeps a state without bytes.
+        let is_open = |upload: &std::fs::DirEntry| upload.path().join("startedat").exists();
+        uploads.filter(is_open).count()
+    }
+
+    /// How many bytes there are of uploads that are not finished.
+    pub fn uploaded_bytes(&self, repository: &str) -> u64 {
+        let uploads = format!("data/docker/registry/v2/repositories/{repository}/_uploads");
+        let uploads = std::fs::read_dir(self.directory.path().join(uploads));
+        let uploads = uploads.into_iter().flatten().flatten();
+        let sizes = uploads.filter_map(|upload| upload.path().join("data").metadata().ok());
+        sizes.map(|data| data.len()).sum()
     }
 
     /// How many bytes it has read in its life: little but what it was sent.

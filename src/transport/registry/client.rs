@@ -13,7 +13,7 @@ use super::address::{api_host, is_loopback, resolve, same_origin};
 use super::answer::Answer;
 use super::authorization::Authorization;
 use super::credentials::Login;
-use super::http::{Body, Http, Opened, Request};
+use super::http::{Body, Http, LAST_COURTESY, Opened, Request};
 use super::problem::{Problem, Reached};
 use super::{Options, Retry};
 use crate::oci::Reference;
@@ -158,14 +158,17 @@ impl Client {
         Ok(client)
     }
 
-    /// Does `work`. When `interrupted` says that the user gave up, whatever waits for the registry
-    /// meanwhile ends within a second, with [`Error::Interrupted`] out of [`Self::persist`].
+    /// Does `work`. When `interrupted` says that the user gave up, uploads get a moment to end, and then
+    /// whatever waits for the registry ends within a second, with [`Error::Interrupted`] out of [`Self::persist`].
     pub(crate) fn watch<T>(&self, interrupted: &Interrupted<'_>, work: impl FnOnce() -> T) -> T {
         let (working, done) = mpsc::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {
                 while done.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
                     if interrupted().is_err() {
+                        if self.http.refuse() {
+                            let _ = done.recv_timeout(LAST_COURTESY);
+                        }
                         return self.http.interrupt();
                     }
                 }

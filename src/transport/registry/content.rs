@@ -134,8 +134,22 @@ impl<'a> Source<'a> {
     }
 }
 
+impl Source<'_> {
+    /// Ends what cannot go on. Where no length was promised, the registry then answers where the upload
+    /// is, and it can be cancelled: docker-registry 2.8 does not know it any more at its old address.
+    fn stop(&self) -> io::Result<usize> {
+        match self.known {
+            Some(_) => Err(io::Error::other("stopped")),
+            None => Ok(0),
+        }
+    }
+}
+
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.failure.is_some() {
+            return self.stop();
+        }
         let left = self.left().and_then(|left| usize::try_from(left).ok());
         let most = left.unwrap_or(usize::MAX).min(buffer.len());
         if most == 0 {
@@ -146,7 +160,7 @@ impl Read for Source<'_> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
             Err(error) => {
                 self.failure = Some(Error::stream("a blob")(error));
-                return Err(io::Error::other("stopped"));
+                return self.stop();
             }
         };
         if count == 0

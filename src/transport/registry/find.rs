@@ -2,10 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use ureq::http::{Method, Uri};
-
 use super::content::Content;
-use super::http::Request;
 use super::job::{How, Job};
 use super::learn::Candidate;
 use super::mount::Mount;
@@ -32,7 +29,7 @@ impl Push<'_> {
                     }
                     Mount::Opened(location) => {
                         if let Some(before) = job.opened(location) {
-                            self.cancel(before);
+                            self.client.cancel(&before);
                         }
                     }
                     Mount::Mounted | Mount::Refused => {}
@@ -155,10 +152,5 @@ impl Push<'_> {
         self.progress.begin(source);
         self.progress.finish(source, outcome);
         job.done(candidate.blob.clone(), how);
-    }
-
-    /// Asks the registry to forget an open upload, which is only courtesy.
-    pub(super) fn cancel(&self, location: Uri) {
-        let _ = self.client.send(Request::new(Method::DELETE, location));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::{Cursor, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ const ASK_FIRST: u64 = 256 << 10;
 
 /// How long to wait at most for an answer that does not matter.
 const COURTESY: Duration = Duration::from_secs(5);
-/// The same for everything about it, when the user waits for the end.
-const LAST_COURTESY: Duration = Duration::from_secs(1);
+/// The same for everything about it, and for bodies that end, when the user waits for the end.
+pub(super) const LAST_COURTESY: Duration = Duration::from_secs(1);
 
 /// What was done when certificates cannot be used.
 const SETUP: &str = "cannot set up TLS";
@@ -113,6 +113,9 @@ pub(super) struct Http {
     proxies: Proxies,
     silent: SilentServers,
     interrupted: AtomicBool,
+    /// How many exchanges end soon by themselves when the user gives up, and tell where an upload is:
+    /// those that open one, and bodies without a promised length.
+    ending: AtomicUsize,
     timeouts: Timeouts,
     /// Whether what begins with HTTPS may go on without.
     may_downgrade: bool,
@@ -154,6 +157,7 @@ impl Http {
                 .unwrap_or_else(|| Proxies::from_environment(environment)),
             silent,
             interrupted: AtomicBool::new(false),
+            ending: AtomicUsize::new(0),
             timeouts,
             may_downgrade: insecure,
         })
@@ -185,10 +189,17 @@ impl Http {
         self.interrupted.load(Ordering::Relaxed)
     }
 
+    /// Begins no more exchanges but those that cancel uploads. Gives whether there are some that end soon
+    /// by themselves.
+    pub(super) fn refuse(&self) -> bool {
+        self.interrupted.store(true, Ordering::Relaxed);
+        self.ending.load(Ordering::Relaxed) > 0
+    }
+
     /// Ends every exchange, also those of other threads that wait for an answer. After this only
     /// uploads can be cancelled, in a short time.
     pub(super) fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::Relaxed);
+        self.refuse();
         let fresh = connection::agent(self.agent().config(), &self.tls, &self.silent);
         let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *agent, fresh).shutdown();
@@ -291,8 +302,11 @@ impl Http {
             builder = builder.header(CONTENT_LENGTH, length);
         }
         let body = SendBody::from_reader(reader);
-        let response = self.run(&agent, builder, body, request.expected)?;
-        Ok(Opened::new(response, request))
+        let ending = usize::from(length.is_none() || request.method == Method::POST);
+        self.ending.fetch_add(ending, Ordering::Relaxed);
+        let response = self.run(&agent, builder, body, request.expected);
+        self.ending.fetch_sub(ending, Ordering::Relaxed);
+        Ok(Opened::new(response?, request))
     }
 
     fn run(

@@ -131,7 +131,7 @@ pub(super) fn prepare<T>(
     };
     let result = work(&push, &jobs);
     for location in jobs.iter().filter_map(Job::take_opened) {
-        push.cancel(location);
+        client.cancel(&location);
     }
     result
 }

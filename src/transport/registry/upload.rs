@@ -51,6 +51,13 @@ impl Client {
         Ok(answer.status == StatusCode::OK && size.is_none_or(|size| size == blob.size))
     }
 
+    /// Asks the registry to forget an upload. Only courtesy, as registries forget them by themselves, in
+    /// days; but an interruption may have cut off the first request.
+    pub(super) fn cancel(&self, location: &Uri) {
+        let cancel = || self.send(Request::new(Method::DELETE, location.clone()));
+        let _ = cancel().or_else(|_| cancel());
+    }
+
     /// Where to upload the next blob to (end-4a).
     fn begin_upload(&self) -> Result<Uri, Failure> {
         let address = self.address("blobs/uploads/")?;
@@ -156,11 +163,10 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// Asks the registry to forget what it got. Only courtesy: registries forget uploads by
-    /// themselves, in days.
+    /// Gives up what the registry got.
     pub(super) fn cancel(&mut self) {
         if let Some(location) = self.location.take() {
-            let _ = self.client.send(Request::new(Method::DELETE, location));
+            self.client.cancel(&location);
         }
         (self.offset, self.sent) = (0, 0);
     }
