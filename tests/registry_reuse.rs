@@ -127,7 +127,7 @@ fn nix2container_121_skopeo_511_1685_only_what_changed_goes_over_the_wire(
         };
         (0..length).map(next).collect()
     };
-    let (large, small) = (noise(4 << 20), noise(10_000));
+    let (large, small) = (noise(1 << 20), noise(10_000));
     let what = compressed(compression);
     let first = image(vec![
         MemoryLayer::new(large.clone()),
@@ -135,7 +135,7 @@ fn nix2container_121_skopeo_511_1685_only_what_changed_goes_over_the_wire(
     ]);
     push_as(&registry.host, before, &first, &what).unwrap();
     let sent = registry.bytes_read().unwrap();
-    assert!(sent > 3 << 20, "{sent}");
+    assert!(sent > 1_000_000, "{sent}");
     let second = image(vec![MemoryLayer::gone(large), MemoryLayer::new(small)]);
     push_as(&registry.host, "name:tag", &second, &what).unwrap();
     let sent = registry.bytes_read().unwrap() - sent;

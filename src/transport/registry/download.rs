@@ -84,7 +84,11 @@ impl Client {
     }
 
     /// Opens a blob behind its first `skip` bytes; a registry that cannot begin there sends them all.
-    fn open_blob(&self, blob: &Descriptor, skip: u64) -> Result<Box<dyn Read + Send>, Failure> {
+    pub(super) fn open_blob(
+        &self,
+        blob: &Descriptor,
+        skip: u64,
+    ) -> Result<Box<dyn Read + Send>, Failure> {
         let address = self.address(&format!("blobs/{}", blob.digest))?;
         let mut request = Request {
             expected: Some(blob.size),

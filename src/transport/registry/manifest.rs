@@ -11,7 +11,7 @@ use crate::oci::{Descriptor, Digest};
 
 /// The header in which registries say what they hold.
 const CONTENT_DIGEST: &str = "docker-content-digest";
-/// The largest manifest that registries take.
+/// The largest manifest or index that registries take, in bytes.
 pub(super) const LARGEST_MANIFEST: usize = 4 << 20;
 
 impl Client {

@@ -109,7 +109,7 @@ pub(super) fn prepare<T>(
     }
     let cache = what.cache.as_deref().map(Cache::new);
     let mut consider = |knowledge: &Knowledge| {
-        for job in &mut jobs {
+        for job in jobs.iter_mut().filter(|job| job.candidates.is_empty()) {
             job.consider(knowledge, cache.as_ref());
         }
         jobs.iter().any(|job| job.candidates.is_empty())

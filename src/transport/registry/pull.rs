@@ -3,16 +3,14 @@
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
-use ureq::http::header::{ACCEPT, CONTENT_LENGTH};
+use ureq::http::header::ACCEPT;
 use ureq::http::{Method, StatusCode};
 
 use super::client::{Client, Failure};
 use super::http::Request;
+use super::manifest::LARGEST_MANIFEST;
 use super::problem::Problem;
 use crate::oci::{Descriptor, Digest};
-
-/// The largest manifest or index that is read, in bytes. Registries take no larger ones.
-const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A manifest or index as a registry holds it.
 #[derive(Clone, Debug)]
@@ -61,24 +59,8 @@ impl Client {
     /// Opens a blob (end-2), to be read as it comes. The reader gives exactly the bytes of the
     /// descriptor or fails: at its end, if they have another digest.
     pub(crate) fn blob(&self, blob: &Descriptor) -> Result<BlobReader, Failure> {
-        let address = self.address(&format!("blobs/{}", blob.digest))?;
-        let request = Request {
-            expected: Some(blob.size),
-            ..Request::new(Method::GET, address)
-        };
-        let opened = self.open_answer(request)?;
-        if opened.answer.status != StatusCode::OK {
-            return Err(opened.read()?.problem().into());
-        }
-        let length = opened.answer.header(CONTENT_LENGTH);
-        let length = length.and_then(|length| length.parse::<u64>().ok());
-        if let Some(length) = length.filter(|length| *length != blob.size) {
-            let message = format!("has {length} bytes under {}", blob.digest);
-            let hint = format!("the manifest says {}", blob.size);
-            return Err(Problem::lasting(message, hint).into());
-        }
         Ok(BlobReader {
-            reader: opened.into_reader(),
+            reader: self.open_blob(blob, 0)?,
             left: blob.size,
             hasher: Sha256::new(),
             wanted: blob.digest,

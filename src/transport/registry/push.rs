@@ -292,7 +292,7 @@ pub(super) fn put(
 }
 
 /// Whether a registry says with this that it lacks a blob that a manifest names (distribution
-/// specification, code-1 and code-4).
+/// specification, code-1 and code-5).
 fn is_missing_blob(code: &str) -> bool {
     matches!(code, "BLOB_UNKNOWN" | "MANIFEST_BLOB_UNKNOWN")
 }

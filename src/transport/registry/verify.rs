@@ -2,15 +2,10 @@
 
 use std::io::{self, Read};
 
-use flate2::read::MultiGzDecoder;
-
 use super::client::{Client, Failure};
 use super::problem::Problem;
-use crate::oci::{Descriptor, Digest, Hasher, media_type};
-
-/// The largest window of Zstandard, as a power of two, that is decompressed: 8 MiB, what RFC 8878,
-/// section 3.1.1.1.2, asks everybody to support. It bounds memory.
-const LARGEST_WINDOW: u32 = 23;
+use crate::image::decompress;
+use crate::oci::{Descriptor, Digest, Hasher};
 
 impl Client {
     /// Fetches a blob, decompresses it and compares it with the layer that has this diff ID and so many
@@ -37,16 +32,10 @@ impl Client {
 /// The digest of what is compressed in `reader`, and how much of it there is; no more than one byte
 /// beyond `size` is decompressed.
 fn digest(reader: &mut dyn Read, media_type: &str, size: u64) -> io::Result<(Digest, u64)> {
-    let mut reader: Box<dyn Read + '_> = match media_type {
-        media_type::LAYER_TAR => Box::new(reader),
-        media_type::LAYER_TAR_GZIP => Box::new(MultiGzDecoder::new(reader)),
-        media_type::LAYER_TAR_ZSTD => {
-            let mut decoder = zstd::Decoder::new(reader)?;
-            decoder.window_log_max(LARGEST_WINDOW)?;
-            Box::new(decoder)
-        }
-        _ => return Err(io::ErrorKind::Unsupported.into()),
-    };
+    let (packing, mut reader) = decompress(reader)?;
+    if packing.layer_media_type() != media_type {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     let mut hasher = Hasher::default();
     io::copy(
         &mut reader.by_ref().take(size.saturating_add(1)),
@@ -99,6 +88,8 @@ mod tests {
             let found = digest(&mut cut, media_type, size);
             assert!(found.is_err() || found.unwrap().1 < size, "{compression}");
         }
-        assert!(digest(&mut &layer[..], "application/x-other", size).is_err());
+        for other in ["application/x-other", Compression::GZIP.media_type()] {
+            assert!(digest(&mut &layer[..], other, size).is_err());
+        }
     }
 }
