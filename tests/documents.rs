@@ -274,7 +274,14 @@ fn every_attribute_of_an_image_is_described() {
     let (_, commands) = commands.rsplit_once("\nin\n").unwrap();
     let mut attributes = set(captures(commands, r"(?m)^  (\w+) =\s"));
     assert!(attributes.contains("copyTo"), "{attributes:?}");
-    attributes.extend(["imageName", "imageTag", "imageRefUnsafe", "override"].map(str::to_owned));
+    let more = [
+        "fromImage",
+        "imageName",
+        "imageTag",
+        "imageRefUnsafe",
+        "override",
+    ];
+    attributes.extend(more.map(str::to_owned));
     let readme = read("README.md");
     let table = rows(section(&readme, "### Attributes of an image"));
     let described = set(table.iter().flat_map(|row| codes(&row[0])));
