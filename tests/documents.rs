@@ -490,6 +490,12 @@ fn pieces_of_nix_evaluate() {
         } else if piece.starts_with("perms") {
             kinds.insert("rules");
             format!("(strata.buildImage ({{ name = \"x\"; copyToRoot = files; {piece} }})).drvPath")
+        } else if piece.starts_with("virtualisation") {
+            kinds.insert("module");
+            format!(
+                "let image = strata.buildImage {{ name = \"app\"; }}; \
+                 config.virtualisation.podman.package = pkgs.hello; in builtins.toJSON {{ {piece} }}"
+            )
         } else {
             kinds.insert("image");
             format!(
@@ -504,5 +510,5 @@ fn pieces_of_nix_evaluate() {
         ));
         assert!(value.starts_with('"'), "{value}");
     }
-    assert_eq!(kinds.len(), 4, "{kinds:?}");
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
 }
