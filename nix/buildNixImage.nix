@@ -71,6 +71,13 @@
   `perms` (list of attribute sets; default: `[ ]`)
   : Owners and modes, as for `buildImage`.
 
+  `fromImage` (image, path, string, or attribute set; default: `null`)
+  : The image below, as for `buildImage`. Where it has a directory `/usr/share`, `remove` takes that away,
+    since a link to the profile's is in its place. `/etc/os-release` is then the base's.
+
+  `remove` (list of strings; default: `[ ]`)
+  : Files and directories of `fromImage` that are not in this image.
+
   `compression` (string; default: `null`)
   : How layers are compressed, as for `buildImage`.
 
@@ -165,6 +172,8 @@ lib.makeOverridable (
     config ? { },
     system ? { },
     perms ? [ ],
+    fromImage ? null,
+    remove ? [ ],
     compression ? null,
     created ? "0001-01-01T00:00:00Z",
     bashInteractive ? pkgs.bashInteractive,
@@ -272,7 +281,9 @@ lib.makeOverridable (
       binSh = lib.getExe bashInteractive;
       usrBinEnv = "${coreutils-full}/bin/env";
       certificates = bundle;
-      # Who runs jobs in a container asks it for its `ID` (https://github.com/actions/checkout/issues/334).
+    }
+    # Who runs jobs in a container asks it for its `ID` (https://github.com/actions/checkout/issues/334).
+    // lib.optionalAttrs (fromImage == null) {
       osRelease = {
         ID = lib.toLower pname;
         NAME = title;
@@ -330,6 +341,8 @@ lib.makeOverridable (
         layers
         meta
         perms
+        fromImage
+        remove
         compression
         created
         ;

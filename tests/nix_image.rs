@@ -306,6 +306,36 @@ fn nixpkgs_427694_more_goes_into_the_image() {
     assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), expected);
 }
 
+/// Nix in somebody else's image: its files and its name stay.
+#[test]
+fn nix_works_on_a_base() {
+    let image = build(&format!(
+        r#"
+        strata.buildNixImage {{
+          name = "nix-on-base";
+          fromImage = buildImage {{
+            name = "base";
+            copyToRoot = pkgs.runCommand "root" {{ }} ''
+              mkdir -p $out/usr/share/doc $out/etc
+              echo ID=base > $out/etc/os-release
+            '';
+          }};
+          remove = [ "/usr/share" ];
+          {NIX_CONF}
+        }}
+        "#
+    ));
+    let work = r#"
+        set -e
+        cat /etc/os-release
+        nix-env -q | grep -c -e '^nix-'
+        nix-store --verify --check-contents 2>&1 | grep -i -E 'error|disappeared|not valid' && exit 1
+        cat "$(nix-build '<nixpkgs>' -A greeting --no-out-link 2>/dev/null)"
+    "#;
+    let [said] = run_scripts(&image, "nix-on-base", "/root", [work]);
+    assert_eq!(said, "ID=base\n1\nHello from a build\n");
+}
+
 /// Compressed by the command line itself, which needs no `/var/tmp`, as skopeo does.
 #[test]
 fn the_tarball_is_a_compressed_archive_with_a_name() {
