@@ -1,6 +1,6 @@
 /**
-  What a root file system has besides programs: users, groups, `/tmp`, `/bin/sh`, and for Nix its
-  configuration, a profile and a channel.
+  What a root file system has besides programs: users, groups, `/tmp`, `/run`, `/bin/sh`, and for Nix
+  its configuration, a profile and a channel.
 
   Give the result to the `copyToRoot` of an image or a layer, or its arguments to the `system` of an
   image. Owners and modes come with it, as its attribute `perms`: `/tmp` and `/var/tmp` are 1777,
@@ -180,7 +180,10 @@ lib.makeOverridable (
           // links;
         directories =
           # The user's are the first, so that errors count them as the user does.
-          directories ++ shared ++ lib.optional (hasProfile || hasChannel) "${profiles}/per-user/${user}";
+          directories
+          ++ shared
+          ++ [ "/run" ]
+          ++ lib.optional (hasProfile || hasChannel) "${profiles}/per-user/${user}";
         profile =
           if hasProfile then
             {

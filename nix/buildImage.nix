@@ -5,7 +5,7 @@
   the image is copied. What `config` mentions is in the image.
 
   The image has the attributes `imageName`, `imageTag`, `imageRefUnsafe` (`NAME:TAG` without a
-  dependency on the image), `override`, `meta`, and
+  dependency on the image), `fromImage` (as it was given), `override`, `meta`, and
 
   - `copyTo`: `nix run .#image.copyTo -- DESTINATION` copies it (`docker://`, `oci:`, ..),
   - `copyToRegistry`: copies it to `docker://NAME:TAG`,
@@ -246,6 +246,7 @@ lib.makeOverridable (
   // internal.commands { inherit image baseName reference; }
   // {
     inherit
+      fromImage
       imageName
       imageTag
       meta

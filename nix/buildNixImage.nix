@@ -30,8 +30,9 @@
   `extraPkgs` (list of packages; default: `[ ]`)
   : More packages for the profile.
 
-  `maxLayers` (positive integer; default: `100`)
-  : How many layers to make at most, besides the four for what changes seldom.
+  `maxLayers` (positive integer; default: `50`)
+  : How many layers to make at most, besides the four for what changes seldom. Some engines take no
+    more than 64 in all, and images on top of this one need some, too.
 
   `nixConf` (attribute set; default: `{ }`)
   : Settings of `/etc/nix/nix.conf`: strings, numbers, booleans and lists of them. They win over
@@ -58,6 +59,30 @@
 
   `Cmd` (list of strings; default: `null`)
   : What the image runs. `null` takes the shell of the profile.
+
+  `config` (attribute set; default: `{ }`)
+  : More of the OCI configuration, under the names that the specification has (`WorkingDir`, ..). Its
+    fields win over those of the image, and so do the variables in `Env`.
+
+  `system` (attribute set; default: `{ }`)
+  : More arguments of the `baseSystem`, such as `{ users.app.uid = 1000; }`. They are merged with those of
+    the image, attribute by attribute, and win. `osRelease` names Nix or Lix if it does not say otherwise.
+
+  `perms` (list of attribute sets; default: `[ ]`)
+  : Owners and modes, as for `buildImage`.
+
+  `fromImage` (image, path, string, or attribute set; default: `null`)
+  : The image below, as for `buildImage`. Where it has a directory `/usr/share`, `remove` takes that away,
+    since a link to the profile's is in its place. `/etc/os-release` is then the base's.
+
+  `remove` (list of strings; default: `[ ]`)
+  : Files and directories of `fromImage` that are not in this image.
+
+  `compression` (string; default: `null`)
+  : How layers are compressed, as for `buildImage`.
+
+  `created` (string; default: `"0001-01-01T00:00:00Z"`)
+  : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
   `nix` (package; default: `pkgs.nix`)
   : Nix, or Lix.
@@ -135,7 +160,7 @@ lib.makeOverridable (
     channelName ? "nixpkgs",
     channelURL ? "https://nixos.org/channels/nixpkgs-unstable",
     extraPkgs ? [ ],
-    maxLayers ? 100,
+    maxLayers ? 50,
     nixConf ? { },
     flake-registry ? null,
     uid ? 0,
@@ -144,6 +169,13 @@ lib.makeOverridable (
     gname ? "root",
     Labels ? null,
     Cmd ? null,
+    config ? { },
+    system ? { },
+    perms ? [ ],
+    fromImage ? null,
+    remove ? [ ],
+    compression ? null,
+    created ? "0001-01-01T00:00:00Z",
     bashInteractive ? pkgs.bashInteractive,
     cacert ? pkgs.cacert,
     coreutils-full ? pkgs.coreutils-full,
@@ -214,7 +246,7 @@ lib.makeOverridable (
       ]
       ++ extraPkgs;
 
-    system = baseSystem {
+    baseSystemArguments = {
       inherit
         packages
         bundleNixpkgs
@@ -249,7 +281,16 @@ lib.makeOverridable (
       binSh = lib.getExe bashInteractive;
       usrBinEnv = "${coreutils-full}/bin/env";
       certificates = bundle;
+    }
+    # Who runs jobs in a container asks it for its `ID` (https://github.com/actions/checkout/issues/334).
+    // lib.optionalAttrs (fromImage == null) {
+      osRelease = {
+        ID = lib.toLower pname;
+        NAME = title;
+        PRETTY_NAME = if nix ? version then "${title} ${nix.version}" else title;
+      };
     };
+    ownBaseSystem = baseSystem (lib.recursiveUpdate baseSystemArguments system);
 
     title = lib.toUpper (lib.substring 0 1 pname) + lib.substring 1 (-1) pname;
     pname = nix.pname or "nix";
@@ -299,8 +340,13 @@ lib.makeOverridable (
         maxLayers
         layers
         meta
+        perms
+        fromImage
+        remove
+        compression
+        created
         ;
-      copyToRoot = [ system ];
+      copyToRoot = [ ownBaseSystem ];
       initializeNixDatabase = true;
       nixUid = uid;
       nixGid = gid;
@@ -309,34 +355,39 @@ lib.makeOverridable (
         Cmd = if Cmd == null then [ "${home}/.nix-profile/bin/bash" ] else Cmd;
         Labels = if Labels == null then defaultLabels else Labels;
         User = "${toString uid}:${toString gid}";
-        Env = [
-          "USER=${uname}"
-          "PATH=${
-            lib.concatStringsSep ":" [
-              "${home}/.nix-profile/bin"
-              "${profile}/bin"
-              "${profile}/sbin"
-            ]
-          }"
-          "MANPATH=${
-            lib.concatStringsSep ":" [
-              "${home}/.nix-profile/share/man"
-              "${profile}/share/man"
-            ]
-          }"
-          "SSL_CERT_FILE=${bundle}"
-          "GIT_SSL_CAINFO=${bundle}"
-          "NIX_SSL_CERT_FILE=${bundle}"
-          "NIX_PATH=${channels}:${home}/.nix-defexpr/channels"
-        ];
+        Env =
+          lib.filter (variable: !lib.elem (nameOf variable) (map nameOf ownEnv)) [
+            "USER=${uname}"
+            "PATH=${
+              lib.concatStringsSep ":" [
+                "${home}/.nix-profile/bin"
+                "${profile}/bin"
+                "${profile}/sbin"
+              ]
+            }"
+            "MANPATH=${
+              lib.concatStringsSep ":" [
+                "${home}/.nix-profile/share/man"
+                "${profile}/share/man"
+              ]
+            }"
+            "SSL_CERT_FILE=${bundle}"
+            "GIT_SSL_CAINFO=${bundle}"
+            "NIX_SSL_CERT_FILE=${bundle}"
+            "NIX_PATH=${channels}:${home}/.nix-defexpr/channels"
+          ]
+          ++ ownEnv;
       }
-      // lib.optionalAttrs (uid != 0) { WorkingDir = home; };
+      // lib.optionalAttrs (uid != 0) { WorkingDir = home; }
+      // removeAttrs config [ "Env" ];
     };
+    ownEnv = config.Env or [ ];
+    nameOf = variable: lib.head (lib.splitString "=" variable);
   in
   lib.throwIf (mistakes != [ ]) "buildNixImage: ${lib.head mistakes}" (
     image
     // {
-      baseSystem = system;
+      baseSystem = ownBaseSystem;
       tarball = internal.tarball {
         inherit image;
         description = "Archive of the container image with ${title}";

@@ -6,7 +6,7 @@
   to them.
 
   The result has the attributes `imageName`, `imageTag`, `getManifest` and `override`. `getManifest`
-  fetches the manifest that a name means now:
+  fetches the manifest that a name means now; for an image that has this one as its `fromImage`:
 
   ```
   nix run .#image.fromImage.getManifest > manifest.json

@@ -12,7 +12,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use support::engines::{self, Engine};
-use support::nix::{OwnStore, build, build_all, digest, evaluate, references, store_paths, strata};
+use support::nix::{
+    OwnStore, ROOT, build, build_all, digest, evaluate, references, store_paths, strata,
+};
 use support::oci::Layout;
 use support::registry::{PASSWORD, Registry, Setup, USERNAME, run};
 
@@ -125,6 +127,61 @@ fn copy_to_takes_flags_of_skopeo() {
             "{flags:?}: {said}"
         );
     }
+}
+
+/// README.md's job, on a machine without a cache: the second push finds the layers by the branch's tag.
+#[test]
+fn the_job_in_the_readme_sends_only_what_is_new() {
+    let readme = std::fs::read_to_string(format!("{ROOT}/README.md")).unwrap();
+    let (_, job) = readme.split_once("## Pushing from CI").unwrap();
+    let (_, job) = job.split_once("```sh\n").unwrap();
+    let (job, _) = job.split_once("```").unwrap();
+
+    let registry = Registry::start(Setup {
+        password: true,
+        ..Setup::default()
+    });
+    let (copy, _) = command(&image("job"), "copyTo", "bin/copy-to");
+    let nix = format!(
+        "#!/bin/sh\n[ \"$1 $2 $3\" = 'run .#image.copyTo --' ] && shift 3 && exec {} \"$@\"",
+        copy.get_program().display()
+    );
+    let nix = registry.file("nix", &nix);
+    std::fs::set_permissions(&nix, Permissions::from_mode(0o755)).unwrap();
+    let path = format!(
+        "{}:{}",
+        nix.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let mut sent = Vec::new();
+    for commit in ["one", "two"] {
+        let before = registry.bytes_read().unwrap();
+        let machine = tempfile::tempdir().unwrap();
+        let said = run(Command::new("sh")
+            .args(["-c", job])
+            .current_dir(&machine)
+            .env("PATH", &path)
+            .env("XDG_CACHE_HOME", machine.path())
+            .env("TMPDIR", machine.path())
+            .env("REGISTRY", &registry.host)
+            .env("REGISTRY_USER", USERNAME)
+            .env("REGISTRY_PASSWORD", PASSWORD)
+            .env("BRANCH", "main")
+            .env("COMMIT", commit));
+        for tag in [commit, "main"] {
+            let digest = inspect(&format!("docker://{}/app:{tag}", registry.host));
+            let deploy = format!("deploy {}/app@{digest}\n", registry.host);
+            assert!(said.ends_with(&deploy), "{said}");
+        }
+        let left = std::fs::read_dir(&machine).unwrap();
+        let left = left.map(|entry| entry.unwrap().file_name());
+        assert!(
+            left.into_iter()
+                .all(|name| name == "digest" || name == "strata")
+        );
+        sent.push(registry.bytes_read().unwrap() - before);
+    }
+    assert!(sent[0] > 1_000_000 && sent[1] < 50_000, "{sent:?}");
 }
 
 /// The name of an image may be that of its place in a registry.

@@ -274,7 +274,14 @@ fn every_attribute_of_an_image_is_described() {
     let (_, commands) = commands.rsplit_once("\nin\n").unwrap();
     let mut attributes = set(captures(commands, r"(?m)^  (\w+) =\s"));
     assert!(attributes.contains("copyTo"), "{attributes:?}");
-    attributes.extend(["imageName", "imageTag", "imageRefUnsafe", "override"].map(str::to_owned));
+    let more = [
+        "fromImage",
+        "imageName",
+        "imageTag",
+        "imageRefUnsafe",
+        "override",
+    ];
+    attributes.extend(more.map(str::to_owned));
     let readme = read("README.md");
     let table = rows(section(&readme, "### Attributes of an image"));
     let described = set(table.iter().flat_map(|row| codes(&row[0])));
@@ -483,6 +490,12 @@ fn pieces_of_nix_evaluate() {
         } else if piece.starts_with("perms") {
             kinds.insert("rules");
             format!("(strata.buildImage ({{ name = \"x\"; copyToRoot = files; {piece} }})).drvPath")
+        } else if piece.starts_with("virtualisation") {
+            kinds.insert("module");
+            format!(
+                "let image = strata.buildImage {{ name = \"app\"; }}; \
+                 config.virtualisation.podman.package = pkgs.hello; in builtins.toJSON {{ {piece} }}"
+            )
         } else {
             kinds.insert("image");
             format!(
@@ -497,5 +510,5 @@ fn pieces_of_nix_evaluate() {
         ));
         assert!(value.starts_with('"'), "{value}");
     }
-    assert_eq!(kinds.len(), 4, "{kinds:?}");
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
 }

@@ -26,6 +26,7 @@ const WORK: &str = r#"
     echo "user: $(id -u) $(id -un) $(id -gn) $HOME $USER"
     echo "tmp: $(ls -ld /tmp | cut -d ' ' -f 1) $(ls -ld /var/tmp | cut -d ' ' -f 1)"
     echo "home: $(stat -c '%a %U' "$HOME")"
+    echo "os: $(cat /etc/*release | grep ^ID) $(stat -c '%a %U' /run)"
     echo "store: $(stat -c '%u %a' /nix /nix/store /nix/store/.links | sort -u)"
     echo "path: $(stat -c '%u %a' /nix/store/*-bash-*)"
     nix-store --verify --check-contents 2>&1 | grep -i -E 'error|warning|disappeared|not valid' && exit 1
@@ -149,6 +150,7 @@ fn nix_works(
         "user: {user}\n\
          tmp: drwxrwxrwt drwxrwxrwt\n\
          home: {home_is}\n\
+         os: ID=nix 755 root\n\
          store: {store} 755\n\
          path: {store} 555\n\
          closure: 3\n\
@@ -251,6 +253,87 @@ fn the_package_names_the_image() {
         },
     ]);
     assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), expected);
+}
+
+/// What an image of Nix may have besides: <https://github.com/NixOS/nixpkgs/issues/427694> and
+/// <https://github.com/nix-community/docker-nixpkgs/issues/12>.
+#[test]
+fn nixpkgs_427694_more_goes_into_the_image() {
+    let said = evaluate(
+        r#"
+        let
+          inherit (pkgs) lib;
+          own = {
+            config = { Env = [ "USER=ci" "CI=1" ]; WorkingDir = "/work"; };
+            system = { users.ci.uid = 7; users.root.shell = "/x"; osRelease.ID = "own"; };
+            compression = "zstd";
+            created = "2026-01-02T03:04:05Z";
+          };
+          image = strata.buildNixImage (own // {
+            perms = [ { path = (strata.buildNixImage own).baseSystem; regex = "/run$"; mode = "1777"; } ];
+          });
+          inherit (image.request) perms;
+          system = image.baseSystem.request.system;
+        in
+        builtins.toJSON [
+          image.request.image.config.WorkingDir
+          (lib.filter (lib.hasInfix "=ci") image.request.image.config.Env)
+          (lib.filter (lib.hasPrefix "USER=") image.request.image.config.Env)
+          (lib.last image.request.image.config.Env)
+          (lib.attrNames (removeAttrs system.users (map (n: "nixbld${toString n}") (lib.range 1 32))))
+          [ system.users.root.shell system.users.root.home ]
+          (system.osRelease == { ID = "own"; NAME = "Nix"; PRETTY_NAME = "Nix ${pkgs.nix.version}"; })
+          image.request.compression
+          image.request.image.created
+          (lib.last perms).mode
+          (image.request.maxLayers + lib.length image.request.layers <= 64)
+        ]
+        "#,
+    );
+    let expected = json!([
+        "/work",
+        ["USER=ci"],
+        ["USER=ci"],
+        "CI=1",
+        ["ci", "nobody", "root"],
+        ["/x", "/root"],
+        true,
+        "zstd",
+        "2026-01-02T03:04:05Z",
+        "1777",
+        true,
+    ]);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), expected);
+}
+
+/// Nix in somebody else's image: its files and its name stay.
+#[test]
+fn nix_works_on_a_base() {
+    let image = build(&format!(
+        r#"
+        strata.buildNixImage {{
+          name = "nix-on-base";
+          fromImage = buildImage {{
+            name = "base";
+            copyToRoot = pkgs.runCommand "root" {{ }} ''
+              mkdir -p $out/usr/share/doc $out/etc
+              echo ID=base > $out/etc/os-release
+            '';
+          }};
+          remove = [ "/usr/share" ];
+          {NIX_CONF}
+        }}
+        "#
+    ));
+    let work = r#"
+        set -e
+        cat /etc/os-release
+        nix-env -q | grep -c -e '^nix-'
+        nix-store --verify --check-contents 2>&1 | grep -i -E 'error|disappeared|not valid' && exit 1
+        cat "$(nix-build '<nixpkgs>' -A greeting --no-out-link 2>/dev/null)"
+    "#;
+    let [said] = run_scripts(&image, "nix-on-base", "/root", [work]);
+    assert_eq!(said, "ID=base\n1\nHello from a build\n");
 }
 
 /// Compressed by the command line itself, which needs no `/var/tmp`, as skopeo does.
@@ -469,6 +552,7 @@ fn the_image_of_nix_has_these_files() {
         /etc/group 644 4 lines
         /etc/nix 755
         /etc/nix/nix.conf 644 3 lines
+        /etc/os-release 644 3 lines
         /etc/passwd 644 35 lines
         /etc/shadow 640 35 lines
         /etc/ssl 755
@@ -491,6 +575,7 @@ fn the_image_of_nix_has_these_files() {
         /nix/var/nix/profiles/per-user/somebody/channels -> /nix/var/nix/profiles/per-user/somebody/channels-1-link 1000:100
         /nix/var/nix/profiles/per-user/somebody/channels-1-link -> STORE base-system-channel 1000:100
         /root 700
+        /run 755
         /tmp 1777
         /usr 755
         /usr/bin 755

@@ -359,9 +359,11 @@ fn images_on_pulled_images_run() {
         registry.host,
         at("manifest.json").display()
     );
-    // The first time there is no manifest yet.
+    // The first time there is no manifest yet. It is asked for as README.md says.
     let none = split.replace(&at("manifest.json").display().to_string(), "null");
-    let script = built(&mut nix_build(&format!("{none}.getManifest")));
+    let image_on_none = format!("(buildImage {{ name = \"x\"; fromImage = {none}; }})");
+    let get_manifest = format!("{image_on_none}.fromImage.getManifest");
+    let script = built(&mut nix_build(&get_manifest));
     let manifest = run(&mut Command::new(script.join("bin/get-manifest")));
     assert_eq!(strata_digest(manifest.as_bytes()), image.digest);
     std::fs::write(at("manifest.json"), manifest).unwrap();

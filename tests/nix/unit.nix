@@ -711,6 +711,7 @@ let
           [
             "/tmp"
             "/var/tmp"
+            "/run"
           ]
         ];
       };
