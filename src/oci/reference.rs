@@ -9,6 +9,8 @@ use crate::{Error, Result};
 
 /// The registry that a name without one means.
 const DEFAULT_REGISTRY: &str = "docker.io";
+/// What that registry was called once.
+const OLD_DEFAULT_REGISTRY: &str = "index.docker.io";
 /// The tag that a name without one means.
 const DEFAULT_TAG: &str = "latest";
 
@@ -50,12 +52,14 @@ impl Reference {
             }
             _ => (name, None),
         };
-        let (registry, repository) = match name.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
-                (first, rest.to_owned())
-            }
-            Some(_) => (DEFAULT_REGISTRY, name.to_owned()),
-            None => (DEFAULT_REGISTRY, format!("library/{name}")),
+        let (registry, repository) = match split_registry(name) {
+            (None | Some(OLD_DEFAULT_REGISTRY), repository) => (DEFAULT_REGISTRY, repository),
+            (Some(registry), repository) => (registry, repository),
+        };
+        let repository = if registry == DEFAULT_REGISTRY && !repository.contains('/') {
+            format!("library/{repository}")
+        } else {
+            repository.to_owned()
         };
         if !is_registry(registry) {
             return Err(error(
@@ -93,6 +97,16 @@ impl fmt::Display for Reference {
             write!(formatter, "@{digest}")?;
         }
         Ok(())
+    }
+}
+
+/// The registry that a name begins with, if it does, and the rest: both as they are written.
+pub fn split_registry(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
+            (Some(first), rest)
+        }
+        _ => (None, name),
     }
 }
 
@@ -150,6 +164,18 @@ mod tests {
         for (text, shown, tag) in [
             ("hello", "docker.io/library/hello", "latest"),
             ("me/hello:1.0", "docker.io/me/hello:1.0", "1.0"),
+            ("docker.io/hello", "docker.io/library/hello", "latest"),
+            ("docker.io/hello:1", "docker.io/library/hello:1", "1"),
+            ("docker.io/me/hello", "docker.io/me/hello", "latest"),
+            ("index.docker.io/hello", "docker.io/library/hello", "latest"),
+            ("index.docker.io/me/hello", "docker.io/me/hello", "latest"),
+            // Docker takes this one for a registry like any other.
+            (
+                "registry-1.docker.io/hello",
+                "registry-1.docker.io/hello",
+                "latest",
+            ),
+            ("quay.io/hello", "quay.io/hello", "latest"),
             ("localhost/hello", "localhost/hello", "latest"),
             (
                 "127.0.0.1:5000/a/b__c:x_Y",

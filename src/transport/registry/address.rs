@@ -8,7 +8,7 @@ use ureq::http::uri::Scheme;
 /// The host that answers for a registry. Docker Hub's API is not where its name says.
 pub(super) fn api_host(registry: &str) -> &str {
     match registry {
-        "docker.io" | "index.docker.io" => "registry-1.docker.io",
+        "docker.io" => "registry-1.docker.io",
         other => other,
     }
 }

@@ -165,7 +165,7 @@ pub(super) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 /// What helpers know a registry by. `docker login` gives Docker Hub the address that it once had.
 fn servers(registry: &str) -> Vec<&str> {
     match registry {
-        "docker.io" | "index.docker.io" => vec!["https://index.docker.io/v1/", "docker.io"],
+        "docker.io" => vec!["https://index.docker.io/v1/", "docker.io"],
         other => vec![other],
     }
 }
@@ -173,7 +173,7 @@ fn servers(registry: &str) -> Vec<&str> {
 /// The hosts that netrc may know a registry by.
 fn hosts(registry: &str) -> Vec<&str> {
     match registry {
-        "docker.io" | "index.docker.io" => {
+        "docker.io" => {
             vec!["docker.io", "index.docker.io", "registry-1.docker.io"]
         }
         other => vec![match other.rsplit_once(':') {
