@@ -802,6 +802,14 @@ fn secrets_are_not_repeated() {
     let scene = Scene::new();
     for arguments in [
         &["docker://me:hunter2@h.x/hello"][..],
+        &["docker://me:hunter2@h.x"],
+        &["docker://me:hunter2/x@h.x/hello"],
+        &["docker://me:hunter2@x@h.x/hello"],
+        &["docker:me:hunter2@h.x/hello"],
+        &["https://me:hunter2@h.x/hello"],
+        &["me:hunter2@h.x/hello"],
+        &["docker-daemon:me:hunter2@h.x/hello"],
+        &["oci:x:me:hunter2@h.x/hello"],
         &["--dest-cred=me:hunter2", "dir:a"],
         &["--dest-creds", "me:hunter2", "ftp:a"],
         &["--dest-creds", "me:hunter2", "--dest-no-creds", "dir:a"],

@@ -32,10 +32,19 @@ impl Reference {
     pub fn parse(text: &str) -> Result<Self> {
         let error = |message: &str, hint: &str| Error::Name {
             what: "image name",
-            value: text.to_owned(),
+            value: without_password(text),
             message: message.to_owned(),
             hint: hint.to_owned(),
         };
+        if text
+            .split_once('@')
+            .is_some_and(|(_, after)| after.contains('/'))
+        {
+            return Err(error(
+                "credentials are not part of an image's name",
+                "log in with `docker login`, `podman login` or the flags for credentials",
+            ));
+        }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => {
                 let digest = digest.parse().map_err(|message: String| {
@@ -97,6 +106,16 @@ impl fmt::Display for Reference {
             write!(formatter, "@{digest}")?;
         }
         Ok(())
+    }
+}
+
+/// `text` for a message: without what stands before an `@`, unless that is the one of a digest. It may be
+/// a password, wherever in an address somebody tried it.
+pub fn without_password(text: &str) -> String {
+    let name = text.split("@sha256:").next().unwrap_or_default();
+    match name.rsplit_once('@') {
+        Some((password, _)) => text.replacen(password, "…", 1),
+        None => text.to_owned(),
     }
 }
 
@@ -225,6 +244,23 @@ mod tests {
             "a:x/y/z:",
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let digest = Digest::of(b"");
+        for (text, shown) in [
+            ("hello", "hello"),
+            ("hello@sha256:1", "hello@sha256:1"),
+            ("me:secret@h.x/a", "…@h.x/a"),
+            ("https://me:a/b@c@h.x/a", "…@h.x/a"),
+            (
+                &format!("me:secret@h.x/a@{digest}"),
+                &format!("…@h.x/a@{digest}"),
+            ),
+        ] {
+            assert_eq!(without_password(text), shown);
         }
     }
 }
