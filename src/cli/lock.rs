@@ -10,7 +10,8 @@ use super::printer::Printer;
 use super::progress::Unseen;
 use super::source_arguments::reference;
 use crate::Error;
-use crate::transport::pull::{self, Lock, Source};
+use crate::transport::pull::{Lock, Source};
+use crate::transport::write_file;
 
 /// The largest lock file that is read, in bytes.
 const LARGEST_FILE: u64 = 16 << 20;
@@ -40,7 +41,7 @@ pub(super) fn run(
             let written = writer.write_all(new.to_text().as_bytes());
             written.map_err(Error::io("write", file))
         };
-        return Ok(pull::write_file(file, write)?);
+        return Ok(write_file(file, write)?);
     }
     // One of the two is there.
     let reference = reference(arguments.image.as_deref().unwrap_or_default());

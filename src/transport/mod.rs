@@ -24,3 +24,4 @@ mod staging;
 
 pub use destination::Destination;
 pub use progress::{Outcome, Progress, Silent};
+pub use staging::write_file;

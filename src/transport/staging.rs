@@ -179,6 +179,42 @@ fn not_own(path: &Path, message: &str) -> Error {
     }
 }
 
+/// Lets `write` give the bytes of what is at `path`. A file appears whole and on the disk, in the place
+/// of one that is there already; a symlink stays, and what it points to is replaced. A named pipe or a
+/// device is written to as it is.
+pub fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(Error::Document {
+            document: path.display().to_string(),
+            message: "a directory is in the way of the file".to_owned(),
+            hint: "name a file in it".to_owned(),
+        }),
+        Ok(metadata) if metadata.is_file() => replace(
+            &path.canonicalize().map_err(Error::io("read", path))?,
+            write,
+        ),
+        Ok(_) => {
+            let device = File::options().write(true).open(path);
+            let device = device.map_err(Error::io("open", path))?;
+            let mut writer = FileWriter::new(device, path);
+            write(&mut writer)?;
+            writer.finish()
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, write),
+        Err(error) => Err(Error::io("write", path)(error)),
+    }
+}
+
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let file = file_in(&directory_above(path))?;
+    let mut writer = FileWriter::new(file.as_file(), path);
+    write(&mut writer)?;
+    writer.finish()?;
+    let synchronized = file.as_file().sync_all();
+    synchronized.map_err(Error::io("write", path))?;
+    rename(file.path(), path)
+}
+
 /// The nearest directory above `path` that exists: on the file system where `path` will be, and
 /// found without making anything yet.
 pub(super) fn directory_above(path: &Path) -> PathBuf {

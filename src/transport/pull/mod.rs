@@ -26,15 +26,6 @@ const LARGEST_CONFIG: u64 = 16 << 20;
 /// The most bytes of a layer.
 const LARGEST_LAYER: u64 = 256 << 30;
 
-/// Lets `fill` write the file at `path`, which appears whole and takes the place of another one.
-pub fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let staged = staging::file_in(&staging::directory_above(path))?;
-    fill(&mut staged.as_file())?;
-    let synchronized = staged.as_file().sync_all();
-    synchronized.map_err(Error::io("write", path))?;
-    staging::rename(staged.path(), path)
-}
-
 /// A repository to pull from.
 pub struct Source {
     client: Client,
