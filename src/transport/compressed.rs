@@ -53,7 +53,7 @@ pub fn write(
     let mut manifest = image.manifest.clone();
     manifest.layers = made.into_iter().map(|made| made.descriptor).collect();
     let digest = write_documents(staging.path(), image, &manifest, &file, output)?;
-    staging::rename(staging.path(), output)?;
+    staging::rename_directory(staging.path(), output)?;
     Ok(digest)
 }
 

@@ -74,8 +74,7 @@ pub(super) fn publish(
     if exists {
         replace(staging.path(), path, &kept)
     } else {
-        staging::sync_directory(staging.path());
-        staging::rename(staging.path(), path)
+        staging::rename_directory(staging.path(), path)
     }
 }
 

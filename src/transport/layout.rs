@@ -52,10 +52,7 @@ pub fn write<'a>(
     )?;
     let index = canonical::to_bytes(&Index::new(vec![entry(root, name)]));
     staging::write_bytes(&staging.path().join(INDEX_FILE), &index, path)?;
-    for directory in [&blob_directory, staging.path()] {
-        staging::sync_directory(directory);
-    }
-    staging::rename(staging.path(), path)
+    staging::rename_directory(staging.path(), path)
 }
 
 /// The entry of an image or index in the index of a layout.

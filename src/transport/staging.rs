@@ -230,6 +230,23 @@ pub(super) fn create_directory(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(Error::io("create", path))
 }
 
+/// Renames a directory within a file system, as [`rename`]; all names in it are on the disk before.
+pub(super) fn rename_directory(from: &Path, to: &Path) -> Result<()> {
+    sync_directories(from).map_err(Error::io("read", from))?;
+    rename(from, to)
+}
+
+fn sync_directories(path: &Path) -> io::Result<()> {
+    for entry in path.read_dir()? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_directories(&entry.path())?;
+        }
+    }
+    sync_directory(path);
+    Ok(())
+}
+
 /// Renames within a file system, after making the directories above; the new name is on the disk then.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     let parent = directory_of(to);
