@@ -73,7 +73,12 @@ impl Progress for Watcher {
     fn begin(&self, _: &Descriptor) {}
 
     fn advance(&self, _: &Descriptor, bytes: u64) -> Result<()> {
-        let sent = self.sent.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        self.sent.fetch_add(bytes, Ordering::SeqCst);
+        self.interrupted()
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        let sent = self.sent.load(Ordering::SeqCst);
         let enough = self.stop_after.is_some_and(|most| sent > most);
         if enough || self.stop.load(Ordering::SeqCst) {
             return Err(Error::Interrupted);

@@ -42,6 +42,10 @@ impl Progress for Recorder {
         Ok(())
     }
 
+    fn interrupted(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         let mut blobs = self.0.lock().unwrap();
         blobs
@@ -72,9 +76,12 @@ impl Progress for InterruptAfter {
     fn begin(&self, _: &Descriptor) {}
 
     fn advance(&self, _: &Descriptor, bytes: u64) -> Result<()> {
-        let mut sum = self.1.lock().unwrap();
-        *sum += bytes;
-        if *sum >= self.0 {
+        *self.1.lock().unwrap() += bytes;
+        self.interrupted()
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        if *self.1.lock().unwrap() >= self.0 {
             Err(Error::Interrupted)
         } else {
             Ok(())

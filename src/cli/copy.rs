@@ -122,7 +122,7 @@ fn copy_to_engine(
 ) -> Result<Digest, Failure> {
     match &settings.destination {
         Destination::Docker(_) => docker::copy(image, name, &settings.docker, reporter)?,
-        Destination::Podman(_) => podman::copy(image, name, &settings.podman, reporter)?,
+        Destination::Podman(_) => podman::copy(image, name, reporter)?,
         Destination::Containerd { runner, .. } => {
             containerd::copy(image, *runner, name, &settings.containerd, reporter)?;
         }

@@ -94,6 +94,10 @@ impl Progress for Interrupting {
         Err(Error::Interrupted)
     }
 
+    fn interrupted(&self) -> Result<()> {
+        Err(Error::Interrupted)
+    }
+
     fn finish(&self, _: &Descriptor, _: Outcome) {}
 }
 
@@ -116,6 +120,10 @@ impl Progress for Watcher {
     fn begin(&self, _: &Descriptor) {}
 
     fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn interrupted(&self) -> Result<()> {
         Ok(())
     }
 

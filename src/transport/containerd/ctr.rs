@@ -184,8 +184,12 @@ struct Quietly<'a>(&'a dyn Progress);
 impl Progress for Quietly<'_> {
     fn begin(&self, _: &Descriptor) {}
 
-    fn advance(&self, blob: &Descriptor, _: u64) -> Result<()> {
-        self.0.advance(blob, 0)
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        self.0.interrupted()
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        self.0.interrupted()
     }
 
     fn finish(&self, _: &Descriptor, _: Outcome) {}

@@ -16,7 +16,7 @@ use super::connection::{CONNECT, EngineConnector, EngineResolver, Line};
 use super::endpoint::{Address, Endpoint};
 use super::message::{self, Info, Inspected, Listed, failure_of_load, message, printable};
 use super::tls;
-use crate::oci::{Descriptor, Digest, Platform};
+use crate::oci::{Digest, Platform};
 use crate::transport::Progress;
 use crate::{Error, Result};
 
@@ -59,23 +59,7 @@ pub(super) struct Client<'a> {
     base: String,
     version: Version,
     line: Arc<Line>,
-    watcher: Watcher<'a>,
-}
-
-/// Whoever can stop the copy, and what it thinks is being copied.
-#[derive(Clone, Copy)]
-pub(super) struct Watcher<'a> {
-    /// Says whether to go on.
-    pub(super) progress: &'a dyn Progress,
-    /// Some blob of the image.
-    pub(super) blob: &'a Descriptor,
-}
-
-impl Watcher<'_> {
-    /// An error once the user wants to stop.
-    fn check(self) -> Result<()> {
-        self.progress.advance(self.blob, 0)
-    }
+    progress: &'a dyn Progress,
 }
 
 struct Answer {
@@ -98,7 +82,7 @@ impl<'a> Client<'a> {
     pub(super) fn connect(
         endpoint: &'a Endpoint,
         version: Option<&str>,
-        watcher: Watcher<'a>,
+        progress: &'a dyn Progress,
     ) -> Result<Self> {
         let line = Arc::new(Line::default());
         let mut config = Agent::config_builder()
@@ -140,7 +124,7 @@ impl<'a> Client<'a> {
             base: format!("{scheme}://{authority}"),
             version: NEWEST,
             line,
-            watcher,
+            progress,
         };
         client.version = match version {
             Some(text) => {
@@ -255,9 +239,9 @@ impl<'a> Client<'a> {
 
     /// An answer, whatever it is.
     fn ask_any(&self, operation: &str, ask: Ask<'_>, path: &str) -> Result<Answer> {
-        self.watcher.check()?;
+        self.progress.interrupted()?;
         let result = self.watched(|| self.exchange(ask, &format!("{}{path}", self.base)));
-        result.map_err(|error| match self.watcher.check() {
+        result.map_err(|error| match self.progress.interrupted() {
             Err(interrupted) => interrupted,
             Ok(()) => self.unreached(operation, error),
         })
@@ -268,10 +252,10 @@ impl<'a> Client<'a> {
     fn watched<T>(&self, request: impl FnOnce() -> T) -> T {
         let (end, ended) = channel::<()>();
         thread::scope(|scope| {
-            let (agent, watcher) = (self.agent.clone(), self.watcher);
+            let (agent, progress) = (self.agent.clone(), self.progress);
             scope.spawn(move || {
                 while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK) {
-                    if watcher.check().is_err() {
+                    if progress.interrupted().is_err() {
                         return agent.shutdown();
                     }
                 }

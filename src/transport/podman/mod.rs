@@ -16,18 +16,9 @@ use crate::image::Image;
 use crate::oci::Platform;
 use crate::{Error, Result};
 
-/// How to reach it. Podman itself reads `CONTAINER_HOST`, `CONTAINERS_STORAGE_CONF` and its other
-/// variables and files.
-#[derive(Clone, Debug, Default)]
-pub struct Options {}
-
-/// Copies `image` there. It worked if podman answers to the name with the config's digest.
-pub fn copy(
-    image: &Image,
-    name: &CopyName,
-    _options: &Options,
-    progress: &dyn Progress,
-) -> Result<()> {
+/// Copies `image` there. It worked if podman answers to the name with the config's digest. How to reach
+/// podman is its own business: `CONTAINER_HOST`, `CONTAINERS_STORAGE_CONF`, its files.
+pub fn copy(image: &Image, name: &CopyName, progress: &dyn Progress) -> Result<()> {
     let podman = Podman { progress };
     let id = image.manifest.config.digest.hex();
     let mut has_name = false;

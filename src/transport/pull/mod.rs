@@ -169,13 +169,19 @@ impl Source {
     ) -> Result<()> {
         progress.begin(blob);
         let mut opened = File::create_new(file).map_err(Error::io("write", destination))?;
-        self.client.download(blob, &mut opened, &|bytes| {
+        let interrupted = || {
             // Another blob failed; that is what is reported.
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
+            progress.interrupted()
+        };
+        let advance = |bytes| {
+            interrupted()?;
             progress.advance(blob, bytes)
-        })?;
+        };
+        self.client
+            .download(blob, &mut opened, &interrupted, &advance)?;
         opened.sync_all().map_err(Error::io("write", destination))?;
         progress.finish(blob, Outcome::Copied);
         Ok(())
@@ -188,8 +194,9 @@ impl Source {
         progress: &dyn Progress,
     ) -> Result<()> {
         progress.begin(blob);
-        self.client
-            .download(blob, writer, &|bytes| progress.advance(blob, bytes))?;
+        let advance = |bytes| progress.advance(blob, bytes);
+        let interrupted = || progress.interrupted();
+        self.client.download(blob, writer, &interrupted, &advance)?;
         progress.finish(blob, Outcome::Copied);
         Ok(())
     }
