@@ -7,7 +7,7 @@
 //! because nobody holds its lock any more.
 
 use std::fs::{File, Permissions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 use super::Progress;
 use super::blob::Blob;
 use super::progress::interruption;
-use crate::{Error, Result};
+use crate::{Error, Result, small_file};
 
 /// What temporary names begin with.
 const PREFIX: &str = ".strata-";
@@ -150,14 +150,7 @@ pub(super) fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     if !metadata.is_file() {
         return Err(not_own(path, "not a file"));
     }
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > limit {
-        return Err(not_own(path, &format!("larger than {limit} bytes")));
-    }
-    Ok(Some(bytes))
+    small_file::read_opened(Ok(file), path, limit).map(Some)
 }
 
 /// Refuses a directory of a destination that is a symlink: files would be written elsewhere.

@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::auth_file::{AuthFile, bad_file};
+use super::auth_file::AuthFile;
 use super::client::Interrupted;
 use super::{credential_helper, netrc};
 use crate::oci::Reference;
-use crate::{Error, Result};
+use crate::{Error, Result, small_file};
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -247,19 +247,10 @@ fn variable(environment: &Environment<'_>, name: &str) -> Option<PathBuf> {
 /// The bytes of a file, `None` if it is a usual place where there is none.
 fn read(file: &Candidate) -> Result<Option<Vec<u8>>> {
     let path = &file.path;
-    let opened = match std::fs::File::open(path) {
-        Err(error) if !file.named && is_missing(&error) => return Ok(None),
-        opened => opened.map_err(Error::io("read", path))?,
-    };
-    let mut bytes = Vec::new();
-    opened
-        .take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(bad_file(&path.display().to_string(), "larger than 4 MiB"));
+    match std::fs::File::open(path) {
+        Err(error) if !file.named && is_missing(&error) => Ok(None),
+        opened => small_file::read_opened(opened, path, LARGEST_FILE).map(Some),
     }
-    Ok(Some(bytes))
 }
 
 /// Whether a file is not there; some have no home but `/dev/null`.
