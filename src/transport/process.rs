@@ -1,6 +1,6 @@
 //! Programs that do a part of a copy: `ctr`, `docker`, `kind`, `minikube` and the like.
 //!
-//! Arguments are vectors that no shell reads. What a program says is kept up to a limit, an
+//! Arguments are vectors that no shell of this machine reads. What a program says is kept up to a limit, an
 //! interruption ends the program, and every program is waited for.
 
 use std::collections::VecDeque;
