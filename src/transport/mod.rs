@@ -21,6 +21,7 @@ pub mod registry;
 pub mod serve;
 pub mod skopeo;
 mod staging;
+mod text;
 
 pub use destination::Destination;
 pub use progress::{Outcome, Progress, Silent};

@@ -14,10 +14,11 @@ use ureq::{Agent, SendBody};
 
 use super::connection::{CONNECT, EngineConnector, EngineResolver, Line};
 use super::endpoint::{Address, Endpoint};
-use super::message::{self, Info, Inspected, Listed, failure_of_load, message, printable};
+use super::message::{self, Info, Inspected, Listed, failure_of_load, message};
 use super::tls;
 use crate::oci::{Digest, Platform};
 use crate::transport::Progress;
+use crate::transport::text::printable;
 use crate::{Error, Result};
 
 /// The newest version of the API that this was written for.
@@ -339,11 +340,7 @@ impl<'a> Client<'a> {
     fn unreached(&self, operation: &str, error: ureq::Error) -> Error {
         if let Some(words) = self.line.words_of_ssh() {
             let hint = "try it by hand: ssh HOST docker system dial-stdio";
-            return self.error(
-                operation,
-                format!("ssh: {}", printable(words.as_bytes())),
-                hint,
-            );
+            return self.error(operation, format!("ssh: {}", printable(&words)), hint);
         }
         let (message, hint) = match error {
             ureq::Error::Io(error) => describe(&error),
@@ -356,7 +353,7 @@ impl<'a> Client<'a> {
                 "the answer is not HTTP".to_owned(),
                 "is that a Docker engine? one that wants TLS needs DOCKER_TLS_VERIFY=1",
             ),
-            other => (printable(other.to_string().as_bytes()), ""),
+            other => (printable(&other.to_string()), ""),
         };
         self.error(operation, message, hint)
     }
@@ -388,7 +385,7 @@ fn describe(error: &io::Error) -> (String, &'static str) {
         }
         _ => "check the engine's address",
     };
-    (printable(error.to_string().as_bytes()), hint)
+    (printable(&error.to_string()), hint)
 }
 
 /// An archive that ends when the engine does not listen any more, so that its answer is read.
