@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// So many characters of a text are shown.
-pub(super) const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 800;
 
 /// `text` on one line, without what could steer a terminal, and not too long.
 pub(super) fn printable(text: &str) -> String {
