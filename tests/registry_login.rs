@@ -809,6 +809,24 @@ fn a_wait_can_be_interrupted(#[case] method: &'static str, #[case] cancelled: us
     assert_eq!(registry.open_uploads(), 0);
 }
 
+#[test]
+fn a_pause_can_be_interrupted() {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.method == "POST").then(|| Fault::Answer(Reply::new(429).header("Retry-After", "30")))
+    });
+    let start = Instant::now();
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let progress = GivesUp {
+        registry: &registry,
+        method: "POST",
+        requests: 1,
+    };
+    let image = image(vec![]);
+    let error = push(&image, &reference, &options(), &uncompressed(), &progress).unwrap_err();
+    assert!(matches!(error, Error::Interrupted), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
 /// The file of credentials that the other tests use must be one.
 #[test]
 fn the_file_without_credentials_is_there() {
