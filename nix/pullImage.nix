@@ -96,20 +96,25 @@ lib.makeOverridable (
     nameFor =
       image:
       if name != null then name else lib.replaceStrings [ "/" ":" ] [ "-" "-" ] "docker-image-${image}";
-    # The name with its registry.
+    # The name with its registry, completed as Docker does it (src/oci/reference.rs).
     fullName =
       name:
       let
-        parts = lib.splitString "/" name;
-        first = lib.head parts;
-        isRegistry = lib.hasInfix "." first || lib.hasInfix ":" first || first == "localhost";
+        parts = builtins.match "([^/]*[.:][^/]*|localhost)/(.*)" name;
+        isHub =
+          parts == null
+          || lib.elem (lib.head parts) [
+            "docker.io"
+            "index.docker.io"
+          ];
+        repository = if parts == null then name else lib.last parts;
       in
-      if lib.length parts == 1 then
-        "docker.io/library/${name}"
-      else if isRegistry then
+      if !isHub then
         name
+      else if lib.hasInfix "/" repository then
+        "docker.io/${repository}"
       else
-        "docker.io/${name}";
+        "docker.io/library/${repository}";
 
     fetcher =
       repository:

@@ -6,6 +6,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::nix::StorePath;
+
 /// The result of everything in this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -166,10 +168,13 @@ impl Error {
             | Self::Engine { hint, .. }
             | Self::Command { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             Self::Io { path, source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => Some(format!(
-                    "{} is not there; `nix-store --realise` brings a missing store path back",
-                    path.display()
-                )),
+                io::ErrorKind::NotFound => {
+                    let store_path = path.ancestors().find(|at| is_store_path(at))?;
+                    let path = store_path.display();
+                    Some(format!(
+                        "`nix-store --realise {path}` brings it back if it is missing"
+                    ))
+                }
                 io::ErrorKind::PermissionDenied => {
                     Some("check the permissions of this path and the user that runs this".into())
                 }
@@ -203,6 +208,30 @@ impl Error {
                 source.kind() == io::ErrorKind::BrokenPipe
             }
             _ => false,
+        }
+    }
+}
+
+fn is_store_path(path: &Path) -> bool {
+    match (path.parent().and_then(Path::to_str), path.to_str()) {
+        (Some(store), Some(path)) => StorePath::parse(store, path).is_ok(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_store_paths_are_brought_back() {
+        let hint = |path: &str| Error::io("read", path)(io::ErrorKind::NotFound.into()).hint();
+        let store_path = "/mnt/nix/store/0123456789abcdfghijklmnpqrsvwxyz-a-1";
+        for path in [store_path, &format!("{store_path}/bin/a")] {
+            assert!(hint(path).unwrap().contains("nix-store --realise"));
+        }
+        for path in ["auth.json", "/nix/store", "/home/me/image.lock.json"] {
+            assert_eq!(hint(path), None, "{path}");
         }
     }
 }

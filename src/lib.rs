@@ -27,6 +27,7 @@ pub mod image;
 pub mod nix;
 pub mod oci;
 pub mod plan;
+mod small_file;
 pub mod system;
 pub mod tar;
 #[cfg(feature = "cli")]

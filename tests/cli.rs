@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::fake_store::{FakeStore, Item, read_json};
-use support::registry::{Registry, Setup};
+use support::registry::{Registry, Setup, run};
 use tempfile::TempDir;
 
 /// An image in a store of temporary files, and an empty directory to copy it to.
@@ -811,11 +812,46 @@ fn an_interrupted_push_leaves_nothing() {
     );
 }
 
+/// Scripts pass flags of skopeo on; each is understood, or refused with a reason.
+#[test]
+fn every_flag_of_skopeo_is_known() {
+    let copy = run(Command::new("skopeo").args(["copy", "--help"]));
+    let global = run(Command::new("skopeo").arg("--help"));
+    let flags = [copy, global].join("\n");
+    let flags = flags.lines().filter_map(|line| {
+        let (_, flag) = line.split_once(" --")?;
+        line.trim().starts_with('-').then_some(())?;
+        flag.split_whitespace().next()
+    });
+    // What newer ones have besides, and what is not in the help.
+    let others = "dcreds dest-force-compress-format image-parallel-copies require-signed retry-delay \
+                  screds sign-by-sigstore sign-by-sq-fingerprint tls-verify user-agent-prefix";
+    let flags: BTreeSet<&str> = flags.chain(others.split_whitespace()).collect();
+    assert!(flags.len() > 50, "{flags:?}");
+    for flag in flags {
+        if flag == "version" {
+            continue;
+        }
+        let mut command = strata(&["copy", "no-image", "dir:none", &format!("--{flag}")]);
+        let output = command.output().unwrap();
+        let errors = text(&output.stderr);
+        assert!(!errors.contains("unexpected argument"), "{errors}");
+    }
+}
+
 #[test]
 fn secrets_are_not_repeated() {
     let scene = Scene::new();
     for arguments in [
         &["docker://me:hunter2@h.x/hello"][..],
+        &["docker://me:hunter2@h.x"],
+        &["docker://me:hunter2/x@h.x/hello"],
+        &["docker://me:hunter2@x@h.x/hello"],
+        &["docker:me:hunter2@h.x/hello"],
+        &["https://me:hunter2@h.x/hello"],
+        &["me:hunter2@h.x/hello"],
+        &["docker-daemon:me:hunter2@h.x/hello"],
+        &["oci:x:me:hunter2@h.x/hello"],
         &["--dest-cred=me:hunter2", "dir:a"],
         &["--dest-creds", "me:hunter2", "ftp:a"],
         &["--dest-creds", "me:hunter2", "--dest-no-creds", "dir:a"],

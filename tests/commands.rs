@@ -300,6 +300,31 @@ fn streams_and_archives_are_loaded() {
     assert_eq!(docker.run("stream:v1", &[]), "stream\n");
 }
 
+/// The flags of `dockerTools.streamLayeredImage`.
+#[test]
+fn a_stream_takes_another_name() {
+    let stream = build(&format!("{}.stream", image("streamed")));
+    for (arguments, name) in [
+        (&["-t", "other:2"][..], "other:2"),
+        (&["--repo_tag", "other:2", "--quiet"], "other:2"),
+        (&["--repo_tag=other:2"], "other:2"),
+        (&["--quiet"], "streamed:v1"),
+    ] {
+        let output = Command::new(&stream).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        let directory = tempfile::tempdir().unwrap();
+        let archive = directory.path().join("archive.tar");
+        std::fs::write(&archive, output.stdout).unwrap();
+        let mut tar = Command::new("tar");
+        let list = run(tar.arg("-xOf").arg(&archive).arg("manifest.json"));
+        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+        assert_eq!(list[0]["RepoTags"][0], name, "{arguments:?}");
+    }
+    let output = Command::new(&stream).arg("-t").output().unwrap();
+    assert!(!output.status.success() && output.stdout.is_empty());
+}
+
 /// By the name that the image has, in a form that readers of either kind of archive take.
 #[test]
 fn oci_archives_are_read_and_loaded() {

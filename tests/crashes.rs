@@ -382,3 +382,40 @@ fn a_copy_may_end_before_any_step(#[case] form: Form) {
     let old = outcomes.iter().filter(|(_, is_new)| !is_new).count();
     assert!(old > 0 && old < outcomes.len(), "{outcomes:?}");
 }
+
+/// What is renamed is on the disk then: the names in every directory of it too, without which a machine
+/// that fails keeps empty directories.
+#[rstest]
+#[case::layout("copy", "oci:")]
+#[case::directory("copy", "dir:")]
+#[case::compressed("compress", "")]
+fn names_are_on_the_disk_before_the_rename(#[case] verb: &str, #[case] transport: &str) {
+    let scene = Scene::new(1000);
+    let output = scene.directory.path().join("output");
+    let trace = scene.directory.path().join("trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qqq", "-y", "-e", "trace=fsync,rename", "-o"]);
+    strace
+        .arg(&trace)
+        .arg(env!("CARGO_BIN_EXE_strata"))
+        .arg(verb);
+    strace.arg(&scene.new);
+    strace.arg(format!("{transport}{}", output.display()));
+    run(&mut strace);
+    let trace = fs::read_to_string(&trace).unwrap();
+    let renamed = format!("\", \"{}\")", output.display());
+    let (before, _) = trace.split_once(&renamed).expect(&trace);
+    let (before, staging) = before.rsplit_once("rename(\"").unwrap();
+    let mut directories = vec![PathBuf::new()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(output.join(&directory)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(directory.join(entry.file_name()));
+            }
+        }
+        let path = Path::new(staging).join(&directory);
+        let path = path.to_str().unwrap().trim_end_matches('/');
+        assert!(before.contains(&format!("<{path}>)")), "{path}: {trace}");
+    }
+}

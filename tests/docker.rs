@@ -73,7 +73,12 @@ impl Progress for Watcher {
     fn begin(&self, _: &Descriptor) {}
 
     fn advance(&self, _: &Descriptor, bytes: u64) -> Result<()> {
-        let sent = self.sent.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        self.sent.fetch_add(bytes, Ordering::SeqCst);
+        self.interrupted()
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        let sent = self.sent.load(Ordering::SeqCst);
         let enough = self.stop_after.is_some_and(|most| sent > most);
         if enough || self.stop.load(Ordering::SeqCst) {
             return Err(Error::Interrupted);
@@ -794,7 +799,7 @@ fn engines_that_lie(#[case] target: &'static str, #[case] words: &str) {
 #[case::html(|| Fault::Answer(Reply::new(200).body("<html>")), "answered what Docker does not")]
 #[case::not_found(|| Fault::Answer(Reply::new(404).body("404 page\nnot found")), "404 page not found")]
 #[case::redirect(|| Fault::Answer(Reply::new(302).header("location", "http://x/")), "302 Found")]
-#[case::terminal(|| Fault::Answer(refusal(500, "a\u{1b}[31mb")), "a[31mb")]
+#[case::terminal(|| Fault::Answer(refusal(500, "a\u{1b}[31mb")), "a [31mb")]
 #[case::endless(|| Fault::Endless, "answered what Docker does not")]
 fn engines_that_talk_nonsense(#[case] fault: fn() -> Fault, #[case] words: &str) {
     let docker = FakeDocker::start(Store::Classic, "1.41", move |seen| {

@@ -111,3 +111,32 @@ fn one_name_is_one_image() {
     assert!(!archive.exists());
     assert_eq!(merge(&[text(&one)]).status.code(), Some(2));
 }
+
+/// Who reads standard output may have read enough; a pipe that has a name was to get all of it.
+#[test]
+fn half_an_archive_is_no_success() {
+    let mut store = FakeStore::new();
+    // More than a pipe holds.
+    let content = "x".repeat(1 << 20);
+    let app = store.add("app", &[Item::File("file", &content)], &[]);
+    let mut request = store.image_request();
+    request["deps"] = json!([app]);
+    let image = store.build(&request).unwrap();
+    let image = store.locate(&image);
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    run(Command::new("mkfifo").arg(&pipe));
+    for verb in ["merge", "export"] {
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || drop(fs::File::open(pipe).unwrap())
+        });
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
+        let output = command.args([verb, text(&image), text(&pipe)]).output();
+        let output = output.unwrap();
+        reader.join().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{verb}: {error}");
+        assert!(error.contains(text(&pipe)), "{verb}: {error}");
+    }
+}

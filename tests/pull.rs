@@ -9,6 +9,9 @@
 
 mod support;
 
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -174,6 +177,21 @@ fn a_part_is_a_file_or_goes_to_standard_output() {
         layer
     );
 
+    // A pipe or a device is written to, and stays what it is.
+    let pipe = path(&directory, "pipe");
+    run(Command::new("mkfifo").arg(&pipe));
+    // Open for both, so that nobody waits for anybody.
+    let mut reader = File::options().read(true).write(true).open(&pipe).unwrap();
+    assert_eq!(pull("manifest", &pipe), "");
+    let kind = std::fs::symlink_metadata(&pipe).unwrap().file_type();
+    assert!(kind.is_fifo(), "{kind:?}");
+    let mut written = vec![0; 1 << 16];
+    let length = reader.read(&mut written).unwrap();
+    let expected = manifest(&registry.host, "name", "arm64");
+    assert_eq!(written[..length], *expected.as_bytes());
+    assert_eq!(pull("manifest", "/dev/stdout"), expected);
+    std::fs::remove_file(&pipe).unwrap();
+
     // What is not there takes nothing away, and leaves nothing.
     let missing = Digest::of(b"missing").to_string();
     let said = failure(&mut strata(&["pull", &name, &file, "--only", &missing]));
@@ -188,6 +206,14 @@ fn a_part_is_a_file_or_goes_to_standard_output() {
     assert_eq!(directory.path().read_dir().unwrap().count(), 1);
     let said = failure(&mut strata(&["pull", &format!("{name}:none"), &file]));
     assert!(said.contains("the registry has no such image"), "{said}");
+    let secret = "https://me:hunter2@ghcr.io/x";
+    let output = strata(&["pull", secret, &file]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("…@ghcr.io/x") && !said.contains("hunter2"),
+        "{said}"
+    );
     for wrong in ["layer", "sha256:1"] {
         let output = strata(&["pull", &name, "-", "--only", wrong]).output();
         assert_eq!(output.unwrap().status.code(), Some(2), "{wrong}");
@@ -268,8 +294,14 @@ fn nixpkgs_283098_a_lock_file_is_brought_up_to_date_by_one_command() {
     assert_eq!(said(&output), "nothing changed\n");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 
+    // A link to the file stays a link.
+    let target = path(&directory, "target");
+    std::fs::rename(&file, &target).unwrap();
+    std::os::unix::fs::symlink("target", &file).unwrap();
     two_platforms(&registry, "second");
     let output = update();
+    assert!(Path::new(&file).is_symlink());
+    std::fs::rename(&target, &file).unwrap();
     let (old, new) = (
         Digest::of(manifest_text.as_bytes()),
         digest(&registry.host, "name", "arm64"),

@@ -12,6 +12,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
@@ -760,11 +761,12 @@ fn uploads_elsewhere_do_not_carry_credentials() {
     );
 }
 
-/// A user who gives up once the registry has so many requests of a method.
+/// A user who gives up once the registry has so many requests of a method, and was then asked so often.
 struct GivesUp<'a> {
     registry: &'a FakeRegistry,
     method: &'static str,
     requests: usize,
+    questions: AtomicUsize,
 }
 
 impl Progress for GivesUp<'_> {
@@ -778,7 +780,11 @@ impl Progress for GivesUp<'_> {
         if self.registry.count(self.method) < self.requests {
             return Ok(());
         }
-        Err(Error::Interrupted)
+        let less = |left: usize| left.checked_sub(1);
+        match self.questions.fetch_update(Relaxed, Relaxed, less) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::Interrupted),
+        }
     }
 
     fn finish(&self, _: &Descriptor, _: Outcome) {}
@@ -799,6 +805,7 @@ fn a_wait_can_be_interrupted(#[case] method: &'static str, #[case] cancelled: us
         registry: &registry,
         method,
         requests: cancelled.max(1),
+        questions: AtomicUsize::new(0),
     };
     let image = image(vec![large()]);
     let error = push(&image, &reference, &options(), &uncompressed(), &progress).unwrap_err();
@@ -807,6 +814,26 @@ fn a_wait_can_be_interrupted(#[case] method: &'static str, #[case] cancelled: us
     assert!(start.elapsed() < Duration::from_secs(10));
     assert_eq!(registry.count("DELETE"), cancelled);
     assert_eq!(registry.open_uploads(), 0);
+}
+
+#[test]
+fn a_pause_can_be_interrupted() {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.method == "POST").then(|| Fault::Answer(Reply::new(429).header("Retry-After", "30")))
+    });
+    let start = Instant::now();
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let progress = GivesUp {
+        registry: &registry,
+        method: "POST",
+        requests: 1,
+        // By then the answer is there.
+        questions: AtomicUsize::new(10),
+    };
+    let image = image(vec![]);
+    let error = push(&image, &reference, &options(), &uncompressed(), &progress).unwrap_err();
+    assert!(matches!(error, Error::Interrupted), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 /// The file of credentials that the other tests use must be one.

@@ -644,6 +644,10 @@ impl Progress for Outcomes {
         Ok(())
     }
 
+    fn interrupted(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         self.0.lock().unwrap().insert(blob.digest, outcome);
     }

@@ -753,6 +753,10 @@ impl Progress for Counter {
         Ok(())
     }
 
+    fn interrupted(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn finish(&self, _: &Descriptor, _: Outcome) {
         self.blobs.fetch_add(1, Ordering::Relaxed);
     }

@@ -44,9 +44,15 @@ in
   inspect = script "inspect" ''inspect ${image} "$@"'';
   serve = script "serve" ''serve ${image} "$@"'';
 
-  # The script is the output itself, as NixOS' `imageStream` wants it.
+  # The script is the output itself, as NixOS' `imageStream` wants it, and takes another name as that
+  # of `streamLayeredImage` does.
   stream = tools.writeShellScript "stream-${baseName}" ''
-    exec ${strata}/bin/strata copy ${image} ${escapeShellArg "docker-archive:-:${reference}"} "$@"
+    name=${escapeShellArg reference}
+    case $1 in
+      -t | --repo_tag) name=$2; shift 2 ;;
+      --repo_tag=*) name=''${1#*=}; shift ;;
+    esac
+    exec ${strata}/bin/strata copy ${image} "docker-archive:-:$name" "$@"
   '';
 
   archive = toArchive "${baseName}.tar" "docker-archive";

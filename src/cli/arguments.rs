@@ -123,7 +123,8 @@ pub(super) struct CopyArguments {
     pub(super) multi_arch: Option<String>,
 
     /// Log in to the registry as USER; without PASSWORD it is empty
-    #[arg(long, value_name = "USER[:PASSWORD]", conflicts_with = "dest_no_creds")]
+    #[arg(long, alias = "dcreds", value_name = "USER[:PASSWORD]")]
+    #[arg(conflicts_with = "dest_no_creds")]
     pub(super) dest_creds: Option<String>,
 
     /// Log in to the registry with this user name
@@ -158,8 +159,8 @@ pub(super) struct CopyArguments {
     pub(super) dest_cert_dir: Option<PathBuf>,
 
     /// Whether to insist on HTTPS with a good certificate
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "true", value_parser = go_bool)]
+    #[arg(long, alias = "tls-verify", value_name = "BOOL", num_args = 0..=1)]
+    #[arg(require_equals = true, default_missing_value = "true", value_parser = go_bool)]
     pub(super) dest_tls_verify: Option<bool>,
 
     /// Try again so many times when the registry fails or cannot be reached
@@ -365,11 +366,15 @@ const WITHOUT_EFFECT: [&str; 7] = [
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 11] = [
+const REFUSED: [(&str, &str); 16] = [
     ("--command-timeout", "use timeout(1)"),
     (
         "--decryption-key",
         "an image from the Nix store is not encrypted",
+    ),
+    (
+        "--dest-force-compress-format",
+        "layers that a base image has compressed stay as they are; leave it out",
     ),
     (
         "--dest-shared-blob-dir",
@@ -379,12 +384,24 @@ const REFUSED: [(&str, &str); 11] = [
         "--encrypt",
         "encrypt the copy with `skopeo copy --encryption-key`",
     ),
+    (
+        "--image-parallel-copies",
+        "up to four layers are sent at once; leave it out",
+    ),
     ("--override-", "choose an image of an index with --platform"),
     (
         "--policy",
         "an image from the Nix store is not subject to a signature policy",
     ),
     ("--registries.d", "signatures are not copied"),
+    (
+        "--require-signed",
+        "an image from the Nix store has no signatures",
+    ),
+    (
+        "--retry-delay",
+        "pauses grow with each try, and are those that the registry asks for; leave it out",
+    ),
     (
         "--screds",
         "the image comes from the Nix store, not from a registry",
@@ -395,6 +412,10 @@ const REFUSED: [(&str, &str); 11] = [
         "the image comes from the Nix store, not from a registry",
     ),
     ("--tmpdir", "nothing is spooled; leave it out"),
+    (
+        "--user-agent-prefix",
+        "registries see strata/VERSION; leave it out",
+    ),
 ];
 
 /// All commands with their flags and explanations, without those that are there for skopeo's sake.

@@ -7,6 +7,7 @@ use super::Failure;
 use super::arguments::CopyArguments;
 use super::dry_run;
 use super::interruption::Interruption;
+use super::output::write_to_stdout;
 use super::platform;
 use super::printer::Printer;
 use super::progress::{Reporter, Unseen};
@@ -97,9 +98,9 @@ fn copy(
             _,
         ) => {
             let nothing = BTreeSet::new();
-            let mut output = printer.output();
-            archive::stream_all(&[(root, &name)], &mut output, &nothing, reporter)
-                .map_err(output_failure)?;
+            write_to_stdout(printer, |writer| {
+                archive::stream_all(&[(root, &name)], writer, &nothing, reporter)
+            })?;
         }
         (_, Root::Image(image)) => return copy_to_engine(image, &name, settings, reporter),
         (destination, Root::Index(_)) => {
@@ -136,15 +137,6 @@ fn copy_to_engine(
         | Destination::Archive { .. } => {}
     }
     Ok(image.manifest_descriptor.digest)
-}
-
-/// Whoever reads standard output may have read enough.
-pub(super) fn output_failure(error: Error) -> Failure {
-    if error.is_broken_pipe() {
-        Failure::OutputClosed
-    } else {
-        error.into()
-    }
 }
 
 /// Refuses destinations that are right in themselves and wrong here.

@@ -9,8 +9,9 @@ use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Unseen;
 use super::source_arguments::reference;
-use crate::Error;
-use crate::transport::pull::{self, Lock, Source};
+use crate::transport::pull::{Lock, Source};
+use crate::transport::write_file;
+use crate::{Error, small_file};
 
 /// The largest lock file that is read, in bytes.
 const LARGEST_FILE: u64 = 16 << 20;
@@ -40,7 +41,7 @@ pub(super) fn run(
             let written = writer.write_all(new.to_text().as_bytes());
             written.map_err(Error::io("write", file))
         };
-        return Ok(pull::write_file(file, write)?);
+        return Ok(write_file(file, write)?);
     }
     // One of the two is there.
     let reference = reference(arguments.image.as_deref().unwrap_or_default());
@@ -50,14 +51,6 @@ pub(super) fn run(
 }
 
 fn read(file: &Path) -> Result<Lock, Error> {
-    let length = file.metadata().map_err(Error::io("read", file))?.len();
-    if length > LARGEST_FILE {
-        return Err(Error::Document {
-            document: file.display().to_string(),
-            message: format!("larger than {LARGEST_FILE} bytes"),
-            hint: "name a file that `strata lock` wrote".to_owned(),
-        });
-    }
-    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
+    let bytes = small_file::read(file, LARGEST_FILE)?;
     Lock::parse(&bytes, &file.display().to_string())
 }

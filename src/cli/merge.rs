@@ -5,14 +5,13 @@ use std::fmt::Write;
 
 use super::Failure;
 use super::arguments::MergeArguments;
-use super::copy::output_failure;
-use super::export::{check_output, is_stdout};
 use super::interruption::Interruption;
+use super::output::{check_archive, write_to_stdout};
 use super::printer::Printer;
 use super::progress::Reporter;
 use crate::image::{Built, ImageName};
 use crate::transport::archive;
-use crate::transport::destination::{CopyName, Destination};
+use crate::transport::destination::{CopyName, Destination, is_stdout};
 use crate::{Error, Result};
 
 pub(super) fn run(
@@ -25,7 +24,7 @@ pub(super) fn run(
         output,
         quiet,
     } = arguments;
-    check_output(output, printer).map_err(Failure::Usage)?;
+    check_archive(output, printer).map_err(Failure::Usage)?;
     let said = Printer::new(*quiet);
     let images = images.iter().map(|path| Built::open(path));
     let images = images.collect::<Result<Vec<_>>>()?;
@@ -34,12 +33,14 @@ pub(super) fn run(
     let all: Vec<_> = roots.clone().zip(&names).collect();
     let reporter = Reporter::for_copy(roots, &said, interruption);
     let written = if is_stdout(output) {
-        archive::stream_all(&all, &mut printer.output(), &BTreeSet::new(), &reporter)
+        write_to_stdout(printer, |writer| {
+            archive::stream_all(&all, writer, &BTreeSet::new(), &reporter)
+        })
     } else {
-        archive::write_all(&all, output, &reporter)
+        archive::write_all(&all, output, &reporter).map_err(Failure::Failed)
     };
     reporter.end();
-    written.map_err(output_failure)?;
+    written?;
     reporter.summarize();
     let mut lines = String::new();
     for (root, name) in &all {

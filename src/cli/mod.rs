@@ -16,6 +16,7 @@ mod interruption;
 mod lock;
 mod man;
 mod merge;
+mod output;
 mod platform;
 mod printer;
 mod progress;

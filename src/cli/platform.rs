@@ -3,7 +3,7 @@
 use super::settings::CopySettings;
 use crate::Result;
 use crate::image::Built;
-use crate::oci::{Descriptor, Platform};
+use crate::oci::Platform;
 use crate::transport::{Destination, Progress, docker, podman};
 
 /// What of `built` is copied: the image that was asked for; where one image must do, the one for the
@@ -20,7 +20,7 @@ pub(super) fn choose(
     match (&settings.platform, &built) {
         (Some(platform), _) => image(built, platform),
         (None, Built::Image(_)) => Ok(built),
-        (None, Built::Index(index)) => match of_engine(settings, &index.descriptor, progress)? {
+        (None, Built::Index(_)) => match of_engine(settings, progress)? {
             Some(platform) => image(built, &platform),
             None => Ok(built),
         },
@@ -28,17 +28,13 @@ pub(super) fn choose(
 }
 
 /// What the destination runs on, if it takes images for that only.
-fn of_engine(
-    settings: &CopySettings,
-    shown: &Descriptor,
-    progress: &dyn Progress,
-) -> Result<Option<Platform>> {
+fn of_engine(settings: &CopySettings, progress: &dyn Progress) -> Result<Option<Platform>> {
     Ok(match settings.destination {
         Destination::Layout { .. }
         | Destination::Archive { .. }
         | Destination::Directory { .. }
         | Destination::Registry(_) => None,
-        Destination::Docker(_) => Some(docker::platform(&settings.docker, shown, progress)?),
+        Destination::Docker(_) => Some(docker::platform(&settings.docker, progress)?),
         Destination::Podman(_) => Some(podman::platform(progress)?),
         // These run here, or their nodes do.
         Destination::Containerd { .. } | Destination::Skopeo(_) => Some(of_this_machine()),

@@ -7,16 +7,16 @@ use std::str::FromStr;
 use super::Failure;
 use super::arguments::PullArguments;
 use super::interruption::Interruption;
+use super::output::write_to_stdout;
 use super::platform;
 use super::printer::Printer;
 use super::progress::{Reporter, Unseen};
 use super::source_arguments::reference;
 use crate::Error;
 use crate::oci::{Digest, Platform, Reference};
+use crate::transport::destination::is_stdout;
 use crate::transport::pull::{self, RemoteImage, Source};
-
-/// What stands for standard output.
-const STDOUT: &str = "-";
+use crate::transport::write_file;
 
 /// A part of an image that is one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +51,10 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let reference = reference(&arguments.image).map_err(Failure::Usage)?;
     let output = arguments.output;
-    if arguments.only.is_none() && output.as_os_str() == STDOUT {
+    if arguments.only.is_none() && is_stdout(&output) {
         return Err(Failure::Usage(Error::Name {
             what: "directory",
-            value: STDOUT.to_owned(),
+            value: output.display().to_string(),
             message: "a whole image is a directory, and does not go to standard output".to_owned(),
             hint: "name a directory, or one part with --only".to_owned(),
         }));
@@ -160,25 +160,15 @@ impl Job<'_> {
         }
     }
 
-    /// Lets `fill` write a file that appears whole, or standard output.
+    /// Lets `fill` write a file or standard output.
     fn write(
         &self,
         output: &Path,
         fill: impl FnOnce(&mut dyn Write) -> crate::Result<()>,
     ) -> Result<(), Failure> {
-        if output.as_os_str() != STDOUT {
-            return Ok(pull::write_file(output, fill)?);
+        if is_stdout(output) {
+            return write_to_stdout(self.printer, fill);
         }
-        let mut writer = self.printer.output();
-        let written = fill(&mut writer);
-        let written =
-            written.and_then(|()| writer.flush().map_err(Error::stream("standard output")));
-        written.map_err(|error| {
-            if error.is_broken_pipe() {
-                Failure::OutputClosed
-            } else {
-                error.into()
-            }
-        })
+        Ok(write_file(output, fill)?)
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::source_arguments::reference;
 use crate::oci::{Compression, Reference, validate_tag};
 use crate::transport::Destination;
 use crate::transport::registry::PushOptions;
@@ -231,11 +232,6 @@ fn mounted_repository(given: &str, destination: &Reference) -> Result<String> {
 
 fn references(given: &[String]) -> Result<Vec<Reference>> {
     given.iter().map(|text| reference(text)).collect()
-}
-
-/// A name in a registry, with or without skopeo's `docker://`.
-fn reference(text: &str) -> Result<Reference> {
-    Reference::parse(text.strip_prefix("docker://").unwrap_or(text))
 }
 
 /// Where the cache is (XDG base directory specification). A relative path counts for none.

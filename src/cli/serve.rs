@@ -10,6 +10,7 @@ use super::Failure;
 use super::arguments::ServeArguments;
 use super::interruption::Interruption;
 use super::printer::Printer;
+use super::progress::Unseen;
 use crate::image::Built;
 use crate::oci::Descriptor;
 use crate::transport::serve::{Catalog, Limits, Observer, Server, compress_all_images};
@@ -32,7 +33,7 @@ pub(super) fn run(
     };
     let images = arguments.images.iter().map(|path| {
         let built = Built::open(path)?;
-        compress_all_images(built, arguments.compression, &Preparing(interruption))
+        compress_all_images(built, arguments.compression, &Unseen(interruption))
     });
     let images = images.collect::<Result<Vec<_>>>()?;
     let server = Server::bind(address, Limits::default())?;
@@ -99,19 +100,6 @@ impl Progress for Log<'_> {
         let (digest, size) = (blob.digest, HumanBytes(blob.size));
         self.printer.remark(&format!("sent {digest} ({size})"));
     }
-}
-
-/// Says nothing, and stops when the user says so.
-struct Preparing<'a>(&'a Interruption);
-
-impl Progress for Preparing<'_> {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        self.0.check()
-    }
-
-    fn finish(&self, _: &Descriptor, _: Outcome) {}
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Opening what a derivation built.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::base_layer::BaseLayer;
@@ -16,7 +16,7 @@ use crate::oci::{
 };
 use crate::tar::write_error;
 use crate::tree::Recipe;
-use crate::{Error, Result};
+use crate::{Error, Result, small_file};
 
 /// The largest document that is read, in bytes: far above what any image has.
 const LARGEST_DOCUMENT: u64 = 64 * 1024 * 1024;
@@ -342,15 +342,7 @@ fn blob_path(path: &Path, descriptor: &Descriptor) -> PathBuf {
 }
 
 pub(super) fn read_document(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST_DOCUMENT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > LARGEST_DOCUMENT {
-        return Err(damaged(path, "is larger than 64 MiB"));
-    }
-    Ok(bytes)
+    small_file::read(path, LARGEST_DOCUMENT)
 }
 
 pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {

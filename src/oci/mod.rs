@@ -21,4 +21,4 @@ pub use digest::{Digest, Hasher, HashingReader, HashingWriter};
 pub use index::Index;
 pub use layout::{LAYOUT_FILE, LAYOUT_VERSION};
 pub use manifest::Manifest;
-pub use reference::{Reference, validate_tag};
+pub use reference::{Reference, split_registry, validate_tag, without_password};

@@ -9,6 +9,8 @@ use crate::{Error, Result};
 
 /// The registry that a name without one means.
 const DEFAULT_REGISTRY: &str = "docker.io";
+/// What that registry was called once.
+const OLD_DEFAULT_REGISTRY: &str = "index.docker.io";
 /// The tag that a name without one means.
 const DEFAULT_TAG: &str = "latest";
 
@@ -30,10 +32,19 @@ impl Reference {
     pub fn parse(text: &str) -> Result<Self> {
         let error = |message: &str, hint: &str| Error::Name {
             what: "image name",
-            value: text.to_owned(),
+            value: without_password(text),
             message: message.to_owned(),
             hint: hint.to_owned(),
         };
+        if text
+            .split_once('@')
+            .is_some_and(|(_, after)| after.contains('/'))
+        {
+            return Err(error(
+                "credentials are not part of an image's name",
+                "log in with `docker login`, `podman login` or the flags for credentials",
+            ));
+        }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => {
                 let digest = digest.parse().map_err(|message: String| {
@@ -50,12 +61,14 @@ impl Reference {
             }
             _ => (name, None),
         };
-        let (registry, repository) = match name.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
-                (first, rest.to_owned())
-            }
-            Some(_) => (DEFAULT_REGISTRY, name.to_owned()),
-            None => (DEFAULT_REGISTRY, format!("library/{name}")),
+        let (registry, repository) = match split_registry(name) {
+            (None | Some(OLD_DEFAULT_REGISTRY), repository) => (DEFAULT_REGISTRY, repository),
+            (Some(registry), repository) => (registry, repository),
+        };
+        let repository = if registry == DEFAULT_REGISTRY && !repository.contains('/') {
+            format!("library/{repository}")
+        } else {
+            repository.to_owned()
         };
         if !is_registry(registry) {
             return Err(error(
@@ -93,6 +106,26 @@ impl fmt::Display for Reference {
             write!(formatter, "@{digest}")?;
         }
         Ok(())
+    }
+}
+
+/// `text` for a message: without what stands before an `@`, unless that is the one of a digest. It may be
+/// a password, wherever in an address somebody tried it.
+pub fn without_password(text: &str) -> String {
+    let name = text.split("@sha256:").next().unwrap_or_default();
+    match name.rsplit_once('@') {
+        Some((password, _)) => text.replacen(password, "…", 1),
+        None => text.to_owned(),
+    }
+}
+
+/// The registry that a name begins with, if it does, and the rest: both as they are written.
+pub fn split_registry(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
+            (Some(first), rest)
+        }
+        _ => (None, name),
     }
 }
 
@@ -150,6 +183,18 @@ mod tests {
         for (text, shown, tag) in [
             ("hello", "docker.io/library/hello", "latest"),
             ("me/hello:1.0", "docker.io/me/hello:1.0", "1.0"),
+            ("docker.io/hello", "docker.io/library/hello", "latest"),
+            ("docker.io/hello:1", "docker.io/library/hello:1", "1"),
+            ("docker.io/me/hello", "docker.io/me/hello", "latest"),
+            ("index.docker.io/hello", "docker.io/library/hello", "latest"),
+            ("index.docker.io/me/hello", "docker.io/me/hello", "latest"),
+            // Docker takes this one for a registry like any other.
+            (
+                "registry-1.docker.io/hello",
+                "registry-1.docker.io/hello",
+                "latest",
+            ),
+            ("quay.io/hello", "quay.io/hello", "latest"),
             ("localhost/hello", "localhost/hello", "latest"),
             (
                 "127.0.0.1:5000/a/b__c:x_Y",
@@ -199,6 +244,23 @@ mod tests {
             "a:x/y/z:",
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let digest = Digest::of(b"");
+        for (text, shown) in [
+            ("hello", "hello"),
+            ("hello@sha256:1", "hello@sha256:1"),
+            ("me:secret@h.x/a", "…@h.x/a"),
+            ("https://me:a/b@c@h.x/a", "…@h.x/a"),
+            (
+                &format!("me:secret@h.x/a@{digest}"),
+                &format!("…@h.x/a@{digest}"),
+            ),
+        ] {
+            assert_eq!(without_password(text), shown);
         }
     }
 }

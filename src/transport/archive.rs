@@ -6,8 +6,7 @@
 //! layout's blobs. Its bytes follow from the image and its name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
@@ -15,14 +14,13 @@ use serde_json::json;
 use super::blob::blobs;
 use super::destination::CopyName;
 use super::layout::{BLOBS, INDEX_FILE, entry};
-use super::staging::FileWriter;
-use super::{Outcome, Progress, staging};
+use super::{Outcome, Progress, write_file};
+use crate::Result;
 use crate::compress::Compressor;
 use crate::image::{Image, Root};
 use crate::oci::{Compression, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
 use crate::tar::{ArchiveWriter, write_error};
 use crate::tree::{Metadata, Mode};
-use crate::{Error, Result};
 
 /// Docker's list of the images in an archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
@@ -42,9 +40,8 @@ pub fn write<'a>(
 
 /// Copies images and indexes to the archive at `path`.
 ///
-/// An archive that is there already is replaced when the new one is whole, so that the same
-/// command works twice; skopeo refuses. A named pipe or a device is written to as it is. A file
-/// whose name ends in `.gz` is compressed.
+/// An archive that is there already is replaced, as by [`write_file`], so that the same command works
+/// twice; skopeo refuses. What is called `*.gz` is compressed.
 pub fn write_all(all: &[Named<'_>], path: &Path, progress: &dyn Progress) -> Result<()> {
     to_file(path, |writer| {
         stream_all(all, writer, &BTreeSet::new(), progress)
@@ -53,29 +50,15 @@ pub fn write_all(all: &[Named<'_>], path: &Path, progress: &dyn Progress) -> Res
 
 /// Lets `write` give the bytes of an archive to what is at `path`, as [`write_all`] says.
 pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => Err(Error::Document {
-            document: path.display().to_string(),
-            message: "a directory is in the way of the archive".to_owned(),
-            hint: "name a file in it".to_owned(),
-        }),
-        Ok(metadata) if metadata.is_file() => {
-            // A symlink stays, what it points to is replaced.
-            let path = path.canonicalize().map_err(Error::io("read", path))?;
-            replace(&path, write)
-        }
-        Ok(_) => {
-            let device = OpenOptions::new()
-                .write(true)
-                .open(path)
-                .map_err(Error::io("open", path))?;
-            let mut writer = FileWriter::new(device, path);
-            write(&mut writer)?;
-            writer.finish()
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, write),
-        Err(error) => Err(Error::io("write", path)(error)),
+    if path.extension() != Some("gz".as_ref()) {
+        return write_file(path, write);
     }
+    write_file(path, |writer| {
+        let mut compressor = Compressor::new(writer, Compression::GZIP);
+        write(&mut compressor)?;
+        compressor.finish().map_err(write_error("archive"))?;
+        Ok(())
+    })
 }
 
 /// Writes the archive of one image to `writer`, as [`stream_all`].
@@ -131,23 +114,6 @@ pub fn stream_all(
     archive.finish()?.flush().map_err(write_error("archive"))
 }
 
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let file = staging::file_in(&staging::directory_above(path))?;
-    let mut writer = FileWriter::new(file.as_file(), path);
-    if path.extension() == Some("gz".as_ref()) {
-        let mut compressor = Compressor::new(writer, Compression::GZIP);
-        write(&mut compressor)?;
-        writer = compressor.finish().map_err(write_error("archive"))?;
-    } else {
-        write(&mut writer)?;
-    }
-    writer.finish()?;
-    file.as_file()
-        .sync_all()
-        .map_err(Error::io("write", path))?;
-    staging::rename(file.path(), path)
-}
-
 /// Docker's list. A name in it is one image: of an index, the first.
 fn docker_manifest(all: &[Named<'_>]) -> Vec<u8> {
     let entry = |(root, name): &Named<'_>| {
@@ -182,6 +148,7 @@ mod tests {
 
     use super::super::fixture::{self, Interrupting, Watcher};
     use super::*;
+    use crate::Error;
     use crate::transport::Silent;
 
     fn name() -> CopyName {

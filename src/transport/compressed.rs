@@ -31,12 +31,13 @@ pub fn write(
     compression: Option<Compression>,
     progress: &dyn Progress,
 ) -> Result<Digest> {
+    let taken = || Error::Document {
+        document: output.display().to_string(),
+        message: "there is something already".to_owned(),
+        hint: "name a directory that does not exist".to_owned(),
+    };
     if output.symlink_metadata().is_ok() {
-        return Err(Error::Document {
-            document: output.display().to_string(),
-            message: "there is something already".to_owned(),
-            hint: "name a directory that does not exist".to_owned(),
-        });
+        return Err(taken());
     }
     let mut file = LayersFile::read(path)?;
     let mut promises = file.base.iter().map(|layer| &layer.compressed);
@@ -53,8 +54,11 @@ pub fn write(
     let mut manifest = image.manifest.clone();
     manifest.layers = made.into_iter().map(|made| made.descriptor).collect();
     let digest = write_documents(staging.path(), image, &manifest, &file, output)?;
-    staging::rename(staging.path(), output)?;
-    Ok(digest)
+    if staging::rename_directory(staging.path(), output)? {
+        Ok(digest)
+    } else {
+        Err(taken())
+    }
 }
 
 /// A layer as the manifest will list it.

@@ -4,12 +4,12 @@
 //! path with a colon in it cannot be written.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::containerd::Runner;
 use crate::image::ImageName;
-use crate::oci::{Reference, validate_tag};
+use crate::oci::{Reference, validate_tag, without_password};
 use crate::{Error, Result};
 
 /// Every form that [`Destination`] parses, for help and error messages.
@@ -201,11 +201,14 @@ impl FromStr for Destination {
             "dir" if rest.is_empty() => Err(no_path(text)),
             "dir" => Ok(Self::Directory { path: rest.into() }),
             "docker" => match rest.strip_prefix("//") {
-                Some(reference) => registry(reference),
+                Some(reference) => Ok(Self::Registry(Reference::parse(reference)?)),
                 None => Err(error(
                     text,
                     "a registry's name begins with docker://",
-                    format!("write docker://{}", rest.trim_start_matches('/')),
+                    format!(
+                        "write docker://{}",
+                        without_password(rest.trim_start_matches('/'))
+                    ),
                 )),
             },
             "docker-daemon" => Ok(Self::Docker(own_name(rest)?)),
@@ -268,11 +271,17 @@ fn write_engine(
 
 impl From<&str> for ArchiveTarget {
     fn from(path: &str) -> Self {
-        match path {
-            "-" | "/dev/stdout" => Self::Stdout,
-            path => Self::Path(path.into()),
+        if is_stdout(Path::new(path)) {
+            Self::Stdout
+        } else {
+            Self::Path(path.into())
         }
     }
+}
+
+/// Whether a path stands for standard output: `-` or `/dev/stdout`.
+pub fn is_stdout(path: &Path) -> bool {
+    [Path::new("-"), Path::new("/dev/stdout")].contains(&path)
 }
 
 impl fmt::Display for ArchiveTarget {
@@ -338,26 +347,10 @@ fn whole_name(text: &str) -> Result<WholeName> {
     })
 }
 
-fn registry(text: &str) -> Result<Destination> {
-    match text.split_once('@') {
-        // The password is not repeated.
-        Some((before, after))
-            if before.contains(':') && !before.contains('/') && after.contains('/') =>
-        {
-            Err(error(
-                "docker://…",
-                "credentials are not part of a registry's name",
-                "log in with --dest-creds, `docker login` or `podman login`".to_owned(),
-            ))
-        }
-        _ => Ok(Destination::Registry(Reference::parse(text)?)),
-    }
-}
-
 fn error(text: &str, message: &str, hint: String) -> Error {
     Error::Name {
         what: "destination",
-        value: text.to_owned(),
+        value: without_password(text),
         message: message.to_owned(),
         hint,
     }

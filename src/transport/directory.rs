@@ -72,8 +72,7 @@ pub(super) fn publish(
     let kept = fill(staging.path())?;
     staging::write_bytes(&staging.path().join(VERSION_FILE), VERSION.as_bytes(), path)?;
     if !exists {
-        staging::sync_directory(staging.path());
-        if staging::rename_to_new(staging.path(), path)? {
+        if staging::rename_directory(staging.path(), path)? {
             return Ok(());
         }
         check_directory(path)?;

@@ -106,6 +106,10 @@ impl Progress for Interrupting {
         Err(Error::Interrupted)
     }
 
+    fn interrupted(&self) -> Result<()> {
+        Err(Error::Interrupted)
+    }
+
     fn finish(&self, _: &Descriptor, _: Outcome) {}
 }
 
@@ -131,6 +135,10 @@ impl Progress for Watcher {
         Ok(())
     }
 
+    fn interrupted(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn finish(&self, _: &Descriptor, outcome: Outcome) {
         self.0.lock().unwrap().push(outcome);
     }
@@ -153,6 +161,10 @@ impl<F: FnOnce() + Send> Progress for Meanwhile<F> {
     }
 
     fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn interrupted(&self) -> Result<()> {
         Ok(())
     }
 

@@ -52,10 +52,7 @@ pub fn write<'a>(
     )?;
     let index = canonical::to_bytes(&Index::new(vec![entry(root, name)]));
     staging::write_bytes(&staging.path().join(INDEX_FILE), &index, path)?;
-    for directory in [&blob_directory, staging.path()] {
-        staging::sync_directory(directory);
-    }
-    if staging::rename_to_new(staging.path(), path)? {
+    if staging::rename_directory(staging.path(), path)? {
         return Ok(());
     }
     // The blobs are made again, which is rare enough.

@@ -21,6 +21,8 @@ pub mod registry;
 pub mod serve;
 pub mod skopeo;
 mod staging;
+mod text;
 
 pub use destination::Destination;
 pub use progress::{Outcome, Progress, Silent};
+pub use staging::write_file;

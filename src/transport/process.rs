@@ -1,6 +1,6 @@
 //! Programs that do a part of a copy: `ctr`, `docker`, `kind`, `minikube` and the like.
 //!
-//! Arguments are vectors that no shell reads. What a program says is kept up to a limit, an
+//! Arguments are vectors that no shell of this machine reads. What a program says is kept up to a limit, an
 //! interruption ends the program, and every program is waited for.
 
 use std::collections::VecDeque;
@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Progress;
-use crate::oci::Descriptor;
 use crate::{Error, Result};
 
 /// The most that a program may answer: some hundred thousand lines.
@@ -145,7 +144,6 @@ fn wait(
     progress: &dyn Progress,
     has_input: impl Fn() -> bool,
 ) -> Result<ExitStatus, Ended> {
-    let nothing = Descriptor::of("", b"");
     let mut nap = Duration::from_millis(1);
     let mut since = Instant::now();
     loop {
@@ -155,7 +153,7 @@ fn wait(
         if !has_input() {
             since = Instant::now();
         }
-        let stopped = match progress.advance(&nothing, 0) {
+        let stopped = match progress.interrupted() {
             Err(error) => Some(Ended::Interrupted(error)),
             Ok(()) if since.elapsed() > limit => Some(Ended::Late),
             Ok(()) => None,

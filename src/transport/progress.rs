@@ -30,9 +30,7 @@ pub trait Progress: Sync {
     fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()>;
 
     /// Whether the user gave up, for those who wait: then it is [`Error::Interrupted`].
-    fn interrupted(&self) -> Result<()> {
-        Ok(())
-    }
+    fn interrupted(&self) -> Result<()>;
 
     /// The blob is done.
     fn finish(&self, blob: &Descriptor, outcome: Outcome);
@@ -45,6 +43,10 @@ impl Progress for Silent {
     fn begin(&self, _: &Descriptor) {}
 
     fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn interrupted(&self) -> Result<()> {
         Ok(())
     }
 

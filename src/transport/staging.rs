@@ -7,7 +7,7 @@
 //! because nobody holds its lock any more.
 
 use std::fs::{File, Permissions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 use super::Progress;
 use super::blob::Blob;
 use super::progress::interruption;
-use crate::{Error, Result};
+use crate::{Error, Result, small_file};
 
 /// What temporary names begin with.
 const PREFIX: &str = ".strata-";
@@ -150,14 +150,7 @@ pub(super) fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     if !metadata.is_file() {
         return Err(not_own(path, "not a file"));
     }
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > limit {
-        return Err(not_own(path, &format!("larger than {limit} bytes")));
-    }
-    Ok(Some(bytes))
+    small_file::read_opened(Ok(file), path, limit).map(Some)
 }
 
 /// Refuses a directory of a destination that is a symlink: files would be written elsewhere.
@@ -179,6 +172,42 @@ fn not_own(path: &Path, message: &str) -> Error {
     }
 }
 
+/// Lets `write` give the bytes of what is at `path`. A file appears whole and on the disk, in the place
+/// of one that is there already; a symlink stays, and what it points to is replaced. A named pipe or a
+/// device is written to as it is.
+pub fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(Error::Document {
+            document: path.display().to_string(),
+            message: "a directory is in the way of the file".to_owned(),
+            hint: "name a file in it".to_owned(),
+        }),
+        Ok(metadata) if metadata.is_file() => replace(
+            &path.canonicalize().map_err(Error::io("read", path))?,
+            write,
+        ),
+        Ok(_) => {
+            let device = File::options().write(true).open(path);
+            let device = device.map_err(Error::io("open", path))?;
+            let mut writer = FileWriter::new(device, path);
+            write(&mut writer)?;
+            writer.finish()
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, write),
+        Err(error) => Err(Error::io("write", path)(error)),
+    }
+}
+
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let file = file_in(&directory_above(path))?;
+    let mut writer = FileWriter::new(file.as_file(), path);
+    write(&mut writer)?;
+    writer.finish()?;
+    let synchronized = file.as_file().sync_all();
+    synchronized.map_err(Error::io("write", path))?;
+    rename(file.path(), path)
+}
+
 /// The nearest directory above `path` that exists: on the file system where `path` will be, and
 /// found without making anything yet.
 pub(super) fn directory_above(path: &Path) -> PathBuf {
@@ -194,6 +223,35 @@ pub(super) fn create_directory(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(Error::io("create", path))
 }
 
+/// Renames a directory to where none was, as [`rename`]; all names in it are on the disk before. False
+/// if another copy made one there meanwhile that has something in it.
+pub(super) fn rename_directory(from: &Path, to: &Path) -> Result<bool> {
+    sync_directories(from).map_err(Error::io("read", from))?;
+    match rename(from, to) {
+        Ok(()) => Ok(true),
+        Err(Error::Io { source, .. })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_directories(path: &Path) -> io::Result<()> {
+    for entry in path.read_dir()? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_directories(&entry.path())?;
+        }
+    }
+    sync_directory(path);
+    Ok(())
+}
+
 /// Renames within a file system, after making the directories above; the new name is on the disk then.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     let parent = directory_of(to);
@@ -207,23 +265,6 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
         sync_directory(directory);
     }
     Ok(())
-}
-
-/// Renames a directory to where none was, as [`rename`] does; false if another copy made one meanwhile
-/// that has something in it.
-pub(super) fn rename_to_new(from: &Path, to: &Path) -> Result<bool> {
-    match rename(from, to) {
-        Ok(()) => Ok(true),
-        Err(Error::Io { source, .. })
-            if matches!(
-                source.kind(),
-                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
-            ) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Renames within a file system. The directory is to be synchronized afterwards.

@@ -993,6 +993,9 @@ let
           (map (image: name (pull image)) [
             "alpine"
             "bitnami/nginx"
+            "docker.io/alpine"
+            "docker.io/bitnami/nginx"
+            "index.docker.io/alpine"
             "localhost/a"
             "127.0.0.1:5000/a"
             "quay.io/a/b"
@@ -1017,6 +1020,9 @@ let
         [
           "docker.io/library/alpine"
           "docker.io/bitnami/nginx"
+          "docker.io/library/alpine"
+          "docker.io/bitnami/nginx"
+          "docker.io/library/alpine"
           "localhost/a"
           "127.0.0.1:5000/a"
           "quay.io/a/b"

@@ -34,6 +34,8 @@ const HINT: &str = "ctr needs root, or the rights to containerd's socket; --cont
 pub(super) struct Ctr {
     /// The program and what comes before ctr's own arguments: `docker exec -i NODE ctr`.
     pub(super) program: Vec<String>,
+    /// Whether a shell on the node reads ctr's arguments, as with ssh.
+    pub(super) in_shell: bool,
     /// containerd's socket, if it is not ctr's default.
     pub(super) address: Option<String>,
     /// containerd's namespace.
@@ -169,13 +171,28 @@ impl Ctr {
         let mut words = self.program.iter();
         let mut command = Command::new(words.next().map_or("ctr", String::as_str));
         command.args(words);
-        if let Some(address) = &self.address {
-            command.args(["--address", address]);
-        }
-        command.args(["--namespace", &self.namespace]);
-        command.args(arguments);
+        let address = self.address.iter().flat_map(|it| ["--address", it]);
+        let all = address
+            .chain(["--namespace", &self.namespace])
+            .chain(arguments.iter().copied());
+        command.args(all.map(|word| {
+            if self.in_shell {
+                quote(word)
+            } else {
+                word.to_owned()
+            }
+        }));
         command
     }
+}
+
+/// `word` as a POSIX shell has to see it (Shell Command Language, section 2.2.2).
+fn quote(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Passes on that the copy was interrupted, and nothing about blobs.
@@ -184,8 +201,12 @@ struct Quietly<'a>(&'a dyn Progress);
 impl Progress for Quietly<'_> {
     fn begin(&self, _: &Descriptor) {}
 
-    fn advance(&self, blob: &Descriptor, _: u64) -> Result<()> {
-        self.0.advance(blob, 0)
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        self.0.interrupted()
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        self.0.interrupted()
     }
 
     fn finish(&self, _: &Descriptor, _: Outcome) {}
@@ -216,6 +237,30 @@ fn parse_image(answer: &[u8], full: &str) -> Option<Digest> {
 mod tests {
     use super::*;
 
+    /// What `minikube ssh` is given reaches a shell with spaces between.
+    #[test]
+    fn a_shell_on_the_node_sees_the_words() {
+        let address = "/run/it's $HOME/*.sock";
+        let mut ctr = Ctr {
+            program: vec!["ctr".to_owned()],
+            in_shell: true,
+            address: Some(address.to_owned()),
+            namespace: String::new(),
+            snapshotter: None,
+        };
+        let read = |ctr: &Ctr| {
+            let command = ctr.command(&["images", "ls", "name==docker.io/a/b:1"]);
+            let words: Vec<_> = command.get_args().collect();
+            let line = format!("printf '%s|' {}", words.join(" ".as_ref()).display());
+            let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let expected = format!("--address|{address}|--namespace||images|ls|name==docker.io/a/b:1|");
+        assert_eq!(read(&ctr), expected);
+        ctr.in_shell = false;
+        assert_ne!(read(&ctr), expected);
+    }
+
     #[test]
     fn answers_of_ctr_are_understood() {
         let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
@@ -239,6 +284,7 @@ mod tests {
             program: ["docker", "exec", "-i", "node", "ctr"]
                 .map(str::to_owned)
                 .into(),
+            in_shell: false,
             address: Some("/a b.sock".into()),
             namespace: "ns".into(),
             snapshotter: None,

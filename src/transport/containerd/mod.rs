@@ -78,6 +78,7 @@ pub fn copy(
     let cluster = options.cluster.as_deref();
     let alone = Ctr {
         program: vec!["ctr".to_owned()],
+        in_shell: false,
         address: address(options)?,
         namespace: namespace(runner, options),
         snapshotter: None,

@@ -110,6 +110,7 @@ pub(super) fn minikube_nodes(
         ]
         .map(str::to_owned)
         .into(),
+        in_shell: true,
         ..like.clone()
     });
     found(nodes.collect(), "minikube node list", hint)

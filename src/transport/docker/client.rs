@@ -14,10 +14,11 @@ use ureq::{Agent, SendBody};
 
 use super::connection::{CONNECT, EngineConnector, EngineResolver, Line};
 use super::endpoint::{Address, Endpoint};
-use super::message::{self, Info, Inspected, Listed, failure_of_load, message, printable};
+use super::message::{self, Info, Inspected, Listed, failure_of_load, message};
 use super::tls;
-use crate::oci::{Descriptor, Digest, Platform};
+use crate::oci::{Digest, Platform};
 use crate::transport::Progress;
+use crate::transport::text::printable;
 use crate::{Error, Result};
 
 /// The newest version of the API that this was written for.
@@ -59,23 +60,7 @@ pub(super) struct Client<'a> {
     base: String,
     version: Version,
     line: Arc<Line>,
-    watcher: Watcher<'a>,
-}
-
-/// Whoever can stop the copy, and what it thinks is being copied.
-#[derive(Clone, Copy)]
-pub(super) struct Watcher<'a> {
-    /// Says whether to go on.
-    pub(super) progress: &'a dyn Progress,
-    /// Some blob of the image.
-    pub(super) blob: &'a Descriptor,
-}
-
-impl Watcher<'_> {
-    /// An error once the user wants to stop.
-    fn check(self) -> Result<()> {
-        self.progress.advance(self.blob, 0)
-    }
+    progress: &'a dyn Progress,
 }
 
 struct Answer {
@@ -98,7 +83,7 @@ impl<'a> Client<'a> {
     pub(super) fn connect(
         endpoint: &'a Endpoint,
         version: Option<&str>,
-        watcher: Watcher<'a>,
+        progress: &'a dyn Progress,
     ) -> Result<Self> {
         let line = Arc::new(Line::default());
         let mut config = Agent::config_builder()
@@ -140,7 +125,7 @@ impl<'a> Client<'a> {
             base: format!("{scheme}://{authority}"),
             version: NEWEST,
             line,
-            watcher,
+            progress,
         };
         client.version = match version {
             Some(text) => {
@@ -255,9 +240,9 @@ impl<'a> Client<'a> {
 
     /// An answer, whatever it is.
     fn ask_any(&self, operation: &str, ask: Ask<'_>, path: &str) -> Result<Answer> {
-        self.watcher.check()?;
+        self.progress.interrupted()?;
         let result = self.watched(|| self.exchange(ask, &format!("{}{path}", self.base)));
-        result.map_err(|error| match self.watcher.check() {
+        result.map_err(|error| match self.progress.interrupted() {
             Err(interrupted) => interrupted,
             Ok(()) => self.unreached(operation, error),
         })
@@ -268,10 +253,10 @@ impl<'a> Client<'a> {
     fn watched<T>(&self, request: impl FnOnce() -> T) -> T {
         let (end, ended) = channel::<()>();
         thread::scope(|scope| {
-            let (agent, watcher) = (self.agent.clone(), self.watcher);
+            let (agent, progress) = (self.agent.clone(), self.progress);
             scope.spawn(move || {
                 while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK) {
-                    if watcher.check().is_err() {
+                    if progress.interrupted().is_err() {
                         return agent.shutdown();
                     }
                 }
@@ -355,11 +340,7 @@ impl<'a> Client<'a> {
     fn unreached(&self, operation: &str, error: ureq::Error) -> Error {
         if let Some(words) = self.line.words_of_ssh() {
             let hint = "try it by hand: ssh HOST docker system dial-stdio";
-            return self.error(
-                operation,
-                format!("ssh: {}", printable(words.as_bytes())),
-                hint,
-            );
+            return self.error(operation, format!("ssh: {}", printable(&words)), hint);
         }
         let (message, hint) = match error {
             ureq::Error::Io(error) => describe(&error),
@@ -372,7 +353,7 @@ impl<'a> Client<'a> {
                 "the answer is not HTTP".to_owned(),
                 "is that a Docker engine? one that wants TLS needs DOCKER_TLS_VERIFY=1",
             ),
-            other => (printable(other.to_string().as_bytes()), ""),
+            other => (printable(&other.to_string()), ""),
         };
         self.error(operation, message, hint)
     }
@@ -404,7 +385,7 @@ fn describe(error: &io::Error) -> (String, &'static str) {
         }
         _ => "check the engine's address",
     };
-    (printable(error.to_string().as_bytes()), hint)
+    (printable(&error.to_string()), hint)
 }
 
 /// An archive that ends when the engine does not listen any more, so that its answer is read.

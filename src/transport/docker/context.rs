@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::endpoint::{Endpoint, Environment, Tls, configuration, text};
 use crate::oci::Digest;
-use crate::{Error, Result};
+use crate::{Error, Result, small_file};
 
 /// The most bytes of a file that are read.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -85,18 +85,10 @@ fn configured(directory: &Path) -> Result<String> {
 
 /// The bytes of a file, `None` if there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(Error::io("read", path))?,
-    };
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(broken(path, "larger than 4 MiB"));
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => small_file::read_opened(opened, path, LARGEST_FILE).map(Some),
     }
-    Ok(Some(bytes))
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(path: &Path, bytes: &[u8]) -> Result<T> {

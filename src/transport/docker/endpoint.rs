@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ureq::http::uri::Authority;
 
 use super::context;
+use crate::oci::without_password;
 use crate::{Error, Result};
 
 /// Where the engine of the whole machine listens.
@@ -146,11 +147,7 @@ fn environment_tls(environment: Environment<'_>) -> Option<Tls> {
 fn parse(host: &str, encrypted: bool) -> Result<Address> {
     let error = |message: &str, hint: &str| Error::Name {
         what: "address of a Docker engine",
-        // A password may stand before the host.
-        value: match host.split_once('@') {
-            Some((_, rest)) => format!("…@{rest}"),
-            None => host.to_owned(),
-        },
+        value: without_password(host),
         message: message.to_owned(),
         hint: hint.to_owned(),
     };

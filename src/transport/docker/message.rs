@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::oci::Digest;
+use crate::transport::text::printable;
 
 /// What the containerd image store calls itself among the properties of the storage driver.
 const CONTAINERD_DRIVER: &str = "io.containerd.snapshotter.v1";
-/// The most characters of a message that are shown.
-const LONGEST_MESSAGE: usize = 1024;
 /// How a load begins to say that the image is there and cannot run.
 const NOT_UNPACKED: &str = "Error unpacking image";
 
@@ -127,7 +126,10 @@ pub(super) fn failure_of_load(bytes: &[u8]) -> Option<String> {
     }
     for message in serde_json::Deserializer::from_slice(bytes).into_iter::<Message>() {
         let Ok(message) = message else {
-            return Some(format!("unclear: {}", printable(bytes)));
+            return Some(format!(
+                "unclear: {}",
+                printable(&String::from_utf8_lossy(bytes))
+            ));
         };
         let detail = message
             .detail
@@ -139,7 +141,7 @@ pub(super) fn failure_of_load(bytes: &[u8]) -> Option<String> {
             .filter(|it| it.starts_with(NOT_UNPACKED));
         let said = detail.or(message.error.as_deref()).or(not_unpacked);
         if let Some(said) = said {
-            return Some(printable(said.as_bytes()));
+            return Some(printable(said));
         }
         if message.detail.is_some() {
             return Some("failed without a reason".to_owned());
@@ -155,22 +157,15 @@ pub(super) fn message(bytes: &[u8]) -> String {
         message: String,
     }
     match serde_json::from_slice::<Message>(bytes) {
-        Ok(Message { message }) => printable(message.as_bytes()),
-        Err(_) => printable(bytes),
+        Ok(Message { message }) => printable(&message),
+        Err(_) => printable(&String::from_utf8_lossy(bytes)),
     }
-}
-
-/// A text from outside, fit for a terminal.
-pub(super) fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let clean = line.chars().filter(|character| !character.is_control());
-    clean.take(LONGEST_MESSAGE).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::text::LONGEST;
 
     #[test]
     fn the_store_is_told_by_the_driver() {
@@ -198,7 +193,7 @@ mod tests {
             (r#"{"error":"no"}"#, Some("no")),
             (
                 r#"{"errorDetail":{"message":"a\u001b[2J\nb"}}"#,
-                Some("a[2J b"),
+                Some("a [2J b"),
             ),
             (r#"{"errorDetail":{}}"#, Some("failed without a reason")),
             (
@@ -215,7 +210,7 @@ mod tests {
         }
         assert_eq!(message(br#"{"message":"no such image"}"#), "no such image");
         assert_eq!(message(b"404 page\nnot found"), "404 page not found");
-        assert_eq!(message(&[b'x'; 5000]).len(), LONGEST_MESSAGE);
+        assert_eq!(message(&[b'x'; 5000]).chars().count(), LONGEST + 1);
     }
 
     #[test]

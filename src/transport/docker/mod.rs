@@ -23,7 +23,7 @@ mod tls;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use self::client::{Client, Watcher};
+use self::client::Client;
 use self::endpoint::{Endpoint, text};
 use self::known::{Known, Store};
 use self::message::Listed;
@@ -53,7 +53,7 @@ pub fn copy(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<()> {
-    connected(options, &image.manifest_descriptor, progress, |client| {
+    connected(options, progress, |client| {
         let store = if client.info()?.is_containerd() {
             Store::Containerd
         } else {
@@ -65,29 +65,20 @@ pub fn copy(
     })
 }
 
-/// What the engine runs on. `shown` is what whoever watches hears about meanwhile.
-pub fn platform(
-    options: &Options,
-    shown: &Descriptor,
-    progress: &dyn Progress,
-) -> Result<Platform> {
-    connected(options, shown, progress, |client| client.platform())
+/// What the engine runs on.
+pub fn platform(options: &Options, progress: &dyn Progress) -> Result<Platform> {
+    connected(options, progress, |client| client.platform())
 }
 
 fn connected<T>(
     options: &Options,
-    shown: &Descriptor,
     progress: &dyn Progress,
     work: impl FnOnce(Client<'_>) -> Result<T>,
 ) -> Result<T> {
     let environment = |name: &str| std::env::var_os(name);
     let endpoint = Endpoint::find(options.host.as_deref(), &environment)?;
     let version = text(&environment, "DOCKER_API_VERSION");
-    let watcher = Watcher {
-        progress,
-        blob: shown,
-    };
-    work(Client::connect(&endpoint, version.as_deref(), watcher)?)
+    work(Client::connect(&endpoint, version.as_deref(), progress)?)
 }
 
 struct Engine<'a> {
@@ -246,6 +237,10 @@ impl Progress for Attempt<'_> {
 
     fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()> {
         self.progress.advance(blob, bytes)
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        self.progress.interrupted()
     }
 
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {

@@ -9,7 +9,10 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 
 use super::endpoint::Tls;
 use crate::transport::registry::certificates;
-use crate::{Error, Result};
+use crate::{Error, Result, small_file};
+
+/// The most bytes of a file that are read.
+const LARGEST_FILE: u64 = 4 << 20;
 
 /// What `ureq` needs to know.
 pub(super) fn config(tls: &Tls) -> Result<TlsConfig> {
@@ -34,7 +37,7 @@ pub(super) fn config(tls: &Tls) -> Result<TlsConfig> {
 /// here.
 fn read_pair(certificate: &Path, key: &Path) -> Result<ClientCert> {
     let chain = read_certificates(certificate)?;
-    let bytes = std::fs::read(key).map_err(Error::io("read", key))?;
+    let bytes = small_file::read(key, LARGEST_FILE)?;
     // What a parser says about a key is not repeated.
     let private = PrivateKey::from_pem(&bytes).map_err(|_| broken(key, "no private key in it"))?;
     let chain_der = chain
@@ -48,7 +51,7 @@ fn read_pair(certificate: &Path, key: &Path) -> Result<ClientCert> {
 }
 
 fn read_certificates(file: &Path) -> Result<Vec<Certificate<'static>>> {
-    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
+    let bytes = small_file::read(file, LARGEST_FILE)?;
     let found: Vec<_> = parse_pem(&bytes)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

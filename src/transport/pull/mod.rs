@@ -26,15 +26,6 @@ const LARGEST_CONFIG: u64 = 16 << 20;
 /// The most bytes of a layer.
 const LARGEST_LAYER: u64 = 256 << 30;
 
-/// Lets `fill` write the file at `path`, which appears whole and takes the place of another one.
-pub fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let staged = staging::file_in(&staging::directory_above(path))?;
-    fill(&mut staged.as_file())?;
-    let synchronized = staged.as_file().sync_all();
-    synchronized.map_err(Error::io("write", path))?;
-    staging::rename(staged.path(), path)
-}
-
 /// A repository to pull from.
 pub struct Source {
     client: Client,
@@ -178,13 +169,19 @@ impl Source {
     ) -> Result<()> {
         progress.begin(blob);
         let mut opened = File::create_new(file).map_err(Error::io("write", destination))?;
-        self.client.download(blob, &mut opened, &|bytes| {
+        let interrupted = || {
             // Another blob failed; that is what is reported.
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
+            progress.interrupted()
+        };
+        let advance = |bytes| {
+            interrupted()?;
             progress.advance(blob, bytes)
-        })?;
+        };
+        self.client
+            .download(blob, &mut opened, &interrupted, &advance)?;
         opened.sync_all().map_err(Error::io("write", destination))?;
         progress.finish(blob, Outcome::Copied);
         Ok(())
@@ -197,8 +194,9 @@ impl Source {
         progress: &dyn Progress,
     ) -> Result<()> {
         progress.begin(blob);
-        self.client
-            .download(blob, writer, &|bytes| progress.advance(blob, bytes))?;
+        let advance = |bytes| progress.advance(blob, bytes);
+        let interrupted = || progress.interrupted();
+        self.client.download(blob, writer, &interrupted, &advance)?;
         progress.finish(blob, Outcome::Copied);
         Ok(())
     }

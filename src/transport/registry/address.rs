@@ -1,14 +1,13 @@
 //! Where a registry is: names, origins and the locations that it hands out.
 
-use std::fmt::Write as _;
-
+use crate::transport::text::percent_encode;
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 
 /// The host that answers for a registry. Docker Hub's API is not where its name says.
 pub(super) fn api_host(registry: &str) -> &str {
     match registry {
-        "docker.io" | "index.docker.io" => "registry-1.docker.io",
+        "docker.io" => "registry-1.docker.io",
         other => other,
     }
 }
@@ -81,19 +80,6 @@ pub(super) fn with_parameter(address: &Uri, name: &str, value: &str) -> Option<U
     format!("{text}{separator}{name}={}", percent_encode(value))
         .parse()
         .ok()
-}
-
-/// Everything but RFC 3986's unreserved characters as `%XX`.
-pub(super) fn percent_encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
 }
 
 #[cfg(test)]
@@ -195,9 +181,5 @@ mod tests {
                 Some(uri(result))
             );
         }
-        assert_eq!(
-            percent_encode("repository:a/b:pull,push é"),
-            "repository%3Aa%2Fb%3Apull%2Cpush%20%C3%A9"
-        );
     }
 }

@@ -7,9 +7,8 @@ use serde_json::Value;
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
 
 use super::problem::{Problem, Reached};
+use crate::transport::text::printable;
 
-/// The longest text of a registry that becomes part of a message.
-const LONGEST_TEXT: usize = 400;
 /// The most errors of one answer that are shown.
 const MOST_ERRORS: usize = 3;
 
@@ -142,22 +141,10 @@ fn describe(document: Option<&Document>, body: &[u8]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// `text` on one line, without what could steer a terminal, and not too long.
-pub(super) fn printable(text: &str) -> String {
-    let words = text.split(|character: char| character.is_control() || character.is_whitespace());
-    let line = words
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ");
-    match line.char_indices().nth(LONGEST_TEXT) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::text::LONGEST;
 
     fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
         Answer {
@@ -203,7 +190,7 @@ mod tests {
         let long = answer(500, &[], &"é".repeat(70_000)).problem().message;
         assert_eq!(
             long.chars().count(),
-            "answered 500 Internal Server Error: …".chars().count() + LONGEST_TEXT
+            "answered 500 Internal Server Error: …".chars().count() + LONGEST
         );
     }
 

@@ -2,14 +2,13 @@
 //! Docker and podman with those of one registry (containers-certs.d(5)).
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ureq::tls::{Certificate, RootCerts};
 
-use crate::{Error, Result};
+use crate::{Error, Result, small_file};
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -126,7 +125,7 @@ fn read_directory(directory: &Path) -> Result<Trust> {
 
 /// The certificates of a file, at least one.
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let certificates = certificates(&read(path)?);
+    let certificates = certificates(&small_file::read(path, LARGEST_FILE)?);
     if certificates.is_empty() {
         return Err(Error::Document {
             document: path.display().to_string(),
@@ -140,28 +139,15 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 /// The private key of a file.
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
     // What the parser says could quote the key.
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| Error::Document {
-        document: path.display().to_string(),
-        message: "no private key in it".to_owned(),
-        hint: "keys are expected in PEM form and without a password, -----BEGIN PRIVATE KEY-----"
-            .to_owned(),
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Error::Document {
+    PrivateKeyDer::from_pem_slice(&small_file::read(path, LARGEST_FILE)?).map_err(|_| {
+        Error::Document {
             document: path.display().to_string(),
-            message: "it has more than 4 MiB".to_owned(),
-            hint: "certificates and keys are a few KiB each; split a larger bundle".to_owned(),
-        });
-    }
-    Ok(bytes)
+            message: "no private key in it".to_owned(),
+            hint:
+                "keys are expected in PEM form and without a password, -----BEGIN PRIVATE KEY-----"
+                    .to_owned(),
+        }
+    })
 }
 
 /// The certificates among the PEM blocks of `bytes`.

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::answer::printable;
 use super::client::Interrupted;
 use super::credentials::Credentials;
 use crate::Result;
+use crate::transport::text::printable;
 
 /// The longest answer that is read, in bytes. Tokens in it can have some kilobytes.
 const LONGEST_ANSWER: u64 = 256 << 10;

@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::auth_file::{AuthFile, bad_file};
+use super::auth_file::AuthFile;
 use super::client::Interrupted;
 use super::{credential_helper, netrc};
 use crate::oci::Reference;
-use crate::{Error, Result};
+use crate::{Result, small_file};
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -143,7 +143,7 @@ pub(super) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 /// What helpers know a registry by. `docker login` gives Docker Hub the address that it once had.
 fn servers(registry: &str) -> Vec<&str> {
     match registry {
-        "docker.io" | "index.docker.io" => vec!["https://index.docker.io/v1/", "docker.io"],
+        "docker.io" => vec!["https://index.docker.io/v1/", "docker.io"],
         other => vec![other],
     }
 }
@@ -151,7 +151,7 @@ fn servers(registry: &str) -> Vec<&str> {
 /// The hosts that netrc may know a registry by.
 fn hosts(registry: &str) -> Vec<&str> {
     match registry {
-        "docker.io" | "index.docker.io" => {
+        "docker.io" => {
             vec!["docker.io", "index.docker.io", "registry-1.docker.io"]
         }
         other => vec![match other.rsplit_once(':') {
@@ -225,19 +225,10 @@ fn variable(environment: &Environment<'_>, name: &str) -> Option<PathBuf> {
 /// The bytes of a file, `None` if it is a usual place where there is none.
 fn read(file: &Candidate) -> Result<Option<Vec<u8>>> {
     let path = &file.path;
-    let opened = match std::fs::File::open(path) {
-        Err(error) if !file.named && is_missing(&error) => return Ok(None),
-        opened => opened.map_err(Error::io("read", path))?,
-    };
-    let mut bytes = Vec::new();
-    opened
-        .take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(bad_file(&path.display().to_string(), "larger than 4 MiB"));
+    match std::fs::File::open(path) {
+        Err(error) if !file.named && is_missing(&error) => Ok(None),
+        opened => small_file::read_opened(opened, path, LARGEST_FILE).map(Some),
     }
-    Ok(Some(bytes))
 }
 
 /// Whether a file is not there; some have no home but `/dev/null`.

@@ -17,18 +17,20 @@ const BUFFER: usize = 128 << 10;
 impl Client {
     /// Fetches a blob to `writer`, which gets each byte once, also where a connection breaks off and
     /// the rest is asked for. Other bytes than the descriptor promises are an error, which is known
-    /// after the last one. `advance` hears how many bytes came; its error ends the work.
+    /// after the last one. `advance` hears how many bytes came, `interrupted` is asked while there are
+    /// none; an error of one of them ends the work.
     pub(in crate::transport) fn download(
         &self,
         blob: &Descriptor,
         writer: &mut dyn Write,
+        interrupted: &(dyn Fn() -> Result<()> + Sync),
         advance: &dyn Fn(u64) -> Result<()>,
     ) -> Result<()> {
         let mut received = 0;
         let mut hasher = Hasher::default();
         let mut buffer = vec![0; BUFFER];
         let operation = format!("cannot fetch {} from {}", blob.digest, self.name);
-        self.persist(&operation, &|| advance(0), || {
+        self.persist(&operation, interrupted, || {
             let mut reader = self.open_blob(blob, received)?;
             loop {
                 let count = match reader.read(&mut buffer) {
@@ -143,7 +145,7 @@ mod tests {
         let client = server.client_that_tries(3, Purpose::Pull);
         let blob = Descriptor::of("a/b", b"promised");
         let mut bytes = Vec::new();
-        let result = client.download(&blob, &mut bytes, &|_| Ok(()));
+        let result = client.download(&blob, &mut bytes, &|| Ok(()), &|_| Ok(()));
         let text = String::from_utf8(bytes).unwrap();
         let count = server.requests().len() - 1;
         (

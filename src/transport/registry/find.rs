@@ -62,11 +62,11 @@ impl Push<'_> {
     fn is_present(&self, job: &Job<'_>, stop: &AtomicBool) -> Result<bool> {
         let source = job.content.source();
         for candidate in &job.candidates {
-            let is_there = self.client.persist(
-                &self.operation(source),
-                &|| self.go_on(source, 0, stop),
-                || self.client.has_blob(&candidate.blob),
-            )?;
+            let is_there =
+                self.client
+                    .persist(&self.operation(source), &|| self.go_on(stop), || {
+                        self.client.has_blob(&candidate.blob)
+                    })?;
             if is_there && self.is_trusted(job, candidate, stop)? {
                 let known_from = candidate.origin.clone();
                 self.found(
@@ -106,11 +106,11 @@ impl Push<'_> {
         stop: &AtomicBool,
     ) -> Result<Mount> {
         let source = job.content.source();
-        let mounted = self.client.persist(
-            &self.operation(source),
-            &|| self.go_on(source, 0, stop),
-            || self.client.mount(&candidate.blob.digest, from),
-        );
+        let mounted = self
+            .client
+            .persist(&self.operation(source), &|| self.go_on(stop), || {
+                self.client.mount(&candidate.blob.digest, from)
+            });
         match mounted {
             Err(Error::Interrupted) => Err(Error::Interrupted),
             // It can still be sent.
@@ -131,7 +131,7 @@ impl Push<'_> {
         let blob = &candidate.blob;
         let verified = self.client.persist(
             &format!("cannot verify {}", blob.digest),
-            &|| self.go_on(job.content.source(), 0, stop),
+            &|| self.go_on(stop),
             || self.client.is_layer(blob, diff_id, size),
         );
         let reason = match verified {

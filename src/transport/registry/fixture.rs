@@ -114,9 +114,10 @@ fn serve(
     let request = Request { target, headers };
     seen.lock().unwrap().push(request.clone());
     let answer = answer(&request);
-    let own = String::from_utf8_lossy(&answer).replace("HOST", host);
-    // Else the client may send its next request just before it notices.
-    let own = own.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+    // Else the client sends its next request to where nobody listens any more.
+    let own = String::from_utf8_lossy(&answer)
+        .replace("HOST", host)
+        .replacen("\r\n", "\r\nconnection: close\r\n", 1);
     stream.write_all(b"HTTP/1.1 ").ok()?;
     stream.write_all(own.as_bytes()).ok()
 }

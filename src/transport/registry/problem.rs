@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::answer::printable;
 use crate::Error;
+use crate::transport::text::printable;
 
 /// How far a request came that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -180,7 +180,7 @@ impl Push<'_> {
     /// Sends a blob.
     fn transfer(&self, job: &Job<'_>, stop: &AtomicBool) -> Result<()> {
         let source = job.content.source();
-        let interrupted = || self.go_on(source, 0, stop);
+        let interrupted = || self.go_on(stop);
         let reported = AtomicU64::new(0);
         self.progress.begin(source);
         let mut upload = Upload::new(self.client, job.content, job.take_opened());
@@ -192,7 +192,9 @@ impl Push<'_> {
                     // What is made for the second time is no progress.
                     let now = count.fetch_add(bytes, Ordering::Relaxed) + bytes;
                     let before = reported.fetch_max(now, Ordering::Relaxed);
-                    self.go_on(source, now.saturating_sub(before), stop)
+                    self.go_on(stop)?;
+                    let new = now.saturating_sub(before);
+                    self.progress.advance(source, new)
                 })
             });
         let blob = sent.inspect_err(|_| upload.cancel())?;
@@ -211,13 +213,12 @@ impl Push<'_> {
         Ok(())
     }
 
-    /// Reports progress, and says whether to go on: neither the user nor another blob stopped the
-    /// copy.
-    pub(super) fn go_on(&self, blob: &Descriptor, bytes: u64, stop: &AtomicBool) -> Result<()> {
+    /// Whether to go on: neither the user nor another blob stopped the copy.
+    pub(super) fn go_on(&self, stop: &AtomicBool) -> Result<()> {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        self.progress.advance(blob, bytes)
+        self.progress.interrupted()
     }
 
     pub(super) fn operation(&self, blob: &Descriptor) -> String {
@@ -282,7 +283,7 @@ pub(super) fn put(
             "cannot push the manifest to {}{separator}{name}",
             client.name
         );
-        client.persist(&operation, &|| progress.advance(shown, 0), || {
+        client.persist(&operation, &|| progress.interrupted(), || {
             client.put_manifest(name, document, bytes)
         })?;
     }

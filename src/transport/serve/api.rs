@@ -8,9 +8,10 @@ use ureq::http::StatusCode;
 
 use super::super::blob::Blob;
 use super::catalog::{Catalog, Repository};
-use super::http::{Method, Refusal, Request, encode, list};
+use super::http::{Method, Refusal, Request, list};
 use super::range::{Wanted, wanted};
 use crate::oci::{Digest, Index, json as canonical, media_type, validate_tag};
+use crate::transport::text::percent_encode;
 
 /// What every JSON but manifests is.
 const JSON: &str = "application/json";
@@ -325,7 +326,10 @@ fn page<'a, 'n>(
     let answer = Answer::json(JSON, &form(&names));
     Ok(match (names.last(), rest.next()) {
         (Some(last), Some(_)) => {
-            let next = format!("<{path}?n={most}&last={}>; rel=\"next\"", encode(last));
+            let next = format!(
+                "<{path}?n={most}&last={}>; rel=\"next\"",
+                percent_encode(last)
+            );
             answer.with("Link", next)
         }
         _ => answer,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::blob::{Blob, blobs};
 use crate::image::Root;
-use crate::oci::{Digest, Reference};
+use crate::oci::{Digest, Reference, split_registry};
 use crate::{Error, Result};
 
 /// Images to serve.
@@ -85,9 +85,8 @@ impl<'a> Catalog<'a> {
 /// A name without the registry that it may begin with. `hello` stays `hello`, although Docker says
 /// `library/hello` to its own registry.
 fn without_registry(name: &str) -> Result<&str> {
-    let reference = Reference::parse(name)?;
-    let registry = format!("{}/", reference.registry);
-    Ok(name.strip_prefix(&registry).unwrap_or(name))
+    Reference::parse(name)?;
+    Ok(split_registry(name).1)
 }
 
 #[cfg(test)]
@@ -101,6 +100,7 @@ mod tests {
             ("hello", "hello"),
             ("me/hello", "me/hello"),
             ("docker.io/hello", "hello"),
+            ("index.docker.io/hello", "hello"),
             ("localhost:5000/me/hello", "me/hello"),
         ] {
             let mut image = fixture::image(&[b"one"]);

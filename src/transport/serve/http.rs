@@ -1,7 +1,6 @@
 //! Heads of requests and of answers (RFC 9112), as bytes.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use ureq::http::StatusCode;
 
@@ -168,19 +167,6 @@ fn decode(text: &str) -> Option<String> {
     }
 }
 
-/// Encodes a value for the part of an address after the question mark.
-pub(super) fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(byte.into());
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
-}
-
 /// The head of an answer.
 pub(super) fn head(status: StatusCode, fields: &[(&str, String)]) -> Vec<u8> {
     let reason = status.canonical_reason().unwrap_or_default();
@@ -288,7 +274,6 @@ mod tests {
     fn answers_have_no_other_lines_than_theirs() {
         let head = head(StatusCode::NOT_FOUND, &[("A", "b\r\nC: d".to_owned())]);
         assert_eq!(head, b"HTTP/1.1 404 Not Found\r\nA: bC: d\r\n\r\n");
-        assert_eq!(encode("a b/\u{e9}"), "a%20b%2F%C3%A9");
         assert_eq!(decode("a%20b%2F%C3%A9").unwrap(), "a b/\u{e9}");
     }
 }

@@ -1,0 +1,39 @@
+//! Where the bytes go that a verb was asked for: a file, or standard output.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::Failure;
+use super::printer::Printer;
+use crate::transport::destination::is_stdout;
+use crate::{Error, Result};
+
+/// Refuses to write an archive to a terminal.
+pub(super) fn check_archive(output: &Path, printer: &Printer) -> Result<()> {
+    if is_stdout(output) && printer.output_is_terminal() {
+        return Err(Error::Name {
+            what: "output",
+            value: output.display().to_string(),
+            message: "an archive is not written to a terminal".to_owned(),
+            hint: "name a file, or pipe it to a program".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Lets `fill` write to standard output. Whoever reads it may have read enough.
+pub(super) fn write_to_stdout(
+    printer: &Printer,
+    fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<(), Failure> {
+    let mut writer = printer.output();
+    let written = fill(&mut writer);
+    let written = written.and_then(|()| writer.flush().map_err(Error::stream("standard output")));
+    written.map_err(|error| {
+        if error.is_broken_pipe() {
+            Failure::OutputClosed
+        } else {
+            error.into()
+        }
+    })
+}

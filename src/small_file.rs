@@ -1,0 +1,49 @@
+//! Reading files that are small unless something is wrong: documents, credentials, certificates.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// The bytes of the file at `path`. More than `limit` bytes are an error.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    read_opened(File::open(path), path, limit)
+}
+
+/// The same for a file that the caller opened, or could not open; errors name `path`.
+pub(crate) fn read_opened(opened: io::Result<File>, path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = opened.map_err(Error::io("open", path))?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::Document {
+            document: path.display().to_string(),
+            message: format!("larger than {limit} bytes"),
+            hint: "files of this kind are small; look whether it is the right one".to_owned(),
+        });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_large_is_refused_and_not_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(read(&path, 3).unwrap(), b"abc");
+        let error = read(&path, 2).unwrap_err().to_string();
+        assert_eq!(error, format!("{}: larger than 2 bytes", path.display()));
+        // What has no length may still have no end.
+        let error = read(Path::new("/dev/zero"), 2).unwrap_err().to_string();
+        assert_eq!(error, "/dev/zero: larger than 2 bytes");
+        let error = read(&directory.path().join("none"), 2).unwrap_err();
+        assert!(error.to_string().starts_with("cannot open "), "{error}");
+    }
+}
