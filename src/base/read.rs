@@ -1,13 +1,13 @@
 //! Reading a base image, whatever its form.
 
-use super::bounds::{DEEPEST_INDEX, MOST_LAYERS, MOST_MANIFESTS};
+use super::bounds::{DEEPEST_INDEX, MOST_ENTRIES, MOST_LAYERS, MOST_MANIFESTS};
 use super::documents::{
     DockerImage, Manifest, parse_config, parse_docker_manifest, parse_manifest,
 };
 use super::layers::{self, Expected};
 use super::medium::{Medium, Place};
 use super::select::{Candidate, Selection};
-use super::tree::{Listing, Tree};
+use super::tree::{EntriesLeft, Listing, Tree};
 use super::{DAMAGED, damaged};
 use crate::image::{BaseRecord, Documents, ImagesFile, LayerRecord};
 use crate::nix::Store;
@@ -83,12 +83,13 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
             diff_id: *diff_id,
         })
     });
-    let checked = layers::check(&expected.collect::<Result<Vec<_>>>()?)?;
+    let expected = expected.collect::<Result<Vec<_>>>()?;
+    let checked = layers::check(&expected, &mut EntriesLeft(MOST_ENTRIES))?;
     Ok(Base {
         config: Some(chosen.config),
         blobs: checked.records,
         layers: Vec::new(),
-        tree: Tree::of(checked.listings),
+        tree: checked.tree,
         is_compressed: checked.is_compressed,
     })
 }
@@ -376,26 +377,29 @@ fn read_strata(
         descriptor: Some(record.blob.clone()),
         diff_id: record.diff_id,
     };
-    let mut checked = layers::check(&file.base.iter().map(expected).collect::<Vec<_>>())?;
+    let expected: Vec<Expected> = file.base.iter().map(expected).collect();
+    let mut left = EntriesLeft(MOST_ENTRIES);
+    let mut checked = layers::check(&expected, &mut left)?;
     for (checked, record) in checked.records.iter_mut().zip(&file.base) {
         checked.compression = record.compression;
     }
-    let mut listings = checked.listings;
-    for record in &mut file.layers {
+    for (number, record) in (expected.len()..).zip(&mut file.layers) {
         // An image promises no compressed layers; what is made of it may.
         record.compressed = None;
         let mut listing = Listing::default();
         LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
+            left.take(1)
+                .map_err(|message| damaged(&medium.named, &message))?;
             listing.add_own(&entry);
             Ok(())
         })?;
-        listings.push(listing);
+        checked.tree.apply(number, &listing);
     }
     Ok(Base {
         config: Some(config),
         blobs: checked.records,
         layers: file.layers,
-        tree: Tree::of(listings),
+        tree: checked.tree,
         is_compressed: checked.is_compressed,
     })
 }
