@@ -100,6 +100,19 @@ impl Store {
         }
     }
 
+    /// Where Nix keeps what changes, as it is compiled (`localstatedir`): `var` beside the store
+    /// directory, so `/nix/var` for `/nix/store`.
+    pub fn var_directory(&self) -> String {
+        let parent = Path::new(&self.dir).parent().unwrap_or(Path::new("/"));
+        parent.join("var").to_string_lossy().into_owned()
+    }
+
+    /// Where Nix keeps its database, profiles and roots (`NIX_STATE_DIR`): `/nix/var/nix` for
+    /// `/nix/store`.
+    pub fn state_directory(&self) -> String {
+        format!("{}/nix", self.var_directory())
+    }
+
     /// Where the files of `path` are.
     pub fn locate(&self, path: &StorePath) -> PathBuf {
         self.location.join(path.base_name())
@@ -136,6 +149,18 @@ mod tests {
         assert_eq!(path.hash_part(), HASH);
         assert_eq!(path.base_name(), format!("{HASH}-a-1.0"));
         assert_eq!(path.destination(), format!("nix/store/{HASH}-a-1.0"));
+    }
+
+    #[test]
+    fn state_is_beside_the_store() {
+        for (store, state) in [
+            ("/nix/store", "/nix/var/nix"),
+            ("/home/user/nix/store", "/home/user/nix/var/nix"),
+            ("/opt/nix/objects", "/opt/nix/var/nix"),
+            ("/store", "/var/nix"),
+        ] {
+            assert_eq!(Store::new(store).state_directory(), state);
+        }
     }
 
     #[test]
