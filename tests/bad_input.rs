@@ -110,6 +110,16 @@ const MISTAKES: &[Mistake] = &[
         "attribute arch: \"linux/arm64\" is not a name",
     ),
     (
+        "architecture_in_the_words_of_nix",
+        |case| case.request["image"]["arch"] = json!("x86_64"),
+        "attribute arch: \"x86_64\" is not Go's name of a processor",
+    ),
+    (
+        "platform_in_the_words_of_nix",
+        |case| case.request["image"]["platform"] = json!("linux/aarch64"),
+        "attribute platform: \"aarch64\" is not Go's name of a processor",
+    ),
+    (
         "architecture_that_is_missing",
         |case| case.request["image"]["arch"] = json!(null),
         "attribute arch: is empty",

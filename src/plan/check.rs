@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use super::platform::check_platform;
 use super::{Popularity, Strategy};
 use crate::base::{Inheritance, Selection};
 use crate::image::PathRule;
@@ -186,50 +187,6 @@ fn attribute(attribute: &str, error: &Error) -> Error {
         message: error.to_string(),
         hint: error.hint().unwrap_or_default(),
     }
-}
-
-/// `platform`, or else `arch`, `os` and `variant`.
-fn check_platform(image: &ImageRequest) -> Result<Platform> {
-    let error = |attribute: &str, message: String, hint: &str| Error::Attribute {
-        attribute: attribute.to_owned(),
-        message,
-        hint: hint.to_owned(),
-    };
-    if let Some(platform) = &image.platform {
-        return platform.parse().map_err(|message| {
-            let hint = "write it as in \"linux/arm64\" or \"linux/arm/v7\"";
-            error("platform", message, hint)
-        });
-    }
-    let (os, arch) = (image.os.as_deref(), image.arch.as_deref());
-    let (os, arch) = (os.unwrap_or("linux"), arch.unwrap_or_default());
-    let variant = image.variant.as_deref();
-    for (attribute, word, hint) in [
-        (
-            "arch",
-            arch,
-            "write Go's name of the processor, as in amd64 or arm64",
-        ),
-        ("os", os, "write Go's name of the system, as in linux"),
-        (
-            "variant",
-            variant.unwrap_or("v8"),
-            "write it as in \"v7\", or leave it out",
-        ),
-    ] {
-        if word.is_empty() {
-            return Err(error(attribute, "is empty".to_owned(), hint));
-        }
-        // What is one word has no slash in it.
-        format!("{word}/{word}")
-            .parse::<Platform>()
-            .map_err(|_| error(attribute, format!("{word:?} is not a name"), hint))?;
-    }
-    Ok(Platform {
-        architecture: arch.to_owned(),
-        os: os.to_owned(),
-        variant: variant.map(str::to_owned),
-    })
 }
 
 /// Paths are absolute, as in the image.

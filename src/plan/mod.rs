@@ -2,6 +2,7 @@
 //! written. This room is pure.
 
 mod check;
+mod platform;
 mod popularity;
 mod strategy;
 
