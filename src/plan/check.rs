@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use super::platform::check_platform;
-use super::{Popularity, Strategy};
 use crate::base::{Inheritance, Selection};
 use crate::image::PathRule;
 use crate::nix::{
@@ -33,7 +32,7 @@ pub struct CheckedRequest {
     /// At least one.
     pub max_layers: NonZeroUsize,
     /// How layers are cut.
-    pub strategy: Box<dyn Strategy>,
+    pub strategy: StrategyName,
     /// Whether tars need not be kept.
     pub reproducible: bool,
     /// How layers are compressed that do not say so themselves.
@@ -107,9 +106,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
             message: "is 0, but the files need at least one layer".into(),
             hint: "set maxLayers to 1 or more".into(),
         })?,
-        strategy: match request.strategy {
-            StrategyName::Popularity => Box::new(Popularity),
-        },
+        strategy: request.strategy,
         reproducible: request.reproducible,
         compression: check_compression(request.compression.as_deref())?,
         accounts: request.accounts,
