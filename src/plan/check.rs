@@ -206,35 +206,23 @@ fn check_base(
     store: &Store,
 ) -> Result<CheckedBase> {
     let selection = Selection::check(&base)?;
-    let below = base.path.strip_prefix(&store.dir).unwrap_or(&base.path);
-    let end = below
-        .get(1..)
-        .and_then(|below| below.find('/'))
-        .map_or(base.path.len(), |slash| {
-            base.path.len() - below.len() + 1 + slash
-        });
-    let is_clean = below
-        .split('/')
-        .skip(1)
-        .all(|name| !matches!(name, "" | "." | ".."));
-    match store.parse(&base.path[..end]) {
-        Ok(_) if is_clean => Ok(CheckedBase {
-            path: base.path,
-            selection,
-            inheritance,
-            remove,
-        }),
-        result => Err(Error::Attribute {
-            attribute: "fromImage".into(),
-            message: match result {
-                Ok(_) => format!("{:?} is not a plain path", base.path),
-                Err(message) => message,
-            },
-            hint:
-                "give an image of buildImage or pullImage, or an archive: fromImage = ./base.tar;"
-                    .into(),
-        }),
+    let error = |message| Error::Attribute {
+        attribute: "fromImage".into(),
+        message,
+        hint: "give an image of buildImage or pullImage, or an archive: fromImage = ./base.tar;"
+            .into(),
+    };
+    let (store_path, below) = store.parse_below(&base.path).map_err(error)?;
+    let is_plain = |name| !matches!(name, "" | "." | "..");
+    if base.path != store_path.as_str() && !below.split('/').all(is_plain) {
+        return Err(error(format!("{:?} is not a plain path", base.path)));
     }
+    Ok(CheckedBase {
+        path: base.path,
+        selection,
+        inheritance,
+        remove,
+    })
 }
 
 fn check_compression(text: Option<&str>) -> Result<Option<Compression>> {
