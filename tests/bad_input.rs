@@ -285,6 +285,21 @@ const MISTAKES: &[Mistake] = &[
         "STORE/output-1/layers.json: version 7, expected 1",
     ),
     (
+        "layer_whose_list_is_too_large",
+        |case| {
+            let mut request = case.request.clone();
+            request["image"] = Value::Null;
+            let layer = case.store.build(&request).unwrap();
+            let file = case.store.locate(&layer).join("layers.json");
+            fs::File::create(file)
+                .unwrap()
+                .set_len((64 << 20) + 1)
+                .unwrap();
+            case.request["layers"] = json!([layer]);
+        },
+        "STORE/output-1/layers.json: is larger than 64 MiB",
+    ),
+    (
         "name_that_is_none",
         |case| case.request["image"]["name"] = json!("no good"),
         "attribute name: image name \"no good\": the name is not a repository",
