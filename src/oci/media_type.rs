@@ -14,8 +14,3 @@ pub const LAYER_TAR_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub const LAYER_TAR_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// An uncompressed layer, as Docker calls it (Image Manifest Version 2, Schema 2).
 pub const DOCKER_LAYER_TAR: &str = "application/vnd.docker.image.rootfs.diff.tar";
-
-/// Whether a layer of this type is not compressed.
-pub fn is_uncompressed(layer: &str) -> bool {
-    matches!(layer, LAYER_TAR | DOCKER_LAYER_TAR)
-}
