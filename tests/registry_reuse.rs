@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 use strata::Result;
 use strata::image::Image;
 use strata::oci::{Compression, Descriptor, Digest, Reference};
-use strata::transport::registry::{How, PushOptions, Pushed, plan, push};
+use strata::transport::registry::{How, Options, PushOptions, Pushed, plan, push};
 use strata::transport::{Outcome, Progress, Silent};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
 use support::pushing::{compressed, failure, options};
-use support::registry::{Registry, Setup, run};
+use support::registry::{Certificate, Registry, Setup, run};
 
 const OLD: &[u8] = b"a layer that stays";
 const NEW: &[u8] = b"a layer that is new";
@@ -88,6 +88,7 @@ const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 #[case::the_same_tag("name:tag", "name:tag")]
 #[case::latest("name:latest", "name:tag")]
 #[case::no_tag("name", "name:tag")]
+#[case::another_tag("name:ci-1", "name:tag")]
 fn only_what_changed_is_made_and_sent(#[case] first: &str, #[case] second: &str) {
     let registry = FakeRegistry::start(|_| None);
     push_as(&registry.host, first, &before(), &zstd()).unwrap();
@@ -114,6 +115,7 @@ fn only_what_changed_is_made_and_sent(#[case] first: &str, #[case] second: &str)
 #[rstest]
 fn nix2container_121_skopeo_511_1685_only_what_changed_goes_over_the_wire(
     #[values(Compression::None, Compression::GZIP, Compression::ZSTD)] compression: Compression,
+    #[values("name:latest", "name:ci-1")] before: &str,
 ) {
     let registry = Registry::start(Setup::default());
     // Bytes that do not become much smaller.
@@ -131,7 +133,7 @@ fn nix2container_121_skopeo_511_1685_only_what_changed_goes_over_the_wire(
         MemoryLayer::new(large.clone()),
         MemoryLayer::new("old"),
     ]);
-    push_as(&registry.host, "name:latest", &first, &what).unwrap();
+    push_as(&registry.host, before, &first, &what).unwrap();
     let sent = registry.bytes_read().unwrap();
     assert!(sent > 3 << 20, "{sent}");
     let second = image(vec![MemoryLayer::gone(large), MemoryLayer::new(small)]);
@@ -155,8 +157,161 @@ fn a_fixed_tag_is_learned_from_and_written() {
         let manifest = registry.manifest(tag).unwrap();
         assert_eq!(Digest::of(&manifest), pushed.manifest.digest, "{tag}");
     }
-    let without = push_as(&registry.host, "name:ci-3", &after(), &zstd());
-    assert!(without.is_err(), "nobody was asked who knows");
+}
+
+/// What the fake registry was asked for by `GET` but for the ping, in order.
+fn reads(registry: &FakeRegistry) -> Vec<String> {
+    let seen = registry.seen().into_iter();
+    let reads = seen.filter(|seen| seen.method == "GET" && seen.target != "/v2/");
+    reads.map(|seen| seen.target).collect()
+}
+
+/// CI uses another tag each time, and nobody named one to learn from.
+#[test]
+fn the_last_tags_are_learned_from() {
+    let registry = FakeRegistry::start(|_| None);
+    let other = image(vec![MemoryLayer::new("another")]);
+    // Not the last, but one of three; behind them is what belongs to an image.
+    push_as(&registry.host, "name:ci-2", &before(), &zstd()).unwrap();
+    for tag in ["ci-1", "ci-3", "ci-4", "sha256-00.sig", "latest"] {
+        push_as(&registry.host, &format!("name:{tag}"), &other, &zstd()).unwrap();
+    }
+    registry.forget_requests();
+    push_as(&registry.host, "name:ci-5", &after(), &zstd()).unwrap();
+    let mut asked = reads(&registry);
+    asked.retain(|target| target.contains("/manifests/ci") || target.contains("/tags/"));
+    asked.sort();
+    let manifests = [5, 2, 3, 4].map(|number| format!("/v2/name/manifests/ci-{number}"));
+    let [target, others @ ..] = manifests;
+    let mut expected: Vec<String> = others.into();
+    expected.extend([target, "/v2/name/tags/list?n=500".to_owned()]);
+    assert_eq!(asked, expected);
+}
+
+/// Nobody is asked who need not be.
+#[test]
+fn tags_are_not_listed_in_vain() {
+    let registry = FakeRegistry::start(|_| None);
+    let cache = tempfile::tempdir().unwrap();
+    let cached = PushOptions {
+        cache: Some(cache.path().to_owned()),
+        ..zstd()
+    };
+    push_as(&registry.host, "name:1", &before(), &cached).unwrap();
+    registry.forget_requests();
+    let no_reuse = PushOptions {
+        no_reuse: true,
+        ..zstd()
+    };
+    for (name, what) in [
+        // Known from the tag, from the cache, not to be compressed, not to be learned.
+        ("name:1", &zstd()),
+        ("name:2", &cached),
+        ("name:3", &compressed(Compression::None)),
+        ("name:4", &no_reuse),
+    ] {
+        push_as(&registry.host, name, &before(), what).unwrap();
+    }
+    let listed = |target: &String| target.contains("/tags/");
+    assert!(!reads(&registry).iter().any(listed));
+    push_as(&registry.host, "name:5", &after(), &zstd()).unwrap();
+    assert!(reads(&registry).iter().any(listed));
+}
+
+/// A list may be refused, lie, be endless, or go on: it is asked for once and never a failure.
+#[rstest]
+#[case::refused(|| Fault::Answer(Reply::error(403, "DENIED", "no")))]
+#[case::unauthorized(|| Fault::Answer(Reply::error(401, "UNAUTHORIZED", "no")))]
+#[case::unknown(|| Fault::Answer(Reply::error(404, "NAME_UNKNOWN", "no")))]
+#[case::broken(|| Fault::Answer(Reply::new(500)))]
+#[case::dropped(|| Fault::Drop(0))]
+#[case::cut(|| Fault::Cut)]
+#[case::endless(|| Fault::Endless)]
+#[case::long(|| listing(&vec!["before"; 200_000]))]
+#[case::missing(|| listing(&["1", "2", "3", "4"]))]
+#[case::none(|| Fault::Answer(Reply::new(200).body(r#"{"tags":null}"#)))]
+#[case::elsewhere(|| listing(&["../../other/manifests/before", "before?x=y", "before#", ""]))]
+#[case::next(|| {
+    let next = |reply: &mut Reply| {
+        *reply = Reply::new(200)
+            .header("link", "</v2/name/tags/list?n=1&last=a>; rel=\"next\"")
+            .body(r#"{"tags":["a"]}"#);
+    };
+    Fault::Lie(Box::new(next))
+})]
+fn a_list_of_tags_that_does_not_help_does_no_harm(#[case] fault: fn() -> Fault) {
+    let registry = FakeRegistry::start(move |seen| seen.target.contains("/tags/").then(fault));
+    push_as(&registry.host, "name:before", &before(), &zstd()).unwrap();
+    registry.forget_requests();
+    let pushed = push_as(&registry.host, "name:tag", &before(), &zstd()).unwrap();
+    assert_eq!(pushed.remarks, [""; 0]);
+    // Everything is made again.
+    assert_eq!(registry.count("PATCH"), 2);
+    let reads = reads(&registry);
+    let lists = reads.iter().filter(|target| target.contains("/tags/"));
+    assert_eq!(lists.count(), 1);
+    let others = |target: &&String| target.contains("other/") || target.contains("before");
+    assert_eq!(reads.iter().filter(others).count(), 0, "{reads:?}");
+}
+
+fn listing(tags: &[&str]) -> Fault {
+    let list = json!({ "name": "name", "tags": tags });
+    Fault::Answer(Reply::new(200).body(list.to_string()))
+}
+
+/// What other registries get of what is meant for the destination: nothing.
+#[test]
+fn client_certificates_are_not_shown_to_others() {
+    let registry = FakeRegistry::start(|_| None);
+    let other = Registry::start(Setup {
+        tls: Some(Certificate::Signed),
+        wants_client: true,
+        ..Setup::default()
+    });
+    let certificates = tempfile::tempdir().unwrap();
+    let authority = other.certificates().join("ca.crt");
+    for file in other.client().iter().chain([&authority]) {
+        std::fs::copy(file, certificates.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let options = Options {
+        certificate_directory: Some(certificates.path().to_owned()),
+        ..options()
+    };
+    let theirs = reference(&other.host, "name:tag");
+    push(&before(), &theirs, &options, &zstd(), &Silent).unwrap();
+    let what = PushOptions {
+        reuse_from: vec![theirs],
+        ..zstd()
+    };
+    let target = reference(&registry.host, "name:tag");
+    let pushed = push(&before(), &target, &options, &what, &Silent).unwrap();
+    let [remark] = pushed.remarks.as_slice() else {
+        panic!("{:?}", pushed.remarks)
+    };
+    assert!(remark.contains("TLS"), "{remark}");
+}
+
+/// Entries of one digest may say different things; a push changes none of them.
+#[rstest]
+#[case::sent(Compression::None)]
+#[case::compressed(Compression::ZSTD)]
+fn each_layer_keeps_its_annotations(#[case] compression: Compression) {
+    let registry = FakeRegistry::start(|_| None);
+    let twice = ["one", "other"].map(|value| MemoryLayer::new(OLD).annotated("which", value));
+    let image = image(twice.into());
+    let what = compressed(compression);
+    // The second time, everything is there.
+    for name in ["name:tag", "name:tag", "name:2"] {
+        let pushed = push_as(&registry.host, name, &image, &what).unwrap();
+        let annotations = layers(&registry, "tag").into_iter();
+        let annotations: Vec<String> = annotations
+            .filter_map(|mut layer| layer.annotations.remove("which"))
+            .collect();
+        assert_eq!(annotations, ["one", "other"]);
+        if compression == Compression::None {
+            assert_eq!(pushed.manifest.digest, image.manifest_descriptor.digest);
+        }
+    }
 }
 
 #[test]
@@ -634,6 +789,70 @@ fn an_index_of_other_platforms_is_not_replaced(#[case] tag: &str, #[case] what: 
         &PushOptions::default(),
     )
     .unwrap();
+}
+
+/// An index whose images cannot be read is one all the same.
+#[test]
+fn an_index_is_not_replaced_because_its_images_are_lost() {
+    let registry = FakeRegistry::start(|_| None);
+    let entry = |bytes: &[u8], architecture: &str| {
+        let mut entry = described("application/x", bytes);
+        entry["platform"] = json!({ "os": "linux", "architecture": architecture });
+        entry
+    };
+    let manifest = hold_image(
+        &registry,
+        "one",
+        &[Digest::of(OLD)],
+        &[described(ZSTD, b"")],
+    );
+    let config = manifest["config"]["digest"].as_str().unwrap();
+    registry.lose_blob(&config.parse().unwrap());
+    let index = json!({ "schemaVersion": 2, "manifests": [
+        entry(manifest.to_string().as_bytes(), "amd64"),
+        entry(b"other", "arm64"),
+    ] });
+    registry.hold_manifest("tag", &index);
+    let (message, _) = failure(push_as(&registry.host, "name:tag", &before(), &zstd()).map(drop));
+    assert!(message.contains("it is an index of images"), "{message}");
+}
+
+/// Processors of one architecture that run different programs are different platforms.
+#[test]
+fn an_image_for_another_variant_does_not_vanish_unasked() {
+    let registry = FakeRegistry::start(|_| None);
+    let entry = |platform: &str| {
+        let mut words = platform.split('/');
+        let mut word = || words.next();
+        let mut entry = described("application/x", platform.as_bytes());
+        entry["platform"] =
+            json!({ "os": word(), "architecture": word(), "variant": word().unwrap_or_default() });
+        entry
+    };
+    let index = |platforms: &[&str]| {
+        let entries = platforms.iter().map(|platform| entry(platform));
+        json!({ "schemaVersion": 2, "manifests": entries.collect::<Vec<_>>() })
+    };
+    let mut image = before();
+    image.config.architecture = "arm".to_owned();
+    image.config.variant = Some("v7".to_owned());
+    let what = compressed(Compression::None);
+    registry.hold_manifest("both", &index(&["linux/arm/v6", "linux/arm/v7"]));
+    let (message, _) = failure(push_as(&registry.host, "name:both", &image, &what).map(drop));
+    assert!(
+        message.ends_with(
+            "it is an index of images for linux/arm/v6, linux/arm/v7, and this image is for \
+             linux/arm/v7"
+        ),
+        "{message}"
+    );
+    registry.hold_manifest("alone", &index(&["linux/arm/v7"]));
+    push_as(&registry.host, "name:alone", &image, &what).unwrap();
+    // `arm64` is another name of `arm64/v8`.
+    image.config.architecture = "arm64".to_owned();
+    image.config.variant = None;
+    registry.hold_manifest("same", &index(&["linux/arm64/v8"]));
+    push_as(&registry.host, "name:same", &image, &what).unwrap();
 }
 
 // Plans.

@@ -449,6 +449,12 @@ impl State {
                     .is_ok_and(|id: usize| self.uploads.remove(&id).is_some());
                 Reply::new(if known { 204 } else { 404 })
             }
+            ("GET", [name, "tags", "list"]) => {
+                let tags = self.manifests.keys().filter(|name| !name.contains(':'));
+                let tags = tags.collect::<Vec<_>>();
+                let list = serde_json::json!({ "name": name, "tags": tags });
+                Reply::new(200).body(list.to_string())
+            }
             ("PUT", [_, "manifests", name]) => self.tag(name, body),
             ("GET", [_, "manifests", name]) => match self.manifests.get(*name) {
                 Some(manifest) => Reply::new(200).body(manifest.clone()),

@@ -67,6 +67,13 @@ impl MemoryLayer {
         }
     }
 
+    /// The same layer with an annotation.
+    pub fn annotated(mut self, key: &str, value: &str) -> Self {
+        let annotations = &mut self.promised.annotations;
+        annotations.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
     /// A layer of these bytes that cannot be made, since it should not be.
     pub fn gone(bytes: impl Into<Vec<u8>>) -> Self {
         Self {

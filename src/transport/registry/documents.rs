@@ -39,7 +39,7 @@ pub(in crate::transport) struct Entry {
 
 /// What an index says of a platform; nobody has to say all of it.
 #[derive(Clone, Debug, Default, Deserialize)]
-struct EntryPlatform {
+pub(super) struct EntryPlatform {
     #[serde(default)]
     architecture: String,
     #[serde(default)]
@@ -51,11 +51,23 @@ struct EntryPlatform {
 impl Entry {
     /// What the image runs on, if the index says so.
     pub(in crate::transport) fn platform(&self) -> Option<Platform> {
-        let EntryPlatform {
+        self.platform.as_ref().and_then(EntryPlatform::said)
+    }
+}
+
+impl EntryPlatform {
+    /// Whether this is how indexes mark what is no image.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.os == UNKNOWN
+    }
+
+    /// The platform, if it is said.
+    pub(super) fn said(&self) -> Option<Platform> {
+        let Self {
             architecture,
             os,
             variant,
-        } = self.platform.clone()?;
+        } = self.clone();
         let is_said = [&os, &architecture]
             .iter()
             .all(|word| !word.is_empty() && word.as_str() != UNKNOWN);

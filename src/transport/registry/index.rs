@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use super::Options;
 use super::plan::Plan;
-use super::prepare::{Part, connected, platform, prepare, tags};
+use super::prepare::{Part, connected, prepare, tags};
 use super::push::{Names, PushOptions, Pushed, check_reference, foresee, put, run};
 use crate::Result;
 use crate::image::ImageIndex;
-use crate::oci::{Descriptor, Digest, Reference, json, media_type};
+use crate::oci::{Descriptor, Digest, Platform, Reference, json, media_type};
 use crate::transport::Progress;
 
 /// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
@@ -75,14 +75,15 @@ pub fn plan_index(
     })
 }
 
-fn platforms(index: &ImageIndex) -> Vec<String> {
-    index.images.iter().map(platform).collect()
+fn platforms(index: &ImageIndex) -> Vec<Platform> {
+    let images = index.images.iter();
+    images.map(|image| image.config.platform()).collect()
 }
 
 fn parts<'a>(
     index: &'a ImageIndex,
     reference: &Reference,
-    platforms: &'a [String],
+    platforms: &'a [Platform],
 ) -> impl Iterator<Item = Part<'a>> {
     let wanted: Option<Digest> = reference.digest;
     index.images.iter().map(move |image| Part {

@@ -9,11 +9,15 @@ use super::client::{Client, Failure, Interrupted, Purpose};
 use super::learned::{ACCEPTED, Document, diff_ids, pair};
 use super::problem::Problem;
 use super::{Options, PushOptions};
-use crate::oci::{Descriptor, Digest, Reference};
+use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::{Error, Result};
 
 /// The most documents that are read of one name: an index may lead to others.
 const MOST_DOCUMENTS: usize = 8;
+/// The most tags that are learned from without being named.
+const MOST_OTHER_TAGS: usize = 3;
+/// The tag that is learned from besides those that are written.
+const LATEST: &str = "latest";
 /// The largest config that is read, in bytes.
 const LARGEST_CONFIG: u64 = 4 << 20;
 
@@ -35,8 +39,8 @@ pub(super) struct Knowledge {
     pub(super) names: BTreeMap<Digest, Vec<Candidate>>,
     /// Other repositories of the registry that have a blob.
     pub(super) repositories: BTreeMap<Digest, Vec<String>>,
-    /// The platforms of the indexes under tags that are to be written.
-    pub(super) indexes: Vec<(String, Vec<String>)>,
+    /// The platforms of the indexes under tags that are to be written, as far as they are said.
+    pub(super) indexes: Vec<(String, Vec<Option<Platform>>)>,
     /// What could not be learned although it was asked for.
     pub(super) remarks: Vec<String>,
 }
@@ -61,14 +65,14 @@ struct Lesson {
     layers: Vec<Descriptor>,
     pairs: Vec<(Digest, Descriptor)>,
     /// The platforms, if it is an index.
-    platforms: Option<Vec<String>>,
+    platforms: Option<Vec<Option<Platform>>>,
 }
 
 /// Which platform is wanted, and whether the names of layers are.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    /// `OS/ARCHITECTURE`.
-    pub(super) platform: &'a str,
+    /// What the image is for.
+    pub(super) platform: &'a Platform,
     /// Whether a layer will be compressed whose name is not known.
     pub(super) names: bool,
 }
@@ -91,18 +95,13 @@ impl Knowledge {
             .filter(|(_, other)| other.same_registry(client));
         let repositories = repositories.map(|(_, other)| other.repository.clone());
         client.mounts_from(repositories.chain(what.mount_from.iter().cloned()));
-        let own = |name: &str| Place {
-            client,
-            name: name.to_owned(),
-            repository: None,
-            is_target: tags.iter().any(|tag| tag == name),
-            is_asked_for: false,
-        };
-        let latest = "latest".to_owned();
-        let more = [&latest]
-            .into_iter()
-            .filter(|_| wanted.names && !what.no_reuse && !tags.contains(&latest));
-        let mut places: Vec<Place<'_>> = tags.iter().chain(more).map(|name| own(name)).collect();
+        let mut places: Vec<Place<'_>> = tags
+            .iter()
+            .map(|tag| Place::own(client, tag, true))
+            .collect();
+        if wanted.names && !what.no_reuse && !tags.iter().any(|tag| tag == LATEST) {
+            places.push(Place::own(client, LATEST, false));
+        }
         places.extend(others.iter().map(|(reference, other)| {
             Place {
                 client: other,
@@ -113,29 +112,61 @@ impl Knowledge {
                 is_asked_for: true,
             }
         }));
+        knowledge.ask(&places, what, wanted, interrupted)?;
+        Ok(knowledge)
+    }
+
+    /// Asks for other tags of the repository, and learns from the last few: where names or dates grow,
+    /// those are the newest, and else any image shares layers with this one. That a registry has no list,
+    /// or keeps it to itself, is nobody's problem. `tags` are those that were asked before.
+    pub(super) fn gather_from_others(
+        &mut self,
+        client: &Client,
+        tags: &[String],
+        what: &PushOptions,
+        wanted: Wanted<'_>,
+        interrupted: &Interrupted<'_>,
+    ) -> Result<()> {
+        let listed = client.tags();
+        interrupted()?;
+        let mut others = listed.unwrap_or_default();
+        others.retain(|tag| tag != LATEST && !tags.contains(tag));
+        let last = others.iter().rev().take(MOST_OTHER_TAGS);
+        let places: Vec<Place<'_>> = last.map(|tag| Place::own(client, tag, false)).collect();
+        self.ask(&places, what, wanted, interrupted)
+    }
+
+    /// Asks all of `places` at once.
+    fn ask(
+        &mut self,
+        places: &[Place<'_>],
+        what: &PushOptions,
+        wanted: Wanted<'_>,
+        interrupted: &Interrupted<'_>,
+    ) -> Result<()> {
         let lessons = thread::scope(|scope| {
             let asked: Vec<_> = places
                 .iter()
                 .map(|place| scope.spawn(move || place.ask(wanted, interrupted)))
                 .collect();
             let lesson = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or(Err(Error::Interrupted))
+                let nothing = (Lesson::default(), Err(Error::Interrupted));
+                thread.join().unwrap_or(nothing)
             };
             asked.into_iter().map(lesson).collect::<Vec<_>>()
         });
-        for (place, lesson) in places.iter().zip(lessons) {
-            match lesson {
-                Ok(lesson) => knowledge.add(place, lesson, what),
+        for (place, (lesson, ended)) in places.iter().zip(lessons) {
+            // What was read before a failure is as good as the rest.
+            self.add(place, lesson, what);
+            match ended {
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
                 Err(error) if place.is_asked_for => {
-                    knowledge
-                        .remarks
-                        .push(format!("nothing is reused: {error}"));
+                    self.remarks.push(format!("nothing is reused: {error}"));
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
         }
-        Ok(knowledge)
+        Ok(())
     }
 
     /// A blob whose name nobody has to be believed for.
@@ -198,6 +229,7 @@ fn connect(
         let elsewhere = Options {
             tls_verify: None,
             credentials: None,
+            certificate_directory: None,
             ..options.clone()
         };
         let options = if is_here { options } else { &elsewhere };
@@ -218,24 +250,42 @@ fn name(reference: &Reference) -> String {
     }
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// A tag of the repository that is pushed to.
+    fn own(client: &'a Client, tag: &str, is_target: bool) -> Self {
+        Self {
+            client,
+            name: tag.to_owned(),
+            repository: None,
+            is_target,
+            is_asked_for: false,
+        }
+    }
+
     fn shown(&self) -> String {
         let separator = if self.name.contains(':') { '@' } else { ':' };
         format!("{}{separator}{}", self.client.name, self.name)
     }
 
-    fn ask(&self, wanted: Wanted<'_>, interrupted: &Interrupted<'_>) -> Result<Lesson> {
+    /// What the place says, as far as it could be read.
+    fn ask(&self, wanted: Wanted<'_>, interrupted: &Interrupted<'_>) -> (Lesson, Result<()>) {
+        let mut lesson = Lesson::default();
+        let mut read = || self.read(wanted, interrupted, &mut lesson);
         // The destination's own client is watched already, for as long as the push takes.
-        if self.is_asked_for {
-            self.client
-                .watch(interrupted, || self.read(wanted, interrupted))
+        let ended = if self.is_asked_for {
+            self.client.watch(interrupted, read)
         } else {
-            self.read(wanted, interrupted)
-        }
+            read()
+        };
+        (lesson, ended)
     }
 
-    fn read(&self, wanted: Wanted<'_>, interrupted: &Interrupted<'_>) -> Result<Lesson> {
-        let mut lesson = Lesson::default();
+    fn read(
+        &self,
+        wanted: Wanted<'_>,
+        interrupted: &Interrupted<'_>,
+        lesson: &mut Lesson,
+    ) -> Result<()> {
         let mut names = VecDeque::from([self.name.clone()]);
         for number in 0..MOST_DOCUMENTS {
             let Some(name) = names.pop_front() else {
@@ -246,13 +296,11 @@ impl Place<'_> {
                 Some(Document::Index(entries)) => {
                     if number == 0 {
                         let platforms = entries.iter().map(|entry| entry.platform.clone());
-                        let unknown = || "unknown".to_owned();
-                        let platforms = platforms.map(|platform| platform.unwrap_or_else(unknown));
                         lesson.platforms = Some(platforms.collect());
                     }
                     let ours = entries.into_iter().filter(|entry| {
-                        let platform = entry.platform.as_deref();
-                        platform.is_none_or(|platform| platform == wanted.platform)
+                        let platform = entry.platform.as_ref();
+                        platform.is_none_or(|platform| platform.fits(wanted.platform))
                     });
                     names.extend(ours.map(|entry| entry.digest.to_string()));
                 }
@@ -274,7 +322,7 @@ impl Place<'_> {
                 None => {}
             }
         }
-        Ok(lesson)
+        Ok(())
     }
 
     fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {

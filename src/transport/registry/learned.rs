@@ -7,7 +7,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::oci::{Descriptor, Digest, media_type};
+use super::documents::EntryPlatform;
+use crate::oci::{Descriptor, Digest, Platform, media_type};
 
 /// The media types of documents that can be learned from.
 pub(super) const ACCEPTED: [&str; 4] = [
@@ -36,8 +37,8 @@ pub(super) enum Document {
 pub(super) struct Entry {
     /// The digest of the manifest or index.
     pub(super) digest: Digest,
-    /// `OS/ARCHITECTURE`, if that is said.
-    pub(super) platform: Option<String>,
+    /// What it is for, if that is said.
+    pub(super) platform: Option<Platform>,
 }
 
 /// A descriptor as others write it.
@@ -49,17 +50,9 @@ struct Foreign {
     digest: String,
     size: u64,
     #[serde(default)]
-    platform: Option<ForeignPlatform>,
+    platform: Option<EntryPlatform>,
     #[serde(default)]
     annotations: Option<Map<String, Value>>,
-}
-
-#[derive(Deserialize)]
-struct ForeignPlatform {
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    os: String,
 }
 
 impl Foreign {
@@ -75,7 +68,7 @@ impl Foreign {
             || self
                 .platform
                 .as_ref()
-                .is_some_and(|platform| platform.os == "unknown")
+                .is_some_and(EntryPlatform::is_unknown)
     }
 }
 
@@ -92,10 +85,9 @@ impl Document {
         if let Some(manifests) = either.manifests {
             let images = manifests.iter().filter(|entry| !entry.is_attestation());
             let entries = images.filter_map(|entry| {
-                let platform = entry.platform.as_ref();
                 Some(Entry {
                     digest: entry.digest.parse().ok()?,
-                    platform: platform.map(|it| format!("{}/{}", it.os, it.architecture)),
+                    platform: entry.platform.as_ref().and_then(EntryPlatform::said),
                 })
             });
             return Some(Self::Index(entries.collect()));
@@ -228,14 +220,17 @@ mod tests {
         let Some(Document::Index(entries)) = parse(&index) else {
             panic!()
         };
-        let found = entries
-            .iter()
-            .map(|entry| (entry.digest, entry.platform.as_deref()));
+        let found = entries.iter().map(|entry| {
+            (
+                entry.digest,
+                entry.platform.as_ref().map(Platform::to_string),
+            )
+        });
         assert_eq!(
             found.collect::<Vec<_>>(),
             [
-                (Digest::of(b"amd64"), Some("linux/amd64")),
-                (Digest::of(b"arm"), Some("linux/arm")),
+                (Digest::of(b"amd64"), Some("linux/amd64".to_owned())),
+                (Digest::of(b"arm"), Some("linux/arm/v7".to_owned())),
                 (Digest::of(b"none"), None),
             ]
         );

@@ -42,6 +42,7 @@ mod proxy;
 mod pull;
 mod push;
 mod stages;
+mod tags;
 mod tls;
 mod upload;
 mod verify;

@@ -11,7 +11,7 @@ use super::job::Job;
 use super::learn::{Knowledge, Wanted};
 use super::push::{Push, PushOptions};
 use crate::image::Image;
-use crate::oci::{Descriptor, Digest, Reference};
+use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::transport::Progress;
 use crate::{Error, Result};
 
@@ -35,8 +35,8 @@ pub(super) struct Part<'a> {
     pub(super) as_it_is: bool,
     /// Whether the manifest gets the tags; else it is known by its digest only.
     pub(super) is_named: bool,
-    /// Every platform that the tags will have, as `OS/ARCHITECTURE`.
-    pub(super) platforms: &'a [String],
+    /// Every platform that the tags will have, if they will be an index.
+    pub(super) platforms: &'a [Platform],
     /// What layers that are compressed were called before, by their diff IDs.
     pub(super) names: BTreeMap<Digest, Descriptor>,
 }
@@ -92,7 +92,7 @@ pub(super) fn prepare<T>(
     let what = &with_base(what, image, reference);
     let mut jobs = Job::all(image, part.as_it_is, what);
     let tags = tags(reference, what);
-    let platform = platform(image);
+    let platform = image.config.platform();
     let wanted = Wanted {
         platform: &platform,
         names: jobs.iter().any(|job| job.content.known().is_none()),
@@ -108,8 +108,15 @@ pub(super) fn prepare<T>(
         names.insert(0, candidate);
     }
     let cache = what.cache.as_deref().map(Cache::new);
-    for job in &mut jobs {
-        job.consider(&knowledge, cache.as_ref());
+    let mut consider = |knowledge: &Knowledge| {
+        for job in &mut jobs {
+            job.consider(knowledge, cache.as_ref());
+        }
+        jobs.iter().any(|job| job.candidates.is_empty())
+    };
+    if consider(&knowledge) && !what.no_reuse {
+        knowledge.gather_from_others(client, &tags, what, wanted, &interrupted)?;
+        consider(&knowledge);
     }
     let push = Push {
         image,
@@ -143,11 +150,6 @@ fn with_base(what: &PushOptions, image: &Image, reference: &Reference) -> PushOp
     what
 }
 
-/// What an image is for, as far as indexes are compared.
-pub(super) fn platform(image: &Image) -> String {
-    format!("{}/{}", image.config.os, image.config.architecture)
-}
-
 /// The tags that the manifest is pushed under, the most important first.
 pub(super) fn tags(reference: &Reference, what: &PushOptions) -> Vec<String> {
     let mut tags = Vec::new();
@@ -169,25 +171,42 @@ pub(super) fn tags(reference: &Reference, what: &PushOptions) -> Vec<String> {
 fn check_indexes(
     client: &Client,
     knowledge: &Knowledge,
-    platform: &str,
-    ours: &[String],
+    platform: &Platform,
+    ours: &[Platform],
 ) -> Result<()> {
     let this = match ours {
         [] => format!("this image is for {platform}"),
-        ours => format!("this one of images for {}", ours.join(", ")),
+        ours => format!("this one of images for {}", list(ours.iter())),
+    };
+    let is_ours = |other: &Platform| {
+        let mut ours = ours.iter().chain([platform]);
+        ours.any(|platform| platform.is_same(other))
     };
     for (tag, platforms) in &knowledge.indexes {
-        let is_ours = |other: &String| other == platform || ours.contains(other);
-        if !platforms.iter().all(is_ours) {
+        if !platforms
+            .iter()
+            .all(|other| other.as_ref().is_some_and(is_ours))
+        {
+            let shown = |other: &Option<Platform>| match other {
+                Some(platform) => platform.to_string(),
+                None => "unknown".to_owned(),
+            };
             return Err(Error::Registry {
                 operation: format!("cannot replace {}:{tag}", client.name),
                 message: format!(
                     "it is an index of images for {}, and {this}",
-                    platforms.join(", ")
+                    list(platforms.iter().map(shown))
                 ),
                 hint: "push to another tag, or replace it with --overwrite-index".to_owned(),
             });
         }
     }
     Ok(())
+}
+
+fn list<T: ToString>(items: impl Iterator<Item = T>) -> String {
+    items
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

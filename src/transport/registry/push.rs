@@ -228,9 +228,17 @@ impl Push<'_> {
     fn finish(&self, jobs: &[Job<'_>]) -> Result<Descriptor> {
         let results = results(jobs);
         let layers = self.image.layers.iter().map(|layer| {
-            let source = layer.descriptor();
-            let result = results.get(&source.digest);
-            result.map_or(source, |done| &done.blob).clone()
+            let source = layer.descriptor().clone();
+            match results.get(&source.digest) {
+                // Layers of one digest are one blob, but each has its own annotations.
+                Some(Done { blob, .. }) => Descriptor {
+                    media_type: blob.media_type.clone(),
+                    digest: blob.digest,
+                    size: blob.size,
+                    ..source
+                },
+                None => source,
+            }
         });
         let manifest = self.image.manifest.with_layers(layers.collect());
         let bytes = if manifest == self.image.manifest {
