@@ -1,9 +1,7 @@
 //! Reading a base image, whatever its form.
 
 use super::bounds::{DEEPEST_INDEX, MOST_ENTRIES, MOST_LAYERS, MOST_MANIFESTS};
-use super::documents::{
-    DockerImage, Manifest, parse_config, parse_docker_manifest, parse_manifest,
-};
+use super::documents::{DockerImage, parse_config, parse_docker_manifest, parse_manifest};
 use super::layers::{self, Expected};
 use super::medium::{Medium, Place};
 use super::select::{Candidate, Selection};
@@ -11,12 +9,9 @@ use super::tree::{EntriesLeft, Listing, Tree};
 use super::{DAMAGED, damaged};
 use crate::image::{BaseRecord, Documents, ImagesFile, LayerRecord};
 use crate::nix::Store;
-use crate::oci::{Descriptor, Digest, ImageConfig, Index, LAYOUT_FILE};
+use crate::oci::{Descriptor, Digest, Document, ImageConfig, Index, LAYOUT_FILE};
 use crate::tree::LayerTree;
 use crate::{Error, Result};
-
-/// What an index says of an image that is no image but the proof of how one was built.
-const ATTESTATION: &str = "vnd.docker.reference.type";
 
 /// A base image; the default is none.
 #[derive(Debug, Default)]
@@ -228,7 +223,7 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
     ) -> Result<()> {
         let document = self.medium.name_of(name);
         let entries = match parse_manifest(bytes, &document)? {
-            Manifest::Image { config, layers } => {
+            Document::Image { config, layers } => {
                 let mut way = way.clone();
                 if way.digests.is_empty() {
                     // The only manifest of a `dir:`.
@@ -237,7 +232,7 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
                 found.extend(self.image(&config, layers, way)?);
                 return Ok(());
             }
-            Manifest::Index(entries) => entries,
+            Document::Index(entries) => entries,
         };
         if way.digests.len() > DEEPEST_INDEX {
             let message = format!("more than {DEEPEST_INDEX} indexes in each other");
@@ -249,17 +244,17 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
                 let message = format!("more than {MOST_MANIFESTS} manifests");
                 return Err(damaged(&document, &message));
             }
-            if entry.annotations.contains_key(ATTESTATION) {
+            if entry.is_attestation() {
                 continue;
             }
             // An archive of one platform may keep the index of all.
-            let Some((name, bytes)) = self.document(&entry, true)? else {
+            let Some((name, bytes)) = self.document(entry.digest, true)? else {
                 continue;
             };
             let mut way = way.clone();
             way.digests.insert(0, entry.digest);
             for key in [Index::CONTAINERD_NAME, Index::REFERENCE_NAME] {
-                way.names.extend(entry.annotations.get(key).cloned());
+                way.names.extend(entry.annotation(key).map(str::to_owned));
             }
             self.follow(&name, &bytes, &way, found, count)?;
         }
@@ -272,7 +267,7 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
         layers: Vec<Descriptor>,
         mut way: Way,
     ) -> Result<Option<Found>> {
-        let Some((name, bytes)) = self.document(config, false)? else {
+        let Some((name, bytes)) = self.document(config.digest, false)? else {
             return Ok(None);
         };
         way.digests.push(config.digest);
@@ -293,22 +288,14 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
     }
 
     /// The name and bytes of a document, which have their digest; none if it is not there.
-    fn document(
-        &self,
-        descriptor: &Descriptor,
-        is_manifest: bool,
-    ) -> Result<Option<(String, Vec<u8>)>> {
-        let name = (self.name)(descriptor.digest, is_manifest);
+    fn document(&self, digest: Digest, is_manifest: bool) -> Result<Option<(String, Vec<u8>)>> {
+        let name = (self.name)(digest, is_manifest);
         let Some(bytes) = self.medium.document(&name)? else {
             return Ok(None);
         };
         let found = Digest::of(&bytes);
-        if found != descriptor.digest {
-            return Err(mismatch(
-                &self.medium.name_of(&name),
-                descriptor.digest,
-                found,
-            ));
+        if found != digest {
+            return Err(mismatch(&self.medium.name_of(&name), digest, found));
         }
         Ok(Some((name, bytes)))
     }
