@@ -108,7 +108,7 @@ fn from_recipe<'a>(
             return Ok(());
         };
         let content = read(&mut file.file, file.size, largest, place)?;
-        add(found, paths, place, &entry.metadata, &content);
+        add(found, paths, place, entry.metadata, &content);
         Ok(())
     })
 }
