@@ -339,6 +339,13 @@ fn quiet_copies_say_nothing_and_leave_the_digest_in_a_file() {
 
     let output = scene.copy(&["--digestfile", "layout", "dir:d"]);
     assert_fails(&output, 1, &["cannot write layout"]);
+    let output = scene.copy(&["--digestfile", "no/digest", "dir:e"]);
+    assert_fails(
+        &output,
+        2,
+        &["\"no\": there is no such directory", "mkdir -p no"],
+    );
+    assert!(!scene.path("e").exists());
 }
 
 #[test]

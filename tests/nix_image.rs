@@ -618,7 +618,7 @@ fn a_change_of_nix_conf_keeps_the_layers() {
 )]
 #[case(
     r"baseSystem { channelURL = 1; }",
-    "attribute channelURL: invalid type"
+    "attribute channelURL: expected a string"
 )]
 #[case(r"buildNixImage { uid = 1; }", "`uid`")]
 #[case(r"buildNixImage { gid = 1; }", "`gid`")]

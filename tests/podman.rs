@@ -368,6 +368,35 @@ fn the_digest_is_the_images_own() {
     );
 }
 
+/// An image that podman got elsewhere has another manifest there; and what a killed copy leaves is a name.
+#[test]
+fn an_image_that_is_there_already_is_told_as_it_is_there() {
+    let podman = Podman::local();
+    let mut speakers = Speakers::new();
+    let image = speakers.image("speaker", "there");
+    let directory = tempfile::tempdir().unwrap();
+    let compressed = directory.path().join("compressed");
+    run(strata("compress").args([&image, &compressed]));
+    podman.copy(&compressed, "podman:");
+    let id = podman.ask(&["image", "inspect", "--format", "{{.Id}}", "speaker:v1"]);
+    podman.ask(&["tag", &id, &format!("127.0.0.1:1234/strata:{id}")]);
+    podman.ask(&["tag", &id, "127.0.0.1:1234/strata:other"]);
+
+    let (line, _) = podman.copy(&image, "podman:again");
+    assert!(line.trim_end().ends_with(&digest(&compressed)), "{line}");
+    let names = podman.ask(&[
+        "image",
+        "inspect",
+        "--format",
+        "{{join .RepoTags \" \"}}",
+        &id,
+    ]);
+    assert_eq!(
+        names,
+        "docker.io/library/speaker:v1 127.0.0.1:1234/strata:other docker.io/library/again:latest"
+    );
+}
+
 /// Layers that are compressed already are sent as they are, and known again by their blobs.
 #[test]
 fn compressed_layers_are_skipped_too() {

@@ -154,19 +154,19 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "users",
         r#"{ "a": { "uid": "1" } }"#,
-        "users.a.uid: invalid type: string \"1\", expected i64",
+        "users.a.uid: expected a number, found the string \"1\"",
     ),
     (
         "users",
         r#"{ "a": { "uid": 1.5 } }"#,
-        "users.a.uid: invalid type: floating point `1.5`, expected i64",
+        "users.a.uid: expected a whole number, found the number 1.5",
     ),
     (
         "users",
         r#"{ "a": { "uid": 1, "gid": 65535 } }"#,
         "users.a.gid: is 65535, which is -1 for programs that keep 16 bits",
     ),
-    ("users", r#"{ "a": { } }"#, "users.a: missing field `uid`"),
+    ("users", r#"{ "a": { } }"#, "users.a.uid: is missing"),
     (
         "users",
         r#"{ "a": { "uid": 1 }, "b": { "uid": 1 } }"#,
@@ -225,7 +225,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "users",
         r#"{ "a": { "uid": 1, "shel": "/sh" } }"#,
-        "users.a.shel: unknown field `shel`, expected one of `uid`, `gid`, `home`, `shell`, `description`, `groups`, `createHome`, `password`",
+        "users.a.shel: is not an attribute of this",
     ),
     (
         "groups",
@@ -382,11 +382,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         r#"{ "path": "/etc", "home": "/" }"#,
         "flake-registry: \"/etc\" is not in the store",
     ),
-    (
-        "sytem",
-        "{}",
-        "sytem: unknown field `sytem`, expected one of `users`, `groups`, `shadow`, `gshadow`, `nsswitch`, `osRelease`, `loginDefs`, `nixConf`, `files`, `links`, `directories`, `profile`, `channel`, `flake-registry`",
-    ),
+    ("sytem", "{}", "sytem: is not an attribute of this"),
 ];
 
 /// The outputs that Nix would ask for.
@@ -441,7 +437,7 @@ fn outputs_are_those_that_are_asked_for() {
     layer["maxLayers"] = json!(1);
     let report = store.build_system(&layer, &["out"]).unwrap_err();
     assert!(
-        report.contains("attribute maxLayers: unknown field"),
+        report.contains("attribute maxLayers: is not an attribute of this"),
         "{report}"
     );
 }

@@ -1,6 +1,7 @@
 //! `strata copy IMAGE DESTINATION`.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::Failure;
 use super::arguments::CopyArguments;
@@ -25,6 +26,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let settings = CopySettings::try_from(arguments).map_err(Failure::Usage)?;
     check_destination(&settings, printer).map_err(Failure::Usage)?;
+    check_digest_file(&settings).map_err(Failure::Usage)?;
     let printer = Printer::new(settings.quiet);
     let built = Built::open(&settings.image)?;
     let built = platform::choose(built, &settings, &Unseen(interruption))?;
@@ -121,7 +123,7 @@ fn copy_to_engine(
 ) -> Result<Digest, Failure> {
     match &settings.destination {
         Destination::Docker(_) => docker::copy(image, name, &settings.docker, reporter)?,
-        Destination::Podman(_) => podman::copy(image, name, &settings.podman, reporter)?,
+        Destination::Podman(_) => return Ok(podman::copy(image, name, reporter)?),
         Destination::Containerd { runner, .. } => {
             containerd::copy(image, *runner, name, &settings.containerd, reporter)?;
         }
@@ -174,6 +176,20 @@ fn check_destination(settings: &CopySettings, printer: &Printer) -> Result<()> {
         {
             error("the image itself is there", "name another directory")
         }
+        _ => Ok(()),
+    }
+}
+
+/// Finds out before the copy that its digest cannot be written.
+fn check_digest_file(settings: &CopySettings) -> Result<()> {
+    let directory = settings.digest_file.as_deref().and_then(Path::parent);
+    match directory.filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) if !directory.is_dir() => Err(Error::Name {
+            what: "digest file's directory",
+            value: directory.display().to_string(),
+            message: "there is no such directory".to_owned(),
+            hint: format!("make it first: mkdir -p {}", directory.display()),
+        }),
         _ => Ok(()),
     }
 }

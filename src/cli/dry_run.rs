@@ -1,5 +1,6 @@
 //! `strata copy --dry-run`: what a push would do.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use indicatif::HumanBytes;
@@ -10,6 +11,7 @@ use super::printer::Printer;
 use super::progress::Unseen;
 use super::settings::CopySettings;
 use crate::image::Root;
+use crate::oci::Digest;
 use crate::transport::Destination;
 use crate::transport::registry::{How, Plan, plan, plan_index};
 
@@ -30,6 +32,7 @@ pub(super) fn run(
         Root::Image(image) => vec![plan(image, reference, how, what, &progress)?],
         Root::Index(index) => plan_index(index, reference, how, what, &progress)?,
     };
+    let mut sent = BTreeMap::new();
     for (image, plan) in root.images().into_iter().zip(&plans) {
         for remark in &plan.remarks {
             printer.remark(remark);
@@ -38,16 +41,32 @@ pub(super) fn run(
             Root::Image(_) => String::new(),
             Root::Index(_) => format!("{}:\n", image.config.platform()),
         };
-        printer.data(&(heading + &describe(plan)))?;
+        printer.data(&(heading + &describe(plan, &mut sent)))?;
+    }
+    if let Root::Index(_) = root {
+        let (number, bytes) = (sent.len(), HumanBytes(sent.values().sum()));
+        printer.data(&format!(
+            "index: {number} layers would be sent, {bytes} uncompressed\n"
+        ))?;
     }
     Ok(())
 }
 
-fn describe(plan: &Plan) -> String {
+/// Describes what is planned for an image. `sent` are the layers that go out with earlier ones, and
+/// their sizes.
+fn describe(plan: &Plan, sent: &mut BTreeMap<Digest, u64>) -> String {
     let mut text = String::new();
     let count = plan.layers.len();
+    let (mut number, mut bytes) = (0_usize, 0_u64);
     for (index, layer) in plan.layers.iter().enumerate() {
+        let is_found = layer.how.is_found();
+        let is_new = !is_found && sent.insert(layer.digest, layer.size).is_none();
+        if is_new {
+            number += 1;
+            bytes = bytes.saturating_add(layer.size);
+        }
         let what = match &layer.how {
+            _ if !is_found && !is_new => "sent already by then".to_owned(),
             How::Present { known_from: None } => "already there".to_owned(),
             How::Present {
                 known_from: Some(name),
@@ -65,10 +84,6 @@ fn describe(plan: &Plan) -> String {
             HumanBytes(layer.size)
         );
     }
-    let sent = plan.layers.iter().filter(|layer| !layer.how.is_found());
-    let (number, bytes) = sent.fold((0_usize, 0_u64), |(number, bytes), layer| {
-        (number + 1, bytes.saturating_add(layer.size))
-    });
     let names: Vec<String> = plan
         .tags
         .iter()
@@ -95,39 +110,58 @@ mod tests {
 
     #[test]
     fn every_layer_is_told_about() {
-        let layer = |how| PlannedLayer {
-            digest: Digest::of(b""),
+        let digests = ["a", "b", "c", "d", "e"].map(|text| Digest::of(text.as_bytes()));
+        let layer = |digest, how| PlannedLayer {
+            digest,
             size: 2048,
             how,
         };
         let plan = Plan {
             layers: vec![
-                layer(How::Present { known_from: None }),
-                layer(How::Present {
-                    known_from: Some("h.x/a:1".to_owned()),
-                }),
-                layer(How::Mounted {
-                    from: "b".to_owned(),
-                }),
-                layer(How::Sent),
-                layer(How::Compressed(Compression::GZIP)),
+                layer(digests[0], How::Present { known_from: None }),
+                layer(
+                    digests[1],
+                    How::Present {
+                        known_from: Some("h.x/a:1".to_owned()),
+                    },
+                ),
+                layer(
+                    digests[2],
+                    How::Mounted {
+                        from: "b".to_owned(),
+                    },
+                ),
+                layer(digests[3], How::Sent),
+                layer(digests[4], How::Compressed(Compression::GZIP)),
             ],
             repository: "h.x/a".to_owned(),
             tags: vec!["1".to_owned(), "2".to_owned()],
             remarks: Vec::new(),
         };
-        let digest = Digest::of(b"");
+        let mut sent = BTreeMap::new();
         assert_eq!(
-            describe(&plan),
+            describe(&plan, &mut sent),
             format!(
-                "layer 1/5 {digest} 2.00 KiB: already there\n\
-                 layer 2/5 {digest} 2.00 KiB: already there, says h.x/a:1\n\
-                 layer 3/5 {digest} 2.00 KiB: taken from b, if the registry does that\n\
-                 layer 4/5 {digest} 2.00 KiB: sent\n\
-                 layer 5/5 {digest} 2.00 KiB: compressed with {} and sent\n\
+                "layer 1/5 {} 2.00 KiB: already there\n\
+                 layer 2/5 {} 2.00 KiB: already there, says h.x/a:1\n\
+                 layer 3/5 {} 2.00 KiB: taken from b, if the registry does that\n\
+                 layer 4/5 {} 2.00 KiB: sent\n\
+                 layer 5/5 {} 2.00 KiB: compressed with {} and sent\n\
                  2 of 5 layers would be sent, 4.00 KiB uncompressed; tags: h.x/a:1, h.x/a:2\n",
+                digests[0],
+                digests[1],
+                digests[2],
+                digests[3],
+                digests[4],
                 Compression::GZIP
             )
+        );
+        // The next image of an index.
+        let said = describe(&plan, &mut sent);
+        assert!(
+            said.contains(&format!("{} 2.00 KiB: sent already by then\n", digests[4]))
+                && said.contains("\n0 of 5 layers would be sent, 0 B uncompressed"),
+            "{said}"
         );
     }
 }

@@ -8,7 +8,7 @@ use super::push_arguments::PushSettings;
 use crate::Result;
 use crate::oci::Platform;
 use crate::transport::registry::{Credentials, Options};
-use crate::transport::{Destination, containerd, docker, podman};
+use crate::transport::{Destination, containerd, docker};
 
 /// What `copy` does.
 pub(super) struct CopySettings {
@@ -24,8 +24,6 @@ pub(super) struct CopySettings {
     pub(super) push: PushSettings,
     /// How to reach a Docker engine.
     pub(super) docker: docker::Options,
-    /// How to reach podman.
-    pub(super) podman: podman::Options,
     /// How to reach containerd.
     pub(super) containerd: containerd::Options,
     /// The file that the digest is written to.
@@ -72,7 +70,6 @@ impl TryFrom<CopyArguments> for CopySettings {
             docker: docker::Options {
                 host: arguments.dest_daemon_host,
             },
-            podman: podman::Options {},
             containerd: containerd::Options {
                 address: arguments.containerd_address,
                 namespace: arguments.containerd_namespace,

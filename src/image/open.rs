@@ -76,9 +76,14 @@ impl Image {
     /// against each other; layers are made when they are asked for.
     pub fn open(path: &Path) -> Result<Self> {
         if !Documents::are_in(path) {
+            let is_there = path.symlink_metadata().is_ok();
             return Err(Error::Document {
                 document: path.display().to_string(),
-                message: "not an image that Strata built".into(),
+                message: if is_there {
+                    "not an image that Strata built".into()
+                } else {
+                    "there is no such file or directory".into()
+                },
                 hint: "give the output of buildImage: nix build .#dockerImage, then strata copy result DESTINATION".into(),
             });
         }

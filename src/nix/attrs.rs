@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::closure::ClosureEntry;
 use super::index_request::IndexRequest;
+use super::mistake::{Mistake, explain};
 use super::request::{Request, VERSION};
 use super::system_request::SystemRequest;
 use crate::{Error, Result};
@@ -123,10 +124,18 @@ fn take<T: DeserializeOwned>(attrs: &mut Map<String, Value>, name: &str) -> Resu
                 .to_owned(),
             (name, path) => format!("{name}.{path}"),
         };
+        let Mistake {
+            missing,
+            message,
+            hint,
+        } = explain(&error.into_inner().to_string());
         Error::Attribute {
-            attribute,
-            message: error.into_inner().to_string(),
-            hint: "the arguments and their types are in the documentation of the function".into(),
+            attribute: match missing {
+                Some(missing) => format!("{attribute}.{missing}"),
+                None => attribute,
+            },
+            message,
+            hint,
         }
     })
 }
@@ -197,13 +206,13 @@ mod tests {
         wrong["request"]["perms"] = json!([{ "path": "/p", "uid": "root" }]);
         assert_eq!(
             error(&wrong),
-            "attribute perms[0].uid: invalid type: string \"root\", expected u64"
+            "attribute perms[0].uid: expected a number, found the string \"root\""
         );
         let mut wrong = attrs();
         wrong["request"]["image"] = json!({ "name": 1, "arch": "amd64", "created": "now" });
         assert_eq!(
             error(&wrong),
-            "attribute name: invalid type: integer `1`, expected a string"
+            "attribute name: expected a string, found the number 1"
         );
         let mut wrong = attrs();
         wrong["request"] = json!({
@@ -211,7 +220,7 @@ mod tests {
         });
         assert_eq!(
             error(&wrong),
-            "attribute users.app.uid: invalid type: string \"1000\", expected i64"
+            "attribute users.app.uid: expected a number, found the string \"1000\""
         );
         for (system, argument) in [
             (json!({ "channel": { "channelURL": 1 } }), "channelURL"),
@@ -224,7 +233,8 @@ mod tests {
             wrong["request"]["system"] = system;
             let said = error(&wrong);
             assert!(
-                said.starts_with(&format!("attribute {argument}: invalid type: integer `1`")),
+                said.starts_with(&format!("attribute {argument}: expected "))
+                    && said.ends_with('1'),
                 "{said}"
             );
         }

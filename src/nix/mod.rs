@@ -8,6 +8,7 @@ mod database;
 mod database_reader;
 mod derivation;
 mod index_request;
+mod mistake;
 pub mod nar;
 mod request;
 mod store;

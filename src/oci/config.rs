@@ -220,8 +220,16 @@ pub fn canonical_user_config(user: &Value) -> Result<Config> {
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(key));
         let name = known.map_or(key.as_str(), |(name, _)| name);
-        if let Some((_, shape)) = known {
-            check_shape(name, value, *shape)?;
+        match (known, meant(key)) {
+            (Some((_, shape)), _) => check_shape(name, value, *shape)?,
+            (None, Some(meant)) => {
+                return Err(Error::Attribute {
+                    attribute: format!("config.{key}"),
+                    message: "no engine knows this".into(),
+                    hint: format!("did you mean {meant}?"),
+                });
+            }
+            (None, None) => {}
         }
         if config.insert(name.to_owned(), value.clone()).is_some() {
             return Err(Error::Attribute {
@@ -234,7 +242,14 @@ pub fn canonical_user_config(user: &Value) -> Result<Config> {
     Ok(config)
 }
 
-fn check_shape(name: &str, value: &Value, shape: Shape) -> Result<()> {
+/// Checks the value of a known key, down to the entry that does not fit.
+fn check_shape(key: &str, value: &Value, shape: Shape) -> Result<()> {
+    let attribute = format!("config.{key}");
+    let wrong = |attribute: String, expected: &str, value: &Value, hint: &str| Error::Attribute {
+        attribute,
+        message: format!("expected {expected}, found {}", kind_of(value)),
+        hint: hint.to_owned(),
+    };
     let (fits, expected, hint) = match shape {
         Shape::Text => (value.is_string(), "a string", "write it in quotes"),
         Shape::Boolean => (
@@ -242,41 +257,52 @@ fn check_shape(name: &str, value: &Value, shape: Shape) -> Result<()> {
             "true or false",
             "write it without quotes",
         ),
-        Shape::Texts => (
-            value
-                .as_array()
-                .is_some_and(|items| items.iter().all(Value::is_string)),
-            "a list of strings",
-            "write each word as a string of its own: [ \"ls\" \"-l\" ]",
-        ),
-        Shape::Set => (
-            value
-                .as_object()
-                .is_some_and(|items| items.values().all(Value::is_object)),
-            "an attribute set of empty sets",
-            "write { \"80/tcp\" = { }; }",
-        ),
-        Shape::TextMap => (
-            value
-                .as_object()
-                .is_some_and(|items| items.values().all(Value::is_string)),
-            "an attribute set of strings",
-            "write { key = \"value\"; }",
-        ),
+        Shape::Texts => (value.is_array(), "a list of strings", example(key)),
+        Shape::Set | Shape::TextMap => (value.is_object(), "an attribute set", example(key)),
         Shape::Object => (
             value.is_object(),
             "an attribute set",
             "see config.md of the OCI image specification",
         ),
     };
-    if fits {
-        return Ok(());
+    if !fits {
+        return Err(wrong(attribute, expected, value, hint));
     }
-    Err(Error::Attribute {
-        attribute: format!("config.{name}"),
-        message: format!("expected {expected}, found {}", kind_of(value)),
-        hint: hint.into(),
-    })
+    for (number, item) in value.as_array().into_iter().flatten().enumerate() {
+        let attribute = format!("{attribute}[{number}]");
+        let Some(text) = item.as_str() else {
+            return Err(wrong(attribute, "a string", item, hint));
+        };
+        if key == "Env" && !text.contains('=') {
+            return Err(Error::Attribute {
+                attribute,
+                message: format!("{text:?} has no value"),
+                hint: hint.to_owned(),
+            });
+        }
+    }
+    for (name, item) in value.as_object().into_iter().flatten() {
+        let (fits, expected) = match shape {
+            Shape::Set => (item.is_object(), "an empty set"),
+            Shape::TextMap => (item.is_string(), "a string"),
+            _ => continue,
+        };
+        if !fits {
+            return Err(wrong(format!("{attribute}.{name:?}"), expected, item, hint));
+        }
+    }
+    Ok(())
+}
+
+/// How a known key is written.
+fn example(key: &str) -> &'static str {
+    match key {
+        "Env" => "write [ \"NAME=value\" ]",
+        "ExposedPorts" => "write { \"80/tcp\" = { }; }",
+        "Volumes" => "write { \"/data\" = { }; }",
+        "Labels" => "write { key = \"value\"; }",
+        _ => "write each word as a string of its own: [ \"ls\" \"-l\" ]",
+    }
 }
 
 /// What a value is, in the words of a Nix user.
@@ -286,9 +312,18 @@ fn kind_of(value: &Value) -> &'static str {
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
         Value::String(_) => "a string",
-        Value::Array(_) => "a list with other things in it",
-        Value::Object(_) => "an attribute set with other things in it",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an attribute set",
     }
+}
+
+/// The known key that somebody meant, if a letter or two are wrong.
+fn meant(key: &str) -> Option<&'static str> {
+    let key = key.to_ascii_lowercase();
+    let distance = |name: &str| strsim::osa_distance(&key, &name.to_ascii_lowercase());
+    let (nearest, _) = KNOWN.iter().min_by_key(|(name, _)| distance(name))?;
+    let tolerated = if nearest.len() > 4 { 2 } else { 1 };
+    (distance(nearest) <= tolerated).then_some(nearest)
 }
 
 #[cfg(test)]
@@ -328,7 +363,31 @@ mod tests {
             ),
             (
                 json!({ "Labels": { "a": 1 } }),
-                "attribute config.Labels: expected an attribute set of strings, found an attribute set with other things in it",
+                "attribute config.Labels.\"a\": expected a string, found a number",
+            ),
+            (
+                json!({ "Labels": ["a"] }),
+                "attribute config.Labels: expected an attribute set, found a list",
+            ),
+            (
+                json!({ "Cmd": ["sleep", 1] }),
+                "attribute config.Cmd[1]: expected a string, found a number",
+            ),
+            (
+                json!({ "Env": ["A=", "B"] }),
+                "attribute config.Env[1]: \"B\" has no value",
+            ),
+            (
+                json!({ "Volumes": { "/data": true } }),
+                "attribute config.Volumes.\"/data\": expected an empty set, found a boolean",
+            ),
+            (
+                json!({ "Entrypiont": ["sh"] }),
+                "attribute config.Entrypiont: no engine knows this",
+            ),
+            (
+                json!({ "Cmds": ["sh"] }),
+                "attribute config.Cmds: no engine knows this",
             ),
         ] {
             let error = canonical_user_config(&value).unwrap_err();

@@ -238,7 +238,8 @@ fn check_compression(text: Option<&str>) -> Result<Option<Compression>> {
 
 fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
     let check = |(number, perms): (usize, PermsRule)| {
-        let error = |field: &str, message: String| Error::Attribute {
+        let error = |field: &str, message: String| {
+            Error::Attribute {
             attribute: format!("perms[{number}].{field}"),
             message,
             hint: match field {
@@ -246,10 +247,11 @@ fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
                     "write four octal digits in quotes, as in \"0755\" or \"1777\""
                 }
                 "regex" => "regular expressions have RE2 syntax; write \"\" to match every file",
-                "capabilities" => "write them as in \"CAP_NET_BIND_SERVICE\"",
+                "capabilities" => "write them as in \"CAP_NET_BIND_SERVICE\"; those of `capabilities` follow those of `perms`",
                 _ => "see the documentation of perms in buildImage",
             }
             .into(),
+        }
         };
         let mode = |field: &'static str, mode: Option<String>| {
             mode.map(|mode| mode.parse::<Mode>())

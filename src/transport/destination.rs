@@ -205,7 +205,7 @@ impl FromStr for Destination {
                 None => Err(error(
                     text,
                     "a registry's name begins with docker://",
-                    format!("write docker://{rest}"),
+                    format!("write docker://{}", rest.trim_start_matches('/')),
                 )),
             },
             "docker-daemon" => Ok(Self::Docker(own_name(rest)?)),
@@ -495,6 +495,7 @@ mod tests {
                 "docker://ghcr.io/me/hello:1",
             ),
             ("docker:hello", "begins with docker://", "docker://hello"),
+            ("docker:/hello", "begins with docker://", "docker://hello"),
             ("oci:", "no path", "oci:PATH"),
             ("dir:", "no path", "dir:PATH"),
             ("docker-archive::hello", "no path", "docker-archive:PATH"),

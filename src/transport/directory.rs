@@ -71,12 +71,14 @@ pub(super) fn publish(
     let staging = staging::directory_in(if exists { path } else { &above })?;
     let kept = fill(staging.path())?;
     staging::write_bytes(&staging.path().join(VERSION_FILE), VERSION.as_bytes(), path)?;
-    if exists {
-        replace(staging.path(), path, &kept)
-    } else {
+    if !exists {
         staging::sync_directory(staging.path());
-        staging::rename(staging.path(), path)
+        if staging::rename_to_new(staging.path(), path)? {
+            return Ok(());
+        }
+        check_directory(path)?;
     }
+    replace(staging.path(), path, &kept)
 }
 
 /// Moves the new files in, the manifest after its blobs, and removes what only the old image used.
@@ -172,6 +174,20 @@ mod tests {
             );
         }
         assert_eq!(fixture::files(directory.path()).len(), 5);
+    }
+
+    #[test]
+    fn a_directory_that_another_copy_makes_meanwhile_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new");
+        let (one, two) = (fixture::image(&[b"one"]), fixture::image(&[b"two"]));
+        let other = fixture::Meanwhile::new(|| write(&one, &path, &Silent).unwrap());
+        write(&two, &path, &other).unwrap();
+        assert_eq!(
+            std::fs::read(path.join(MANIFEST_FILE)).unwrap(),
+            two.manifest_bytes
+        );
+        assert_eq!(fixture::files(directory.path()).len(), 4);
     }
 
     #[test]

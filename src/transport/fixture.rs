@@ -124,6 +124,29 @@ impl Progress for Watcher {
     }
 }
 
+/// Lets something happen once, after a copy has begun.
+pub(super) struct Meanwhile<F>(Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send> Meanwhile<F> {
+    pub(super) fn new(happen: F) -> Self {
+        Self(Mutex::new(Some(happen)))
+    }
+}
+
+impl<F: FnOnce() + Send> Progress for Meanwhile<F> {
+    fn begin(&self, _: &Descriptor) {
+        if let Some(happen) = self.0.lock().unwrap().take() {
+            happen();
+        }
+    }
+
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&self, _: &Descriptor, _: Outcome) {}
+}
+
 /// Every file below `directory`, sorted.
 pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

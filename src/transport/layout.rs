@@ -55,7 +55,11 @@ pub fn write<'a>(
     for directory in [&blob_directory, staging.path()] {
         staging::sync_directory(directory);
     }
-    staging::rename(staging.path(), path)
+    if staging::rename_to_new(staging.path(), path)? {
+        return Ok(());
+    }
+    // The blobs are made again, which is rare enough.
+    add(root, path, name, progress)
 }
 
 /// The entry of an image or index in the index of a layout.
@@ -279,6 +283,17 @@ mod tests {
             .map(|entry| &entry["annotations"][Index::REFERENCE_NAME])
             .collect();
         assert_eq!(names, ["b", "a"]);
+    }
+
+    #[test]
+    fn a_layout_that_another_copy_makes_meanwhile_is_added_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new");
+        let (one, two) = (fixture::image(&[b"one"]), fixture::image(&[b"two"]));
+        let other = fixture::Meanwhile::new(|| write(&one, &path, &name("a"), &Silent).unwrap());
+        write(&two, &path, &name("b"), &other).unwrap();
+        assert_eq!(index(&path)["manifests"].as_array().unwrap().len(), 2);
+        assert_eq!(files(directory.path()).len(), 2 + 3 + 3);
     }
 
     #[test]

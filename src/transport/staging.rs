@@ -209,6 +209,23 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Renames a directory to where none was, as [`rename`] does; false if another copy made one meanwhile
+/// that has something in it.
+pub(super) fn rename_to_new(from: &Path, to: &Path) -> Result<bool> {
+    match rename(from, to) {
+        Ok(()) => Ok(true),
+        Err(Error::Io { source, .. })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Renames within a file system. The directory is to be synchronized afterwards.
 pub(super) fn move_to(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to).map_err(Error::io("write", to))

@@ -98,11 +98,7 @@ struct Leaf {
 #[derive(PartialEq)]
 enum Content {
     Symlink(Vec<u8>),
-    File {
-        size: u64,
-        executable: bool,
-        path: PathBuf,
-    },
+    File { size: u64, path: PathBuf },
 }
 
 struct Merge<'a> {
@@ -263,7 +259,6 @@ impl Merge<'_> {
                     let (size, executable) = regular.stat()?;
                     let content = Content::File {
                         size,
-                        executable,
                         path: file.clone(),
                     };
                     let mode = Mode::of_file(executable);
@@ -492,22 +487,12 @@ fn check_root_rules(source: &Source, rules: &CompiledRules) -> Result<()> {
 fn difference(first: &Leaf, second: &Leaf) -> Result<Option<&'static str>> {
     let same = match (&first.content, &second.content) {
         (
-            Content::File {
-                size,
-                executable,
-                path,
-            },
+            Content::File { size, path },
             Content::File {
                 size: other_size,
-                executable: other_executable,
                 path: other_path,
             },
-        ) => {
-            if executable != other_executable {
-                return Ok(Some("its mode"));
-            }
-            size == other_size && same_bytes(path, other_path)?
-        }
+        ) => size == other_size && same_bytes(path, other_path)?,
         (one, other) => one == other,
     };
     if !same {
@@ -604,7 +589,8 @@ mod tests {
         for (about, second) in [
             ("its content", ("b", 0o644, &[] as &[Rule])),
             ("its content", ("aa", 0o644, &[])),
-            ("its mode", ("a", 0o755, &[])),
+            ("its mode or owner", ("a", 0o755, &[])),
+            ("its content", ("b", 0o755, &[])),
             ("its mode or owner", ("a", 0o644, &owned)),
         ] {
             assert_eq!(

@@ -18,7 +18,10 @@ pub(super) fn pull(podman: &Podman<'_>, image: &Image, name: Option<&str>) -> Re
         let pulled = process::work(pull, HINT, podman.progress)
             .and_then(|_| name.map_or(Ok(()), |name| podman.tag(&id, name)));
         match pulled {
-            Ok(()) => podman.ask(&["untag", &id, ours]).map(|_| ()),
+            Ok(()) => {
+                podman.untag(&id, ours);
+                Ok(())
+            }
             Err(error) => {
                 // With its last name the image goes, too. It may not have come so far.
                 let _ = process::ask(command(&["image", "rm", ours]), "", &Silent);

@@ -11,23 +11,18 @@ use std::process::Command;
 
 use super::blob::blobs;
 use super::destination::CopyName;
+use super::serve::was_lent_as;
 use super::{Outcome, Progress, process};
 use crate::image::Image;
-use crate::oci::Platform;
+use crate::oci::{Digest, Platform};
 use crate::{Error, Result};
 
-/// How to reach it. Podman itself reads `CONTAINER_HOST`, `CONTAINERS_STORAGE_CONF` and its other
-/// variables and files.
-#[derive(Clone, Debug, Default)]
-pub struct Options {}
-
-/// Copies `image` there. It worked if podman answers to the name with the config's digest.
-pub fn copy(
-    image: &Image,
-    name: &CopyName,
-    _options: &Options,
-    progress: &dyn Progress,
-) -> Result<()> {
+/// Copies `image` there; gives the digest of the manifest that podman has then, which is another one
+/// than the image's if podman has the image already and got it elsewhere. It worked if podman answers
+/// to the name with the config's digest.
+///
+/// Podman itself reads `CONTAINER_HOST`, `CONTAINERS_STORAGE_CONF` and its other variables and files.
+pub fn copy(image: &Image, name: &CopyName, progress: &dyn Progress) -> Result<Digest> {
     let podman = Podman { progress };
     let id = image.manifest.config.digest.hex();
     let mut has_name = false;
@@ -36,6 +31,7 @@ pub fn copy(
             progress.begin(blob.descriptor());
             progress.finish(blob.descriptor(), Outcome::Present);
         }
+        podman.remove_lent_names(image)?;
     } else if podman.is_remote()? {
         remote::load(&podman, image, name)?;
     } else {
@@ -43,12 +39,12 @@ pub fn copy(
         has_name = true;
     }
     let Some(full) = &name.full else {
-        return podman.verify(&id, &id);
+        return podman.digest(&id, &id);
     };
     if !has_name {
         podman.tag(&id, full)?;
     }
-    podman.verify(full, &id)
+    podman.digest(full, &id)
 }
 
 /// What podman's containers run on.
@@ -76,8 +72,8 @@ impl Podman<'_> {
 
     /// Whether there is an image with this ID.
     fn has(&self, id: &str) -> Result<bool> {
-        match self.verify(id, id) {
-            Ok(()) => Ok(true),
+        match self.digest(id, id) {
+            Ok(_) => Ok(true),
             // If podman fails for another reason, it will tell that next.
             Err(Error::Command { .. } | Error::Mismatch { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -95,17 +91,43 @@ impl Podman<'_> {
         self.ask(&["tag", id, name]).map(|_| ())
     }
 
-    /// Succeeds if podman's image of this name has the ID.
-    fn verify(&self, name: &str, id: &str) -> Result<()> {
-        let found = self.ask(&["image", "inspect", "--format", "{{.Id}}", name])?;
-        if found == id {
-            return Ok(());
+    /// Takes away the names under which a copy that was killed lent the image.
+    fn remove_lent_names(&self, image: &Image) -> Result<()> {
+        let id = image.manifest.config.digest.hex();
+        let names = self.inspect(&id, "{{range .RepoTags}}{{.}} {{end}}")?;
+        for name in names.split_whitespace() {
+            if was_lent_as(image, name) {
+                self.untag(&id, name);
+            }
         }
-        Err(Error::Mismatch {
-            what: format!("image {name} in podman"),
-            expected: id.to_owned(),
-            found,
-            hint: "something else took the name meanwhile; copy again".to_owned(),
+        Ok(())
+    }
+
+    /// Takes a name away. Another copy may have done so already, and what is left the next one takes.
+    fn untag(&self, id: &str, name: &str) {
+        let _ = self.ask(&["untag", id, name]);
+    }
+
+    fn inspect(&self, name: &str, format: &str) -> Result<String> {
+        self.ask(&["image", "inspect", "--format", format, name])
+    }
+
+    /// The digest of the manifest of podman's image of this name, if that has the ID.
+    fn digest(&self, name: &str, id: &str) -> Result<Digest> {
+        let answer = self.inspect(name, "{{.Id}} {{.Digest}}")?;
+        let (found, digest) = answer.split_once(' ').unwrap_or((&answer, ""));
+        if found != id {
+            return Err(Error::Mismatch {
+                what: format!("image {name} in podman"),
+                expected: id.to_owned(),
+                found: found.to_owned(),
+                hint: "something else took the name meanwhile; copy again".to_owned(),
+            });
+        }
+        digest.parse().map_err(|message| Error::Command {
+            command: "podman image inspect".to_owned(),
+            message,
+            hint: "is this podman?".to_owned(),
         })
     }
 }

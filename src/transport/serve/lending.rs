@@ -54,6 +54,14 @@ pub(in crate::transport) fn lend<T>(
     }
 }
 
+/// Whether `name` is one under which [`lend`] may have served the image.
+pub(in crate::transport) fn was_lent_as(image: &Image, name: &str) -> bool {
+    let path = format!("/{NAME}:{}", image.manifest.config.digest.hex());
+    let address = name.strip_suffix(&path);
+    let port = address.and_then(|address| address.strip_prefix("127.0.0.1:"));
+    port.is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
 /// Remembers what was sent.
 struct Sent<'a> {
     progress: &'a dyn Progress,

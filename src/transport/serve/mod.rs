@@ -22,5 +22,5 @@ mod window;
 
 pub use catalog::Catalog;
 pub use compressed::{compress, compress_all_images};
-pub(super) use lending::lend;
+pub(super) use lending::{lend, was_lent_as};
 pub use listener::{Limits, Observer, Server};
