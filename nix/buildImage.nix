@@ -76,8 +76,9 @@
   `architecture` (string; default: `null`)
   : The name of `arch` in dockerTools. It wins.
 
-  `os` (string; default: `"linux"`)
-  : The operating system, as Go names it.
+  `os` (string; default: `null`)
+  : The operating system, as Go names it. `null` is `"linux"`; if `pkgs` are for Darwin, whose programs
+    do not run in an image, it is an error.
 
   `variant` (string; default: `null`)
   : The variant of the architecture, such as `"v7"`. `null` takes that of `pkgs` for 32-bit ARM, and
@@ -151,7 +152,7 @@ lib.makeOverridable (
     remove ? [ ],
     arch ? pkgs.go.GOARCH,
     architecture ? null,
-    os ? "linux",
+    os ? null,
     variant ? null,
     platform ? null,
     perms ? [ ],
@@ -193,7 +194,9 @@ lib.makeOverridable (
             }
             // lib.optionalAttrs nixOwnStore { ownStore = true; }
           else
-            null;
+            lib.throwIf (nixOwnStore || system == null && (nixUid != 0 || nixGid != 0)) ''
+              buildImage: `nixUid`, `nixGid` and `nixOwnStore` say who owns the Nix database, but there is none
+              hint: set `initializeNixDatabase = true`, or give files to somebody with `perms`'' null;
       }
       // runsOn
       // lib.optionalAttrs (remove != [ ]) { inherit remove; }
@@ -211,11 +214,17 @@ lib.makeOverridable (
       if platform != null then
         { inherit platform; }
       else
-        {
-          arch = if architecture != null then architecture else arch;
-        }
-        // lib.optionalAttrs (os != "linux") { inherit os; }
-        // lib.optionalAttrs (ownVariant != null) { variant = ownVariant; };
+        lib.throwIf (os == null && pkgs.stdenv.hostPlatform.isDarwin)
+          ''
+            buildImage: the packages are for Darwin, whose programs do not run in an image
+            hint: use Linux packages (`pkgsCross`, or those of `x86_64-linux` or `aarch64-linux`); if what goes into the image is for Linux, say `os = "linux"`''
+          (
+            {
+              arch = if architecture != null then architecture else arch;
+            }
+            // lib.optionalAttrs (os != null && os != "linux") { inherit os; }
+            // lib.optionalAttrs (ownVariant != null) { variant = ownVariant; }
+          );
     # Go has variants of 32-bit ARM only.
     ownVariant =
       if

@@ -110,6 +110,16 @@ const MISTAKES: &[Mistake] = &[
         "attribute arch: \"linux/arm64\" is not a name",
     ),
     (
+        "architecture_in_the_words_of_nix",
+        |case| case.request["image"]["arch"] = json!("x86_64"),
+        "attribute arch: \"x86_64\" is not Go's name of a processor",
+    ),
+    (
+        "platform_in_the_words_of_nix",
+        |case| case.request["image"]["platform"] = json!("linux/aarch64"),
+        "attribute platform: \"aarch64\" is not Go's name of a processor",
+    ),
+    (
         "architecture_that_is_missing",
         |case| case.request["image"]["arch"] = json!(null),
         "attribute arch: is empty",
@@ -273,6 +283,21 @@ const MISTAKES: &[Mistake] = &[
             case.request["layers"] = json!([layer]);
         },
         "STORE/output-1/layers.json: version 7, expected 1",
+    ),
+    (
+        "layer_whose_list_is_too_large",
+        |case| {
+            let mut request = case.request.clone();
+            request["image"] = Value::Null;
+            let layer = case.store.build(&request).unwrap();
+            let file = case.store.locate(&layer).join("layers.json");
+            fs::File::create(file)
+                .unwrap()
+                .set_len((64 << 20) + 1)
+                .unwrap();
+            case.request["layers"] = json!([layer]);
+        },
+        "STORE/output-1/layers.json: is larger than 64 MiB",
     ),
     (
         "name_that_is_none",

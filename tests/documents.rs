@@ -373,14 +373,12 @@ fn every_target_of_the_makefile_is_described() {
     }
 }
 
-/// The fields that a part of a request may have, from the message about one that it may not.
+/// The fields that a part of a request may have, from the hint about one that it may not.
 fn fields(request: &Value) -> BTreeSet<String> {
     let attrs = json!({ "outputs": { "out": "/out" }, "closure": [], "request": request });
-    let error = Attrs::parse(attrs.to_string().as_bytes())
-        .unwrap_err()
-        .to_string();
-    let (_, expected) = error.split_once("expected one of").unwrap();
-    set(codes(expected))
+    let error = Attrs::parse(attrs.to_string().as_bytes()).unwrap_err();
+    let hint = error.hint().unwrap();
+    set(codes(hint.strip_prefix("write one of").expect(&hint)))
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod support;
 
 use serde_json::json;
+use strata::image::Image;
 use support::fake_store::{FakeStore, Item};
 
 fn mode_of(headers: &[(String, u32, u64)], path: &str) -> (u32, u64) {
@@ -45,6 +46,33 @@ fn nix2container_23_modes_of_symlinks() {
     let image = store.build(&request).unwrap();
     let link = format!("{}/link", app.trim_start_matches('/'));
     assert_eq!(mode_of(&store.headers(&image, 0), &link), (0o777, 0));
+}
+
+/// <https://github.com/NixOS/nixpkgs/issues/26593>, <https://github.com/NixOS/nixpkgs/issues/254421>: the
+/// time of creation was in every file, so that another one made other layers.
+#[test]
+fn nixpkgs_26593_254421_layers_do_not_know_when_they_were_made() {
+    let mut store = FakeStore::relocated();
+    let library = store.add("library", &[Item::File("a", "")], &[]);
+    let app = store.add("app", &[Item::File("b", "")], &[&library]);
+    let mut request = store.image_request();
+    request["deps"] = json!([app]);
+    request["maxLayers"] = json!(2);
+    request["image"]["nixDatabase"] = json!({});
+    let mut config_of = |created: &str| {
+        request["image"]["created"] = json!(created);
+        let image = store.build(&request).unwrap();
+        let image = Image::open(&store.locate(&image)).unwrap();
+        (image.config.created.clone(), image.config.rootfs.diff_ids)
+    };
+    let (long_ago, layers) = config_of("0001-01-01T00:00:00Z");
+    let (later, same) = config_of("2024-12-31T23:59:59Z");
+    assert_ne!(long_ago, later);
+    assert_eq!(layers, same);
+    assert_eq!(layers.len(), 2);
+    let (now, same) = config_of("now");
+    assert_ne!(now, later);
+    assert_eq!(layers, same);
 }
 
 /// <https://github.com/nlewo/nix2container/issues/45>: rules about one path changed others.

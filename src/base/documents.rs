@@ -8,21 +8,7 @@ use serde_json::Value;
 
 use super::damaged;
 use crate::Result;
-use crate::oci::{Descriptor, ImageConfig};
-
-/// A manifest of one image, or a list of such.
-#[derive(Debug)]
-pub(super) enum Manifest {
-    /// One image.
-    Image {
-        /// The config blob.
-        config: Descriptor,
-        /// The layer blobs, lowest first.
-        layers: Vec<Descriptor>,
-    },
-    /// Several, for other platforms for example.
-    Index(Vec<Descriptor>),
-}
+use crate::oci::{Document, ImageConfig, media_type};
 
 /// An entry of a Docker archive's `manifest.json`.
 #[derive(Debug, Deserialize)]
@@ -38,43 +24,17 @@ pub(super) struct DockerImage {
     pub(super) layers: Option<Vec<String>>,
 }
 
-/// What the media types of configs of images are.
-const CONFIG_TYPES: [&str; 2] = [
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-];
-
 /// Reads a manifest or an index; `document` is its name for errors.
-pub(super) fn parse_manifest(bytes: &[u8], document: &str) -> Result<Manifest> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Either {
-        schema_version: u32,
-        config: Option<Descriptor>,
-        layers: Option<Vec<Descriptor>>,
-        manifests: Option<Vec<Descriptor>>,
-    }
-    let either: Either = parse(bytes, document)?;
-    if either.schema_version != 2 {
-        let message = format!("schema version {}, expected 2", either.schema_version);
+pub(super) fn parse_manifest(bytes: &[u8], document: &str) -> Result<Document> {
+    let parsed = Document::parse(bytes);
+    let (_, parsed) = parsed.map_err(|[message, _]| damaged(document, &message))?;
+    if let Document::Image { config, .. } = &parsed
+        && ![media_type::CONFIG, media_type::DOCKER_CONFIG].contains(&config.media_type.as_str())
+    {
+        let message = format!("not an image: its config is {:?}", config.media_type);
         return Err(damaged(document, &message));
     }
-    match (either.config, either.layers, either.manifests) {
-        (None, None, manifests) => Ok(Manifest::Index(manifests.unwrap_or_default())),
-        (Some(config), layers, None) => {
-            if !CONFIG_TYPES.contains(&config.media_type.as_str()) {
-                let message = format!("not an image: its config is {:?}", config.media_type);
-                return Err(damaged(document, &message));
-            }
-            let layers = layers.unwrap_or_default();
-            Ok(Manifest::Image { config, layers })
-        }
-        // Who takes it for one and who for the other see different images (CVE-2021-41190).
-        _ => Err(damaged(
-            document,
-            "both a manifest and an index, or half of one",
-        )),
-    }
+    Ok(parsed)
 }
 
 /// Reads the list in a Docker archive.
@@ -112,37 +72,24 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], document: &str) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
+    use crate::oci::Descriptor;
     use serde_json::json;
 
-    fn manifest(value: &Value) -> Result<Manifest, String> {
-        parse_manifest(value.to_string().as_bytes(), "m").map_err(|error| error.to_string())
-    }
-
     #[test]
-    fn manifests_and_indexes_are_told_apart() {
-        let blob = |media_type: &str| Descriptor::new(media_type, Digest::of(b""), 0);
-        for media_type in CONFIG_TYPES {
-            let image = json!({ "schemaVersion": 2, "config": blob(media_type), "layers": [] });
-            assert!(matches!(manifest(&image), Ok(Manifest::Image { .. })));
-        }
-        let index = json!({ "schemaVersion": 2, "manifests": [blob("x")] });
-        assert!(matches!(manifest(&index), Ok(Manifest::Index(list)) if list.len() == 1));
-        for (wrong, message) in [
+    fn artifacts_are_no_images() {
+        for (kind, message) in [
+            (media_type::CONFIG, None),
+            (media_type::DOCKER_CONFIG, None),
             (
-                json!({ "schemaVersion": 1 }),
-                "m: schema version 1, expected 2",
-            ),
-            (
-                json!({ "schemaVersion": 2, "config": blob(CONFIG_TYPES[0]), "manifests": [] }),
-                "m: both a manifest and an index, or half of one",
-            ),
-            (
-                json!({ "schemaVersion": 2, "config": blob("text/plain"), "layers": [] }),
-                "m: not an image: its config is \"text/plain\"",
+                "text/plain",
+                Some("m: not an image: its config is \"text/plain\""),
             ),
         ] {
-            assert_eq!(manifest(&wrong).unwrap_err(), message);
+            let config = Descriptor::of(kind, b"");
+            let image = json!({ "schemaVersion": 2, "config": config, "layers": [] });
+            let error = parse_manifest(image.to_string().as_bytes(), "m").err();
+            let error = error.map(|error| error.to_string());
+            assert_eq!(error.as_deref(), message);
         }
     }
 

@@ -88,15 +88,8 @@ fn from_blob<'a>(
                 Some(content) => content,
                 None => content.insert(read(&mut archive, entry.size, largest, place)?),
             };
-            for path in paths {
-                let file = BaseFile {
-                    place: place.clone(),
-                    metadata: entry.metadata(),
-                    content: content.clone(),
-                };
-                found.insert(path, file);
-                left -= 1;
-            }
+            add(found, paths, place, &entry.metadata(), content);
+            left -= paths.len();
         }
     }
     Ok(())
@@ -115,16 +108,27 @@ fn from_recipe<'a>(
             return Ok(());
         };
         let content = read(&mut file.file, file.size, largest, place)?;
-        for path in paths {
-            let file = BaseFile {
-                place: place.clone(),
-                metadata: entry.metadata.clone(),
-                content: content.clone(),
-            };
-            found.insert(path, file);
-        }
+        add(found, paths, place, entry.metadata, &content);
         Ok(())
     })
+}
+
+/// Adds a file that was found under each of the paths that mean it.
+fn add<'a>(
+    found: &mut Found<'a>,
+    paths: &[&'a str],
+    place: &ImagePath,
+    metadata: &Metadata,
+    content: &[u8],
+) {
+    for path in paths {
+        let file = BaseFile {
+            place: place.clone(),
+            metadata: metadata.clone(),
+            content: content.to_vec(),
+        };
+        found.insert(path, file);
+    }
 }
 
 fn read(reader: &mut impl Read, size: u64, largest: u64, place: &ImagePath) -> Result<Vec<u8>> {

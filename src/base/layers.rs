@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::bounds::LARGEST_LAYER;
 use super::medium::Place;
-use super::tree::Listing;
+use super::tree::{EntriesLeft, Listing, Tree};
 use super::{DAMAGED, damaged};
 use crate::image::{BaseRecord, Packing, decompress, open_stored};
 use crate::oci::{Descriptor, Digest, HashingReader};
@@ -41,42 +41,50 @@ struct Found {
 pub(super) struct Checked {
     /// A record of each, lowest first.
     pub(super) records: Vec<BaseRecord>,
-    /// What is in each.
-    pub(super) listings: Vec<Listing>,
+    /// What they make together.
+    pub(super) tree: Tree,
     /// Whether one lies in a compressed archive, behind everything before it.
     pub(super) is_compressed: bool,
 }
 
+/// A layer that is to be read.
+struct Wanted<'a> {
+    name: &'a str,
+    /// How often the image has it.
+    times: usize,
+}
+
 /// Reads all layers, given lowest first.
-pub(super) fn check(expected: &[Expected]) -> Result<Checked> {
+pub(super) fn check(expected: &[Expected], left: &mut EntriesLeft) -> Result<Checked> {
     // An image may have the same layer several times (NixOS/nixpkgs#214434).
-    let mut files: BTreeMap<&Path, BTreeMap<&Place, &str>> = BTreeMap::new();
+    let mut files: BTreeMap<&Path, BTreeMap<&Place, Wanted<'_>>> = BTreeMap::new();
     for Expected { name, place, .. } in expected {
         let places = files.entry(&place.located).or_default();
-        places.entry(place).or_insert(name);
+        let wanted = places.entry(place).or_insert(Wanted { name, times: 0 });
+        wanted.times += 1;
     }
     let mut found = BTreeMap::new();
     let mut is_compressed = false;
     for (path, places) in files {
         if places.keys().any(|place| place.offset.is_some()) && packing_of(path)? != Packing::None {
             is_compressed = true;
-            read_in_order(path, places, &mut found)?;
+            read_in_order(path, places, &mut found, left)?;
         } else {
-            for (place, name) in places {
+            for (place, wanted) in places {
                 let reader = open_stored(path, place.offset, place.size)?;
-                found.insert(place, read(reader, name)?);
+                found.insert(place, read(reader, &wanted, left)?);
             }
         }
     }
     let mut checked = Checked {
         records: Vec::new(),
-        listings: Vec::new(),
+        tree: Tree::default(),
         is_compressed,
     };
-    for layer in expected {
+    for (number, layer) in expected.iter().enumerate() {
         if let Some(found) = found.get(&layer.place) {
             checked.records.push(compare(layer, found)?);
-            checked.listings.push(found.listing.clone());
+            checked.tree.apply(number, &found.listing);
         }
     }
     Ok(checked)
@@ -91,21 +99,23 @@ fn packing_of(path: &Path) -> Result<Packing> {
 /// Reads layers of a compressed archive while it is decompressed once.
 fn read_in_order<'a>(
     path: &Path,
-    places: BTreeMap<&'a Place, &str>,
+    places: BTreeMap<&'a Place, Wanted<'_>>,
     all: &mut BTreeMap<&'a Place, Found>,
+    left: &mut EntriesLeft,
 ) -> Result<()> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let (_, mut archive) = decompress(BufReader::new(file)).map_err(Error::io("read", path))?;
     let mut position = 0;
     // Places in one file are sorted by their offsets.
-    for (place, name) in places {
+    for (place, wanted) in places {
+        let name = wanted.name;
         let offset = place.offset.unwrap_or(0);
         let before = offset
             .checked_sub(position)
             .ok_or_else(|| damaged(name, "lies within another layer"))?;
         io::copy(&mut archive.by_ref().take(before), &mut io::sink())
             .map_err(|error| damaged(name, &error.to_string()))?;
-        let found = read(archive.by_ref().take(place.size), name)?;
+        let found = read(archive.by_ref().take(place.size), &wanted, left)?;
         position = offset + found.size;
         all.insert(place, found);
     }
@@ -113,7 +123,8 @@ fn read_in_order<'a>(
 }
 
 /// Reads a blob to its end.
-fn read(reader: impl Read, name: &str) -> Result<Found> {
+fn read(reader: impl Read, wanted: &Wanted<'_>, left: &mut EntriesLeft) -> Result<Found> {
+    let name = wanted.name;
     let error = |error: io::Error| damaged(name, &error.to_string());
     let mut blob = HashingReader::new(reader.take(LARGEST_LAYER + 1));
     let (packing, plain) = decompress(&mut blob).map_err(error)?;
@@ -121,9 +132,9 @@ fn read(reader: impl Read, name: &str) -> Result<Found> {
     let mut listing = Listing::default();
     let mut archive = ArchiveReader::new(&mut plain, name, DAMAGED);
     while let Some(entry) = archive.next_entry()? {
-        listing
-            .add(entry)
+        left.take(wanted.times)
             .map_err(|message| archive.damaged(&message))?;
+        listing.add(entry);
     }
     archive.drain()?;
     let (diff_id, plain_size) = plain.finish();
@@ -174,4 +185,52 @@ fn compare(expected: &Expected, found: &Found) -> Result<BaseRecord> {
         path: expected.place.named.clone(),
         offset: expected.place.offset,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tar::ArchiveWriter;
+    use crate::tree::{Metadata, Mode};
+
+    /// A base that names one layer a thousand times must not cost the memory of a thousand.
+    #[test]
+    fn entries_are_counted_over_all_layers() {
+        let directory = tempfile::tempdir().unwrap();
+        let layer = |name: &str, paths: &[&str]| {
+            let mut archive = ArchiveWriter::new(Vec::new(), name);
+            for path in paths {
+                let metadata = Metadata::root(Mode::ANCESTOR);
+                archive.directory(path.as_bytes(), &metadata).unwrap();
+            }
+            let tar = archive.finish().unwrap();
+            let located = directory.path().join(name);
+            std::fs::write(&located, &tar).unwrap();
+            Expected {
+                name: name.to_owned(),
+                place: Place {
+                    named: name.to_owned(),
+                    located,
+                    offset: None,
+                    size: tar.len() as u64,
+                },
+                descriptor: None,
+                diff_id: Digest::of(&tar),
+            }
+        };
+        let two = layer("two", &["a", "b"]);
+        let whiteout = layer("whiteout", &[".wh.a"]);
+        let layers = [two.clone(), whiteout.clone(), two.clone()];
+        assert_eq!(
+            check(&layers, &mut EntriesLeft(5)).unwrap().records.len(),
+            3
+        );
+        let error = check(&layers, &mut EntriesLeft(4)).err().unwrap();
+        assert!(
+            error.to_string().contains("entries with those before"),
+            "{error}"
+        );
+        let error = check(&[whiteout], &mut EntriesLeft(0)).err().unwrap();
+        assert!(error.to_string().starts_with("whiteout"), "{error}");
+    }
 }

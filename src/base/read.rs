@@ -1,22 +1,17 @@
 //! Reading a base image, whatever its form.
 
-use super::bounds::{DEEPEST_INDEX, MOST_LAYERS, MOST_MANIFESTS};
-use super::documents::{
-    DockerImage, Manifest, parse_config, parse_docker_manifest, parse_manifest,
-};
+use super::bounds::{DEEPEST_INDEX, MOST_ENTRIES, MOST_LAYERS, MOST_MANIFESTS};
+use super::documents::{DockerImage, parse_config, parse_docker_manifest, parse_manifest};
 use super::layers::{self, Expected};
 use super::medium::{Medium, Place};
 use super::select::{Candidate, Selection};
-use super::tree::{Listing, Tree};
+use super::tree::{EntriesLeft, Listing, Tree};
 use super::{DAMAGED, damaged};
 use crate::image::{BaseRecord, Documents, ImagesFile, LayerRecord};
 use crate::nix::Store;
-use crate::oci::{Descriptor, Digest, ImageConfig, Index, LAYOUT_FILE};
+use crate::oci::{Descriptor, Digest, Document, ImageConfig, Index, LAYOUT_FILE};
 use crate::tree::LayerTree;
 use crate::{Error, Result};
-
-/// What an index says of an image that is no image but the proof of how one was built.
-const ATTESTATION: &str = "vnd.docker.reference.type";
 
 /// A base image; the default is none.
 #[derive(Debug, Default)]
@@ -83,12 +78,13 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
             diff_id: *diff_id,
         })
     });
-    let checked = layers::check(&expected.collect::<Result<Vec<_>>>()?)?;
+    let expected = expected.collect::<Result<Vec<_>>>()?;
+    let checked = layers::check(&expected, &mut EntriesLeft(MOST_ENTRIES))?;
     Ok(Base {
         config: Some(chosen.config),
         blobs: checked.records,
         layers: Vec::new(),
-        tree: Tree::of(checked.listings),
+        tree: checked.tree,
         is_compressed: checked.is_compressed,
     })
 }
@@ -227,7 +223,7 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
     ) -> Result<()> {
         let document = self.medium.name_of(name);
         let entries = match parse_manifest(bytes, &document)? {
-            Manifest::Image { config, layers } => {
+            Document::Image { config, layers } => {
                 let mut way = way.clone();
                 if way.digests.is_empty() {
                     // The only manifest of a `dir:`.
@@ -236,7 +232,7 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
                 found.extend(self.image(&config, layers, way)?);
                 return Ok(());
             }
-            Manifest::Index(entries) => entries,
+            Document::Index(entries) => entries,
         };
         if way.digests.len() > DEEPEST_INDEX {
             let message = format!("more than {DEEPEST_INDEX} indexes in each other");
@@ -248,17 +244,17 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
                 let message = format!("more than {MOST_MANIFESTS} manifests");
                 return Err(damaged(&document, &message));
             }
-            if entry.annotations.contains_key(ATTESTATION) {
+            if entry.is_attestation() {
                 continue;
             }
             // An archive of one platform may keep the index of all.
-            let Some((name, bytes)) = self.document(&entry, true)? else {
+            let Some((name, bytes)) = self.document(entry.digest, true)? else {
                 continue;
             };
             let mut way = way.clone();
             way.digests.insert(0, entry.digest);
             for key in [Index::CONTAINERD_NAME, Index::REFERENCE_NAME] {
-                way.names.extend(entry.annotations.get(key).cloned());
+                way.names.extend(entry.annotation(key).map(str::to_owned));
             }
             self.follow(&name, &bytes, &way, found, count)?;
         }
@@ -271,7 +267,7 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
         layers: Vec<Descriptor>,
         mut way: Way,
     ) -> Result<Option<Found>> {
-        let Some((name, bytes)) = self.document(config, false)? else {
+        let Some((name, bytes)) = self.document(config.digest, false)? else {
             return Ok(None);
         };
         way.digests.push(config.digest);
@@ -292,22 +288,14 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
     }
 
     /// The name and bytes of a document, which have their digest; none if it is not there.
-    fn document(
-        &self,
-        descriptor: &Descriptor,
-        is_manifest: bool,
-    ) -> Result<Option<(String, Vec<u8>)>> {
-        let name = (self.name)(descriptor.digest, is_manifest);
+    fn document(&self, digest: Digest, is_manifest: bool) -> Result<Option<(String, Vec<u8>)>> {
+        let name = (self.name)(digest, is_manifest);
         let Some(bytes) = self.medium.document(&name)? else {
             return Ok(None);
         };
         let found = Digest::of(&bytes);
-        if found != descriptor.digest {
-            return Err(mismatch(
-                &self.medium.name_of(&name),
-                descriptor.digest,
-                found,
-            ));
+        if found != digest {
+            return Err(mismatch(&self.medium.name_of(&name), digest, found));
         }
         Ok(Some((name, bytes)))
     }
@@ -376,26 +364,29 @@ fn read_strata(
         descriptor: Some(record.blob.clone()),
         diff_id: record.diff_id,
     };
-    let mut checked = layers::check(&file.base.iter().map(expected).collect::<Vec<_>>())?;
+    let expected: Vec<Expected> = file.base.iter().map(expected).collect();
+    let mut left = EntriesLeft(MOST_ENTRIES);
+    let mut checked = layers::check(&expected, &mut left)?;
     for (checked, record) in checked.records.iter_mut().zip(&file.base) {
         checked.compression = record.compression;
     }
-    let mut listings = checked.listings;
-    for record in &mut file.layers {
+    for (number, record) in (expected.len()..).zip(&mut file.layers) {
         // An image promises no compressed layers; what is made of it may.
         record.compressed = None;
         let mut listing = Listing::default();
         LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
+            left.take(1)
+                .map_err(|message| damaged(&medium.named, &message))?;
             listing.add_own(&entry);
             Ok(())
         })?;
-        listings.push(listing);
+        checked.tree.apply(number, &listing);
     }
     Ok(Base {
         config: Some(config),
         blobs: checked.records,
         layers: file.layers,
-        tree: Tree::of(listings),
+        tree: checked.tree,
         is_compressed: checked.is_compressed,
     })
 }

@@ -5,12 +5,15 @@ use super::bounds::MOST_ENTRIES;
 use crate::tar::{ArchiveEntry, ArchiveEntryKind};
 use crate::tree::{self, Entry, EntryKind, ImagePath, Metadata, Mode, Node, Overlay};
 
+/// How many entries the layers may still have: all of them, whiteouts and repetitions too.
+pub(super) struct EntriesLeft(pub(super) usize);
+
 /// What one layer has.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Listing(tree::Listing<Listed>);
 
 /// What a layer has at a path.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Listed {
     /// Boxed, because files are many more.
     Directory(Box<Metadata>),
@@ -84,12 +87,19 @@ impl Default for Described {
     }
 }
 
+impl EntriesLeft {
+    /// Counts an entry of a layer that is there `times` times; the error is that there are too many.
+    pub(super) fn take(&mut self, times: usize) -> Result<(), String> {
+        let left = self.0.checked_sub(times);
+        self.0 =
+            left.ok_or_else(|| format!("more than {MOST_ENTRIES} entries with those before"))?;
+        Ok(())
+    }
+}
+
 impl Listing {
-    /// Adds an entry of an archive; the error is that there are too many.
-    pub(super) fn add(&mut self, mut entry: ArchiveEntry) -> Result<(), String> {
-        if self.0.count() >= MOST_ENTRIES {
-            return Err(format!("more than {MOST_ENTRIES} entries"));
-        }
+    /// Adds an entry of an archive.
+    pub(super) fn add(&mut self, mut entry: ArchiveEntry) {
         let path = ImagePath(std::mem::take(&mut entry.path));
         let listed = match entry.kind {
             ArchiveEntryKind::Directory => Listed::Directory(Box::new(entry.metadata())),
@@ -99,7 +109,6 @@ impl Listing {
             ArchiveEntryKind::Special(_) => Listed::Special,
         };
         self.0.add(path, listed);
-        Ok(())
     }
 
     /// Adds an entry of a layer that Strata made.
@@ -115,15 +124,6 @@ impl Listing {
 }
 
 impl Tree {
-    /// The tree of layers, lowest first.
-    pub(super) fn of(layers: Vec<Listing>) -> Self {
-        let mut tree = Self::default();
-        for (number, layer) in layers.into_iter().enumerate() {
-            tree.apply(number, layer);
-        }
-        tree
-    }
-
     /// What is at `path`, which leads through no symlink.
     pub fn at(&self, path: &ImagePath) -> Below<'_> {
         match self.0.get(path) {
@@ -187,22 +187,26 @@ impl Tree {
         self.0.remove(path);
     }
 
-    fn apply(&mut self, number: usize, layer: Listing) {
-        for (path, listed) in self.0.hide(layer.0) {
+    /// Lays the layer with this number over those before it.
+    pub(super) fn apply(&mut self, number: usize, layer: &Listing) {
+        self.0.hide(&layer.0);
+        for (path, listed) in layer.0.entries() {
             let node = match listed {
-                Listed::Directory(metadata) => Node::Directory(Described(*metadata)),
-                Listed::Symlink(target) => Node::Leaf(Leaf::Symlink(target)),
+                Listed::Directory(metadata) => {
+                    Node::Directory(Described(Metadata::clone(metadata)))
+                }
+                Listed::Symlink(target) => Node::Leaf(Leaf::Symlink(target.clone())),
                 Listed::File(offset) => Node::Leaf(Leaf::File(Stored {
                     layer: number,
-                    offset,
+                    offset: *offset,
                 })),
-                Listed::HardLink(target) => Node::Leaf(match self.0.get(&target) {
+                Listed::HardLink(target) => Node::Leaf(match self.0.get(target) {
                     Some(Node::Leaf(Leaf::File(stored))) => Leaf::File(*stored),
                     _ => Leaf::Special,
                 }),
                 Listed::Special => Node::Leaf(Leaf::Special),
             };
-            self.0.put(&path, node);
+            self.0.put(path, node);
         }
     }
 }
@@ -239,14 +243,15 @@ mod tests {
     }
 
     fn tree(layers: &[&[&str]]) -> Tree {
-        let listing = |entries: &&[&str]| {
+        let mut tree = Tree::default();
+        for (number, entries) in layers.iter().enumerate() {
             let mut listing = Listing::default();
             for text in *entries {
-                listing.add(entry(text)).unwrap();
+                listing.add(entry(text));
             }
-            listing
-        };
-        Tree::of(layers.iter().map(listing).collect())
+            tree.apply(number, &listing);
+        }
+        tree
     }
 
     fn at(tree: &Tree, path: &str) -> String {

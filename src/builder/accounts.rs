@@ -28,20 +28,17 @@ pub(super) fn merge(
 ) -> Result<()> {
     // Two base systems disagree about the files anyway.
     let found = systems.iter().find_map(|system| {
-        let is_it = |source: &Source| source.to_root && source.store_path == system.path;
-        let at = |layer: &PlannedLayer| layer.sources.iter().position(is_it);
-        let mut found = layers.iter().enumerate();
-        let at = found.find_map(|(number, layer)| Some((number, at(layer)?)));
-        at.map(|at| (*system, at))
+        let has_it = |layer: &PlannedLayer| layer.sources.iter().any(|it| is_of(it, system));
+        Some((*system, layers.iter().position(has_it)?))
     });
-    let Some((system, (layer, number))) = found else {
+    let Some((system, number)) = found else {
         return Ok(());
     };
     let below = base.read_files(&FILES, bounds::LARGEST_ACCOUNTS, store)?;
-    let Some(layer) = layers.get_mut(layer).filter(|_| !below.is_empty()) else {
+    let Some(layer) = layers.get_mut(number).filter(|_| !below.is_empty()) else {
         return Ok(());
     };
-    let Some(source) = layer.sources.get_mut(number) else {
+    let Some(source) = layer.sources.iter_mut().find(|it| is_of(it, system)) else {
         return Ok(());
     };
     let usual = |names: &[String]| names.iter().map(|name| name.clone().into_bytes()).collect();
@@ -52,8 +49,27 @@ pub(super) fn merge(
     let content = |path: &str| below.get(path).map(|file| file.content.clone());
     let own = own_files(&store.locate_below(&system.path))?;
     let merged = merge_accounts(&account_files(FILES.map(content)), &own, &usual)?;
+    let merged = replace(source, merged, &below, store, format!("{out}/{DIRECTORY}"))?;
+    layer.sources.push(merged);
+    layer
+        .sources
+        .sort_by(|one, other| one.store_path.cmp(&other.store_path));
+    Ok(())
+}
 
-    let path = format!("{out}/{DIRECTORY}");
+fn is_of(source: &Source, system: &AccountsRequest) -> bool {
+    source.to_root && source.store_path == system.path
+}
+
+/// Writes the merged files to `path` and takes them out of the base system's `source`; gives the source
+/// that has them.
+fn replace(
+    source: &mut Source,
+    merged: AccountFiles,
+    below: &BTreeMap<&str, BaseFile>,
+    store: &Store,
+    path: String,
+) -> Result<Source> {
     let root = store.locate_below(&path);
     let mut rules = Vec::new();
     let AccountFiles {
@@ -66,7 +82,7 @@ pub(super) fn merge(
         let Some(text) = text else {
             continue;
         };
-        let place = place(name, &below, store);
+        let place = place(name, below, store);
         write(&root.join(OsStr::from_bytes(&place.0)), &text)?;
         let metadata = below.get(name).map(|file| file.metadata.clone());
         let metadata = metadata.unwrap_or_else(|| Metadata::root(Mode::of_file(false)));
@@ -75,7 +91,7 @@ pub(super) fn merge(
     }
     source.without.sort_unstable();
     let info = nar::hash(&root)?;
-    layer.sources.push(Source {
+    Ok(Source {
         store_path: path,
         nar_hash: info.hash,
         nar_size: info.size,
@@ -83,11 +99,7 @@ pub(super) fn merge(
         to_root: true,
         without: Vec::new(),
         rules,
-    });
-    layer
-        .sources
-        .sort_by(|one, other| one.store_path.cmp(&other.store_path));
-    Ok(())
+    })
 }
 
 fn account_files([passwd, group, shadow, gshadow]: [Option<Vec<u8>>; 4]) -> AccountFiles {

@@ -52,7 +52,7 @@ pub(super) fn add(
     let path = format!("{out}/{DIRECTORY}");
     let directory = store.locate_below(&path);
     std::fs::create_dir(&directory).map_err(Error::io("create", &directory))?;
-    let database = ImagePath(format!("{}/db", state_directory(store)).into_bytes());
+    let database = ImagePath::from(&*format!("{}/db", in_image(&store.state_directory())));
     let below = registered_below(base, &database, &directory, store)?;
     let mut paths = registrations(&plan.layers, store)?;
     for record in &base.layers {
@@ -205,15 +205,9 @@ fn registration(source: &Source, store: &Store) -> Result<Registration> {
     Ok(registration)
 }
 
-/// Where Nix keeps its state: `nix/var/nix` for `/nix/store`.
-fn state_directory(store: &Store) -> String {
-    format!("{}/nix", var_directory(store))
-}
-
-fn var_directory(store: &Store) -> String {
-    let store_dir = store.dir.trim_start_matches('/');
-    let prefix = store_dir.strip_suffix("/store").unwrap_or(store_dir);
-    format!("{prefix}/var")
+/// An absolute path as one below the root of the image.
+fn in_image(path: &str) -> &str {
+    path.trim_start_matches('/')
 }
 
 /// The tree that goes to `/`: the database, roots that keep the garbage collector from paths, and the
@@ -225,16 +219,20 @@ fn write(
     store: &Store,
 ) -> Result<()> {
     let create = |path: &Path| std::fs::create_dir_all(path).map_err(Error::io("create", path));
-    let store_dir = store.dir.trim_start_matches('/');
-    let state = directory.join(state_directory(store));
-    create(&directory.join(store_dir).join(".links"))?;
-    create(&directory.join(var_directory(store)).join("log/nix/drvs"))?;
+    let state_directory = store.state_directory();
+    let state = directory.join(in_image(&state_directory));
+    create(&directory.join(in_image(&store.dir)).join(".links"))?;
+    create(
+        &directory
+            .join(in_image(&store.var_directory()))
+            .join("log/nix/drvs"),
+    )?;
     for name in STATE {
         create(&state.join(name))?;
     }
     let link = |target: &str, path: &Path| symlink(target, path).map_err(Error::io("create", path));
     link(
-        &format!("/{}/profiles", state_directory(store)),
+        &format!("{state_directory}/profiles"),
         &state.join("gcroots/profiles"),
     )?;
     for path in roots {
@@ -270,4 +268,25 @@ fn source(path: String, owner: NixDatabase, store: &Store) -> Result<Source> {
         without: Vec::new(),
         rules: vec![owner, files],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Roots of the base system are beside it (`system::system_tree`).
+    #[test]
+    fn the_database_is_where_the_store_has_its_state() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new("/opt/nix/objects");
+        write(directory.path(), &BTreeMap::new(), &[], &store).unwrap();
+        for path in [
+            "opt/nix/objects/.links",
+            "opt/nix/var/log/nix/drvs",
+            "opt/nix/var/nix/db/db.sqlite",
+            "opt/nix/var/nix/gcroots/auto",
+        ] {
+            assert!(directory.path().join(path).exists(), "{path}");
+        }
+    }
 }

@@ -52,12 +52,11 @@ impl Reading<'_> {
         if self.files.contains_key(&path) {
             return Ok(());
         }
-        let file = self.store.locate(&path).join(LAYERS_FILE);
-        if !file.exists() {
+        let output = self.store.locate(&path);
+        if !output.join(LAYERS_FILE).exists() {
             return Err(not_a_layer(&path, "was not made by buildLayer"));
         }
-        let bytes = std::fs::read(&file).map_err(Error::io("read", &file))?;
-        let layers = LayersFile::parse(&bytes, &file.to_string_lossy())?;
+        let layers = LayersFile::read(&output)?;
         if layers.image.is_some() {
             return Err(not_a_layer(&path, "is an image"));
         }

@@ -203,6 +203,9 @@ fn known_digests(lower: &[LayersFile]) -> BTreeMap<Vec<u8>, &LayerRecord> {
         .collect()
 }
 
+/// What is known of the tar of a layer, and where it is kept.
+type Made = (Digested, Option<String>);
+
 /// Digests what is not known, keeps the tars that are to be kept.
 fn make_records(
     planned: &[(PlannedLayer, Recipe)],
@@ -212,62 +215,59 @@ fn make_records(
     store: &Store,
     threads: NonZeroUsize,
 ) -> Result<(Vec<LayerRecord>, Vec<PathRule>)> {
-    let reusable = |layer: &PlannedLayer, recipe: &Recipe| {
-        // Spelling out hundreds of recipes takes milliseconds.
-        if known.is_empty() {
-            return None;
-        }
-        let record = known.get(&json::to_bytes(recipe)).copied();
-        record.filter(|record| record.tar.is_some() == layer.keep_tar)
-    };
-    let to_digest: Vec<&Recipe> = planned
-        .iter()
-        .filter(|(layer, recipe)| !layer.keep_tar && reusable(layer, recipe).is_none())
-        .map(|(_, recipe)| recipe)
-        .collect();
-    let mut digested = digest_recipes(&to_digest, store, threads)?.into_iter();
+    let mut made = Vec::new();
+    for (layer, recipe) in planned {
+        made.push(match made_before(layer, recipe, known) {
+            None if layer.keep_tar => {
+                let digested = output.keep_tar(recipe, store)?;
+                let tar = format!("{out}/{}.tar", digested.digest.hex());
+                Some((digested, Some(tar)))
+            }
+            before => before,
+        });
+    }
+    let missing = made.iter_mut().zip(planned);
+    let missing = missing.filter(|(made, _)| made.is_none());
+    let (missing, recipes): (Vec<_>, Vec<_>) =
+        missing.map(|(made, (_, recipe))| (made, recipe)).unzip();
+    let digested = digest_recipes(&recipes, store, threads)?;
+    for (made, digested) in missing.into_iter().zip(digested) {
+        *made = Some((digested, None));
+    }
     let mut unmatched = Vec::new();
     let mut records = Vec::new();
-    for (layer, recipe) in planned {
-        let (made, tar) = match reusable(layer, recipe) {
-            Some(record) => {
-                let unmatched = Vec::new();
-                let made = Digested {
-                    digest: record.digest,
-                    size: record.size,
-                    unmatched,
-                };
-                (Some(made), record.tar.clone())
-            }
-            None if layer.keep_tar => {
-                let made = output.keep_tar(recipe, store)?;
-                let tar = format!("{out}/{}.tar", made.digest.hex());
-                (Some(made), Some(tar))
-            }
-            None => (digested.next(), None),
-        };
-        // There is one digest for each recipe that was passed on above.
-        let Some(Digested {
-            digest,
-            size,
-            unmatched: rules,
-        }) = made
-        else {
-            continue;
-        };
-        unmatched.extend(rules);
-        let (history, recipe) = (layer.history.clone(), recipe.clone());
+    for ((layer, recipe), (digested, tar)) in planned.iter().zip(made.into_iter().flatten()) {
+        unmatched.extend(digested.unmatched);
         records.push(LayerRecord {
-            digest,
-            size,
+            digest: digested.digest,
+            size: digested.size,
             compression: layer.compression,
             compressed: None,
             tar,
-            history,
-            recipe,
+            history: layer.history.clone(),
+            recipe: recipe.clone(),
         });
     }
     Ok((records, unmatched))
+}
+
+/// What `buildLayer` made of the same recipe.
+fn made_before(
+    layer: &PlannedLayer,
+    recipe: &Recipe,
+    known: &BTreeMap<Vec<u8>, &LayerRecord>,
+) -> Option<Made> {
+    // Spelling out hundreds of recipes takes milliseconds.
+    if known.is_empty() {
+        return None;
+    }
+    let record = known.get(&json::to_bytes(recipe))?;
+    let digested = Digested {
+        digest: record.digest,
+        size: record.size,
+        unmatched: Vec::new(),
+    };
+    (record.tar.is_some() == layer.keep_tar).then(|| (digested, record.tar.clone()))
 }
 
 fn write_output(

@@ -129,22 +129,16 @@ impl LayersFile {
 fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
     let descriptor = record.tar_descriptor();
     let (compressed, compression) = (record.compressed, record.compression);
-    let recipe = record.recipe;
-    let tar: Box<dyn Layer> = match record.tar {
-        Some(tar) => Box::new(KeptLayer {
-            descriptor,
-            compression,
-            recipe,
-            tar: store.locate_below(&tar),
-        }),
-        None => Box::new(RecipeLayer {
-            descriptor,
-            compression,
-            recipe,
-            store: store.clone(),
-        }),
+    let layer = StoreLayer {
+        descriptor,
+        compression,
+        recipe: record.recipe,
+        tar: match record.tar {
+            Some(tar) => Tar::Kept(store.locate_below(&tar)),
+            None => Tar::Made(store.clone()),
+        },
     };
-    promised(tar, compressed, compression)
+    promised(Box::new(layer), compressed, compression)
 }
 
 /// The layer that the image promises, made from the uncompressed one.
@@ -169,15 +163,23 @@ fn promised(
     tar
 }
 
-/// A layer that is made from the store.
-struct RecipeLayer {
+/// A layer of store paths.
+struct StoreLayer {
     descriptor: Descriptor,
     compression: Option<Compression>,
     recipe: Recipe,
-    store: Store,
+    tar: Tar,
 }
 
-impl Layer for RecipeLayer {
+/// Where the tar of a layer comes from.
+enum Tar {
+    /// From its recipe and this store.
+    Made(Store),
+    /// From this file, as it may not be the same when it is made again.
+    Kept(PathBuf),
+}
+
+impl Layer for StoreLayer {
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
@@ -196,86 +198,62 @@ impl Layer for RecipeLayer {
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
         let mut writer = HashingWriter::new(writer);
-        write_layer(&self.recipe, &self.store, &mut writer)?;
-        let found = writer.finish();
-        if found == (self.descriptor.digest, self.descriptor.size) {
-            return Ok(());
+        match &self.tar {
+            Tar::Made(store) => {
+                write_layer(&self.recipe, store, &mut writer)?;
+            }
+            Tar::Kept(path) => {
+                let mut file = File::open(path).map_err(Error::io("open", path))?;
+                io::copy(&mut file, &mut writer).map_err(write_error("a layer"))?;
+            }
         }
-        Err(self.mismatch(found))
-    }
-}
-
-impl RecipeLayer {
-    /// The error for bytes that are not the promised ones, with the store path that changed.
-    fn mismatch(&self, (digest, _): (Digest, u64)) -> Error {
-        let changed = self.recipe.sources.iter().find(|source| {
-            let info = nar::hash(&self.store.locate_below(&source.store_path)).ok();
-            info.is_none_or(|info| info.hash != source.nar_hash)
-        });
-        let (what, hint) = match changed {
-            Some(source) => (
-                format!(
-                    "layer {}: store path {} is not what it was when the image was built",
-                    self.descriptor.digest, source.store_path
-                ),
-                format!(
-                    "repair it with `nix-store --repair-path {}`, or build the layer with reproducible = false",
-                    source.store_path
-                ),
-            ),
-            None => (
-                format!("layer {}", self.descriptor.digest),
-                "the image was built by another version of Strata; rebuild it".to_owned(),
-            ),
-        };
-        Error::Mismatch {
-            what,
-            expected: self.descriptor.digest.to_string(),
-            found: digest.to_string(),
-            hint,
-        }
-    }
-}
-
-/// A layer whose tar is kept in the store.
-struct KeptLayer {
-    descriptor: Descriptor,
-    compression: Option<Compression>,
-    recipe: Recipe,
-    tar: PathBuf,
-}
-
-impl Layer for KeptLayer {
-    fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
-    }
-
-    fn diff_id(&self) -> Digest {
-        self.descriptor.digest
-    }
-
-    fn recipe(&self) -> Option<&Recipe> {
-        Some(&self.recipe)
-    }
-
-    fn compression(&self) -> Option<Compression> {
-        self.compression
-    }
-
-    fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
-        let mut file = File::open(&self.tar).map_err(Error::io("open", &self.tar))?;
-        let mut writer = HashingWriter::new(writer);
-        io::copy(&mut file, &mut writer).map_err(write_error("a layer"))?;
         let (digest, size) = writer.finish();
         if (digest, size) == (self.descriptor.digest, self.descriptor.size) {
             return Ok(());
         }
-        Err(Error::Mismatch {
-            what: format!("layer {} in {}", self.descriptor.digest, self.tar.display()),
+        Err(self.mismatch(digest))
+    }
+}
+
+impl StoreLayer {
+    /// The error for bytes that are not the promised ones, with what has changed.
+    fn mismatch(&self, found: Digest) -> Error {
+        let layer = format!("layer {}", self.descriptor.digest);
+        let (what, hint) = match &self.tar {
+            Tar::Kept(path) => (
+                format!("{layer} in {}", path.display()),
+                "the store is damaged: nix-store --verify --check-contents --repair".to_owned(),
+            ),
+            Tar::Made(store) => match self.changed(store) {
+                Some(path) => (
+                    format!(
+                        "{layer}: store path {path} is not what it was when the image was built"
+                    ),
+                    format!(
+                        "repair it with `nix-store --repair-path {path}`, or build the layer with reproducible = false"
+                    ),
+                ),
+                None => (
+                    layer,
+                    "the image was built by another version of Strata; rebuild it".to_owned(),
+                ),
+            },
+        };
+        Error::Mismatch {
+            what,
             expected: self.descriptor.digest.to_string(),
-            found: digest.to_string(),
-            hint: "the store is damaged: nix-store --verify --check-contents --repair".into(),
-        })
+            found: found.to_string(),
+            hint,
+        }
+    }
+
+    /// The first store path that is not what it was.
+    fn changed(&self, store: &Store) -> Option<&str> {
+        let changed = self.recipe.sources.iter().find(|source| {
+            let info = nar::hash(&store.locate_below(&source.store_path)).ok();
+            info.is_none_or(|info| info.hash != source.nar_hash)
+        });
+        changed.map(|source| source.store_path.as_str())
     }
 }
 

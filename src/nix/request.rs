@@ -204,7 +204,7 @@ pub struct PermsRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StrategyName {
-    /// [`crate::plan::Popularity`].
+    /// What many paths depend on is alone in a layer (`src/plan/popularity.rs`).
     #[default]
     Popularity,
 }

@@ -22,9 +22,7 @@ pub struct StorePath {
 impl StorePath {
     /// Parses a full store path of the store directory `store_dir`. The error says what is wrong.
     pub fn parse(store_dir: &str, full: &str) -> Result<Self, String> {
-        let base = full
-            .strip_prefix(store_dir)
-            .and_then(|rest| rest.strip_prefix('/'))
+        let base = below(store_dir, full)
             .ok_or_else(|| format!("{full:?} is not in the store directory {store_dir}"))?;
         if base.contains('/') {
             return Err(format!(
@@ -54,11 +52,6 @@ impl StorePath {
     /// `<hash>-<name>`.
     pub fn base_name(&self) -> &str {
         &self.full[self.base..]
-    }
-
-    /// The 32 characters before the name.
-    pub fn hash_part(&self) -> &str {
-        &self.base_name()[..HASH_LENGTH]
     }
 
     /// The path in an image, without the leading slash.
@@ -100,6 +93,19 @@ impl Store {
         }
     }
 
+    /// Where Nix keeps what changes, as it is compiled (`localstatedir`): `var` beside the store
+    /// directory, so `/nix/var` for `/nix/store`.
+    pub fn var_directory(&self) -> String {
+        let parent = Path::new(&self.dir).parent().unwrap_or(Path::new("/"));
+        parent.join("var").to_string_lossy().into_owned()
+    }
+
+    /// Where Nix keeps its database, profiles and roots (`NIX_STATE_DIR`): `/nix/var/nix` for
+    /// `/nix/store`.
+    pub fn state_directory(&self) -> String {
+        format!("{}/nix", self.var_directory())
+    }
+
     /// Where the files of `path` are.
     pub fn locate(&self, path: &StorePath) -> PathBuf {
         self.location.join(path.base_name())
@@ -110,18 +116,29 @@ impl Store {
         StorePath::parse(&self.dir, full)
     }
 
+    /// Parses a path at or below a store path: the store path, and what follows it after a slash.
+    pub fn parse_below<'a>(&self, full: &'a str) -> Result<(StorePath, &'a str), String> {
+        let rest = below(&self.dir, full).and_then(|base| Some(base.split_once('/')?.1));
+        match rest {
+            Some(rest) => Ok((self.parse(&full[..full.len() - rest.len() - 1])?, rest)),
+            None => Ok((self.parse(full)?, "")),
+        }
+    }
+
     /// Where the file is that `full`, a path at or below a store path, names.
     pub fn locate_below(&self, full: &str) -> PathBuf {
-        match full
-            .strip_prefix(&self.dir)
-            .and_then(|rest| rest.strip_prefix('/'))
-        {
+        match below(&self.dir, full) {
             Some(rest) => self
                 .location
                 .join(Path::new(OsStr::from_bytes(rest.as_bytes()))),
             None => PathBuf::from(full),
         }
     }
+}
+
+/// The path in the store directory `store_dir` that a full path names.
+fn below<'a>(store_dir: &str, full: &'a str) -> Option<&'a str> {
+    full.strip_prefix(store_dir)?.strip_prefix('/')
 }
 
 #[cfg(test)]
@@ -133,9 +150,34 @@ mod tests {
     #[test]
     fn parts() {
         let path = StorePath::parse("/nix/store", &format!("/nix/store/{HASH}-a-1.0")).unwrap();
-        assert_eq!(path.hash_part(), HASH);
         assert_eq!(path.base_name(), format!("{HASH}-a-1.0"));
         assert_eq!(path.destination(), format!("nix/store/{HASH}-a-1.0"));
+    }
+
+    #[test]
+    fn paths_below_store_paths() {
+        let store = Store::new("/nix/store");
+        let own = format!("/nix/store/{HASH}-a");
+        for (end, rest) in [("", ""), ("/b/c", "b/c"), ("/", ""), ("/../b", "../b")] {
+            let full = format!("{own}{end}");
+            let (path, found) = store.parse_below(&full).unwrap();
+            assert_eq!((path.as_str(), found), (own.as_str(), rest));
+        }
+        for text in ["", "/nix/store", "/nix/store/", "/nix/store/a/b", "/etc/b"] {
+            assert!(store.parse_below(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn state_is_beside_the_store() {
+        for (store, state) in [
+            ("/nix/store", "/nix/var/nix"),
+            ("/home/user/nix/store", "/home/user/nix/var/nix"),
+            ("/opt/nix/objects", "/opt/nix/var/nix"),
+            ("/store", "/var/nix"),
+        ] {
+            assert_eq!(Store::new(store).state_directory(), state);
+        }
     }
 
     #[test]

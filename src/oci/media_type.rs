@@ -1,4 +1,5 @@
-//! Media types of the OCI image specification, "Media Types" (media-types.md).
+//! Media types of the OCI image specification, "Media Types" (media-types.md), and those of Docker (Image
+//! Manifest Version 2, Schema 2).
 
 /// An image index.
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -12,10 +13,18 @@ pub const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 pub const LAYER_TAR_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// A layer compressed with zstd.
 pub const LAYER_TAR_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
-/// An uncompressed layer, as Docker calls it (Image Manifest Version 2, Schema 2).
+/// An index, as Docker calls it.
+pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// A manifest, as Docker calls it.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// A configuration, as Docker calls it.
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// An uncompressed layer, as Docker calls it.
 pub const DOCKER_LAYER_TAR: &str = "application/vnd.docker.image.rootfs.diff.tar";
+/// A layer compressed with gzip, as Docker calls it.
+pub const DOCKER_LAYER_TAR_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// A layer compressed with zstd, as Docker calls it.
+pub const DOCKER_LAYER_TAR_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
-/// Whether a layer of this type is not compressed.
-pub fn is_uncompressed(layer: &str) -> bool {
-    matches!(layer, LAYER_TAR | DOCKER_LAYER_TAR)
-}
+/// Manifests and indexes, what one asks a registry for.
+pub const DOCUMENTS: [&str; 4] = [MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX];

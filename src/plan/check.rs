@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use super::{Popularity, Strategy};
+use super::platform::check_platform;
 use crate::base::{Inheritance, Selection};
 use crate::image::PathRule;
 use crate::nix::{
@@ -32,7 +32,7 @@ pub struct CheckedRequest {
     /// At least one.
     pub max_layers: NonZeroUsize,
     /// How layers are cut.
-    pub strategy: Box<dyn Strategy>,
+    pub strategy: StrategyName,
     /// Whether tars need not be kept.
     pub reproducible: bool,
     /// How layers are compressed that do not say so themselves.
@@ -106,9 +106,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
             message: "is 0, but the files need at least one layer".into(),
             hint: "set maxLayers to 1 or more".into(),
         })?,
-        strategy: match request.strategy {
-            StrategyName::Popularity => Box::new(Popularity),
-        },
+        strategy: request.strategy,
         reproducible: request.reproducible,
         compression: check_compression(request.compression.as_deref())?,
         accounts: request.accounts,
@@ -188,50 +186,6 @@ fn attribute(attribute: &str, error: &Error) -> Error {
     }
 }
 
-/// `platform`, or else `arch`, `os` and `variant`.
-fn check_platform(image: &ImageRequest) -> Result<Platform> {
-    let error = |attribute: &str, message: String, hint: &str| Error::Attribute {
-        attribute: attribute.to_owned(),
-        message,
-        hint: hint.to_owned(),
-    };
-    if let Some(platform) = &image.platform {
-        return platform.parse().map_err(|message| {
-            let hint = "write it as in \"linux/arm64\" or \"linux/arm/v7\"";
-            error("platform", message, hint)
-        });
-    }
-    let (os, arch) = (image.os.as_deref(), image.arch.as_deref());
-    let (os, arch) = (os.unwrap_or("linux"), arch.unwrap_or_default());
-    let variant = image.variant.as_deref();
-    for (attribute, word, hint) in [
-        (
-            "arch",
-            arch,
-            "write Go's name of the processor, as in amd64 or arm64",
-        ),
-        ("os", os, "write Go's name of the system, as in linux"),
-        (
-            "variant",
-            variant.unwrap_or("v8"),
-            "write it as in \"v7\", or leave it out",
-        ),
-    ] {
-        if word.is_empty() {
-            return Err(error(attribute, "is empty".to_owned(), hint));
-        }
-        // What is one word has no slash in it.
-        format!("{word}/{word}")
-            .parse::<Platform>()
-            .map_err(|_| error(attribute, format!("{word:?} is not a name"), hint))?;
-    }
-    Ok(Platform {
-        architecture: arch.to_owned(),
-        os: os.to_owned(),
-        variant: variant.map(str::to_owned),
-    })
-}
-
 /// Paths are absolute, as in the image.
 fn check_remove(paths: &[String]) -> Result<Vec<ImagePath>> {
     let check = |(number, path): (usize, &String)| match clean_path(path.as_bytes()) {
@@ -252,35 +206,23 @@ fn check_base(
     store: &Store,
 ) -> Result<CheckedBase> {
     let selection = Selection::check(&base)?;
-    let below = base.path.strip_prefix(&store.dir).unwrap_or(&base.path);
-    let end = below
-        .get(1..)
-        .and_then(|below| below.find('/'))
-        .map_or(base.path.len(), |slash| {
-            base.path.len() - below.len() + 1 + slash
-        });
-    let is_clean = below
-        .split('/')
-        .skip(1)
-        .all(|name| !matches!(name, "" | "." | ".."));
-    match store.parse(&base.path[..end]) {
-        Ok(_) if is_clean => Ok(CheckedBase {
-            path: base.path,
-            selection,
-            inheritance,
-            remove,
-        }),
-        result => Err(Error::Attribute {
-            attribute: "fromImage".into(),
-            message: match result {
-                Ok(_) => format!("{:?} is not a plain path", base.path),
-                Err(message) => message,
-            },
-            hint:
-                "give an image of buildImage or pullImage, or an archive: fromImage = ./base.tar;"
-                    .into(),
-        }),
+    let error = |message| Error::Attribute {
+        attribute: "fromImage".into(),
+        message,
+        hint: "give an image of buildImage or pullImage, or an archive: fromImage = ./base.tar;"
+            .into(),
+    };
+    let (store_path, below) = store.parse_below(&base.path).map_err(error)?;
+    let is_plain = |name| !matches!(name, "" | "." | "..");
+    if base.path != store_path.as_str() && !below.split('/').all(is_plain) {
+        return Err(error(format!("{:?} is not a plain path", base.path)));
     }
+    Ok(CheckedBase {
+        path: base.path,
+        selection,
+        inheritance,
+        remove,
+    })
 }
 
 fn check_compression(text: Option<&str>) -> Result<Option<Compression>> {

@@ -2,21 +2,19 @@
 //! written. This room is pure.
 
 mod check;
+mod platform;
 mod popularity;
-mod strategy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use crate::image::{LayerRecord, LayersFile, PathRule};
-use crate::nix::{Closure, ClosureEntry, StorePath};
+use crate::nix::{Closure, ClosureEntry, StorePath, StrategyName};
 use crate::oci::{Compression, History};
 use crate::tree::{ImagePath, Rule, Source};
 use crate::{Error, Result};
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
-pub use popularity::Popularity;
-pub use strategy::Strategy;
 
 /// A layer before its recipe is settled.
 #[derive(Debug)]
@@ -180,7 +178,9 @@ fn own_groups(
     }
     members.retain(|path, _| !request.ignore.contains(*path));
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
-    let groups = request.strategy.layers(closure, &paths, budget);
+    let groups = match request.strategy {
+        StrategyName::Popularity => popularity::layers(closure, &paths, budget),
+    };
     let groups = groups.into_iter().map(|group| {
         let mut sources: Vec<Source> = group
             .iter()

@@ -5,31 +5,27 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use super::Strategy;
 use crate::nix::{Closure, StorePath};
 
-/// The most popular paths first, one to a layer; the last layer holds the rest.
-pub struct Popularity;
-
-impl Strategy for Popularity {
-    fn layers<'a>(
-        &self,
-        closure: &Closure,
-        members: &BTreeSet<&'a StorePath>,
-        budget: NonZeroUsize,
-    ) -> Vec<Vec<&'a StorePath>> {
-        let popularity = popularity(closure);
-        let mut paths: Vec<&StorePath> = members.iter().copied().collect();
-        paths.sort_by_key(|path| {
-            let size = closure.get(path).map_or(0, |entry| entry.nar_size);
-            let popularity = popularity.get(path.as_str()).copied().unwrap_or(0);
-            (Reverse(popularity), Reverse(size), *path)
-        });
-        let alone = (budget.get() - 1).min(paths.len());
-        let rest = paths.split_off(alone);
-        let layers = paths.into_iter().map(|path| vec![path]).chain([rest]);
-        layers.filter(|layer| !layer.is_empty()).collect()
-    }
+/// Puts each of `members` into exactly one of at most `budget` layers, lowest first: the most popular
+/// paths are alone, the last layer holds the rest. The closure may hold more paths; those are in lower
+/// layers already.
+pub(super) fn layers<'a>(
+    closure: &Closure,
+    members: &BTreeSet<&'a StorePath>,
+    budget: NonZeroUsize,
+) -> Vec<Vec<&'a StorePath>> {
+    let popularity = popularity(closure);
+    let mut paths: Vec<&StorePath> = members.iter().copied().collect();
+    paths.sort_by_key(|path| {
+        let size = closure.get(path).map_or(0, |entry| entry.nar_size);
+        let popularity = popularity.get(path.as_str()).copied().unwrap_or(0);
+        (Reverse(popularity), Reverse(size), *path)
+    });
+    let alone = (budget.get() - 1).min(paths.len());
+    let rest = paths.split_off(alone);
+    let layers = paths.into_iter().map(|path| vec![path]).chain([rest]);
+    layers.filter(|layer| !layer.is_empty()).collect()
 }
 
 /// How many ways lead to each path from the paths that depend on it; each path counts 1 itself.
@@ -118,8 +114,7 @@ mod tests {
         let closure = closure(graph);
         let members = closure.iter().map(|(path, _)| path).collect();
         let name = |path: &&StorePath| path.as_str().chars().last().unwrap();
-        Popularity
-            .layers(&closure, &members, NonZeroUsize::new(budget).unwrap())
+        super::layers(&closure, &members, NonZeroUsize::new(budget).unwrap())
             .iter()
             .map(|layer| layer.iter().map(name).collect())
             .collect()

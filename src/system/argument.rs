@@ -60,18 +60,13 @@ pub(super) fn target(attribute: &str, target: &str) -> Result<()> {
 
 /// A path at or below a store path.
 pub(super) fn store_location(attribute: &str, location: &str, store: &Store) -> Result<()> {
-    let hint = "give a path that Nix has copied to the store, as in \"${./nixpkgs}\"";
     path(attribute, location)?;
-    let below = location
-        .strip_prefix(&store.dir)
-        .map_or("", |rest| rest.trim_start_matches('/'));
-    let base = below.split('/').next().unwrap_or_default();
-    match store.parse(&format!("{}/{base}", store.dir)) {
-        Ok(_) if !base.is_empty() => Ok(()),
-        _ => Err(error(
+    match store.parse_below(location) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(error(
             attribute,
             format!("{location:?} is not in the store"),
-            hint,
+            "give a path that Nix has copied to the store, as in \"${./nixpkgs}\"",
         )),
     }
 }

@@ -7,7 +7,7 @@ use sha1::{Digest, Sha1};
 use super::argument::{self, error};
 use super::channel::below;
 use super::resolve::{Resolved, resolve};
-use super::{Node, Tree, state_directory};
+use super::{Node, Tree};
 use crate::Result;
 use crate::nix::{FlakeRegistryRequest, Store, base32};
 
@@ -24,7 +24,7 @@ pub(super) fn add(tree: &mut Tree, request: &FlakeRegistryRequest, store: &Store
     tree.add(ATTRIBUTE, &link, Node::Link(file))?;
     let root = format!(
         "{}/gcroots/auto/{}",
-        state_directory(store),
+        store.state_directory(),
         root_name(&link)
     );
     tree.add(ATTRIBUTE, &root, Node::Link(link))

@@ -18,8 +18,6 @@ mod profile;
 mod resolve;
 mod tree;
 
-use std::path::Path;
-
 use crate::Result;
 use crate::nix::{Store, System};
 
@@ -119,10 +117,4 @@ fn add_configuration(tree: &mut Tree, system: &System) -> Result<()> {
         add("nixConf", "/etc/nix/nix.conf", text)?;
     }
     Ok(())
-}
-
-/// Where Nix keeps its state: `/nix/var/nix` for `/nix/store`.
-fn state_directory(store: &Store) -> String {
-    let parent = Path::new(&store.dir).parent().unwrap_or(Path::new("/"));
-    parent.join("var/nix").to_string_lossy().into_owned()
 }

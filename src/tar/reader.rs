@@ -104,12 +104,15 @@ pub enum Special {
     Pipe,
 }
 
+/// PAX records: keywords and values.
+type Records = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// What headers of extensions say about the next entry.
 #[derive(Default)]
 struct Extensions {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    records: BTreeMap<Vec<u8>, Vec<u8>>,
+    records: Records,
 }
 
 impl<R: Read> ArchiveReader<R> {
@@ -213,34 +216,17 @@ impl<R: Read> ArchiveReader<R> {
             let link = header.link_name_bytes();
             link.map_or_else(Vec::new, Cow::into_owned)
         });
-        let mut number = |name: &str, field: io::Result<u64>| match record(name) {
-            Some(text) => std::str::from_utf8(&text)
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| format!("its record {name} is not a number")),
-            None => field.map_err(|error| error.to_string()),
+        let mut number = |name, field| {
+            number_of(&mut records, name, field).map_err(|error| self.damaged(&error))
         };
-        let numbers = [
-            number("size", Ok(size)),
-            number("uid", number_in(header, 108..116, Header::uid)),
-            number("gid", number_in(header, 116..124, Header::gid)),
-        ];
-        let [size, uid, gid] = numbers.map(|number| number.map_err(|error| self.damaged(&error)));
-        let (size, uid, gid) = (size?, uid?, gid?);
+        let size = number("size", Ok(size))?;
+        let uid = number("uid", number_in(header, 108..116, Header::uid))?;
+        let gid = number("gid", number_in(header, 116..124, Header::gid))?;
         let mode = number_in(header, 100..108, |header| header.mode().map(u64::from));
         let mode = mode.map_err(|error| self.damaged(&error))? & 0o7777;
-        // With a fraction in a record, and before 1970 with a sign: neither matters here.
-        let modified = record("mtime").and_then(|text| {
-            let text = String::from_utf8(text).ok()?;
-            text.split('.').next()?.parse().ok()
-        });
-        let header_time = number_in(header, 136..148, Header::mtime).unwrap_or(0);
-        let mut name = |record_name: &str, field: Option<&[u8]>| {
-            let bytes = record(record_name).unwrap_or_else(|| field.unwrap_or_default().to_vec());
-            String::from_utf8(bytes).unwrap_or_default()
-        };
-        let uname = name("uname", header.username_bytes());
-        let gname = name("gname", header.groupname_bytes());
+        let modified = time_of(&mut records, header);
+        let uname = name_of(&mut records, "uname", header.username_bytes());
+        let gname = name_of(&mut records, "gname", header.groupname_bytes());
         let kind = self.kind(header, &path, link)?;
         let path = clean_path(&path).map_err(|message| self.damaged(&message))?;
         if header.entry_type() == EntryType::GNUSparse {
@@ -252,11 +238,7 @@ impl<R: Read> ArchiveReader<R> {
         } else {
             0
         };
-        self.content_end = self
-            .position
-            .checked_add(size)
-            .filter(|end| *end < u64::MAX - BLOCK)
-            .ok_or_else(|| self.damaged(&"its size is impossible"))?;
+        self.begin_content(size)?;
         Ok(ArchiveEntry {
             path,
             kind,
@@ -266,11 +248,21 @@ impl<R: Read> ArchiveReader<R> {
             uname,
             gname,
             xattrs: xattrs(records),
-            modified: modified.unwrap_or(header_time),
+            modified,
             is_sparse,
             size,
             offset: self.position,
         })
+    }
+
+    /// Makes the next `size` bytes the content of the entry.
+    fn begin_content(&mut self, size: u64) -> Result<()> {
+        self.content_end = self
+            .position
+            .checked_add(size)
+            .filter(|end| *end < u64::MAX - BLOCK)
+            .ok_or_else(|| self.damaged(&"its size is impossible"))?;
+        Ok(())
     }
 
     fn kind(&self, header: &Header, path: &[u8], link: Vec<u8>) -> Result<ArchiveEntryKind> {
@@ -405,7 +397,7 @@ impl<R: Read> Read for ArchiveReader<R> {
 }
 
 /// The PAX records of an extended header (pax(1), "pax Extended Header"); none if they are malformed.
-fn parse_records(mut bytes: &[u8]) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
+fn parse_records(mut bytes: &[u8]) -> Option<Records> {
     let mut records = BTreeMap::new();
     while !bytes.is_empty() {
         let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
@@ -430,12 +422,40 @@ const SPARSE: &[u8] = b"GNU.sparse.";
 /// What the keywords of extended attributes begin with.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
-fn xattrs(records: BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+fn xattrs(records: Records) -> BTreeMap<String, Vec<u8>> {
     let attribute = |(keyword, value): (Vec<u8>, Vec<u8>)| {
         let name = std::str::from_utf8(keyword.strip_prefix(XATTR)?).ok()?;
         Some((name.to_owned(), value))
     };
     records.into_iter().filter_map(attribute).collect()
+}
+
+/// A number that a record says, or else a field of the header.
+fn number_of(records: &mut Records, name: &str, field: io::Result<u64>) -> Result<u64, String> {
+    let Some(text) = records.remove(name.as_bytes()) else {
+        return field.map_err(|error| error.to_string());
+    };
+    let number = std::str::from_utf8(&text).ok();
+    number
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| format!("its record {name} is not a number"))
+}
+
+/// When the content was modified. A record may have a fraction, and a sign before 1970: neither matters
+/// here.
+fn time_of(records: &mut Records, header: &Header) -> u64 {
+    let record = records.remove(b"mtime".as_slice()).and_then(|text| {
+        let text = String::from_utf8(text).ok()?;
+        text.split('.').next()?.parse().ok()
+    });
+    record.unwrap_or_else(|| number_in(header, 136..148, Header::mtime).unwrap_or(0))
+}
+
+/// The name of a user or group that a record says, or else a field of the header.
+fn name_of(records: &mut Records, name: &str, field: Option<&[u8]>) -> String {
+    let record = records.remove(name.as_bytes());
+    let bytes = record.unwrap_or_else(|| field.unwrap_or_default().to_vec());
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// A number of a header, whose bytes are at `field`. Some writers leave what they do not know empty.

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use ::tar::{EntryType, Header};
 
 use super::reader::{ArchiveEntry, ArchiveEntryKind, Special};
-use crate::tree::{Entry, EntryKind, Metadata, Mode, walk};
+use crate::tree::{Entry, EntryKind, Metadata, walk};
 use crate::{Error, Result};
 
 /// The time of every entry, in seconds since 1970: what Nix gives files in the store.
@@ -112,14 +112,6 @@ impl<W: Write> ArchiveWriter<W> {
         entry: &ArchiveEntry,
         content: &mut dyn Read,
     ) -> Result<()> {
-        let metadata = Metadata {
-            mode: Mode::from_bits(entry.mode),
-            uid: entry.uid,
-            gid: entry.gid,
-            uname: entry.uname.clone(),
-            gname: entry.gname.clone(),
-            xattrs: entry.xattrs.clone(),
-        };
         let none: &[u8] = b"";
         let (entry_type, link, device) = match &entry.kind {
             ArchiveEntryKind::Directory => (EntryType::Directory, none, (0, 0)),
@@ -143,7 +135,7 @@ impl<W: Write> ArchiveWriter<W> {
             modified: entry.modified,
             device,
         };
-        self.header_of(&path, &metadata, &fields)?;
+        self.header_of(&path, &entry.metadata(), &fields)?;
         let copied = io::copy(&mut content.take(entry.size), &mut self.writer)
             .map_err(write_error(&self.what))?;
         if copied < entry.size {

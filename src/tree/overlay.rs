@@ -58,9 +58,14 @@ impl<E> Listing<E> {
         }
     }
 
-    /// How many entries and whiteouts are kept.
-    pub fn count(&self) -> usize {
-        self.entries.len() + self.hidden.len() + self.opaque.len()
+    /// What the layer has besides whiteouts, in its order.
+    pub fn entries(&self) -> &[(ImagePath, E)] {
+        &self.entries
+    }
+
+    /// The same, for good.
+    pub fn into_entries(self) -> Vec<(ImagePath, E)> {
+        self.entries
     }
 }
 
@@ -83,9 +88,9 @@ impl<D: Default, L> Default for Overlay<D, L> {
 }
 
 impl<D: Default, L> Overlay<D, L> {
-    /// Takes away what a layer hides; gives what it has, which is to be put in its order. Whiteouts
-    /// are about lower layers, wherever they are in their own.
-    pub fn hide<E>(&mut self, layer: Listing<E>) -> Vec<(ImagePath, E)> {
+    /// Takes away what a layer hides; what it has is to be put after that. Whiteouts are about lower
+    /// layers, wherever they are in their own.
+    pub fn hide<E>(&mut self, layer: &Listing<E>) {
         for path in &layer.opaque {
             if let Some(directory) = self.directory_mut(path) {
                 directory.directories.clear();
@@ -95,7 +100,6 @@ impl<D: Default, L> Overlay<D, L> {
         for path in &layer.hidden {
             self.remove(path);
         }
-        layer.entries
     }
 
     /// What is at `path`, which leads through directories only.

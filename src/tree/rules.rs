@@ -148,11 +148,6 @@ impl Changes {
         metadata
     }
 
-    /// Whether nothing is set.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Adds what rules about another source of the same directory set; the error is the field
     /// about which they disagree.
     pub fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
@@ -265,7 +260,7 @@ impl CompiledRules {
             .map(|(_, rule, _)| rule)
     }
 
-    /// The first rule whose expression is found in `source`, which does not count as matched.
+    /// The rules whose expressions are found in `source`, in their order. They do not count as matched.
     pub fn find<'a>(&'a self, source: &[u8]) -> impl Iterator<Item = &'a Rule> {
         self.rules
             .iter()

@@ -316,6 +316,69 @@ let
         gid = 0;
       };
     };
+    "image: an owner of the Nix database, but no database" =
+      let
+        succeeds =
+          arguments:
+          let
+            inherit (strata.buildImage ({ name = "x"; } // arguments)) request;
+          in
+          (builtins.tryEval (builtins.deepSeq request true)).success;
+      in
+      {
+        actual = map succeeds [
+          { nixUid = 1000; }
+          { nixGid = 100; }
+          { nixOwnStore = true; }
+          {
+            system = { };
+            nixUid = 1000;
+          }
+          { nixUid = 0; }
+        ];
+        expected = [
+          false
+          false
+          false
+          true
+          true
+        ];
+      };
+    # nlewo/nix2container#173
+    "image: packages for Darwin" =
+      let
+        darwin = import ../../nix {
+          pkgs = pkgs // {
+            stdenv = pkgs.stdenv // {
+              hostPlatform = pkgs.stdenv.hostPlatform // {
+                isDarwin = true;
+              };
+            };
+          };
+        };
+        runsOn =
+          arguments:
+          let
+            inherit (darwin.buildImage ({ name = "x"; } // arguments)) request;
+          in
+          builtins.tryEval (builtins.deepSeq request (request.image.platform or request.image.os or "linux"));
+      in
+      {
+        actual = map (arguments: (runsOn arguments).value) [
+          { }
+          { arch = "arm64"; }
+          { os = "linux"; }
+          { os = "darwin"; }
+          { platform = "linux/arm64"; }
+        ];
+        expected = [
+          false
+          false
+          "linux"
+          "darwin"
+          "linux/arm64"
+        ];
+      };
     "image: config roots are deps" = {
       actual =
         (strata.buildImage {

@@ -70,7 +70,8 @@ impl Tree {
     pub(super) fn apply(&mut self, layer: Listing) -> Result<(), (ImagePath, ImagePath)> {
         let number = self.layers;
         self.layers += 1;
-        for (path, found) in self.overlay.hide(layer.listing) {
+        self.overlay.hide(&layer.listing);
+        for (path, found) in layer.listing.into_entries() {
             let node = match found {
                 Found::Directory(entry) => Node::Directory(Some(entry)),
                 Found::Leaf(entry) => Node::Leaf(Place {

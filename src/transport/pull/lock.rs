@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{RemoteImage, Source};
-use crate::oci::{Descriptor, Platform, Reference, media_type};
+use crate::oci::{Descriptor, Document, IndexEntry, Platform, Reference};
 use crate::transport::Progress;
-use crate::transport::registry::Document;
 use crate::{Error, Result};
 
 /// The version of the format.
@@ -144,11 +143,8 @@ impl Source {
                 return Ok(lock);
             };
             lock.index = Some(top.descriptor.clone());
-            let is_index = |media_type: &str| {
-                media_type == media_type::INDEX || media_type.ends_with("manifest.list.v2+json")
-            };
-            let all = entries.iter().filter(|entry| !is_index(&entry.media_type));
-            let all: Vec<Platform> = all.filter_map(super::Entry::platform).collect();
+            let all = entries.iter().filter(|entry| !entry.is_index());
+            let all: Vec<Platform> = all.filter_map(IndexEntry::platform).collect();
             let wanted = if platforms.is_empty() {
                 &all
             } else {
@@ -246,6 +242,7 @@ fn locked(image: &RemoteImage) -> LockedImage {
 mod tests {
     use super::*;
     use crate::oci::Digest;
+    use crate::oci::media_type;
 
     fn blob(number: u8, size: u64) -> Descriptor {
         Descriptor::new(media_type::LAYER_TAR_GZIP, Digest::of(&[number]), size)

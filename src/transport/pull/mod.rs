@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use lock::{Lock, LockedImage, platform_of};
 
 use super::directory::{MANIFEST_FILE, publish};
-use super::registry::{ACCEPTED, Client, Document, Entry, Options, Purpose, choose, in_two_stages};
+use super::registry::{Client, Options, Purpose, choose, in_two_stages};
 use super::{Outcome, Progress, staging};
-use crate::oci::{Descriptor, Digest, Platform, Reference};
+use crate::oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference, media_type};
 use crate::{Error, Result};
 
 /// How many indexes may lie in each other.
@@ -221,7 +221,7 @@ impl Source {
         let found = self
             .client
             .persist(&operation, &|| progress.interrupted(), || {
-                self.client.manifest(name, &ACCEPTED)
+                self.client.manifest(name, &media_type::DOCUMENTS)
             })?;
         let found = found.ok_or_else(|| {
             error([
@@ -281,8 +281,8 @@ impl Source {
         Ok(image)
     }
 
-    fn no_platform(&self, platform: &Platform, entries: &[Entry]) -> Error {
-        let mut known: Vec<String> = (entries.iter().filter_map(Entry::platform))
+    fn no_platform(&self, platform: &Platform, entries: &[IndexEntry]) -> Error {
+        let mut known: Vec<String> = (entries.iter().filter_map(IndexEntry::platform))
             .map(|platform| platform.to_string())
             .collect();
         known.dedup();

@@ -1,122 +1,6 @@
-//! What a name in a registry stands for: a manifest of one image, or an index of several (image-spec,
-//! manifest.md and image-index.md; Docker's `manifest-v2-2.md`). Pure: whoever fetched the document
-//! gives its bytes.
+//! Which image of an index is meant. Pure: whoever fetched the index gives its entries.
 
-use serde::Deserialize;
-
-use crate::oci::{Descriptor, Digest, Platform, media_type};
-
-/// The media types of the documents, to ask a registry for.
-pub(in crate::transport) const ACCEPTED: [&str; 4] = super::learned::ACCEPTED;
-
-/// What an index says of the proof of how an image was built, which is no image.
-const UNKNOWN: &str = "unknown";
-
-/// A manifest or an index.
-#[derive(Debug)]
-pub(in crate::transport) enum Document {
-    /// One image.
-    Image {
-        /// The config blob.
-        config: Descriptor,
-        /// The layer blobs, lowest first.
-        layers: Vec<Descriptor>,
-    },
-    /// Several, for other platforms for example.
-    Index(Vec<Entry>),
-}
-
-/// An image in an index.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::transport) struct Entry {
-    #[serde(default)]
-    pub(in crate::transport) media_type: String,
-    pub(in crate::transport) digest: Digest,
-    #[serde(default)]
-    platform: Option<EntryPlatform>,
-}
-
-/// What an index says of a platform; nobody has to say all of it.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct EntryPlatform {
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    variant: Option<String>,
-}
-
-impl Entry {
-    /// What the image runs on, if the index says so.
-    pub(in crate::transport) fn platform(&self) -> Option<Platform> {
-        self.platform.as_ref().and_then(EntryPlatform::said)
-    }
-}
-
-impl EntryPlatform {
-    /// Whether this is how indexes mark what is no image.
-    pub(super) fn is_unknown(&self) -> bool {
-        self.os == UNKNOWN
-    }
-
-    /// The platform, if it is said.
-    pub(super) fn said(&self) -> Option<Platform> {
-        let Self {
-            architecture,
-            os,
-            variant,
-        } = self.clone();
-        let is_said = [&os, &architecture]
-            .iter()
-            .all(|word| !word.is_empty() && word.as_str() != UNKNOWN);
-        is_said.then_some(Platform {
-            architecture,
-            os,
-            variant: variant.filter(|variant| !variant.is_empty()),
-        })
-    }
-}
-
-impl Document {
-    /// Reads a document, and the media type that it has. An error is a message and a hint.
-    pub(in crate::transport) fn parse(bytes: &[u8]) -> Result<(String, Self), [String; 2]> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Either {
-            schema_version: u32,
-            #[serde(default)]
-            media_type: Option<String>,
-            config: Option<Descriptor>,
-            layers: Option<Vec<Descriptor>>,
-            manifests: Option<Vec<Entry>>,
-        }
-        let error = |message: &str, hint: &str| Err([message.to_owned(), hint.to_owned()]);
-        let either: Either = match serde_json::from_slice(bytes) {
-            Ok(either) => either,
-            Err(problem) => return error(&format!("no manifest: {problem}"), ""),
-        };
-        if either.schema_version != 2 {
-            return error(
-                "a manifest of Docker's first schema, which says too little of its layers",
-                "push the image again with a current docker, podman or skopeo",
-            );
-        }
-        let (default, document) = match (either.config, either.layers, either.manifests) {
-            (None, None, Some(entries)) => (media_type::INDEX, Self::Index(entries)),
-            (Some(config), Some(layers), None) => {
-                (media_type::MANIFEST, Self::Image { config, layers })
-            }
-            // Who takes it for one and who for the other see different images (CVE-2021-41190).
-            _ => return error("both a manifest and an index, or half of one", ""),
-        };
-        Ok((
-            either.media_type.unwrap_or_else(|| default.to_owned()),
-            document,
-        ))
-    }
-}
+use crate::oci::{IndexEntry, Platform};
 
 /// The variants of processors that run what was built for those after them. This is the order in which
 /// skopeo and podman look for them.
@@ -132,9 +16,9 @@ fn variants(architecture: &str) -> &'static [&'static str] {
 /// `--override-arch` and `--override-variant`: with a variant, that one or what it runs too, and then
 /// the one without; without, the one without first. Of several the first counts.
 pub(in crate::transport) fn choose<'a>(
-    entries: &'a [Entry],
+    entries: &'a [IndexEntry],
     wanted: &Platform,
-) -> Option<&'a Entry> {
+) -> Option<&'a IndexEntry> {
     let known = variants(&wanted.architecture);
     let order: Vec<Option<&str>> = match &wanted.variant {
         None => [None]
@@ -162,9 +46,10 @@ pub(in crate::transport) fn choose<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::{Digest, Document, media_type};
     use serde_json::{Value, json};
 
-    fn index(platforms: &[&str]) -> Vec<Entry> {
+    fn index(platforms: &[&str]) -> Vec<IndexEntry> {
         let entry = |(number, platform): (usize, &&str)| {
             let mut parts = platform.split('/');
             let mut part = || parts.next().unwrap_or_default();
@@ -209,36 +94,6 @@ mod tests {
             let chosen = choose(&entries, &wanted.parse().unwrap());
             let expected = number.map(|number: usize| Digest::of(number.to_string().as_bytes()));
             assert_eq!(chosen.map(|entry| entry.digest), expected, "{wanted}");
-        }
-    }
-
-    #[test]
-    fn documents_are_told_apart() {
-        let blob = Descriptor::new("x", Digest::of(b""), 0);
-        let parse = |value: &Value| {
-            let parsed = Document::parse(value.to_string().as_bytes());
-            parsed
-                .map(|(media_type, _)| media_type)
-                .map_err(|[message, _]| message)
-        };
-        let image = json!({ "schemaVersion": 2, "config": blob, "layers": [blob] });
-        assert_eq!(parse(&image).as_deref(), Ok(media_type::MANIFEST));
-        let index = json!({ "schemaVersion": 2, "mediaType": "list", "manifests": [] });
-        assert_eq!(parse(&index).as_deref(), Ok("list"));
-        for (wrong, message) in [
-            (
-                json!({ "schemaVersion": 1, "fsLayers": [] }),
-                "first schema",
-            ),
-            (json!({ "schemaVersion": 2 }), "half of one"),
-            (
-                json!({ "schemaVersion": 2, "config": blob, "layers": [], "manifests": [] }),
-                "both",
-            ),
-            (json!([]), "no manifest"),
-        ] {
-            let error = parse(&wrong).unwrap_err();
-            assert!(error.contains(message), "{error}");
         }
     }
 }

@@ -131,7 +131,7 @@ impl<'a> Job<'a> {
 
 /// How a layer is compressed on its way; one that is compressed already is not.
 fn compression(layer: &dyn Layer, wanted: Option<Compression>) -> Compression {
-    if media_type::is_uncompressed(&layer.descriptor().media_type) {
+    if layer.descriptor().media_type == media_type::LAYER_TAR {
         wanted.or(layer.compression()).unwrap_or_default()
     } else {
         Compression::None

@@ -6,10 +6,11 @@ use std::io::Read;
 use std::thread;
 
 use super::client::{Client, Failure, Interrupted, Purpose};
-use super::learned::{ACCEPTED, Document, diff_ids, pair};
+use super::learned::{diff_ids, pair, reusable};
 use super::problem::Problem;
 use super::{Options, PushOptions};
-use crate::oci::{Descriptor, Digest, Platform, Reference};
+use crate::oci::media_type::DOCUMENTS;
+use crate::oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference};
 use crate::{Error, Result};
 
 /// The most documents that are read of one name: an index may lead to others.
@@ -291,20 +292,23 @@ impl<'a> Place<'a> {
             let Some(name) = names.pop_front() else {
                 break;
             };
-            let found = self.persist(interrupted, || self.client.manifest(&name, &ACCEPTED))?;
-            match found.and_then(|found| Document::parse(&found.bytes)) {
-                Some(Document::Index(entries)) => {
+            let found = self.persist(interrupted, || self.client.manifest(&name, &DOCUMENTS))?;
+            let document = found.and_then(|found| Document::parse(&found.bytes).ok());
+            match document.map(|(_, document)| document) {
+                Some(Document::Index(mut entries)) => {
+                    entries.retain(|entry| !entry.is_attestation());
                     if number == 0 {
-                        let platforms = entries.iter().map(|entry| entry.platform.clone());
+                        let platforms = entries.iter().map(IndexEntry::platform);
                         lesson.platforms = Some(platforms.collect());
                     }
                     let ours = entries.into_iter().filter(|entry| {
-                        let platform = entry.platform.as_ref();
+                        let platform = entry.platform();
                         platform.is_none_or(|platform| platform.fits(wanted.platform))
                     });
                     names.extend(ours.map(|entry| entry.digest.to_string()));
                 }
-                Some(Document::Manifest { config, layers }) => {
+                Some(Document::Image { config, layers }) => {
+                    let layers: Vec<_> = layers.iter().map(reusable).collect();
                     lesson.layers.extend(layers.iter().flatten().cloned());
                     if wanted.names && config.size <= LARGEST_CONFIG {
                         let bytes = self.persist(interrupted, || self.document(&config))?;

@@ -52,7 +52,7 @@ use std::time::Duration;
 
 pub(super) use client::{Client, Purpose};
 pub use credentials::Credentials;
-pub(super) use documents::{ACCEPTED, Document, Entry, choose};
+pub(super) use documents::choose;
 pub use index::{plan_index, push_index};
 pub use plan::{How, Plan, PlannedLayer};
 pub use proxy::Proxies;
