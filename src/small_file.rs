@@ -21,7 +21,10 @@ pub(crate) fn read_opened(opened: io::Result<File>, path: &Path, limit: u64) -> 
     if bytes.len() as u64 > limit {
         return Err(Error::Document {
             document: path.display().to_string(),
-            message: format!("larger than {limit} bytes"),
+            message: match limit % (1 << 20) {
+                0 => format!("larger than {} MiB", limit >> 20),
+                _ => format!("larger than {limit} bytes"),
+            },
             hint: "files of this kind are small; look whether it is the right one".to_owned(),
         });
     }

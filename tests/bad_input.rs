@@ -297,7 +297,7 @@ const MISTAKES: &[Mistake] = &[
                 .unwrap();
             case.request["layers"] = json!([layer]);
         },
-        "STORE/output-1/layers.json: is larger than 64 MiB",
+        "STORE/output-1/layers.json: larger than 64 MiB",
     ),
     (
         "name_that_is_none",

@@ -209,7 +209,7 @@ mod tests {
     fn files_that_are_too_large_are_not_cut() {
         let large = CERTIFICATE.repeat(100_000);
         let error = read_files(&[("a.crt", &large)]).unwrap_err();
-        assert!(error.contains("larger than"), "{error}");
+        assert!(error.contains("larger than 4 MiB"), "{error}");
     }
 
     #[test]
