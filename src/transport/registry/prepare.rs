@@ -74,6 +74,22 @@ pub(super) fn connected<T>(
     client.watch(&interrupted, || work(&destination))
 }
 
+/// Whether most of what is to be compressed, by its bytes, is nowhere by any name. Where most of it is,
+/// the rest is new, and asking more places would cost time at every push.
+fn knows_little(jobs: &[Job<'_>]) -> bool {
+    let made = jobs.iter().filter(|job| job.content.known().is_none());
+    let (mut unknown, mut known) = (0_u64, 0_u64);
+    for job in made {
+        let bytes = if job.candidates.is_empty() {
+            &mut unknown
+        } else {
+            &mut known
+        };
+        *bytes = bytes.saturating_add(job.content.source().size);
+    }
+    unknown > known
+}
+
 /// Does `work` for a part, when it is known what there is to do. Uploads that are open then are
 /// cancelled.
 pub(super) fn prepare<T>(
@@ -112,7 +128,7 @@ pub(super) fn prepare<T>(
         for job in jobs.iter_mut().filter(|job| job.candidates.is_empty()) {
             job.consider(knowledge, cache.as_ref());
         }
-        jobs.iter().any(|job| job.candidates.is_empty())
+        knows_little(&jobs)
     };
     if consider(&knowledge) && !what.no_reuse {
         knowledge.gather_from_others(client, &tags, what, wanted, &interrupted)?;
