@@ -407,7 +407,7 @@ fn a_terminal_shows_a_bar_and_the_reference() {
     );
     assert!(
         said.trim_end()
-            .ends_with(&format!("oci:layout@{}", scene.digest())),
+            .ends_with(&format!("oci:layout:latest@{}", scene.digest())),
         "{said}"
     );
 }

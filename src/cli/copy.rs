@@ -14,7 +14,7 @@ use super::progress::{Reporter, Unseen};
 use super::settings::CopySettings;
 use crate::image::{Built, Image, ImageName, Root};
 use crate::oci::{Digest, Reference};
-use crate::transport::destination::{ArchiveTarget, CopyName};
+use crate::transport::destination::{ArchiveForm, ArchiveTarget, CopyName};
 use crate::transport::{
     Destination, archive, containerd, directory, docker, layout, podman, registry, skopeo,
 };
@@ -188,33 +188,35 @@ fn check_digest_file(settings: &CopySettings) -> Result<()> {
 
 /// The destination with the digest, and with the whole name that the image has there.
 fn describe(destination: &Destination, own: Option<&ImageName>, digest: Digest) -> String {
-    match (destination, own) {
-        (Destination::Registry(reference), _) => {
-            let tag = match reference {
-                Reference {
-                    tag: None,
-                    digest: Some(_),
-                    ..
-                } => None,
-                reference => Some(reference.tag_or_latest().to_owned()),
-            };
-            let reference = Reference {
-                tag,
-                digest: Some(digest),
-                ..reference.clone()
-            };
-            format!("docker://{reference}")
-        }
-        (Destination::Docker(_) | Destination::Podman(_) | Destination::Containerd { .. }, own) => {
+    let name = destination.copy_name(own).unwrap_or_default();
+    let (place, name) = match destination {
+        Destination::Registry(reference) => return describe_push(reference, digest),
+        Destination::Layout { path, .. } => (format!("oci:{}", path.display()), name.reference),
+        Destination::Archive { form, target, .. } => match form {
+            ArchiveForm::Oci => (format!("oci-archive:{target}"), name.reference),
+            ArchiveForm::Docker => (format!("docker-archive:{target}"), name.familiar),
+        },
+        Destination::Docker(_) | Destination::Podman(_) | Destination::Containerd { .. } => {
             let typed = destination.to_string();
             let transport = typed.split(':').next().unwrap_or_default();
-            match destination.copy_name(own).ok().and_then(|name| name.full) {
-                Some(full) => format!("{transport}:{full}@{digest}"),
-                None => format!("{typed}@{digest}"),
-            }
+            (transport.to_owned(), name.full)
         }
-        (destination, _) => format!("{destination}@{digest}"),
+        Destination::Directory { .. } | Destination::Skopeo(_) => (String::new(), None),
+    };
+    match name {
+        Some(name) => format!("{place}:{name}@{digest}"),
+        None => format!("{destination}@{digest}"),
     }
+}
+
+fn describe_push(reference: &Reference, digest: Digest) -> String {
+    let only_digest = reference.tag.is_none() && reference.digest.is_some();
+    let reference = Reference {
+        tag: (!only_digest).then(|| reference.tag_or_latest().to_owned()),
+        digest: Some(digest),
+        ..reference.clone()
+    };
+    format!("docker://{reference}")
 }
 
 #[cfg(test)]
@@ -233,7 +235,16 @@ mod tests {
         for (destination, shown) in [
             ("docker://hello", "docker://docker.io/library/hello:latest"),
             ("docker://h.x:5000/a/b:1", "docker://h.x:5000/a/b:1"),
-            ("oci:out:1", "oci:out:1"),
+            ("oci:out", "oci:out:1"),
+            ("oci:out:2", "oci:out:2"),
+            ("oci:out:bye:2", "oci:out:bye:2"),
+            ("oci-archive:a.tar", "oci-archive:a.tar:1"),
+            ("docker-archive:a.tar", "docker-archive:a.tar:own:1"),
+            ("docker-archive:-", "docker-archive:-:own:1"),
+            (
+                "docker-archive:a.tar:bye",
+                "docker-archive:a.tar:bye:latest",
+            ),
             ("dir:/tmp/x", "dir:/tmp/x"),
             ("kind:", "kind:docker.io/library/own:1"),
             ("containerd:a/b", "containerd:docker.io/a/b:latest"),
@@ -245,5 +256,7 @@ mod tests {
         }
         let by_digest = format!("docker://h.x/a@{digest}");
         assert_eq!(describe(&by_digest.parse().unwrap(), digest), by_digest);
+        let nameless = super::describe(&"oci:out".parse().unwrap(), None, digest);
+        assert_eq!(nameless, format!("oci:out@{digest}"));
     }
 }
