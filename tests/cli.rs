@@ -195,6 +195,10 @@ fn wrong_usage() {
             &["invalid value"],
         ),
         (&["inspect"], &["<IMAGE>"]),
+        (
+            &["completions", "tcsh"],
+            &["hint: write one of bash, elvish, fish"],
+        ),
     ] {
         let output = strata(arguments).output().unwrap();
         assert_fails(&output, 2, said);
@@ -216,18 +220,21 @@ fn help_and_version_are_answers() {
 #[test]
 fn copies_say_where_and_what() {
     let scene = Scene::new();
-    for destination in [
-        "oci:layout:1.0",
-        "oci-archive:oci.tar",
-        "docker-archive:docker.tar:a:b",
-        "dir:d",
+    for (destination, shown) in [
+        ("oci:layout:1.0", "oci:layout:1.0"),
+        ("oci-archive:oci.tar", "oci-archive:oci.tar:latest"),
+        (
+            "docker-archive:docker.tar:a",
+            "docker-archive:docker.tar:a:latest",
+        ),
+        ("dir:d", "dir:d"),
     ] {
         let output = scene.copy(&[destination]);
         let errors = text(&output.stderr);
         assert!(output.status.success(), "{errors}");
         assert_eq!(
             text(&output.stdout),
-            format!("{destination}@{}\n", scene.digest())
+            format!("{shown}@{}\n", scene.digest())
         );
         assert!(
             errors.contains("layer 1/2 sha256:") && errors.contains("copied 2 layers"),
