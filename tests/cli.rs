@@ -50,6 +50,8 @@ impl Scene {
         let mut request = store.image_request();
         request["deps"] = json!([program]);
         request["maxLayers"] = json!(2);
+        // As Nix says it where nobody says otherwise.
+        request["metadata"] = json!({ "created_by": "strata" });
         request["image"]["config"] = json!({ "Cmd": ["/bin/run"] });
         let output = store.build(&request).unwrap();
         let image = store.locate(&output);
@@ -195,6 +197,14 @@ fn wrong_usage() {
             &["invalid value"],
         ),
         (&["inspect"], &["<IMAGE>"]),
+        (
+            &["copy", "image", "docker-archive:a.zip"],
+            &["what is written is not .zip", ".tar.gz"],
+        ),
+        (
+            &["export", "image", "a.tgz"],
+            &["what is written is not .tgz", ".tar.gz"],
+        ),
         (
             &["completions", "tcsh"],
             &["hint: write one of bash, elvish, fish"],
@@ -684,6 +694,8 @@ fn inspect_shows_layers_and_store_paths() {
     ] {
         assert!(table.contains(word), "{word} is not in:\n{table}");
     }
+    // Who made the layers needs no saying where nobody said it.
+    assert!(!table.contains("  strata\n"), "{table}");
 }
 
 #[test]
