@@ -14,6 +14,7 @@
   - `copyToContainerd`: copies it to containerd, as `NAME:TAG`,
   - `serve`: offers it to whoever pulls from this machine,
   - `inspect`: shows its layers and store paths,
+  - `verify`: makes every layer again and names what changed,
   - `compressed`: the same image with the digests of its compressed layers, so that the digest that a
     registry will give it is known before (`digest` in it). It has the commands of an image, and
     `override { compression = "zstd"; }`,
@@ -136,8 +137,32 @@
 }:
 let
   inherit (pkgs) lib;
+
+  # What people bring along from other functions.
+  nothingRuns = "nothing runs in the image while it is built: make files in a derivation for `copyToRoot`, and give owners and modes with `perms`";
+  chooses = "say `fromImage = { image = ..; name = ..; tag = ..; }`";
+  notNeeded = "leave it out";
+  ofLayers = "it is one of `buildLayer`, whose result goes into `layers`";
+  makeOverridable =
+    function:
+    lib.makeOverridable (
+      internal.refuseArguments "buildImage" {
+        buildVMMemorySize = notNeeded;
+        deps = ofLayers;
+        diskSize = notNeeded;
+        enableFakechroot = nothingRuns;
+        extraCommands = nothingRuns;
+        fakeRootCommands = nothingRuns;
+        fromImageName = chooses;
+        fromImageTag = chooses;
+        ignore = ofLayers;
+        includeNixDB = "it is called `initializeNixDatabase` here";
+        reproducible = ofLayers;
+        runAsRoot = nothingRuns;
+      } function
+    );
 in
-lib.makeOverridable (
+makeOverridable (
   {
     name,
     tag ? null,
@@ -176,7 +201,7 @@ lib.makeOverridable (
         accounts = given.accounts ++ systemRoot.accounts;
       };
       deps = internal.configRoots config;
-      layers = internal.toPaths layers;
+      layers = internal.toPaths "buildImage: `layers`" layers;
       inherit perms maxLayers compression;
       image = {
         inherit
@@ -238,7 +263,13 @@ lib.makeOverridable (
 
     given = internal.copyToRoot "buildImage" { inherit copyToRoot contents; };
     systemRoot = internal.copyToRoot "buildImage" {
-      copyToRoot = lib.optional (system != null) (baseSystem ({ inherit nixUid nixGid; } // system));
+      copyToRoot = lib.optional (system != null) (
+        lib.throwIf (lib.isDerivation system)
+          ''
+            buildImage: `system` takes the arguments of a `baseSystem`, and this is its result
+            hint: move it to `copyToRoot`, or leave out `baseSystem`''
+          (baseSystem ({ inherit nixUid nixGid; } // system))
+      );
       contents = null;
     };
 

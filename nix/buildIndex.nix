@@ -2,8 +2,8 @@
   Build an index: one name for images of several platforms.
 
   The result is an OCI image layout that refers to the images. The index has the attributes of an
-  image, such as `copyTo`, `copyToRegistry`, `serve`, `inspect` and `compressed`: they are about all
-  images, but for an engine, which gets the image for what it runs on.
+  image, such as `copyTo`, `copyToRegistry`, `serve`, `inspect`, `verify` and `compressed`: they are about
+  all images, but for an engine, which gets the image for what it runs on.
 
   # Inputs
 

@@ -67,9 +67,9 @@ pkgs.lib.makeOverridable (
   internal.derive {
     name = "layer";
     copyToRoot = internal.copyToRoot "buildLayer" { inherit copyToRoot contents; };
-    deps = internal.toPaths deps;
-    ignore = if ignore == null then [ ] else internal.toPaths ignore;
-    layers = internal.toPaths layers;
+    deps = internal.toPaths "buildLayer: `deps`" deps;
+    ignore = if ignore == null then [ ] else internal.toPaths "buildLayer: `ignore`" ignore;
+    layers = internal.toPaths "buildLayer: `layers`" layers;
     perms =
       perms
       ++ map (

@@ -50,6 +50,8 @@ impl Scene {
         let mut request = store.image_request();
         request["deps"] = json!([program]);
         request["maxLayers"] = json!(2);
+        // As Nix says it where nobody says otherwise.
+        request["metadata"] = json!({ "created_by": "strata" });
         request["image"]["config"] = json!({ "Cmd": ["/bin/run"] });
         let output = store.build(&request).unwrap();
         let image = store.locate(&output);
@@ -195,6 +197,18 @@ fn wrong_usage() {
             &["invalid value"],
         ),
         (&["inspect"], &["<IMAGE>"]),
+        (
+            &["copy", "image", "docker-archive:a.zip"],
+            &["what is written is not .zip", ".tar.gz"],
+        ),
+        (
+            &["export", "image", "a.tgz"],
+            &["what is written is not .tgz", ".tar.gz"],
+        ),
+        (
+            &["completions", "tcsh"],
+            &["hint: write one of bash, elvish, fish"],
+        ),
     ] {
         let output = strata(arguments).output().unwrap();
         assert_fails(&output, 2, said);
@@ -216,18 +230,21 @@ fn help_and_version_are_answers() {
 #[test]
 fn copies_say_where_and_what() {
     let scene = Scene::new();
-    for destination in [
-        "oci:layout:1.0",
-        "oci-archive:oci.tar",
-        "docker-archive:docker.tar:a:b",
-        "dir:d",
+    for (destination, shown) in [
+        ("oci:layout:1.0", "oci:layout:1.0"),
+        ("oci-archive:oci.tar", "oci-archive:oci.tar:latest"),
+        (
+            "docker-archive:docker.tar:a",
+            "docker-archive:docker.tar:a:latest",
+        ),
+        ("dir:d", "dir:d"),
     ] {
         let output = scene.copy(&[destination]);
         let errors = text(&output.stderr);
         assert!(output.status.success(), "{errors}");
         assert_eq!(
             text(&output.stdout),
-            format!("{destination}@{}\n", scene.digest())
+            format!("{shown}@{}\n", scene.digest())
         );
         assert!(
             errors.contains("layer 1/2 sha256:") && errors.contains("copied 2 layers"),
@@ -407,7 +424,7 @@ fn a_terminal_shows_a_bar_and_the_reference() {
     );
     assert!(
         said.trim_end()
-            .ends_with(&format!("oci:layout@{}", scene.digest())),
+            .ends_with(&format!("oci:layout:latest@{}", scene.digest())),
         "{said}"
     );
 }
@@ -677,6 +694,8 @@ fn inspect_shows_layers_and_store_paths() {
     ] {
         assert!(table.contains(word), "{word} is not in:\n{table}");
     }
+    // Who made the layers needs no saying where nobody said it.
+    assert!(!table.contains("  strata\n"), "{table}");
 }
 
 #[test]

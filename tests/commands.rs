@@ -365,6 +365,39 @@ fn inspect_shows_what_is_inside() {
     assert_eq!(parsed["layers"].as_array().unwrap().len(), 2);
 }
 
+#[test]
+fn verify_makes_the_layers_again() {
+    let (mut verify, built) = command(&image("verified"), "verify", "bin/verify");
+    assert!(run(&mut verify).starts_with(&digest(&built)));
+}
+
+/// A script has no argument for the image, so none is asked for.
+#[test]
+fn commands_show_how_they_are_called() {
+    for (attribute, program, usage) in [
+        ("copyTo", "bin/copy-to", "copyTo [OPTIONS] <DESTINATION>"),
+        (
+            "copyToPodman",
+            "bin/copy-to-podman",
+            "copyToPodman [OPTIONS]",
+        ),
+        ("serve", "bin/serve", "serve [OPTIONS]"),
+    ] {
+        let (mut script, _) = command(&image("called"), attribute, program);
+        let help = run(script.arg("--help"));
+        assert!(help.contains(&format!("\nUsage: {usage}\n")), "{help}");
+        assert!(!help.contains("IMAGE>"), "{help}");
+    }
+    let (mut copy, _) = command(&image("called"), "copyTo", "bin/copy-to");
+    let output = copy.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("\nhint: write copyTo [OPTIONS] <DESTINATION>;"),
+        "{said}"
+    );
+}
+
 /// The digest is in the store before anything is pushed, and what makes the layers stays with it.
 #[test]
 fn compressed_images_know_their_digest_in_the_registry() {

@@ -340,8 +340,7 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
 fn every_destination_is_described() {
     let readme = read("README.md");
     let cli = read("docs/cli.md");
-    for form in strata::transport::destination::FORMS.split(", ") {
-        let form = form.trim();
+    for form in strata::transport::destination::FORMS {
         for (name, text) in [
             ("docs/cli.md", section(&cli, "## copy")),
             ("README.md", section(&readme, "## The command line")),

@@ -112,10 +112,17 @@ impl Scene {
 }
 
 fn export(image: &Path, output: &Path) {
-    run(Command::new(env!("CARGO_BIN_EXE_strata"))
-        .arg("export")
-        .arg(image)
-        .arg(output));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
+    let done = command.arg("export").arg(image).arg(output).output();
+    let done = done.unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.success() && done.stdout.is_empty(), "{said}");
+    let digest = fs::read_to_string(image.join("digest")).unwrap();
+    let digest = digest.trim_end();
+    assert_eq!(
+        said,
+        format!("{}: the files of {digest}\n", output.display())
+    );
 }
 
 /// Lets GNU tar unpack an archive; gives what `find` says of it.

@@ -86,6 +86,20 @@ fn manual_pages_say_what_the_help_says() {
             );
         }
     }
+    // The footer says whose page it is, and the synopsis does not repeat the options.
+    let page = render(&pages.join("strata-copy.1"));
+    assert!(
+        page.contains("strata copy [OPTIONS] <IMAGE> <DESTINATION>\n"),
+        "{page}"
+    );
+    assert!(page.trim_start().starts_with("strata-copy(1)"), "{page}");
+    let footer = page.trim_end().lines().next_back().unwrap_or_default();
+    assert!(
+        footer
+            .trim_start()
+            .starts_with(concat!("strata ", env!("CARGO_PKG_VERSION"), " ")),
+        "{footer}"
+    );
     // A line of a table is a line.
     let page = render(&pages.join("strata-copy.1"));
     let destination = Regex::new(r"(?m)^ +docker://NAME\[:TAG\]   .*HOST\[:PORT\]/$").unwrap();
@@ -131,6 +145,17 @@ fn bash_completes_verbs_and_flags() {
             assert!(found.contains(&flag), "{verb} {flag}: {found:?}");
         }
     }
+    let destinations = complete(&["strata", "copy", "result", ""]);
+    for transport in ["docker://", "podman:", "docker-daemon:", "oci:", "kind:"] {
+        assert!(
+            destinations.iter().any(|found| found == transport),
+            "{destinations:?}"
+        );
+    }
+    let archives = complete(&["strata", "copy", "result", "oci"]);
+    assert_eq!(archives, ["oci:", "oci-archive:"]);
+    let methods = complete(&["strata", "copy", "result", "oci:x", "--compression", ""]);
+    assert_eq!(methods, ["gzip", "zstd", "none"]);
 }
 
 #[test]

@@ -416,6 +416,35 @@ fn blobs_go_once_and_the_index_last() {
 }
 
 #[test]
+fn a_push_tells_of_every_layer_once_and_of_every_tag() {
+    let registry = FakeRegistry::start(|_| None);
+    let scene = Scene::new();
+    let mut command = strata("copy");
+    command.arg(scene.index());
+    command.arg(format!("docker://{}/name:1", registry.host));
+    command.args([
+        "--no-cache",
+        "--additional-tag=2",
+        "--additional-tag=latest",
+    ]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    for layer in ["layer 1/3 ", "layer 2/3 ", "layer 3/3 "] {
+        assert_eq!(said.matches(layer).count(), 1, "{said}");
+    }
+    assert!(
+        said.contains("copied 3 layers") && !said.contains("there"),
+        "{said}"
+    );
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let digest = Digest::of(&registry.manifest("1").unwrap());
+    let expected =
+        ["1", "2", "latest"].map(|tag| format!("docker://{}/name:{tag}@{digest}\n", registry.host));
+    assert_eq!(lines, expected.concat());
+}
+
+#[test]
 fn platforms_do_not_vanish_unasked() {
     let registry = FakeRegistry::start(|_| None);
     let to = reference(&registry.host, "name:tag");

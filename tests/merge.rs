@@ -104,6 +104,12 @@ fn one_name_is_one_image() {
     let output = merge(&[text(&one), text(&one), text(&archive)]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains(": it is given twice\nhint: "), "{error}");
+    let compressed = directory.path().join("compressed");
+    let mut compress = Command::new(env!("CARGO_BIN_EXE_strata"));
+    run(compress.args(["compress", text(&one), text(&compressed)]));
+    let output = merge(&[text(&one), text(&compressed), text(&archive)]);
+    let error = String::from_utf8(output.stderr).unwrap();
     assert!(
         error.contains("is called merged/one:latest, too\nhint: "),
         "{error}"

@@ -705,6 +705,26 @@ fn a_change_of_nix_conf_keeps_the_layers() {
     r"baseSystem { channelURL = 1; }",
     "attribute channelURL: expected a string"
 )]
+#[case(
+    r#"buildImage { name = "x"; extraCommands = "mkdir tmp"; }"#,
+    "no argument `extraCommands`"
+)]
+#[case(
+    r#"buildImage { name = "x"; reproducible = false; }"#,
+    "one of `buildLayer`"
+)]
+#[case(
+    r#"buildImage { name = "x"; system = strata.baseSystem { }; }"#,
+    "buildImage: `system` takes the arguments"
+)]
+#[case(
+    r#"buildImage { name = "x"; copyToRoot = "hello"; }"#,
+    "buildImage: `copyToRoot`: \"hello\" is no path"
+)]
+#[case(
+    r#"buildLayer { deps = [ [ "hello" ] ]; }"#,
+    "buildLayer: `deps`: \"hello\" is no path"
+)]
 #[case(r"buildNixImage { uid = 1; }", "`uid`")]
 #[case(r"buildNixImage { gid = 1; }", "`gid`")]
 #[case(r#"buildNixImage { uid = "1"; uname = "a"; }"#, "`uid`")]

@@ -13,10 +13,15 @@ in
 }:
 let
   # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
-  script = name: arguments: tools.writeShellScriptBin name "exec ${strata}/bin/strata ${arguments}";
+  script =
+    name: usage: arguments:
+    tools.writeShellScriptBin name ''
+      STRATA_USAGE=${escapeShellArg usage} exec ${strata}/bin/strata ${arguments} "$@"
+    '';
   copyAsNamed =
-    name: transport:
-    script "copy-to-${name}" ''copy ${image} ${escapeShellArg "${transport}${reference}"} "$@"'';
+    name: attribute: transport:
+    script "copy-to-${name}" "${attribute} [OPTIONS]"
+      "copy ${image} ${escapeShellArg "${transport}${reference}"}";
 
   # A derivation whose builder is the command line.
   runStrata =
@@ -36,13 +41,14 @@ let
     ];
 in
 {
-  copyTo = script "copy-to" ''copy ${image} "$@"'';
-  copyToRegistry = copyAsNamed "registry" "docker://";
-  copyToDockerDaemon = copyAsNamed "docker-daemon" "docker-daemon:";
-  copyToPodman = copyAsNamed "podman" "containers-storage:";
-  copyToContainerd = copyAsNamed "containerd" "containerd:";
-  inspect = script "inspect" ''inspect ${image} "$@"'';
-  serve = script "serve" ''serve ${image} "$@"'';
+  copyTo = script "copy-to" "copyTo [OPTIONS] <DESTINATION>" "copy ${image}";
+  copyToRegistry = copyAsNamed "registry" "copyToRegistry" "docker://";
+  copyToDockerDaemon = copyAsNamed "docker-daemon" "copyToDockerDaemon" "docker-daemon:";
+  copyToPodman = copyAsNamed "podman" "copyToPodman" "containers-storage:";
+  copyToContainerd = copyAsNamed "containerd" "copyToContainerd" "containerd:";
+  inspect = script "inspect" "inspect [OPTIONS]" "inspect ${image}";
+  verify = script "verify" "verify [OPTIONS]" "verify ${image}";
+  serve = script "serve" "serve [OPTIONS]" "serve ${image}";
 
   # The script is the output itself, as NixOS' `imageStream` wants it, and takes another name as that
   # of `streamLayeredImage` does.

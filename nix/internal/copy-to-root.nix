@@ -18,7 +18,7 @@ lib.throwIf (copyToRoot != null && contents != null)
     hint: move everything to `copyToRoot`''
   (
     lib.warnIf (contents != null) "${function}: `contents` is called `copyToRoot` now" {
-      paths = storePaths.toPaths given;
+      paths = storePaths.toPaths "${function}: `copyToRoot`" given;
       accounts = lib.concatMap (source: source.accounts or [ ]) (lib.flatten given);
       perms = lib.concatMap (source: source.perms or [ ]) (lib.flatten given);
     }

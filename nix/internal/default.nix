@@ -31,6 +31,7 @@ in
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   nixpkgsSource = import ./nixpkgs-source.nix;
   profilePackage = import ./profile-package.nix { inherit lib; };
+  refuseArguments = import ./refuse-arguments.nix { inherit lib; };
   systemPerms = import ./system-perms.nix { inherit lib; };
   tarball = import ./tarball.nix { inherit tools strata; };
 }

@@ -110,8 +110,19 @@ rec {
   # The store paths that an image configuration mentions.
   configRoots = config: unique (lib.concatMap rootsOfString (leaves config));
 
-  # Derivations, paths and strings, alone or in nested lists, as strings.
-  toPaths = value: map (path: "${path}") (lib.flatten value);
+  # Derivations, paths and strings, alone or in nested lists, as strings. `argument` is what they are
+  # the value of.
+  toPaths =
+    argument: value:
+    map (
+      element:
+      let
+        path = "${element}";
+      in
+      lib.throwIfNot (lib.hasPrefix "/" path) ''
+        ${argument}: "${path}" is no path
+        hint: give derivations, such as `pkgs.hello`, or absolute paths'' path
+    ) (lib.flatten value);
 
   # The store path that a file is in.
   wholePath =

@@ -6,12 +6,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::pull::Part;
 use super::push_arguments::PushArguments;
 use super::source_arguments::SourceArguments;
+use super::usage;
 use crate::oci::{Compression, Platform};
 
 /// What was typed.
@@ -40,7 +41,7 @@ struct Arguments {
 /// The verbs.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Copy an image to a registry, an archive or a directory
+    /// Copy an image to a registry, an engine, an archive or a directory
     #[command(after_help = COPY_HELP)]
     Copy(Box<CopyArguments>),
     /// Show what an image consists of
@@ -50,31 +51,31 @@ pub(super) enum Command {
     /// Be a read-only registry with these images, until interrupted
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArguments),
+    /// Write several images into one archive
+    #[command(after_help = MERGE_HELP)]
+    Merge(MergeArguments),
+    /// Write the root file system of an image as one archive, without layers
+    Export(ExportArguments),
+    /// Write the same image with the digests of its compressed layers, but no layers
+    Compress(CompressArguments),
     /// Fetch an image, or a part of one, from a registry as it is there
     #[command(after_help = PULL_HELP)]
     Pull(Box<PullArguments>),
     /// Write down what a name in a registry means now: digests of manifests, configs and layers
     #[command(after_help = LOCK_HELP)]
     Lock(Box<LockArguments>),
-    /// Write the root file system of an image as one archive, without layers
-    Export(ExportArguments),
-    /// Write several images into one archive
-    #[command(after_help = MERGE_HELP)]
-    Merge(MergeArguments),
     /// Write what a shell needs to complete these commands to standard output
     #[command(after_help = COMPLETIONS_HELP)]
     Completions(CompletionsArguments),
     /// Write these explanations as manual pages
     Man(ManArguments),
-    /// Write the same image with the digests of its compressed layers, but no layers
-    Compress(CompressArguments),
 }
 
 const COPY_HELP: &str = "\
 Destinations:
   docker://NAME[:TAG]               a registry; NAME may begin with HOST[:PORT]/
   docker-daemon:[NAME[:TAG]]        a Docker engine
-  containers-storage:[NAME[:TAG]]   podman
+  podman:[NAME[:TAG]]               podman; also containers-storage:
   containerd:[NAME[:TAG]]           containerd; also k3s:, kind:, minikube:
   docker-archive:PATH[:NAME[:TAG]]  a file for `docker load` and others; - is standard output
   oci-archive:PATH[:TAG]            the same file, to be named by a tag
@@ -364,76 +365,25 @@ const WITHOUT_EFFECT: [&str; 7] = [
     "src-no-creds",
 ];
 
-/// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
-/// by their beginning.
-const REFUSED: [(&str, &str); 16] = [
-    ("--command-timeout", "use timeout(1)"),
-    (
-        "--decryption-key",
-        "an image from the Nix store is not encrypted",
-    ),
-    (
-        "--dest-force-compress-format",
-        "layers that a base image has compressed stay as they are; leave it out",
-    ),
-    (
-        "--dest-shared-blob-dir",
-        "copy several images into one oci: layout; blobs are shared there",
-    ),
-    (
-        "--encrypt",
-        "encrypt the copy with `skopeo copy --encryption-key`",
-    ),
-    (
-        "--image-parallel-copies",
-        "up to four layers are sent at once; leave it out",
-    ),
-    ("--override-", "choose an image of an index with --platform"),
-    (
-        "--policy",
-        "an image from the Nix store is not subject to a signature policy",
-    ),
-    ("--registries.d", "signatures are not copied"),
-    (
-        "--require-signed",
-        "an image from the Nix store has no signatures",
-    ),
-    (
-        "--retry-delay",
-        "pauses grow with each try, and are those that the registry asks for; leave it out",
-    ),
-    (
-        "--screds",
-        "the image comes from the Nix store, not from a registry",
-    ),
-    ("--sign-", "sign the copy by its digest"),
-    (
-        "--src-",
-        "the image comes from the Nix store, not from a registry",
-    ),
-    ("--tmpdir", "nothing is spooled; leave it out"),
-    (
-        "--user-agent-prefix",
-        "registries see strata/VERSION; leave it out",
-    ),
-];
-
 /// All commands with their flags and explanations, without those that are there for skopeo's sake.
 pub(super) fn commands() -> clap::Command {
     Arguments::command()
 }
 
-/// Parses a command line, the program's name first.
-pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
-    let command = commands().mut_subcommand("copy", |copy| copy.args(without_effect()));
-    let parsed = command
+/// Parses a command line, the program's name first. `usage` is that of the script that calls it.
+pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>, usage: Option<&str>) -> Parsed {
+    let mut commands = commands().mut_subcommand("copy", |copy| copy.args(without_effect()));
+    if let Some(usage) = usage {
+        commands = usage::called_by_script(commands, usage);
+    }
+    let parsed = commands
         .try_get_matches_from(arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
         Ok(arguments) => Parsed::Command(arguments.command),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Help(error.to_string()),
-            _ => Parsed::Wrong(explain(&error)),
+            _ => Parsed::Wrong(usage::explain(&error)),
         },
     }
 }
@@ -451,22 +401,6 @@ fn without_effect() -> Vec<Arg> {
         .hide(true)
         .action(ArgAction::SetTrue);
     flags.chain([all]).collect()
-}
-
-/// What to say about wrong arguments: clap's words, and why a flag of skopeo is refused.
-fn explain(error: &clap::Error) -> String {
-    let (ErrorKind::UnknownArgument, Some(ContextValue::String(flag))) =
-        (error.kind(), error.get(ContextKind::InvalidArg))
-    else {
-        return error.to_string();
-    };
-    match REFUSED
-        .iter()
-        .find(|(beginning, _)| flag.starts_with(beginning))
-    {
-        Some((_, hint)) => format!("error: {flag} of skopeo is not supported\nhint: {hint}"),
-        None => error.to_string(),
-    }
 }
 
 /// The words that Go's `strconv.ParseBool`, and so skopeo, takes.

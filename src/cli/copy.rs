@@ -7,14 +7,15 @@ use super::Failure;
 use super::arguments::CopyArguments;
 use super::dry_run;
 use super::interruption::Interruption;
-use super::output::write_to_stdout;
+use super::output::{check_archive_name, write_to_stdout};
 use super::platform;
 use super::printer::Printer;
 use super::progress::{Reporter, Unseen};
 use super::settings::CopySettings;
 use crate::image::{Built, Image, ImageName, Root};
 use crate::oci::{Digest, Reference};
-use crate::transport::destination::{ArchiveTarget, CopyName};
+use crate::transport::destination::{ArchiveForm, ArchiveTarget, CopyName};
+use crate::transport::registry::PushOptions;
 use crate::transport::{
     Destination, archive, containerd, directory, docker, layout, podman, registry, skopeo,
 };
@@ -44,16 +45,20 @@ pub(super) fn run(
     if let Some(file) = &settings.digest_file {
         std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
     }
-    let line = describe(&settings.destination, root.name(), digest);
-    let line = format!("{line}\n");
+    let lines = match &settings.destination {
+        Destination::Registry(reference) => {
+            describe_push(reference, &settings.push.options, digest)
+        }
+        destination => describe(destination, root.name(), digest),
+    };
     match &settings.destination {
         // Standard output is the archive.
         Destination::Archive {
             target: ArchiveTarget::Stdout,
             ..
-        } => printer.remark(&line),
+        } => printer.remark(&lines),
         _ if printer.is_quiet() => {}
-        _ => printer.data(&line)?,
+        _ => printer.data(&lines)?,
     }
     Ok(())
 }
@@ -157,6 +162,10 @@ fn check_destination(settings: &CopySettings, printer: &Printer) -> Result<()> {
             "an archive is not written to a terminal",
             "pipe it, as in: strata copy IMAGE docker-archive:- | docker load",
         ),
+        Destination::Archive {
+            target: ArchiveTarget::Path(path),
+            ..
+        } => check_archive_name("destination", path),
         // The superuser could write to the image itself, which the Nix store would not notice.
         Destination::Layout { path, .. } | Destination::Directory { path }
             if path.canonicalize().is_ok_and(|path| {
@@ -186,34 +195,43 @@ fn check_digest_file(settings: &CopySettings) -> Result<()> {
     }
 }
 
-/// The destination with the digest, and with the whole name that the image has there.
+/// A line with the destination, the whole name that the image has there, and the digest.
 fn describe(destination: &Destination, own: Option<&ImageName>, digest: Digest) -> String {
-    match (destination, own) {
-        (Destination::Registry(reference), _) => {
-            let tag = match reference {
-                Reference {
-                    tag: None,
-                    digest: Some(_),
-                    ..
-                } => None,
-                reference => Some(reference.tag_or_latest().to_owned()),
-            };
-            let reference = Reference {
-                tag,
-                digest: Some(digest),
-                ..reference.clone()
-            };
-            format!("docker://{reference}")
-        }
-        (Destination::Docker(_) | Destination::Podman(_) | Destination::Containerd { .. }, own) => {
+    let name = destination.copy_name(own).unwrap_or_default();
+    let (place, name) = match destination {
+        Destination::Layout { path, .. } => (format!("oci:{}", path.display()), name.reference),
+        Destination::Archive { form, target, .. } => match form {
+            ArchiveForm::Oci => (format!("oci-archive:{target}"), name.reference),
+            ArchiveForm::Docker => (format!("docker-archive:{target}"), name.familiar),
+        },
+        Destination::Docker(_) | Destination::Podman(_) | Destination::Containerd { .. } => {
             let typed = destination.to_string();
             let transport = typed.split(':').next().unwrap_or_default();
-            match destination.copy_name(own).ok().and_then(|name| name.full) {
-                Some(full) => format!("{transport}:{full}@{digest}"),
-                None => format!("{typed}@{digest}"),
-            }
+            (transport.to_owned(), name.full)
         }
-        (destination, _) => format!("{destination}@{digest}"),
+        Destination::Directory { .. } | Destination::Registry(_) | Destination::Skopeo(_) => {
+            (String::new(), None)
+        }
+    };
+    match name {
+        Some(name) => format!("{place}:{name}@{digest}\n"),
+        None => format!("{destination}@{digest}\n"),
+    }
+}
+
+/// A line for each tag in a registry, or for none.
+fn describe_push(reference: &Reference, what: &PushOptions, digest: Digest) -> String {
+    let line = |tag| {
+        let reference = Reference {
+            tag,
+            digest: Some(digest),
+            ..reference.clone()
+        };
+        format!("docker://{reference}\n")
+    };
+    match registry::tags(reference, what) {
+        tags if tags.is_empty() => line(None),
+        tags => tags.into_iter().map(Some).map(line).collect(),
     }
 }
 
@@ -228,12 +246,17 @@ mod tests {
             name: "own".into(),
             tag: "1".into(),
         };
-        let describe =
-            |destination: &Destination, digest| describe(destination, Some(&own), digest);
         for (destination, shown) in [
-            ("docker://hello", "docker://docker.io/library/hello:latest"),
-            ("docker://h.x:5000/a/b:1", "docker://h.x:5000/a/b:1"),
-            ("oci:out:1", "oci:out:1"),
+            ("oci:out", "oci:out:1"),
+            ("oci:out:2", "oci:out:2"),
+            ("oci:out:bye:2", "oci:out:bye:2"),
+            ("oci-archive:a.tar", "oci-archive:a.tar:1"),
+            ("docker-archive:a.tar", "docker-archive:a.tar:own:1"),
+            ("docker-archive:-", "docker-archive:-:own:1"),
+            (
+                "docker-archive:a.tar:bye",
+                "docker-archive:a.tar:bye:latest",
+            ),
             ("dir:/tmp/x", "dir:/tmp/x"),
             ("kind:", "kind:docker.io/library/own:1"),
             ("containerd:a/b", "containerd:docker.io/a/b:latest"),
@@ -241,9 +264,37 @@ mod tests {
             ("docker-daemon:a:2", "docker-daemon:docker.io/library/a:2"),
         ] {
             let destination = destination.parse().unwrap();
-            assert_eq!(describe(&destination, digest), format!("{shown}@{digest}"));
+            let found = describe(&destination, Some(&own), digest);
+            assert_eq!(found, format!("{shown}@{digest}\n"));
         }
-        let by_digest = format!("docker://h.x/a@{digest}");
-        assert_eq!(describe(&by_digest.parse().unwrap(), digest), by_digest);
+        let nameless = describe(&"oci:out".parse().unwrap(), None, digest);
+        assert_eq!(nameless, format!("oci:out@{digest}\n"));
+    }
+
+    #[test]
+    fn pushes_are_described_by_every_tag() {
+        let digest = Digest::of(b"");
+        let by_digest = format!("h.x/a@{digest}");
+        for (reference, additional, shown) in [
+            ("hello", &[][..], &["docker.io/library/hello:latest"][..]),
+            ("h.x:5000/a/b:1", &[], &["h.x:5000/a/b:1"]),
+            (
+                "h.x/a:1",
+                &["2", "latest"],
+                &["h.x/a:1", "h.x/a:2", "h.x/a:latest"],
+            ),
+            (&by_digest, &[], &["h.x/a"]),
+            (&by_digest, &["2"], &["h.x/a:2"]),
+        ] {
+            let what = PushOptions {
+                additional_tags: additional.iter().map(ToString::to_string).collect(),
+                ..PushOptions::default()
+            };
+            let found = describe_push(&Reference::parse(reference).unwrap(), &what, digest);
+            let lines = shown
+                .iter()
+                .map(|shown| format!("docker://{shown}@{digest}\n"));
+            assert_eq!(found, lines.collect::<String>());
+        }
     }
 }

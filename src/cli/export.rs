@@ -30,7 +30,12 @@ pub(super) fn run(
     if is_stdout(output) {
         return write_to_stdout(printer, |writer| flatten(&image, writer, &advance));
     }
-    Ok(archive::to_file(output, |writer| {
-        flatten(&image, writer, &advance)
-    })?)
+    archive::to_file(output, |writer| flatten(&image, writer, &advance))?;
+    let line = format!(
+        "{}: the files of {}",
+        output.display(),
+        image.manifest_descriptor.digest
+    );
+    printer.remark(&line);
+    Ok(())
 }

@@ -138,14 +138,16 @@ fn table(image: &Image) -> String {
 fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Image) {
     let descriptor = layer.descriptor();
     let history = image.config.layer_history().nth(index);
+    // The default of `buildLayer` says nothing here.
     let made_by = history
         .and_then(|history| history.metadata.created_by.as_deref())
-        .unwrap_or_default();
+        .filter(|made_by| *made_by != "strata")
+        .map_or_else(String::new, |made_by| format!("  {made_by}"));
     // Writing to a String cannot fail.
     let _ = writeln!(text, "\nlayer {}  {}", index + 1, descriptor.digest);
     let _ = writeln!(
         text,
-        "{:>12}  {made_by}",
+        "{:>12}{made_by}",
         HumanBytes(descriptor.size).to_string()
     );
     for source in layer.recipe().iter().flat_map(|recipe| &recipe.sources) {

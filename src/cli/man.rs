@@ -17,12 +17,19 @@ pub(super) fn run(arguments: &ManArguments) -> Result<(), Failure> {
     strata.build();
     let verbs = strata.get_subcommands().cloned();
     for command in once(strata.clone()).chain(verbs) {
-        let page = Man::new(command);
+        let page = page(command);
         let file = directory.join(page.get_filename());
         let text = render(&page).map_err(Error::io("write", &file))?;
         fs::write(&file, text).map_err(Error::io("write", &file))?;
     }
     Ok(())
+}
+
+/// A page that belongs to Strata, and whose synopsis does not repeat every option.
+fn page(mut command: clap::Command) -> Man {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    Man::new(command.override_usage(usage)).source(concat!("strata ", env!("CARGO_PKG_VERSION")))
 }
 
 fn render(page: &Man) -> std::io::Result<String> {

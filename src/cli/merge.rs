@@ -67,10 +67,16 @@ fn names(images: &[Built]) -> Result<Vec<CopyName>> {
         let name = archive.copy_name(root.name())?;
         let before = known.insert(name.full.clone(), root.digest());
         if let (Some(before), Some(ImageName { name, tag })) = (before, root.name()) {
+            let (message, hint) = if before == root.digest() {
+                ("it is given twice".to_owned(), "leave one out")
+            } else {
+                let message = format!("{before} is called {name}:{tag}, too");
+                (message, "give one of them another name or tag")
+            };
             return Err(Error::Document {
                 document: format!("image {}", root.digest()),
-                message: format!("{before} is called {name}:{tag}, too"),
-                hint: "give one of them another name or tag".to_owned(),
+                message,
+                hint: hint.to_owned(),
             });
         }
         names.push(name);

@@ -25,6 +25,7 @@ mod push_arguments;
 mod serve;
 mod settings;
 mod source_arguments;
+mod usage;
 mod verify;
 
 use std::ffi::OsString;
@@ -59,7 +60,8 @@ impl From<Error> for Failure {
 /// The exit code is 0 for success, 1 for failure, 2 for wrong usage and 130 after an interruption.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let printer = Printer::new(false);
-    let command = match arguments::parse(arguments) {
+    let usage = std::env::var(usage::VARIABLE).ok();
+    let command = match arguments::parse(arguments, usage.as_deref()) {
         Parsed::Command(command) => command,
         Parsed::Help(text) => return exit_code(printer.data(&text), &printer),
         Parsed::Wrong(text) => {

@@ -1,5 +1,6 @@
 //! Where the bytes go that a verb was asked for: a file, or standard output.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 
@@ -8,7 +9,26 @@ use super::printer::Printer;
 use crate::transport::destination::is_stdout;
 use crate::{Error, Result};
 
-/// Refuses to write an archive to a terminal.
+/// What files of other kinds are called.
+const OTHER_ARCHIVES: [&str; 12] = [
+    "7z", "bz2", "cpio", "lz4", "rar", "tbz2", "tgz", "txz", "tzst", "xz", "zip", "zst",
+];
+
+/// Refuses to write an archive under the name of something else.
+pub(super) fn check_archive_name(what: &'static str, path: &Path) -> Result<()> {
+    let extension = path.extension().and_then(OsStr::to_str);
+    match extension.filter(|extension| OTHER_ARCHIVES.contains(extension)) {
+        Some(extension) => Err(Error::Name {
+            what,
+            value: path.display().to_string(),
+            message: format!("what is written is not .{extension}"),
+            hint: "end it with .tar, or with .tar.gz to compress it".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses to write an archive to a terminal, or under the name of something else.
 pub(super) fn check_archive(output: &Path, printer: &Printer) -> Result<()> {
     if is_stdout(output) && printer.output_is_terminal() {
         return Err(Error::Name {
@@ -18,7 +38,7 @@ pub(super) fn check_archive(output: &Path, printer: &Printer) -> Result<()> {
             hint: "name a file, or pipe it to a program".to_owned(),
         });
     }
-    Ok(())
+    check_archive_name("output", output)
 }
 
 /// Lets `fill` write to standard output. Whoever reads it may have read enough.

@@ -1,6 +1,6 @@
 //! Showing how far a copy is: a bar on a terminal, a line for each layer elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ pub(super) struct Reporter<'a> {
 struct State {
     /// How much of each blob that is not done went out.
     sent: BTreeMap<Digest, u64>,
+    /// The layers that were told of, since images of an index have layers in common.
+    told: BTreeSet<Digest>,
     copied: Count,
     present: Count,
     /// What layers were compressed to on their way.
@@ -181,6 +183,9 @@ impl<'a> Reporter<'a> {
         let Some(name) = self.layers.get(&blob.digest) else {
             return;
         };
+        if !state.told.insert(blob.digest) {
+            return;
+        }
         if sent {
             state.copied.add(blob);
         } else {

@@ -275,7 +275,8 @@ mod tests {
             "--overwrite-index",
         ] {
             let line = ["strata", "copy", "image", "oci:x", flag];
-            let Parsed::Command(Command::Copy(arguments)) = parse(line.map(Into::into)) else {
+            let Parsed::Command(Command::Copy(arguments)) = parse(line.map(Into::into), None)
+            else {
                 panic!("{flag} is not parsed");
             };
             let error = settings(arguments.push).err().expect(flag);

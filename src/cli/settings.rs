@@ -107,7 +107,7 @@ mod tests {
         let line = ["strata", "copy", "image", "docker://hello"]
             .iter()
             .chain(flags);
-        match parse(line.map(Into::into)) {
+        match parse(line.map(Into::into), None) {
             Parsed::Command(Command::Copy(arguments)) => (*arguments).try_into().unwrap(),
             _ => panic!("{flags:?} is not parsed"),
         }

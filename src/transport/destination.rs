@@ -12,12 +12,30 @@ use crate::image::ImageName;
 use crate::oci::{Reference, validate_tag, without_password};
 use crate::{Error, Result};
 
-/// Every form that [`Destination`] parses, for help and error messages.
-pub const FORMS: &str = "docker://NAME[:TAG], docker-daemon:[NAME[:TAG]], \
-                         containers-storage:[NAME[:TAG]], containerd:[NAME[:TAG]], \
-                         k3s:[NAME[:TAG]], kind:[NAME[:TAG]], minikube:[NAME[:TAG]], \
-                         oci:PATH[:TAG], oci-archive:PATH[:TAG], docker-archive:PATH[:NAME[:TAG]], \
-                         dir:PATH";
+/// Every form that [`Destination`] parses and that needs no other program to say what it means, for
+/// completions and error messages.
+pub const FORMS: [&str; 12] = [
+    "docker://NAME[:TAG]",
+    "oci:PATH[:TAG]",
+    "oci-archive:PATH[:TAG]",
+    "docker-archive:PATH[:NAME[:TAG]]",
+    "dir:PATH",
+    "docker-daemon:[NAME[:TAG]]",
+    "podman:[NAME[:TAG]]",
+    "containers-storage:[NAME[:TAG]]",
+    "containerd:[NAME[:TAG]]",
+    "k3s:[NAME[:TAG]]",
+    "kind:[NAME[:TAG]]",
+    "minikube:[NAME[:TAG]]",
+];
+
+/// How destinations begin, such as `docker://` and `oci:`.
+pub fn transports() -> impl Iterator<Item = &'static str> {
+    let is_name = |character: char| character == '[' || character.is_ascii_uppercase();
+    FORMS
+        .iter()
+        .filter_map(move |form| form.split(is_name).next())
+}
 
 /// Where a copy goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -356,21 +374,29 @@ fn error(text: &str, message: &str, hint: String) -> Error {
     }
 }
 
+/// The form of a transport that was typed, with or without its colon.
+fn form_of(text: &str) -> Option<&'static str> {
+    let transport = text.split(':').next();
+    let mut forms = FORMS.into_iter();
+    forms.find(|form| form.split(':').next() == transport)
+}
+
 fn no_path(text: &str) -> Error {
-    error(text, "no path", format!("known destinations: {FORMS}"))
+    let form = form_of(text).unwrap_or("the path behind the colon");
+    error(text, "no path", format!("write {form}"))
 }
 
 fn no_transport(text: &str) -> Error {
     let looks_like_name = text.contains('/') && !text.starts_with(['/', '.']);
-    let guess = match Reference::parse(text) {
-        Ok(_) if looks_like_name => format!("; for a registry write docker://{text}"),
-        _ => String::new(),
+    let advice = match (form_of(text), Reference::parse(text)) {
+        (Some(form), _) => format!("write {form}"),
+        (None, Ok(_)) if looks_like_name => format!("for a registry write docker://{text}"),
+        _ => {
+            let lines: Vec<String> = FORMS.chunks(4).map(|forms| forms.join(", ")).collect();
+            format!("known destinations: {}", lines.join(",\n  "))
+        }
     };
-    error(
-        text,
-        "unknown transport",
-        format!("known destinations: {FORMS}{guess}"),
-    )
+    error(text, "unknown transport", advice)
 }
 
 #[cfg(test)]
@@ -489,6 +515,8 @@ mod tests {
             ),
             ("docker:hello", "begins with docker://", "docker://hello"),
             ("docker:/hello", "begins with docker://", "docker://hello"),
+            ("oci", "unknown transport", "write oci:PATH"),
+            ("foo:1", "unknown transport", "podman:[NAME"),
             ("oci:", "no path", "oci:PATH"),
             ("dir:", "no path", "dir:PATH"),
             ("docker-archive::hello", "no path", "docker-archive:PATH"),

@@ -128,7 +128,7 @@ let
 
     # Lists of paths
     "paths: nested lists" = {
-      actual = toPaths [
+      actual = toPaths "here" [
         app
         [
           other
@@ -142,7 +142,7 @@ let
       ];
     };
     "paths: one derivation" = {
-      actual = toPaths app;
+      actual = toPaths "here" app;
       expected = [ "${app}" ];
     };
     "paths: the store path of a file" = {
@@ -461,6 +461,7 @@ let
           "copyToPodman"
           "copyToContainerd"
           "inspect"
+          "verify"
           "serve"
         ];
         expected = [
@@ -470,6 +471,7 @@ let
           "copy-to-podman"
           "copy-to-containerd"
           "inspect"
+          "verify"
           "serve"
         ];
       };

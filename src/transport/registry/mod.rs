@@ -55,6 +55,7 @@ pub use credentials::Credentials;
 pub(super) use documents::choose;
 pub use index::{plan_index, push_index};
 pub use plan::{How, Plan, PlannedLayer};
+pub use prepare::tags;
 pub use proxy::Proxies;
 pub use push::{PushOptions, Pushed, plan, push};
 pub(super) use stages::in_two_stages;

@@ -167,7 +167,7 @@ fn with_base(what: &PushOptions, image: &Image, reference: &Reference) -> PushOp
 }
 
 /// The tags that the manifest is pushed under, the most important first.
-pub(super) fn tags(reference: &Reference, what: &PushOptions) -> Vec<String> {
+pub fn tags(reference: &Reference, what: &PushOptions) -> Vec<String> {
     let mut tags = Vec::new();
     let own = (reference.tag.is_some() || reference.digest.is_none())
         .then(|| reference.tag_or_latest().to_owned());

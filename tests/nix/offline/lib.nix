@@ -12,7 +12,6 @@ let
     elemAt
     filter
     foldl'
-    functionArgs
     genList
     head
     isAttrs
@@ -90,6 +89,7 @@ let
         previous = f final;
       in
       previous // overlay final previous;
+    functionArgs = f: f.__functionArgs or (builtins.functionArgs f);
     setFunctionArgs = f: args: {
       __functor = _: f;
       __functionArgs = args;
