@@ -45,9 +45,13 @@ pub(super) fn run(
     if let Some(file) = &settings.digest_file {
         std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
     }
-    let lines = match &settings.destination {
+    let line = match &settings.destination {
         Destination::Registry(reference) => {
-            describe_push(reference, &settings.push.options, digest)
+            let (line, others) = describe_push(reference, &settings.push.options, digest);
+            for other in others {
+                printer.remark(&format!("also {other}"));
+            }
+            line
         }
         destination => describe(destination, root.name(), digest),
     };
@@ -56,9 +60,9 @@ pub(super) fn run(
         Destination::Archive {
             target: ArchiveTarget::Stdout,
             ..
-        } => printer.remark(&lines),
+        } => printer.remark(&line),
         _ if printer.is_quiet() => {}
-        _ => printer.data(&lines)?,
+        _ => printer.data(&line)?,
     }
     Ok(())
 }
@@ -219,8 +223,12 @@ fn describe(destination: &Destination, own: Option<&ImageName>, digest: Digest) 
     }
 }
 
-/// A line for each tag in a registry, or for none.
-fn describe_push(reference: &Reference, what: &PushOptions, digest: Digest) -> String {
+/// The whole name in a registry, and those by other tags.
+fn describe_push(
+    reference: &Reference,
+    what: &PushOptions,
+    digest: Digest,
+) -> (String, Vec<String>) {
     let line = |tag| {
         let reference = Reference {
             tag,
@@ -229,10 +237,9 @@ fn describe_push(reference: &Reference, what: &PushOptions, digest: Digest) -> S
         };
         format!("docker://{reference}\n")
     };
-    match registry::tags(reference, what) {
-        tags if tags.is_empty() => line(None),
-        tags => tags.into_iter().map(Some).map(line).collect(),
-    }
+    let mut tags = registry::tags(reference, what).into_iter();
+    let own = line(tags.next());
+    (own, tags.map(Some).map(line).collect())
 }
 
 #[cfg(test)]
@@ -290,11 +297,12 @@ mod tests {
                 additional_tags: additional.iter().map(ToString::to_string).collect(),
                 ..PushOptions::default()
             };
-            let found = describe_push(&Reference::parse(reference).unwrap(), &what, digest);
+            let (own, others) = describe_push(&Reference::parse(reference).unwrap(), &what, digest);
+            let found = [vec![own], others].concat();
             let lines = shown
                 .iter()
                 .map(|shown| format!("docker://{shown}@{digest}\n"));
-            assert_eq!(found, lines.collect::<String>());
+            assert_eq!(found, lines.collect::<Vec<_>>());
         }
     }
 }
