@@ -69,6 +69,28 @@ impl Recorder {
     }
 }
 
+/// Remembers what it is told at once.
+#[derive(Default)]
+struct Remarks(Mutex<Vec<String>>);
+
+impl Progress for Remarks {
+    fn begin(&self, _: &Descriptor) {}
+
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&self, _: &Descriptor, _: Outcome) {}
+
+    fn remark(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
 /// Interrupts after so many bytes of a blob.
 struct InterruptAfter(u64, Mutex<u64>);
 
@@ -402,13 +424,66 @@ fn a_registry_that_always_hangs_up_is_reported() {
     assert_eq!(registry.manifest("tag"), None);
 }
 
+/// Where nobody listens.
+fn closed_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// A registry that is just starting, as next to a job of continuous integration.
+#[test]
+fn a_registry_that_starts_is_waited_for_if_asked() {
+    let host = closed_port();
+    let mut options = options();
+    options.retry.awaits_start = true;
+    let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
+    let remarks = Remarks::default();
+    let pushed = push(
+        &small_image(),
+        &reference,
+        &options,
+        &uncompressed(),
+        &remarks,
+    );
+    let (message, _) = failure(pushed.map(|_| ()));
+    assert!(
+        message.ends_with("connection refused (3 tries)"),
+        "{message}"
+    );
+    assert_eq!(
+        *remarks.0.lock().unwrap(),
+        [
+            format!("{host}: connection refused; trying again in 0.01 s (2 of 3)"),
+            format!("{host}: connection refused; trying again in 0.02 s (3 of 3)"),
+        ]
+    );
+}
+
+#[test]
+fn what_is_tried_again_is_said() {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.method == "PUT" && seen.number == 1).then_some(Fault::Drop(0))
+    });
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let remarks = Remarks::default();
+    push(
+        &image(vec![]),
+        &reference,
+        &options(),
+        &uncompressed(),
+        &remarks,
+    )
+    .unwrap();
+    let again = "dropped the connection; trying again in 0.01 s (2 of 3)";
+    assert_eq!(
+        *remarks.0.lock().unwrap(),
+        [format!("{}: {again}", registry.host)]
+    );
+}
+
 #[test]
 fn nobody_there_is_reported_at_once() {
-    let host = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let host = closed_port();
     let (message, hint) = failure(push_to(&host, &small_image(), &options()));
     assert_eq!(
         message,

@@ -339,6 +339,26 @@ fn passwords_stay_where_they_are() {
     );
 }
 
+/// What takes time is said, unless nothing is to be said.
+#[rstest]
+#[case::aloud(&[], true)]
+#[case::quietly(&["--quiet"], false)]
+fn the_command_says_why_it_waits(#[case] flags: &[&str], #[case] is_said: bool) {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.method == "GET" && seen.number == 1)
+            .then(|| Fault::Answer(Reply::error(503, "UNAVAILABLE", "starting")))
+    });
+    let home = tempfile::tempdir().unwrap();
+    let output = copy(home.path(), &registry.host, flags);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        said.contains("UNAVAILABLE: starting; trying again in 1 s (2 of 6)"),
+        is_said,
+        "{said}"
+    );
+}
+
 /// Ctrl-C while the registry keeps silent.
 #[test]
 fn the_command_can_be_interrupted_while_it_waits() {

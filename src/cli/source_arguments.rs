@@ -85,6 +85,7 @@ impl SourceArguments {
         };
         if let Some(times) = self.retry_times {
             options.retry.tries = u32::from(times) + 1;
+            options.retry.awaits_start = true;
         }
         options
     }

@@ -72,7 +72,7 @@ impl Client {
     /// What to tell a user whom the registry does not let in.
     pub(super) fn refusal(&self, answer: &Answer) -> Problem {
         let Problem { message, .. } = answer.problem();
-        let registry = self.name.split('/').next().unwrap_or_default();
+        let registry = self.registry();
         let how = format!("pass --dest-creds USER:PASSWORD, or run `docker login {registry}`");
         let login = &self.login;
         let (reason, hint) = match &login.credentials {
@@ -291,7 +291,7 @@ impl Client {
         if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none() {
             return Err(bad_realm());
         }
-        self.http.check_downgrade(&self.base, &address)?;
+        self.http.check_downgrade(self.base(), &address)?;
         let service = service.map(|service| ("service", service));
         if let Some(Credentials::IdentityToken(refresh)) = &self.login.credentials {
             let scope = scopes.join(" ");

@@ -106,25 +106,30 @@ impl Default for Options {
     }
 }
 
-/// How often to try what may work the next time: dropped connections and the answers 408, 429, 500, 502, 503
-/// and 504.
+/// How often to try what may work the next time: connections that are refused or dropped, time-outs, and
+/// the answers 408, 429, 500, 502, 503 and 504.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
     /// Tries in all, at least one.
     pub tries: u32,
     /// The pause after the first try; it doubles from try to try.
     pub first_pause: Duration,
-    /// The longest `Retry-After` of the registry that is honoured; when it asks for more, the copy
+    /// The longest pause, and the longest `Retry-After` of the registry that is honoured; when it asks for more, the copy
     /// fails at once.
     pub longest_pause: Duration,
+    /// Whether a registry that refuses the very first connection is waited for like one that refuses a
+    /// later one: it may be about to start. Else that fails at once.
+    pub awaits_start: bool,
 }
 
 impl Default for Retry {
     fn default() -> Self {
         Self {
-            tries: 5,
-            first_pause: Duration::from_millis(250),
+            // 31 seconds in all, in which a registry can be restarted.
+            tries: 6,
+            first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_mins(1),
+            awaits_start: false,
         }
     }
 }

@@ -62,8 +62,7 @@ pub(super) fn connected<T>(
     progress: &dyn Progress,
     work: impl FnOnce(&Destination<'_>) -> Result<T>,
 ) -> Result<T> {
-    let interrupted = || progress.interrupted();
-    let client = Client::connect(reference, Purpose::Push, options, &interrupted)?;
+    let client = Client::connect(reference, Purpose::Push, options, progress)?;
     let destination = Destination {
         client: &client,
         reference,
@@ -71,7 +70,7 @@ pub(super) fn connected<T>(
         what,
         progress,
     };
-    client.watch(&interrupted, || work(&destination))
+    client.watch(progress, || work(&destination))
 }
 
 /// Does `work` for a part, when it is known what there is to do. Uploads that are open then are
@@ -97,8 +96,7 @@ pub(super) fn prepare<T>(
         platform: &platform,
         names: jobs.iter().any(|job| job.content.known().is_none()),
     };
-    let interrupted = || progress.interrupted();
-    let mut knowledge = Knowledge::gather(client, &tags, options, what, wanted, &interrupted)?;
+    let mut knowledge = Knowledge::gather(client, &tags, options, what, wanted, progress)?;
     if !what.overwrite_index {
         check_indexes(client, &knowledge, &platform, part.platforms)?;
     }
@@ -115,7 +113,7 @@ pub(super) fn prepare<T>(
         jobs.iter().any(|job| job.candidates.is_empty())
     };
     if consider(&knowledge) && !what.no_reuse {
-        knowledge.gather_from_others(client, &tags, what, wanted, &interrupted)?;
+        knowledge.gather_from_others(client, &tags, what, wanted, progress)?;
         consider(&knowledge);
     }
     let push = Push {

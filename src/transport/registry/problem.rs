@@ -78,7 +78,7 @@ impl From<ureq::Error> for Problem {
             ureq::Error::Io(error) => from_io(&error),
             ureq::Error::HostNotFound => Self {
                 reached: Reached::Nobody,
-                ..Self::passing("no such host", "check the registry's name and the network")
+                ..Self::lasting("no such host", LOOKUP_HINT)
             },
             ureq::Error::Timeout(which) => Self {
                 reached: match which {
@@ -120,10 +120,25 @@ impl From<ureq::Error> for Problem {
     }
 }
 
+/// How `std` begins what it says about a name that the resolver could not find.
+const LOOKUP: &str = "failed to lookup address information";
+/// How the resolvers of glibc and musl say that the next time may be different (`EAI_AGAIN`).
+const LOOK_AGAIN: [&str; 2] = ["Temporary failure in name resolution", "Try again"];
+/// What to do about a name that is not found.
+const LOOKUP_HINT: &str = "check the registry's name and the network";
+
 fn from_io(error: &io::Error) -> Problem {
+    let text = error.to_string();
+    if text.starts_with(LOOKUP) {
+        return Problem {
+            reached: Reached::Nobody,
+            temporary: LOOK_AGAIN.iter().any(|again| text.contains(again)),
+            ..Problem::lasting(printable(&text), LOOKUP_HINT)
+        };
+    }
     match error.kind() {
         // How rustls reports through a stream.
-        io::ErrorKind::InvalidData => from_tls(&error.to_string()),
+        io::ErrorKind::InvalidData => from_tls(&text),
         io::ErrorKind::ConnectionRefused => Problem {
             reached: Reached::Nobody,
             ..Problem::passing(
@@ -145,7 +160,7 @@ fn from_io(error: &io::Error) -> Problem {
         _ => Problem {
             reached: Reached::Nobody,
             ..Problem::passing(
-                printable(&error.to_string()),
+                printable(&text),
                 "check the network and the registry's name",
             )
         },
@@ -183,5 +198,26 @@ fn from_tls(text: &str) -> Problem {
     Problem {
         reached,
         ..Problem::lasting(printable(&format!("TLS: {text}")), hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name server that is not there may be there soon; that a name is unknown, it said.
+    #[test]
+    fn unknown_hosts_stay_unknown() {
+        for (text, temporary) in [
+            ("Name or service not known", false),
+            ("Name does not resolve", false),
+            ("Temporary failure in name resolution", true),
+            ("Try again", true),
+        ] {
+            let error = io::Error::other(format!("{LOOKUP}: {text}"));
+            let problem = Problem::from(ureq::Error::Io(error));
+            assert_eq!(problem.temporary, temporary, "{text}");
+            assert_eq!(problem.reached, Reached::Nobody);
+        }
     }
 }
