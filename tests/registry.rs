@@ -20,7 +20,7 @@ use strata::transport::{Outcome, Progress, Silent};
 use strata::{Error, Result};
 use support::fake_registry::{FakeRegistry, Fault, Reply};
 use support::memory_image::{MemoryLayer, image};
-use support::pushing::{failure, large, options, push_to, small_image, uncompressed};
+use support::pushing::{closed_port, failure, large, options, push_to, small_image, uncompressed};
 use support::registry::{Registry, Setup, run};
 
 /// Remembers what it is told.
@@ -422,12 +422,6 @@ fn a_registry_that_always_hangs_up_is_reported() {
     );
     assert_eq!(registry.open_uploads(), 0);
     assert_eq!(registry.manifest("tag"), None);
-}
-
-/// Where nobody listens.
-fn closed_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 /// A registry that is just starting, as next to a job of continuous integration.

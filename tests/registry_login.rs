@@ -25,7 +25,7 @@ use support::fake_store::{FakeStore, Item};
 use support::memory_image::{MemoryLayer, image};
 use support::proxy::Proxy;
 use support::pushing::{
-    failure, large, options, push_to, small_image, uncompressed, with_credentials,
+    closed_port, failure, large, options, push_to, small_image, uncompressed, with_credentials,
 };
 use support::registry::{Certificate, NAME, PASSWORD, Registry, Setup, USERNAME, run};
 
@@ -204,6 +204,29 @@ fn https_goes_through_a_tunnel() {
         !message.contains("secret") && hint.contains("HTTPS_PROXY"),
         "{message} {hint}"
     );
+}
+
+/// What cannot be reached is named: a proxy, without its password, and an authorization server.
+#[test]
+fn who_is_not_there_is_named() {
+    let closed = closed_port();
+    let address = format!("http://me:secret@{closed}");
+    let options_of_proxy = through(&[("https_proxy", &address)], options());
+    let (message, hint) = failure(push_to(NAME, &small_image(), &options_of_proxy));
+    assert_eq!(
+        message,
+        format!(
+            "cannot reach the registry {NAME}: the proxy {closed} (https_proxy): connection refused"
+        )
+    );
+    assert!(hint.contains("check https_proxy"), "{hint}");
+
+    let realm = format!("Bearer realm=\"http://me:secret@{closed}/token\"");
+    let registry = FakeRegistry::start(move |_| Some(challenge(&realm)));
+    let (message, hint) = failure(push_to(&registry.host, &small_image(), &options()));
+    let server = format!(": its authorization server {closed}: connection refused");
+    assert!(message.ends_with(&server), "{message}");
+    assert!(hint.contains("www-authenticate"), "{hint}");
 }
 
 /// Many proxies open tunnels to port 443 only, so plain HTTP is for the proxy to ask for.
@@ -405,6 +428,29 @@ fn certificates_of_one_registry_are_found() {
     }
     let output = copy(home.path(), &registry.host, &["--dest-tls-verify=true"]);
     assert!(output.status.success(), "{output:?}");
+}
+
+/// A hint to set a variable that a stronger one hides would help nobody.
+#[rstest]
+#[case::signed(Certificate::Signed)]
+#[case::authority(Certificate::Authority)]
+fn hints_name_the_variable_that_counts(#[case] certificate: Certificate) {
+    let registry = Registry::start(Setup {
+        tls: Some(certificate),
+        wants_client: true,
+        ..Setup::default()
+    });
+    let home = tempfile::tempdir().unwrap();
+    let other = registry.client()[0].clone();
+    for (file, named) in [
+        (&other, " NIX_SSL_CERT_FILE"),
+        (&home.path().join("none"), " SSL_CERT_FILE"),
+    ] {
+        let (mut command, _store) = copy_command(home.path(), &registry.host);
+        let output = command.env("NIX_SSL_CERT_FILE", file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("file") && said.contains(named), "{said}");
+    }
 }
 
 #[test]

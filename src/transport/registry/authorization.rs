@@ -260,7 +260,11 @@ impl Client {
         };
         request.authorization = authorization;
         request.limit = TOKEN_LIMIT;
-        let answer = self.http.send(&mut request)?;
+        let server = request.address.clone();
+        let answer = self
+            .http
+            .send(&mut request)
+            .map_err(|problem| problem.of_authorization_server(&server))?;
         if matches!(
             answer.status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN

@@ -233,7 +233,10 @@ impl Client {
     fn speaks_no_tls(&self) -> bool {
         match self.ping() {
             Err(Failure::Problem(problem)) => {
-                matches!(problem.reached, Reached::Nobody | Reached::Connection)
+                matches!(
+                    problem.reached,
+                    Reached::Nobody | Reached::Other | Reached::Connection
+                )
             }
             _ => false,
         }
@@ -331,12 +334,13 @@ impl Client {
     }
 
     /// The error of the whole `operation`. Hints name the flags of `copy`; the verbs that pull have
-    /// the same without `dest-`.
+    /// the same without `dest-`. They also name the weaker of the variables for certificates.
     fn error(&self, problem: Problem, operation: &str, tries: u32) -> Error {
         let hint = match self.purpose {
             Purpose::Push => problem.hint,
             Purpose::Pull => problem.hint.replace("--dest-", "--"),
         };
+        let hint = hint.replace("SSL_CERT_FILE", self.http.certificate_variable());
         Problem { hint, ..problem }.during(operation, tries)
     }
 

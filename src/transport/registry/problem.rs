@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use ureq::http::Uri;
+
 use crate::Error;
 use crate::transport::text::printable;
 
@@ -13,8 +15,10 @@ pub(crate) enum Reached {
     Answer,
     /// There was a connection, and it broke.
     Connection,
-    /// Nobody spoke to us: no such host, no listener, no common TLS.
+    /// Nobody spoke to us: no such host, no listener.
     Nobody,
+    /// Somebody with whom there is no common TLS, or a proxy that does not lead further.
+    Other,
     /// Somebody whose certificate is not trusted.
     Stranger,
 }
@@ -54,6 +58,36 @@ impl Problem {
         Self {
             temporary: true,
             ..Self::lasting(message, hint)
+        }
+    }
+
+    /// The same, where it was the proxy that a variable names which could not be reached.
+    pub(super) fn of_proxy(self, host: &str, port: u16, variable: &str) -> Self {
+        Self {
+            message: format!("the proxy {host}:{port} ({variable}): {}", self.message),
+            hint: format!("is the proxy running? check {variable}; hosts in NO_PROXY need none"),
+            ..self
+        }
+    }
+
+    /// The same, where it was the authorization server at `address` that did not answer.
+    pub(super) fn of_authorization_server(self, address: &Uri) -> Self {
+        // Not the whole authority, in which a password can be.
+        let host = address.host().unwrap_or_default();
+        let port = address
+            .port()
+            .map_or_else(String::new, |port| format!(":{port}"));
+        let hint = match self.reached {
+            Reached::Nobody if !self.message.starts_with("the proxy") => {
+                "the registry names it (www-authenticate); it must be reachable from here too"
+                    .to_owned()
+            }
+            _ => self.hint,
+        };
+        Self {
+            message: format!("its authorization server {host}{port}: {}", self.message),
+            hint,
+            ..self
         }
     }
 
@@ -98,12 +132,12 @@ impl From<ureq::Error> for Problem {
                 Self::lasting("answered with endless headers", "is this a registry?")
             }
             ureq::Error::Tls(message) => Self {
-                reached: Reached::Nobody,
+                reached: Reached::Other,
                 ..Self::lasting(message, "check the registry's name")
             },
             ureq::Error::Rustls(error) => from_tls(&error.to_string()),
             ureq::Error::ConnectProxyFailed(reason) => Self {
-                reached: Reached::Nobody,
+                reached: Reached::Other,
                 ..Self::lasting(
                     printable(&format!("the proxy refused the connection: {reason}")),
                     "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
@@ -181,7 +215,7 @@ fn from_tls(text: &str) -> Problem {
         (
             Reached::Stranger,
             "the registry shows an authority's own certificate; copy exactly that one into the directory \
-             that --dest-cert-dir names, as *.crt",
+             that --dest-cert-dir names, as *.crt, or into the file that SSL_CERT_FILE names",
         )
     } else if text.contains("certificate") {
         (
@@ -191,7 +225,7 @@ fn from_tls(text: &str) -> Problem {
         )
     } else {
         (
-            Reached::Nobody,
+            Reached::Other,
             "if the registry speaks plain HTTP, pass --dest-tls-verify=false",
         )
     };
