@@ -492,7 +492,7 @@ fn passwords_are_taken_from_flags_and_files() {
         (
             with_credentials("tester:secret"),
             "does not take the credentials from the command line",
-            "--dest-creds",
+            "check the user and the password",
         ),
         (
             options(),
@@ -560,6 +560,8 @@ fn refused_credentials_are_not_tried_for_ever() {
         message.contains("does not take the credentials"),
         "{message}"
     );
+    let operation = format!("cannot log in to the registry {}: ", registry.host);
+    assert!(message.starts_with(&operation), "{message}");
     assert!(!message.contains("secret"), "{message}");
     assert_eq!(registry.seen().len(), 2, "without and with");
 }
@@ -650,6 +652,9 @@ fn the_authorization_server_can_refuse() {
         message.contains("who are you?: the registry does not take the credentials"),
         "{message}"
     );
+    // It was reached.
+    let operation = format!("cannot log in to the registry {}: ", registry.host);
+    assert!(message.starts_with(&operation), "{message}");
 }
 
 #[test]

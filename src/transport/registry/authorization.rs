@@ -15,9 +15,9 @@ use super::address::with_parameter;
 use super::answer::Answer;
 use super::challenge::Challenge;
 use super::client::{Client, Failure, Purpose};
-use super::credentials::Credentials;
+use super::credentials::{COMMAND_LINE, Credentials};
 use super::http::{Body, Request};
-use super::problem::Problem;
+use super::problem::{Problem, Reached};
 use crate::transport::text::percent_encode;
 
 /// Tokens are used for no longer than this part of their life.
@@ -75,6 +75,11 @@ impl Client {
         let registry = self.registry();
         let how = format!("pass --dest-creds USER:PASSWORD, or run `docker login {registry}`");
         let login = &self.login;
+        let how = if login.source == COMMAND_LINE {
+            "check the user and the password, or the token, of --dest-creds and its like".to_owned()
+        } else {
+            how
+        };
         let (reason, hint) = match &login.credentials {
             None if !login.troubles.is_empty() => (
                 "no credentials were sent".to_owned(),
@@ -106,7 +111,10 @@ impl Client {
                 },
             ),
         };
-        Problem::lasting(format!("{message}: {reason}"), hint)
+        Problem {
+            reached: Reached::Refusal,
+            ..Problem::lasting(format!("{message}: {reason}"), hint)
+        }
     }
 
     /// The header for the next request, with a token that will not expire on the way.

@@ -244,7 +244,14 @@ impl Client {
 
     /// Asks whether this is a registry (distribution specification, end-1), and logs in.
     fn ping(&self) -> Result<(), Failure> {
+        let refused = |problem| {
+            let operation = format!("cannot log in to the registry {}", self.registry());
+            Err(Failure::Fatal(self.error(problem, &operation, 1)))
+        };
         let answer = match self.authorized(Request::new(Method::GET, self.base().clone())) {
+            Err(Failure::Problem(problem)) if problem.reached == Reached::Refusal => {
+                return refused(problem);
+            }
             Err(Failure::Problem(problem)) => {
                 // Where nobody is from the beginning, a name or a port is wrong more often than a
                 // registry is just starting.
@@ -261,7 +268,7 @@ impl Client {
         match answer.status {
             // Those who may not ping may still push.
             StatusCode::OK | StatusCode::FORBIDDEN => Ok(()),
-            StatusCode::UNAUTHORIZED => Err(self.refusal(&answer).into()),
+            StatusCode::UNAUTHORIZED => refused(self.refusal(&answer)),
             StatusCode::NOT_FOUND => Err(Problem::lasting(
                 "answered 404 Not Found where registries answer (/v2/)",
                 "is this a registry?",

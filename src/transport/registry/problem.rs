@@ -11,6 +11,8 @@ use crate::transport::text::printable;
 /// How far a request came that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
+    /// There was an answer: we may not in, or not do that.
+    Refusal,
     /// There was an answer, or at least what stood for one.
     Answer,
     /// There was a connection, and it broke.
