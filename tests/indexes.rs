@@ -457,7 +457,10 @@ fn an_index_can_be_pushed_to_its_digest() {
     let wrong = reference(&registry.host, &format!("name@{}", Digest::of(b"other")));
     let (message, _) =
         failure(push_index(&index, &wrong, &options(), &uncompressed(), &Silent).map(drop));
-    assert!(message.contains("the image's digest is"), "{message}");
+    assert!(
+        message.contains(&format!("the image's digest is {digest}")),
+        "{message}"
+    );
 }
 
 // Files and directories.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use strata::oci::{Descriptor, Digest, Reference};
-use strata::transport::registry::{Options, Retry, Timeouts, push};
+use strata::transport::registry::{Options, PushOptions, Retry, Timeouts, push};
 use strata::transport::{Outcome, Progress, Silent};
 use strata::{Error, Result};
 use support::fake_registry::{FakeRegistry, Fault, Reply};
@@ -174,22 +174,27 @@ fn an_image_can_be_pushed_to_its_digest() {
     .unwrap();
     let source = format!("docker://{}", reference(digest));
     run(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &source]));
+}
 
+/// What can be known is said before anything is sent.
+#[test]
+fn a_push_to_a_wrong_digest_fails_early() {
+    let registry = FakeRegistry::start(|_| None);
+    let image = small_image();
+    let own = image.manifest_descriptor.digest;
     let other = Digest::of(b"other");
-    let (message, _) = failure(
-        push(
-            &image,
-            &reference(other),
-            &options(),
-            &uncompressed(),
-            &Silent,
-        )
-        .map(drop),
-    );
-    assert!(
-        message.contains(&format!("the image's digest is {digest}")),
-        "{message}"
-    );
+    let reference = Reference::parse(&format!("{}/name@{other}", registry.host)).unwrap();
+    for (what, is_sent) in [(uncompressed(), false), (PushOptions::default(), true)] {
+        let pushed = push(&image, &reference, &options(), &what, &Silent);
+        let (message, hint) = failure(pushed.map(drop));
+        assert!(
+            message.contains(&format!("the image's digest is {own}")),
+            "{message}"
+        );
+        assert_eq!(message.contains("compressed"), is_sent, "{message}");
+        assert!(hint.contains(&format!("name@{own}")), "{hint}");
+        assert_eq!(registry.count("POST") > 0, is_sent);
+    }
 }
 
 /// The peak is that of a process, so this test is one.
@@ -716,6 +721,26 @@ fn a_silent_registry_is_given_up(#[case] method: &'static str) {
     ));
     assert!(message.contains("did not answer in time"), "{message}");
     assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+/// A registry that says nothing about what it took, and then does not have it.
+#[test]
+fn a_manifest_that_is_lost_is_not_a_missing_repository() {
+    let registry = FakeRegistry::start(|seen| {
+        let is_manifest = seen.target.contains("/manifests/");
+        match seen.method.as_str() {
+            "PUT" if is_manifest => Some(Fault::Answer(Reply::new(201))),
+            _ => None,
+        }
+    });
+    let (message, hint) = failure(push_to(&registry.host, &image(vec![]), &options()));
+    assert!(
+        message.ends_with(
+            "took the manifest, and says right after that it does not have it (404) (3 tries)"
+        ),
+        "{message}"
+    );
+    assert!(hint.contains("storage"), "{hint}");
 }
 
 #[test]

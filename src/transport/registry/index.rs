@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Options;
+use super::job::stays_as_it_is;
 use super::plan::Plan;
 use super::prepare::{Part, connected, prepare, tags};
 use super::push::{Names, PushOptions, Pushed, check_reference, foresee, put, run};
@@ -21,6 +22,10 @@ pub fn push_index(
     progress: &dyn Progress,
 ) -> Result<Pushed> {
     connected(reference, options, what, progress, |destination| {
+        let own = &index.descriptor.digest;
+        if index.images.iter().all(|image| stays_as_it_is(image, what)) {
+            check_reference(reference, own, own)?;
+        }
         let mut names = Names::new();
         let (mut manifests, mut remarks) = (Vec::new(), Vec::new());
         let platforms = platforms(index);
@@ -45,7 +50,7 @@ pub fn push_index(
             json::to_bytes(&pushed)
         };
         let manifest = Descriptor::of(media_type::INDEX, &bytes);
-        check_reference(reference, &manifest.digest)?;
+        check_reference(reference, &manifest.digest, own)?;
         let tags = tags(reference, what);
         put(
             destination.client,

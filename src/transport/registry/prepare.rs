@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use super::Options;
 use super::cache::Cache;
 use super::client::{Client, Purpose};
-use super::job::Job;
+use super::job::{Job, remark_on_compressed, stays_as_it_is};
 use super::learn::{Knowledge, Wanted};
-use super::push::{Push, PushOptions};
+use super::push::{Push, PushOptions, check_reference};
 use crate::image::Image;
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::transport::Progress;
@@ -89,6 +89,10 @@ pub(super) fn prepare<T>(
     } = *destination;
     let image = part.image;
     let what = &with_base(what, image, reference);
+    if part.is_named && stays_as_it_is(image, what) {
+        let own = &image.manifest_descriptor.digest;
+        check_reference(reference, own, own)?;
+    }
     let mut jobs = Job::all(image, part.as_it_is, what);
     let tags = tags(reference, what);
     let platform = image.config.platform();
@@ -116,6 +120,7 @@ pub(super) fn prepare<T>(
         knowledge.gather_from_others(client, &tags, what, wanted, progress)?;
         consider(&knowledge);
     }
+    knowledge.remarks.extend(remark_on_compressed(image, what));
     let push = Push {
         image,
         client,
