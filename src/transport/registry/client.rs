@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::address::{api_host, is_loopback, resolve, same_origin};
 use super::answer::Answer;
 use super::authorization::Authorization;
 use super::credentials::Login;
+use super::delays::Delays;
 use super::http::{Body, Http, LAST_COURTESY, Opened, Request};
 use super::problem::{Problem, Reached};
 use super::{Options, Retry};
@@ -48,24 +49,6 @@ pub(crate) enum Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
-    }
-}
-
-/// Why there are pauses. Several blobs at once have the same reason at the same time.
-#[derive(Default)]
-struct Delays(Mutex<BTreeSet<String>>);
-
-impl Delays {
-    fn add(&self, remark: String) {
-        let mut remarks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        remarks.insert(remark);
-    }
-
-    fn tell(&self, progress: &dyn Progress) {
-        let mut remarks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for remark in std::mem::take(&mut *remarks) {
-            progress.remark(&remark);
-        }
     }
 }
 
@@ -124,9 +107,9 @@ impl Client {
             let _ = sender.send(Self::open(&reference, purpose, &options, noted, &stopped));
         });
         loop {
-            let received = receiver.recv_timeout(STEP);
+            let opened = receiver.recv_timeout(STEP);
             delays.tell(progress);
-            match received {
+            match opened {
                 Ok(client) => return client,
                 Err(RecvTimeoutError::Timeout) => progress.interrupted().inspect_err(|_| {
                     gave_up.store(true, Ordering::Relaxed);

@@ -140,11 +140,10 @@ pub(super) fn remark_on_compressed(image: &Image, what: &PushOptions) -> Option<
     let wanted = what
         .compression
         .filter(|wanted| *wanted != Compression::None)?;
-    let is_other = |layer: &&Box<dyn Layer>| {
-        let media_type = &layer.descriptor().media_type;
-        ![media_type::LAYER_TAR, wanted.media_type()].contains(&media_type.as_str())
-    };
-    let count = image.layers.iter().filter(is_other).count();
+    let descriptors = image.layers.iter().map(|layer| layer.descriptor());
+    let usual = [media_type::LAYER_TAR, wanted.media_type()];
+    let others = descriptors.filter(|layer| !usual.contains(&layer.media_type.as_str()));
+    let count = others.count();
     (count > 0).then(|| {
         format!(
             "{count} of {} layers are compressed in the image and stay as they are, not {wanted}",

@@ -22,6 +22,7 @@ mod connection;
 mod content;
 mod credential_helper;
 mod credentials;
+mod delays;
 mod documents;
 mod download;
 mod find;
@@ -164,5 +165,19 @@ impl Timeouts {
     /// How long the body of an answer may take as a whole, if it is `expected` to have so many bytes.
     fn body(&self, expected: Option<u64>) -> Duration {
         self.answer + Duration::from_secs(expected.unwrap_or_default() / SLOWEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A registry that is restarted in the middle of a push is away for longer than a few seconds.
+    #[test]
+    fn a_restart_fits_into_the_pauses() {
+        let retry = Retry::default();
+        let pauses = (1..retry.tries).map(|try_| retry.first_pause * 2_u32.pow(try_ - 1));
+        let sum: Duration = pauses.sum();
+        assert!((25..60).contains(&sum.as_secs()), "{sum:?}");
     }
 }
