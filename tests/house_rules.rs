@@ -224,6 +224,7 @@ fn the_builder_depends_on_little() {
         "h2",
         "http",
         "httparse",
+        "httpdate",
         "hyper",
         "indicatif",
         "isahc",

@@ -483,10 +483,16 @@ fn an_index_can_be_pushed_to_its_digest() {
     let to = reference(&registry.host, &format!("name@{digest}"));
     let pushed = push_index(&index, &to, &options(), &PushOptions::default(), &Silent).unwrap();
     assert_eq!(pushed.manifest.digest, digest);
+    registry.forget_requests();
     let wrong = reference(&registry.host, &format!("name@{}", Digest::of(b"other")));
     let (message, _) =
         failure(push_index(&index, &wrong, &options(), &uncompressed(), &Silent).map(drop));
-    assert!(message.contains("the image's digest is"), "{message}");
+    assert!(
+        message.contains(&format!("the image's digest is {digest}")),
+        "{message}"
+    );
+    let sent = registry.count("POST") + registry.count("PUT");
+    assert_eq!(sent, 0, "it is known before");
 }
 
 // Files and directories.

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use strata::oci::{Descriptor, Digest, Reference};
-use strata::transport::registry::{Options, Retry, Timeouts, push};
+use strata::transport::registry::{Options, PushOptions, Retry, Timeouts, push};
 use strata::transport::{Outcome, Progress, Silent};
 use strata::{Error, Result};
 use support::fake_registry::{FakeRegistry, Fault, Reply};
 use support::memory_image::{MemoryLayer, image};
-use support::pushing::{failure, large, options, push_to, small_image, uncompressed};
+use support::pushing::{closed_port, failure, large, options, push_to, small_image, uncompressed};
 use support::registry::{Registry, Setup, run};
 
 /// Remembers what it is told.
@@ -66,6 +66,28 @@ impl Recorder {
             .collect();
         assert_eq!(found.len(), 1, "begun once");
         (found[0].1, found[0].2)
+    }
+}
+
+/// Remembers what it is told at once.
+#[derive(Default)]
+struct Remarks(Mutex<Vec<String>>);
+
+impl Progress for Remarks {
+    fn begin(&self, _: &Descriptor) {}
+
+    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&self, _: &Descriptor, _: Outcome) {}
+
+    fn remark(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
     }
 }
 
@@ -152,22 +174,27 @@ fn an_image_can_be_pushed_to_its_digest() {
     .unwrap();
     let source = format!("docker://{}", reference(digest));
     run(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &source]));
+}
 
+/// What can be known is said before anything is sent.
+#[test]
+fn a_push_to_a_wrong_digest_fails_early() {
+    let registry = FakeRegistry::start(|_| None);
+    let image = small_image();
+    let own = image.manifest_descriptor.digest;
     let other = Digest::of(b"other");
-    let (message, _) = failure(
-        push(
-            &image,
-            &reference(other),
-            &options(),
-            &uncompressed(),
-            &Silent,
-        )
-        .map(drop),
-    );
-    assert!(
-        message.contains(&format!("the image's digest is {digest}")),
-        "{message}"
-    );
+    let reference = Reference::parse(&format!("{}/name@{other}", registry.host)).unwrap();
+    for (what, is_sent) in [(uncompressed(), false), (PushOptions::default(), true)] {
+        let pushed = push(&image, &reference, &options(), &what, &Silent);
+        let (message, hint) = failure(pushed.map(drop));
+        assert!(
+            message.contains(&format!("the image's digest is {own}")),
+            "{message}"
+        );
+        assert_eq!(message.contains("compressed"), is_sent, "{message}");
+        assert!(hint.contains(&format!("name@{own}")), "{hint}");
+        assert_eq!(registry.count("POST") > 0, is_sent);
+    }
 }
 
 /// The peak is that of a process, so this test is one.
@@ -402,13 +429,60 @@ fn a_registry_that_always_hangs_up_is_reported() {
     assert_eq!(registry.manifest("tag"), None);
 }
 
+/// A registry that is just starting, as next to a job of continuous integration.
+#[test]
+fn a_registry_that_starts_is_waited_for_if_asked() {
+    let host = closed_port();
+    let mut options = options();
+    options.retry.awaits_start = true;
+    let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
+    let remarks = Remarks::default();
+    let pushed = push(
+        &small_image(),
+        &reference,
+        &options,
+        &uncompressed(),
+        &remarks,
+    );
+    let (message, _) = failure(pushed.map(|_| ()));
+    assert!(
+        message.ends_with("connection refused (3 tries)"),
+        "{message}"
+    );
+    assert_eq!(
+        *remarks.0.lock().unwrap(),
+        [
+            format!("{host}: connection refused; trying again in 0.01 s (2 of 3)"),
+            format!("{host}: connection refused; trying again in 0.02 s (3 of 3)"),
+        ]
+    );
+}
+
+#[test]
+fn what_is_tried_again_is_said() {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.method == "PUT" && seen.number == 1).then_some(Fault::Drop(0))
+    });
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let remarks = Remarks::default();
+    push(
+        &image(vec![]),
+        &reference,
+        &options(),
+        &uncompressed(),
+        &remarks,
+    )
+    .unwrap();
+    let again = "dropped the connection; trying again in 0.01 s (2 of 3)";
+    assert_eq!(
+        *remarks.0.lock().unwrap(),
+        [format!("{}: {again}", registry.host)]
+    );
+}
+
 #[test]
 fn nobody_there_is_reported_at_once() {
-    let host = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let host = closed_port();
     let (message, hint) = failure(push_to(&host, &small_image(), &options()));
     assert_eq!(
         message,
@@ -647,6 +721,26 @@ fn a_silent_registry_is_given_up(#[case] method: &'static str) {
     ));
     assert!(message.contains("did not answer in time"), "{message}");
     assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+/// A registry that says nothing about what it took, and then does not have it.
+#[test]
+fn a_manifest_that_is_lost_is_not_a_missing_repository() {
+    let registry = FakeRegistry::start(|seen| {
+        let is_manifest = seen.target.contains("/manifests/");
+        match seen.method.as_str() {
+            "PUT" if is_manifest => Some(Fault::Answer(Reply::new(201))),
+            _ => None,
+        }
+    });
+    let (message, hint) = failure(push_to(&registry.host, &image(vec![]), &options()));
+    assert!(
+        message.ends_with(
+            "took the manifest, and says right after that it does not have it (404) (3 tries)"
+        ),
+        "{message}"
+    );
+    assert!(hint.contains("storage"), "{hint}");
 }
 
 #[test]

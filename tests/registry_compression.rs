@@ -148,3 +148,21 @@ fn other_tools_read_each_compression(#[case] compression: Compression) {
     assert_eq!(said, compression.to_string());
     assert_eq!(registry.open_uploads("name"), 0);
 }
+
+/// Layers that are compressed in the image are not compressed once more, which is said where another
+/// compression was asked for.
+#[rstest]
+#[case::another(Compression::ZSTD, 1)]
+#[case::the_same(Compression::GZIP, 0)]
+#[case::none(Compression::None, 0)]
+fn a_compression_that_does_nothing_is_said(
+    #[case] compression: Compression,
+    #[case] remarks: usize,
+) {
+    let registry = FakeRegistry::start(|_| None);
+    let image = image(vec![MemoryLayer::new("one"), large().compressed()]);
+    let pushed = push_compressed(&registry.host, &image, compression);
+    assert_eq!(pushed.remarks.len(), remarks, "{:?}", pushed.remarks);
+    let said = |remark: &String| remark.starts_with("1 of 2 layers are compressed in the image");
+    assert!(pushed.remarks.iter().all(said), "{:?}", pushed.remarks);
+}

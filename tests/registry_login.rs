@@ -25,7 +25,7 @@ use support::fake_store::{FakeStore, Item};
 use support::memory_image::{MemoryLayer, image};
 use support::proxy::Proxy;
 use support::pushing::{
-    failure, large, options, push_to, small_image, uncompressed, with_credentials,
+    closed_port, failure, large, options, push_to, small_image, uncompressed, with_credentials,
 };
 use support::registry::{Certificate, NAME, PASSWORD, Registry, Setup, USERNAME, run};
 
@@ -206,6 +206,29 @@ fn https_goes_through_a_tunnel() {
     );
 }
 
+/// What cannot be reached is named: a proxy, without its password, and an authorization server.
+#[test]
+fn who_is_not_there_is_named() {
+    let closed = closed_port();
+    let address = format!("http://me:secret@{closed}");
+    let options_of_proxy = through(&[("https_proxy", &address)], options());
+    let (message, hint) = failure(push_to(NAME, &small_image(), &options_of_proxy));
+    assert_eq!(
+        message,
+        format!(
+            "cannot reach the registry {NAME}: the proxy {closed} (https_proxy): connection refused"
+        )
+    );
+    assert!(hint.contains("check https_proxy"), "{hint}");
+
+    let realm = format!("Bearer realm=\"http://me:secret@{closed}/token\"");
+    let registry = FakeRegistry::start(move |_| Some(challenge(&realm)));
+    let (message, hint) = failure(push_to(&registry.host, &small_image(), &options()));
+    let server = format!(": its authorization server {closed}: connection refused");
+    assert!(message.ends_with(&server), "{message}");
+    assert!(hint.contains("www-authenticate"), "{hint}");
+}
+
 /// Many proxies open tunnels to port 443 only, so plain HTTP is for the proxy to ask for.
 #[test]
 fn http_is_asked_of_the_proxy() {
@@ -339,6 +362,26 @@ fn passwords_stay_where_they_are() {
     );
 }
 
+/// What takes time is said, unless nothing is to be said.
+#[rstest]
+#[case::aloud(&[], true)]
+#[case::quietly(&["--quiet"], false)]
+fn the_command_says_why_it_waits(#[case] flags: &[&str], #[case] is_said: bool) {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.method == "GET" && seen.number == 1)
+            .then(|| Fault::Answer(Reply::error(503, "UNAVAILABLE", "starting")))
+    });
+    let home = tempfile::tempdir().unwrap();
+    let output = copy(home.path(), &registry.host, flags);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        said.contains("UNAVAILABLE: starting; trying again in 1 s (2 of 6)"),
+        is_said,
+        "{said}"
+    );
+}
+
 /// Ctrl-C while the registry keeps silent.
 #[test]
 fn the_command_can_be_interrupted_while_it_waits() {
@@ -387,6 +430,29 @@ fn certificates_of_one_registry_are_found() {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// A hint to set a variable that a stronger one hides would help nobody.
+#[rstest]
+#[case::signed(Certificate::Signed)]
+#[case::authority(Certificate::Authority)]
+fn hints_name_the_variable_that_counts(#[case] certificate: Certificate) {
+    let registry = Registry::start(Setup {
+        tls: Some(certificate),
+        wants_client: true,
+        ..Setup::default()
+    });
+    let home = tempfile::tempdir().unwrap();
+    let other = registry.client()[0].clone();
+    for (file, named) in [
+        (&other, " NIX_SSL_CERT_FILE"),
+        (&home.path().join("none"), " SSL_CERT_FILE"),
+    ] {
+        let (mut command, _store) = copy_command(home.path(), &registry.host);
+        let output = command.env("NIX_SSL_CERT_FILE", file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("file") && said.contains(named), "{said}");
+    }
+}
+
 #[test]
 fn passwords_are_taken_from_flags_and_files() {
     let registry = Registry::start(Setup {
@@ -426,7 +492,7 @@ fn passwords_are_taken_from_flags_and_files() {
         (
             with_credentials("tester:secret"),
             "does not take the credentials from the command line",
-            "--dest-creds",
+            "check the user and the password",
         ),
         (
             options(),
@@ -494,6 +560,8 @@ fn refused_credentials_are_not_tried_for_ever() {
         message.contains("does not take the credentials"),
         "{message}"
     );
+    let operation = format!("cannot log in to the registry {}: ", registry.host);
+    assert!(message.starts_with(&operation), "{message}");
     assert!(!message.contains("secret"), "{message}");
     assert_eq!(registry.seen().len(), 2, "without and with");
 }
@@ -584,6 +652,9 @@ fn the_authorization_server_can_refuse() {
         message.contains("who are you?: the registry does not take the credentials"),
         "{message}"
     );
+    // It was reached.
+    let operation = format!("cannot log in to the registry {}: ", registry.host);
+    assert!(message.starts_with(&operation), "{message}");
 }
 
 #[test]

@@ -589,10 +589,35 @@ fn slow_clients_are_not_waited_for() {
     });
 }
 
+/// Some who never say what they want do not keep others out.
+#[test]
+fn half_requests_make_room_for_whole_ones() {
+    let hour = Duration::from_hours(1);
+    let limits = Limits {
+        connections: 3,
+        head: hour,
+        idle: hour,
+        crowded: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    serve_with(&two_tags(), limits, &Silent, |client| {
+        let halves: Vec<_> = (0..5)
+            .map(|_| {
+                let mut half = client.connect();
+                half.write_all(b"GET /v2/ HTTP/1.1\r\nHost: h\r\n").unwrap();
+                half
+            })
+            .collect();
+        assert_eq!(client.get("/v2/").status, 200);
+        drop(halves);
+    });
+}
+
 #[test]
 fn others_are_served_when_somebody_leaves() {
     let limits = Limits {
         connections: 1,
+        crowded: Duration::from_hours(1),
         ..Limits::default()
     };
     serve_with(&two_tags(), limits, &Silent, |client| {

@@ -31,7 +31,7 @@ pub(super) fn run(
     check_digest_file(&settings).map_err(Failure::Usage)?;
     let printer = Printer::new(settings.quiet);
     let built = Built::open(&settings.image)?;
-    let built = platform::choose(built, &settings, &Unseen(interruption))?;
+    let built = platform::choose(built, &settings, &Unseen(&printer, interruption))?;
     let root = built.root();
     if settings.push.dry_run {
         return dry_run::run(root, &settings, &printer, interruption);

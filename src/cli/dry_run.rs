@@ -27,7 +27,7 @@ pub(super) fn run(
         return Ok(());
     };
     let (how, what) = (&settings.registry, &settings.push.options);
-    let progress = Unseen(interruption);
+    let progress = Unseen(printer, interruption);
     let plans = match root {
         Root::Image(image) => vec![plan(image, reference, how, what, &progress)?],
         Root::Index(index) => plan_index(index, reference, how, what, &progress)?,

@@ -21,7 +21,8 @@ pub(super) fn run(
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    let silent = Unseen(interruption);
+    let remarks = Printer::new(arguments.quiet);
+    let silent = Unseen(&remarks, interruption);
     let options = arguments.source.options();
     if let Some(file) = &arguments.update {
         let document = file.display().to_string();
@@ -29,12 +30,11 @@ pub(super) fn run(
         let platforms = old.platforms(&document)?;
         let source = Source::connect(&old.reference(&document)?, &options, &silent)?;
         let new = source.lock(&platforms, &silent)?;
-        let printer = Printer::new(arguments.quiet);
         for line in old.changes(&new) {
-            printer.remark(&line);
+            remarks.remark(&line);
         }
         if old == new {
-            printer.remark("nothing changed");
+            remarks.remark("nothing changed");
             return Ok(());
         }
         let write = |writer: &mut dyn Write| {

@@ -248,23 +248,31 @@ impl Progress for Reporter<'_> {
             Outcome::Present => self.done(blob, "already there", false),
         }
     }
+
+    fn remark(&self, text: &str) {
+        self.bar.suspend(|| self.printer.remark(text));
+    }
 }
 
-/// Shows nothing and stops the work when the user says so.
-pub(super) struct Unseen<'a>(pub(super) &'a Interruption);
+/// Shows no progress, and stops the work when the user says so.
+pub(super) struct Unseen<'a>(pub(super) &'a Printer, pub(super) &'a Interruption);
 
 impl Progress for Unseen<'_> {
     fn begin(&self, _: &Descriptor) {}
 
     fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        self.0.check()
+        self.1.check()
     }
 
     fn interrupted(&self) -> Result<()> {
-        self.0.check()
+        self.1.check()
     }
 
     fn finish(&self, _: &Descriptor, _: Outcome) {}
+
+    fn remark(&self, text: &str) {
+        self.0.remark(text);
+    }
 }
 
 fn layers<'a>(images: &[&'a Image]) -> impl Iterator<Item = &'a Descriptor> {

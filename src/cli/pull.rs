@@ -60,7 +60,7 @@ pub(super) fn run(
         }));
     }
     let printer = Printer::new(arguments.quiet || printer.is_quiet());
-    let silent = Unseen(interruption);
+    let silent = Unseen(&printer, interruption);
     let wanted = arguments
         .platform
         .clone()
@@ -109,7 +109,9 @@ struct Job<'a> {
 impl Job<'_> {
     /// Finds the image, and says which one of several it is: who pins it may have meant its digest.
     fn find(&self, platform: &Platform) -> Result<RemoteImage, Failure> {
-        let image = self.source.find(platform, &Unseen(self.interruption))?;
+        let image = self
+            .source
+            .find(platform, &Unseen(self.printer, self.interruption))?;
         if let Some(index) = &image.index {
             self.printer.remark(&format!(
                 "{} is an index; its image for {platform} is {}",

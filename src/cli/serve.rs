@@ -33,7 +33,7 @@ pub(super) fn run(
     };
     let images = arguments.images.iter().map(|path| {
         let built = Built::open(path)?;
-        compress_all_images(built, arguments.compression, &Unseen(interruption))
+        compress_all_images(built, arguments.compression, &Unseen(printer, interruption))
     });
     let images = images.collect::<Result<Vec<_>>>()?;
     let server = Server::bind(address, Limits::default())?;

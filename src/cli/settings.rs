@@ -57,6 +57,7 @@ impl TryFrom<CopyArguments> for CopySettings {
         };
         if let Some(times) = arguments.retry_times {
             registry.retry.tries = u32::from(times) + 1;
+            registry.retry.awaits_start = true;
         }
         Ok(Self {
             image: arguments.image,
@@ -129,6 +130,8 @@ mod tests {
         }
         assert_eq!(settings(&["--retry-times=0"]).registry.retry.tries, 1);
         assert_eq!(settings(&["--retry-times=7"]).registry.retry.tries, 8);
+        assert!(settings(&["--retry-times=7"]).registry.retry.awaits_start);
+        assert!(!none.registry.retry.awaits_start);
         let path = |text: &str| Some(PathBuf::from(text));
         let all = settings(&["--authfile=a", "--dest-cert-dir=c", "--digestfile=d"]);
         assert_eq!(all.registry.auth_file, path("a"));

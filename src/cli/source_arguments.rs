@@ -85,6 +85,7 @@ impl SourceArguments {
         };
         if let Some(times) = self.retry_times {
             options.retry.tries = u32::from(times) + 1;
+            options.retry.awaits_start = true;
         }
         options
     }
@@ -92,5 +93,5 @@ impl SourceArguments {
 
 /// A name in a registry, with or without skopeo's `docker://`.
 pub(super) fn reference(text: &str) -> Result<Reference> {
-    Reference::parse(text.strip_prefix("docker://").unwrap_or(text))
+    Reference::parse_in_registry(text.strip_prefix("docker://").unwrap_or(text))
 }

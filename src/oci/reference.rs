@@ -90,6 +90,24 @@ impl Reference {
         })
     }
 
+    /// Parses what follows `docker://`. `HOST:PORT` alone would be an image of Docker's with a tag, which
+    /// nobody means: no official image has a dot in its name.
+    pub fn parse_in_registry(text: &str) -> Result<Self> {
+        if let Some((host, port)) = text.split_once(':')
+            && (host.contains('.') || host == "localhost")
+            && is_registry(text)
+            && port.parse::<u16>().is_ok()
+        {
+            return Err(Error::Name {
+                what: "image name",
+                value: text.to_owned(),
+                message: "a registry without the name of an image".to_owned(),
+                hint: format!("write {text}/NAME[:TAG]"),
+            });
+        }
+        Self::parse(text)
+    }
+
     /// The tag, or `latest`.
     pub fn tag_or_latest(&self) -> &str {
         self.tag.as_deref().unwrap_or(DEFAULT_TAG)
@@ -244,6 +262,26 @@ mod tests {
             "a:x/y/z:",
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_registry_alone_is_no_image() {
+        for text in ["127.0.0.1:6101", "localhost:5000", "r.example:443"] {
+            let error = Reference::parse_in_registry(text).unwrap_err();
+            let hint = format!("write {text}/NAME[:TAG]");
+            assert_eq!(error.hint(), Some(hint), "{text}");
+            // What Docker and podman hold may be called so.
+            Reference::parse(text).unwrap();
+        }
+        for text in [
+            "alpine:3",
+            "me/a.b:3",
+            "r.example:443/a",
+            "a.b:v1",
+            "localhost",
+        ] {
+            Reference::parse_in_registry(text).unwrap();
         }
     }
 

@@ -219,7 +219,7 @@ impl FromStr for Destination {
             "dir" if rest.is_empty() => Err(no_path(text)),
             "dir" => Ok(Self::Directory { path: rest.into() }),
             "docker" => match rest.strip_prefix("//") {
-                Some(reference) => Ok(Self::Registry(Reference::parse(reference)?)),
+                Some(reference) => Ok(Self::Registry(Reference::parse_in_registry(reference)?)),
                 None => Err(error(
                     text,
                     "a registry's name begins with docker://",

@@ -34,6 +34,9 @@ pub trait Progress: Sync {
 
     /// The blob is done.
     fn finish(&self, blob: &Descriptor, outcome: Outcome);
+
+    /// Something that the user should know now and not at the end: why nothing happens.
+    fn remark(&self, _text: &str) {}
 }
 
 /// Nobody watches.

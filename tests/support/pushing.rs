@@ -25,6 +25,12 @@ pub fn small_image() -> Image {
     image(vec![MemoryLayer::new("one"), large()])
 }
 
+/// `127.0.0.1:PORT` where nobody listens.
+pub fn closed_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
 /// Options with short pauses, which read no file of the user's.
 pub fn options() -> Options {
     Options {

@@ -61,8 +61,7 @@ impl Source {
         options: &Options,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let interrupted = || progress.interrupted();
-        let client = Client::connect(reference, Purpose::Pull, options, &interrupted)?;
+        let client = Client::connect(reference, Purpose::Pull, options, progress)?;
         Ok(Self {
             client,
             reference: reference.clone(),
@@ -156,7 +155,7 @@ impl Source {
     }
 
     fn watch<T>(&self, progress: &dyn Progress, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.client.watch(&|| progress.interrupted(), work)
+        self.client.watch(progress, work)
     }
 
     fn fetch_to_file(

@@ -1,6 +1,6 @@
 //! What a registry answered, and what its error documents say.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,7 +58,9 @@ impl Answer {
             hint: hint(self.status).to_owned(),
             temporary: is_temporary(self.status),
             reached: Reached::Answer,
-            pause: self.header(header::RETRY_AFTER).and_then(retry_after),
+            pause: self
+                .header(header::RETRY_AFTER)
+                .and_then(|text| retry_after(text, SystemTime::now())),
         }
     }
 }
@@ -83,9 +85,13 @@ fn hint(status: StatusCode) -> &'static str {
     }
 }
 
-/// Seconds in a `Retry-After` header (RFC 9110, section 10.2.3); dates are not read.
-fn retry_after(text: &str) -> Option<Duration> {
-    text.trim().parse().ok().map(Duration::from_secs)
+/// How long from `now` a `Retry-After` header asks to wait, with seconds or a date (RFC 9110, section 10.2.3).
+fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text.trim()).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// The `errors` of an answer (distribution specification, "Error Codes"), or what authorization
@@ -212,7 +218,14 @@ mod tests {
         }
         let pause = |value| answer(429, &[("retry-after", value)], "").problem().pause;
         assert_eq!(pause("2"), Some(Duration::from_secs(2)));
-        assert_eq!(pause("Wed, 21 Oct 2015 07:28:00 GMT"), None);
+        assert_eq!(pause("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert!(pause("Fri, 31 Dec 9999 23:59:59 GMT") > Some(Duration::from_hours(1)));
         assert_eq!(pause("-1"), None);
+        assert_eq!(pause("soon"), None);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now),
+            Some(Duration::from_secs(7))
+        );
     }
 }

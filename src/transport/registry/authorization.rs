@@ -15,9 +15,9 @@ use super::address::with_parameter;
 use super::answer::Answer;
 use super::challenge::Challenge;
 use super::client::{Client, Failure, Purpose};
-use super::credentials::Credentials;
+use super::credentials::{COMMAND_LINE, Credentials};
 use super::http::{Body, Request};
-use super::problem::Problem;
+use super::problem::{Problem, Reached};
 use crate::transport::text::percent_encode;
 
 /// Tokens are used for no longer than this part of their life.
@@ -72,9 +72,14 @@ impl Client {
     /// What to tell a user whom the registry does not let in.
     pub(super) fn refusal(&self, answer: &Answer) -> Problem {
         let Problem { message, .. } = answer.problem();
-        let registry = self.name.split('/').next().unwrap_or_default();
+        let registry = self.registry();
         let how = format!("pass --dest-creds USER:PASSWORD, or run `docker login {registry}`");
         let login = &self.login;
+        let how = if login.source == COMMAND_LINE {
+            "check the user and the password, or the token, of --dest-creds and its like".to_owned()
+        } else {
+            how
+        };
         let (reason, hint) = match &login.credentials {
             None if !login.troubles.is_empty() => (
                 "no credentials were sent".to_owned(),
@@ -106,7 +111,10 @@ impl Client {
                 },
             ),
         };
-        Problem::lasting(format!("{message}: {reason}"), hint)
+        Problem {
+            reached: Reached::Refusal,
+            ..Problem::lasting(format!("{message}: {reason}"), hint)
+        }
     }
 
     /// The header for the next request, with a token that will not expire on the way.
@@ -260,7 +268,11 @@ impl Client {
         };
         request.authorization = authorization;
         request.limit = TOKEN_LIMIT;
-        let answer = self.http.send(&mut request)?;
+        let server = request.address.clone();
+        let answer = self
+            .http
+            .send(&mut request)
+            .map_err(|problem| problem.of_authorization_server(&server))?;
         if matches!(
             answer.status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
@@ -291,7 +303,7 @@ impl Client {
         if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none() {
             return Err(bad_realm());
         }
-        self.http.check_downgrade(&self.base, &address)?;
+        self.http.check_downgrade(self.base(), &address)?;
         let service = service.map(|service| ("service", service));
         if let Some(Credentials::IdentityToken(refresh)) = &self.login.credentials {
             let scope = scopes.join(" ");

@@ -16,6 +16,11 @@ const LARGEST_FILE: u64 = 4 << 20;
 /// Where directories that are called like a registry lie, after the one of the user.
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
 
+/// The variable that Nix's own programs read.
+const NIX_VARIABLE: &str = "NIX_SSL_CERT_FILE";
+/// The variable that all others read.
+const VARIABLE: &str = "SSL_CERT_FILE";
+
 /// What is known about one registry.
 #[derive(Default)]
 pub(super) struct Trust {
@@ -58,6 +63,11 @@ impl Trust {
     }
 }
 
+/// The variable that decides which file the authorities of the system are in.
+pub(super) fn variable(environment: &dyn Fn(&str) -> Option<OsString>) -> &'static str {
+    nix_file(environment).map_or(VARIABLE, |_| NIX_VARIABLE)
+}
+
 /// The authorities of the system, for others who speak TLS.
 pub(in crate::transport) fn system_roots() -> Result<RootCerts> {
     let authorities = system(&|name| std::env::var_os(name))?;
@@ -72,12 +82,18 @@ pub(in crate::transport) fn system_roots() -> Result<RootCerts> {
 
 /// What the system trusts.
 fn system(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Vec<CertificateDer<'static>>> {
-    match environment("NIX_SSL_CERT_FILE").map(PathBuf::from) {
-        // Nix names a file that does not exist where it wants no network.
-        Some(file) if file.is_file() => read_certificates(&file),
+    match nix_file(environment) {
+        Some(file) => read_certificates(&file),
         // What cannot be read there is not trusted, so errors are no news.
-        _ => Ok(rustls_native_certs::load_native_certs().certs),
+        None => Ok(rustls_native_certs::load_native_certs().certs),
     }
+}
+
+/// The file of authorities that Nix's variable names. Where Nix wants no network, it names one that does
+/// not exist.
+fn nix_file(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let file = environment(NIX_VARIABLE).map(PathBuf::from);
+    file.filter(|file| file.is_file())
 }
 
 /// Where a directory for `registry` may be, the user's first.

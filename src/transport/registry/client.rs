@@ -13,13 +13,15 @@ use super::address::{api_host, is_loopback, resolve, same_origin};
 use super::answer::Answer;
 use super::authorization::Authorization;
 use super::credentials::Login;
+use super::delays::Delays;
 use super::http::{Body, Http, LAST_COURTESY, Opened, Request};
 use super::problem::{Problem, Reached};
 use super::{Options, Retry};
 use crate::oci::Reference;
+use crate::transport::Progress;
 use crate::{Error, Result};
 
-/// How often somebody who waits looks whether the user gave up.
+/// How often somebody who waits looks whether the user gave up, and tells what takes time.
 const STEP: Duration = Duration::from_millis(50);
 
 /// What a client is for, which is what it asks authorization servers to allow.
@@ -55,7 +57,10 @@ pub(crate) struct Client {
     /// Its connections.
     pub(super) http: Http,
     /// The address of the API: `https://host/v2/`.
-    pub(super) base: Uri,
+    secure: Uri,
+    /// The same without TLS.
+    plain: Uri,
+    is_plain: AtomicBool,
     /// The registry and repository as the user wrote them.
     pub(super) name: String,
     /// The repository, as the API wants it.
@@ -69,6 +74,8 @@ pub(crate) struct Client {
     retry: Retry,
     /// What the next request is authorized with.
     pub(super) authorization: Mutex<Option<Authorization>>,
+    /// What whoever watches is still to be told.
+    delays: Arc<Delays>,
     /// Whether blobs have to be sent in pieces.
     pub(super) pieces: AtomicBool,
 }
@@ -80,13 +87,15 @@ impl Client {
         reference: &Reference,
         purpose: Purpose,
         options: &Options,
-        interrupted: &Interrupted<'_>,
+        progress: &dyn Progress,
     ) -> Result<Self> {
         // On a thread of its own, because nothing else ends a wait for the name service or for a
         // host that does not answer. It ends by itself, after the time-outs.
         let gave_up = Arc::new(AtomicBool::new(false));
         let (sender, receiver) = mpsc::channel();
         let (reference, options, stop) = (reference.clone(), options.clone(), gave_up.clone());
+        let delays = Arc::new(Delays::default());
+        let noted = Arc::clone(&delays);
         thread::spawn(move || {
             let stopped = || {
                 if stop.load(Ordering::Relaxed) {
@@ -95,12 +104,14 @@ impl Client {
                 Ok(())
             };
             // Nobody listens any more if the user gave up.
-            let _ = sender.send(Self::open(&reference, purpose, &options, &stopped));
+            let _ = sender.send(Self::open(&reference, purpose, &options, noted, &stopped));
         });
         loop {
-            match receiver.recv_timeout(STEP) {
+            let opened = receiver.recv_timeout(STEP);
+            delays.tell(progress);
+            match opened {
                 Ok(client) => return client,
-                Err(RecvTimeoutError::Timeout) => interrupted().inspect_err(|_| {
+                Err(RecvTimeoutError::Timeout) => progress.interrupted().inspect_err(|_| {
                     gave_up.store(true, Ordering::Relaxed);
                     // Long enough to end a credential helper.
                     let _ = receiver.recv_timeout(2 * STEP);
@@ -114,6 +125,7 @@ impl Client {
         reference: &Reference,
         purpose: Purpose,
         options: &Options,
+        delays: Arc<Delays>,
         interrupted: &Interrupted<'_>,
     ) -> Result<Self> {
         let environment = |name: &str| std::env::var_os(name);
@@ -132,11 +144,16 @@ impl Client {
         let host = api_host(&reference.registry);
         let operation = format!("cannot reach the registry {}", reference.registry);
         let invalid = || Problem::lasting("not a host name", "").during(&operation, 1);
-        let mut client = Self {
-            http: Http::new(&reference.registry, options, &environment)?,
-            base: format!("https://{host}/v2/")
+        let base = |scheme: &str| {
+            format!("{scheme}://{host}/v2/")
                 .parse()
-                .map_err(|_| invalid())?,
+                .map_err(|_| invalid())
+        };
+        let client = Self {
+            http: Http::new(&reference.registry, options, &environment)?,
+            secure: base("https")?,
+            plain: base("http")?,
+            is_plain: AtomicBool::new(false),
             name: format!("{}/{}", reference.registry, reference.repository),
             repository: reference.repository.clone(),
             login,
@@ -144,28 +161,44 @@ impl Client {
             sources: Mutex::default(),
             retry: options.retry,
             authorization: Mutex::new(None),
+            delays,
             pieces: AtomicBool::new(false),
         };
         let plain_allowed = options
             .tls_verify
             .map_or_else(|| is_loopback(host), |verify| !verify);
-        if plain_allowed && client.speaks_no_tls() {
-            client.base = format!("http://{host}/v2/")
-                .parse()
-                .map_err(|_| invalid())?;
-        }
-        client.persist(&operation, interrupted, || client.ping())?;
+        client.persist(&operation, interrupted, || {
+            // Each time: one that just started may speak TLS.
+            client.is_plain.store(false, Ordering::Relaxed);
+            let is_plain = plain_allowed && client.speaks_no_tls();
+            client.is_plain.store(is_plain, Ordering::Relaxed);
+            client.ping()
+        })?;
         Ok(client)
     }
 
-    /// Does `work`. When `interrupted` says that the user gave up, uploads get a moment to end, and then
+    /// The address of the API.
+    pub(super) fn base(&self) -> &Uri {
+        if self.is_plain.load(Ordering::Relaxed) {
+            &self.plain
+        } else {
+            &self.secure
+        }
+    }
+
+    /// Does `work`, and tells `progress` what it waits for. When that says that the user gave up, uploads get a moment to end, and then
     /// whatever waits for the registry ends within a second, with [`Error::Interrupted`] out of [`Self::persist`].
-    pub(crate) fn watch<T>(&self, interrupted: &Interrupted<'_>, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn watch<T>(&self, progress: &dyn Progress, work: impl FnOnce() -> T) -> T {
         let (working, done) = mpsc::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {
-                while done.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
-                    if interrupted().is_err() {
+                loop {
+                    let waited = done.recv_timeout(STEP);
+                    self.delays.tell(progress);
+                    if waited != Err(RecvTimeoutError::Timeout) {
+                        return;
+                    }
+                    if progress.interrupted().is_err() {
                         if self.http.refuse() {
                             let _ = done.recv_timeout(LAST_COURTESY);
                         }
@@ -183,7 +216,10 @@ impl Client {
     fn speaks_no_tls(&self) -> bool {
         match self.ping() {
             Err(Failure::Problem(problem)) => {
-                matches!(problem.reached, Reached::Nobody | Reached::Connection)
+                matches!(
+                    problem.reached,
+                    Reached::Nobody | Reached::Other | Reached::Connection
+                )
             }
             _ => false,
         }
@@ -191,11 +227,19 @@ impl Client {
 
     /// Asks whether this is a registry (distribution specification, end-1), and logs in.
     fn ping(&self) -> Result<(), Failure> {
-        let answer = match self.authorized(Request::new(Method::GET, self.base.clone())) {
+        let refused = |problem| {
+            let operation = format!("cannot log in to the registry {}", self.registry());
+            Err(Failure::Fatal(self.error(problem, &operation, 1)))
+        };
+        let answer = match self.authorized(Request::new(Method::GET, self.base().clone())) {
+            Err(Failure::Problem(problem)) if problem.reached == Reached::Refusal => {
+                return refused(problem);
+            }
             Err(Failure::Problem(problem)) => {
-                // Nobody there: that will not change within seconds.
+                // Where nobody is from the beginning, a name or a port is wrong more often than a
+                // registry is just starting.
                 let there = matches!(problem.reached, Reached::Answer | Reached::Connection);
-                let temporary = problem.temporary && there;
+                let temporary = problem.temporary && (there || self.retry.awaits_start);
                 return Err(Problem {
                     temporary,
                     ..problem
@@ -207,7 +251,7 @@ impl Client {
         match answer.status {
             // Those who may not ping may still push.
             StatusCode::OK | StatusCode::FORBIDDEN => Ok(()),
-            StatusCode::UNAUTHORIZED => Err(self.refusal(&answer).into()),
+            StatusCode::UNAUTHORIZED => refused(self.refusal(&answer)),
             StatusCode::NOT_FOUND => Err(Problem::lasting(
                 "answered 404 Not Found where registries answer (/v2/)",
                 "is this a registry?",
@@ -219,7 +263,7 @@ impl Client {
 
     /// An address below the repository: `blobs/…`, `manifests/…`.
     pub(super) fn address(&self, path: &str) -> Result<Uri, Failure> {
-        let address = format!("{}{}/{path}", self.base, self.repository);
+        let address = format!("{}{}/{path}", self.base(), self.repository);
         address
             .parse()
             .map_err(|_| Problem::lasting("not a repository name", "").into())
@@ -260,19 +304,33 @@ impl Client {
             if !problem.temporary || tries >= self.retry.tries {
                 return Err(self.error(problem, operation, tries));
             }
-            rest(pause.max(asked), interrupted)?;
-            pause = (pause * 2).min(self.retry.longest_pause);
             tries += 1;
+            let rests = pause.max(asked);
+            self.delays.add(format!(
+                "{}: {}; trying again in {} s ({tries} of {})",
+                self.registry(),
+                problem.message,
+                rests.as_secs_f64(),
+                self.retry.tries
+            ));
+            rest(rests, interrupted)?;
+            pause = (pause * 2).min(self.retry.longest_pause);
         }
     }
 
+    /// The registry, as the user wrote it.
+    pub(super) fn registry(&self) -> &str {
+        self.name.split('/').next().unwrap_or_default()
+    }
+
     /// The error of the whole `operation`. Hints name the flags of `copy`; the verbs that pull have
-    /// the same without `dest-`.
+    /// the same without `dest-`. They also name the weaker of the variables for certificates.
     fn error(&self, problem: Problem, operation: &str, tries: u32) -> Error {
         let hint = match self.purpose {
             Purpose::Push => problem.hint,
             Purpose::Pull => problem.hint.replace("--dest-", "--"),
         };
+        let hint = hint.replace("SSL_CERT_FILE", self.http.certificate_variable());
         Problem { hint, ..problem }.during(operation, tries)
     }
 
@@ -297,7 +355,7 @@ impl Client {
     /// that is got, and the request is sent once more; one whose body can be read only once fails
     /// instead, to be tried again.
     fn authorized(&self, mut request: Request<'_>) -> Result<Opened, Failure> {
-        let trusted = same_origin(&request.address, &self.base);
+        let trusted = same_origin(&request.address, self.base());
         let streams = matches!(request.body, Body::Stream { .. });
         let address = request.address.clone();
         if trusted {
@@ -305,7 +363,7 @@ impl Client {
         }
         let opened = self.http.open(&mut request)?;
         let refused = opened.answer.status == StatusCode::UNAUTHORIZED;
-        if !refused || !trusted || !same_origin(&opened.answer.address, &self.base) {
+        if !refused || !trusted || !same_origin(&opened.answer.address, self.base()) {
             return Ok(opened);
         }
         let answer = opened.read()?;

@@ -11,6 +11,9 @@ use super::{credential_helper, netrc};
 use crate::oci::Reference;
 use crate::{Result, small_file};
 
+/// What the source of credentials is called that were given.
+pub(super) const COMMAND_LINE: &str = "the command line";
+
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
 
@@ -64,7 +67,7 @@ impl Login {
     ) -> Result<Self> {
         let mut login = Self::default();
         if let Some(credentials) = given {
-            login.found(credentials.clone(), "the command line");
+            login.found(credentials.clone(), COMMAND_LINE);
             return Ok(login);
         }
         let files = files(auth_file, default_file, environment);

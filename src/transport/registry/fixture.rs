@@ -12,6 +12,7 @@ use super::client::{Client, Purpose};
 use super::{Options, Retry};
 use crate::Result;
 use crate::oci::Reference;
+use crate::transport::Silent;
 
 /// The head of a request.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ impl Server {
             retry,
             ..Options::default()
         };
-        Client::connect(&reference, purpose, &options, &|| Ok(()))
+        Client::connect(&reference, purpose, &options, &Silent)
     }
 }
 

@@ -15,9 +15,9 @@ use ureq::{Agent, AsSendBody, SendBody};
 
 use super::address::{resolve, same_origin};
 use super::answer::Answer;
-use super::certificates::Trust;
+use super::certificates::{self, Trust};
 use super::connection::{self, SilentServers};
-use super::problem::Problem;
+use super::problem::{Problem, Reached};
 use super::proxy::Proxies;
 use super::{Options, Timeouts, tls};
 use crate::Result;
@@ -117,6 +117,7 @@ pub(super) struct Http {
     /// those that open one, and bodies without a promised length.
     ending: AtomicUsize,
     timeouts: Timeouts,
+    certificate_variable: &'static str,
     /// Whether what begins with HTTPS may go on without.
     may_downgrade: bool,
 }
@@ -159,8 +160,14 @@ impl Http {
             interrupted: AtomicBool::new(false),
             ending: AtomicUsize::new(0),
             timeouts,
+            certificate_variable: certificates::variable(environment),
             may_downgrade: insecure,
         })
+    }
+
+    /// The variable that names the file of the authorities that are trusted.
+    pub(super) fn certificate_variable(&self) -> &'static str {
+        self.certificate_variable
     }
 
     /// Sends `request`, and again to where redirects lead.
@@ -326,14 +333,23 @@ impl Http {
         let is_courtesy = request.method() == Method::DELETE;
         let mut config = agent
             .configure_request(request)
-            .proxy(proxy)
+            .proxy(proxy.as_ref().map(|(proxy, _)| proxy.clone()))
             .timeout_recv_response(Some(answer))
             .timeout_per_read(Some(answer))
             .timeout_recv_body(Some(self.timeouts.body(expected)));
         if is_courtesy && self.is_interrupted() {
             config = config.timeout_global(Some(LAST_COURTESY));
         }
-        Ok(agent.run(config.build())?)
+        agent.run(config.build()).map_err(|error| {
+            let problem = Problem::from(error);
+            match &proxy {
+                // Nobody else was asked.
+                Some((proxy, variable)) if problem.reached == Reached::Nobody => {
+                    problem.of_proxy(proxy.host(), proxy.port(), variable)
+                }
+                _ => problem,
+            }
+        })
     }
 }
 

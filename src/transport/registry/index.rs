@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Options;
+use super::job::stays_as_it_is;
 use super::plan::Plan;
 use super::prepare::{Part, connected, prepare, tags};
 use super::push::{Names, PushOptions, Pushed, check_reference, foresee, put, run};
@@ -21,6 +22,7 @@ pub fn push_index(
     progress: &dyn Progress,
 ) -> Result<Pushed> {
     connected(reference, options, what, progress, |destination| {
+        check_early(index, reference, what)?;
         let mut names = Names::new();
         let (mut manifests, mut remarks) = (Vec::new(), Vec::new());
         let platforms = platforms(index);
@@ -45,7 +47,7 @@ pub fn push_index(
             json::to_bytes(&pushed)
         };
         let manifest = Descriptor::of(media_type::INDEX, &bytes);
-        check_reference(reference, &manifest.digest)?;
+        check_reference(reference, &manifest.digest, &index.descriptor.digest)?;
         let tags = tags(reference, what);
         put(
             destination.client,
@@ -68,11 +70,22 @@ pub fn plan_index(
     progress: &dyn Progress,
 ) -> Result<Vec<Plan>> {
     connected(reference, options, what, progress, |destination| {
+        check_early(index, reference, what)?;
         let platforms = platforms(index);
         parts(index, reference, &platforms)
             .map(|part| prepare(destination, &part, foresee))
             .collect()
     })
+}
+
+/// Refuses a digest that the index cannot have, where that is known before anything is sent.
+fn check_early(index: &ImageIndex, reference: &Reference, what: &PushOptions) -> Result<()> {
+    let own = &index.descriptor.digest;
+    let mut images = index.images.iter();
+    if images.all(|image| stays_as_it_is(image, what)) {
+        check_reference(reference, own, own)?;
+    }
+    Ok(())
 }
 
 fn platforms(index: &ImageIndex) -> Vec<Platform> {

@@ -129,6 +129,29 @@ impl<'a> Job<'a> {
     }
 }
 
+/// Whether no layer of an image is compressed on its way, so that its digest is known.
+pub(super) fn stays_as_it_is(image: &Image, what: &PushOptions) -> bool {
+    let mut layers = image.layers.iter();
+    layers.all(|layer| compression(layer.as_ref(), what.compression) == Compression::None)
+}
+
+/// What to say of layers that are compressed already, and not as it is wanted for this push.
+pub(super) fn remark_on_compressed(image: &Image, what: &PushOptions) -> Option<String> {
+    let wanted = what
+        .compression
+        .filter(|wanted| *wanted != Compression::None)?;
+    let descriptors = image.layers.iter().map(|layer| layer.descriptor());
+    let usual = [media_type::LAYER_TAR, wanted.media_type()];
+    let others = descriptors.filter(|layer| !usual.contains(&layer.media_type.as_str()));
+    let count = others.count();
+    (count > 0).then(|| {
+        format!(
+            "{count} of {} layers are compressed in the image and stay as they are, not {wanted}",
+            image.layers.len()
+        )
+    })
+}
+
 /// How a layer is compressed on its way; one that is compressed already is not.
 fn compression(layer: &dyn Layer, wanted: Option<Compression>) -> Compression {
     if layer.descriptor().media_type == media_type::LAYER_TAR {

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::thread;
 
-use super::client::{Client, Failure, Interrupted, Purpose};
+use super::client::{Client, Failure, Purpose};
 use super::learned::{diff_ids, pair, reusable};
 use super::problem::Problem;
 use super::{Options, PushOptions};
 use crate::oci::media_type::DOCUMENTS;
 use crate::oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference};
+use crate::transport::Progress;
 use crate::{Error, Result};
 
 /// The most documents that are read of one name: an index may lead to others.
@@ -87,10 +88,10 @@ impl Knowledge {
         options: &Options,
         what: &PushOptions,
         wanted: Wanted<'_>,
-        interrupted: &Interrupted<'_>,
+        progress: &dyn Progress,
     ) -> Result<Self> {
         let mut knowledge = Self::default();
-        let others = connect(client, options, what, interrupted, &mut knowledge.remarks)?;
+        let others = connect(client, options, what, progress, &mut knowledge.remarks)?;
         let repositories = others
             .iter()
             .filter(|(_, other)| other.same_registry(client));
@@ -113,7 +114,7 @@ impl Knowledge {
                 is_asked_for: true,
             }
         }));
-        knowledge.ask(&places, what, wanted, interrupted)?;
+        knowledge.ask(&places, what, wanted, progress)?;
         Ok(knowledge)
     }
 
@@ -126,15 +127,15 @@ impl Knowledge {
         tags: &[String],
         what: &PushOptions,
         wanted: Wanted<'_>,
-        interrupted: &Interrupted<'_>,
+        progress: &dyn Progress,
     ) -> Result<()> {
         let listed = client.tags();
-        interrupted()?;
+        progress.interrupted()?;
         let mut others = listed.unwrap_or_default();
         others.retain(|tag| tag != LATEST && !tags.contains(tag));
         let last = others.iter().rev().take(MOST_OTHER_TAGS);
         let places: Vec<Place<'_>> = last.map(|tag| Place::own(client, tag, false)).collect();
-        self.ask(&places, what, wanted, interrupted)
+        self.ask(&places, what, wanted, progress)
     }
 
     /// Asks all of `places` at once.
@@ -143,12 +144,12 @@ impl Knowledge {
         places: &[Place<'_>],
         what: &PushOptions,
         wanted: Wanted<'_>,
-        interrupted: &Interrupted<'_>,
+        progress: &dyn Progress,
     ) -> Result<()> {
         let lessons = thread::scope(|scope| {
             let asked: Vec<_> = places
                 .iter()
-                .map(|place| scope.spawn(move || place.ask(wanted, interrupted)))
+                .map(|place| scope.spawn(move || place.ask(wanted, progress)))
                 .collect();
             let lesson = |thread: thread::ScopedJoinHandle<'_, _>| {
                 let nothing = (Lesson::default(), Err(Error::Interrupted));
@@ -212,7 +213,7 @@ impl Knowledge {
 
 impl Client {
     fn same_registry(&self, other: &Self) -> bool {
-        self.base == other.base
+        self.base() == other.base()
     }
 }
 
@@ -221,7 +222,7 @@ fn connect(
     client: &Client,
     options: &Options,
     what: &PushOptions,
-    interrupted: &Interrupted<'_>,
+    progress: &dyn Progress,
     remarks: &mut Vec<String>,
 ) -> Result<Vec<(Reference, Client)>> {
     let mut clients = Vec::new();
@@ -234,7 +235,7 @@ fn connect(
             ..options.clone()
         };
         let options = if is_here { options } else { &elsewhere };
-        match Client::connect(reference, Purpose::Pull, options, interrupted) {
+        match Client::connect(reference, Purpose::Pull, options, progress) {
             Ok(other) => clients.push((reference.clone(), other)),
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => remarks.push(format!("nothing is reused from {reference}: {error}")),
@@ -269,30 +270,25 @@ impl<'a> Place<'a> {
     }
 
     /// What the place says, as far as it could be read.
-    fn ask(&self, wanted: Wanted<'_>, interrupted: &Interrupted<'_>) -> (Lesson, Result<()>) {
+    fn ask(&self, wanted: Wanted<'_>, progress: &dyn Progress) -> (Lesson, Result<()>) {
         let mut lesson = Lesson::default();
-        let mut read = || self.read(wanted, interrupted, &mut lesson);
+        let mut read = || self.read(wanted, progress, &mut lesson);
         // The destination's own client is watched already, for as long as the push takes.
         let ended = if self.is_asked_for {
-            self.client.watch(interrupted, read)
+            self.client.watch(progress, read)
         } else {
             read()
         };
         (lesson, ended)
     }
 
-    fn read(
-        &self,
-        wanted: Wanted<'_>,
-        interrupted: &Interrupted<'_>,
-        lesson: &mut Lesson,
-    ) -> Result<()> {
+    fn read(&self, wanted: Wanted<'_>, progress: &dyn Progress, lesson: &mut Lesson) -> Result<()> {
         let mut names = VecDeque::from([self.name.clone()]);
         for number in 0..MOST_DOCUMENTS {
             let Some(name) = names.pop_front() else {
                 break;
             };
-            let found = self.persist(interrupted, || self.client.manifest(&name, &DOCUMENTS))?;
+            let found = self.persist(progress, || self.client.manifest(&name, &DOCUMENTS))?;
             let document = found.and_then(|found| Document::parse(&found.bytes).ok());
             match document.map(|(_, document)| document) {
                 Some(Document::Index(mut entries)) => {
@@ -311,7 +307,7 @@ impl<'a> Place<'a> {
                     let layers: Vec<_> = layers.iter().map(reusable).collect();
                     lesson.layers.extend(layers.iter().flatten().cloned());
                     if wanted.names && config.size <= LARGEST_CONFIG {
-                        let bytes = self.persist(interrupted, || self.document(&config))?;
+                        let bytes = self.persist(progress, || self.document(&config))?;
                         let diff_ids = diff_ids(&bytes).unwrap_or_default();
                         lesson.pairs.extend(pair(diff_ids, layers));
                     }
@@ -341,10 +337,11 @@ impl<'a> Place<'a> {
 
     fn persist<T>(
         &self,
-        interrupted: &Interrupted<'_>,
+        progress: &dyn Progress,
         attempt: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T> {
         let operation = format!("cannot read {}", self.shown());
-        self.client.persist(&operation, &|| interrupted(), attempt)
+        self.client
+            .persist(&operation, &|| progress.interrupted(), attempt)
     }
 }

@@ -1,7 +1,7 @@
 //! Manifests on their way into a repository (distribution specification, "Pushing Manifests").
 
-use ureq::http::Method;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
+use ureq::http::{Method, StatusCode};
 
 use super::answer::Answer;
 use super::client::{Client, Failure};
@@ -34,12 +34,14 @@ impl Client {
         // Not every registry says what it took; then it is read back.
         let request =
             Request::new(Method::GET, address).header(ACCEPT, manifest.media_type.clone());
-        let answer = self
-            .send(Request {
-                limit: LARGEST_MANIFEST,
-                ..request
-            })?
-            .success()?;
+        let answer = self.send(Request {
+            limit: LARGEST_MANIFEST,
+            ..request
+        })?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(lost().into());
+        }
+        let answer = answer.success()?;
         let found = Digest::of(&answer.body);
         if found == manifest.digest {
             Ok(())
@@ -56,6 +58,15 @@ pub(super) fn check_digest(answer: &Answer, digest: &Digest) -> Result<bool, Pro
         // Another algorithm tells nothing.
         found => Ok(matches!(found, Some(Ok(_)))),
     }
+}
+
+/// Several registries behind one address may need a moment to agree.
+fn lost() -> Problem {
+    Problem::passing(
+        "took the manifest, and says right after that it does not have it (404)",
+        "the registry's own log says more; several registries behind one address must share their \
+         storage",
+    )
 }
 
 fn changed(sent: &Digest, found: &Digest) -> Problem {

@@ -22,6 +22,7 @@ mod connection;
 mod content;
 mod credential_helper;
 mod credentials;
+mod delays;
 mod documents;
 mod download;
 mod find;
@@ -107,25 +108,30 @@ impl Default for Options {
     }
 }
 
-/// How often to try what may work the next time: dropped connections and the answers 408, 429, 500, 502, 503
-/// and 504.
+/// How often to try what may work the next time: connections that are refused or dropped, time-outs, and
+/// the answers 408, 429, 500, 502, 503 and 504.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
     /// Tries in all, at least one.
     pub tries: u32,
     /// The pause after the first try; it doubles from try to try.
     pub first_pause: Duration,
-    /// The longest `Retry-After` of the registry that is honoured; when it asks for more, the copy
+    /// The longest pause, and the longest `Retry-After` of the registry that is honoured; when it asks for more, the copy
     /// fails at once.
     pub longest_pause: Duration,
+    /// Whether a registry that refuses the very first connection is waited for like one that refuses a
+    /// later one: it may be about to start. Else that fails at once.
+    pub awaits_start: bool,
 }
 
 impl Default for Retry {
     fn default() -> Self {
         Self {
-            tries: 5,
-            first_pause: Duration::from_millis(250),
+            // 31 seconds in all, in which a registry can be restarted.
+            tries: 6,
+            first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_mins(1),
+            awaits_start: false,
         }
     }
 }
@@ -160,5 +166,19 @@ impl Timeouts {
     /// How long the body of an answer may take as a whole, if it is `expected` to have so many bytes.
     fn body(&self, expected: Option<u64>) -> Duration {
         self.answer + Duration::from_secs(expected.unwrap_or_default() / SLOWEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A registry that is restarted in the middle of a push is away for longer than a few seconds.
+    #[test]
+    fn a_restart_fits_into_the_pauses() {
+        let retry = Retry::default();
+        let pauses = (1..retry.tries).map(|try_| retry.first_pause * 2_u32.pow(try_ - 1));
+        let sum: Duration = pauses.sum();
+        assert!((25..60).contains(&sum.as_secs()), "{sum:?}");
     }
 }

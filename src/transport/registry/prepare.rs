@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use super::Options;
 use super::cache::Cache;
 use super::client::{Client, Purpose};
-use super::job::Job;
+use super::job::{Job, remark_on_compressed, stays_as_it_is};
 use super::learn::{Knowledge, Wanted};
-use super::push::{Push, PushOptions};
+use super::push::{Push, PushOptions, check_reference};
 use crate::image::Image;
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 use crate::transport::Progress;
@@ -62,8 +62,7 @@ pub(super) fn connected<T>(
     progress: &dyn Progress,
     work: impl FnOnce(&Destination<'_>) -> Result<T>,
 ) -> Result<T> {
-    let interrupted = || progress.interrupted();
-    let client = Client::connect(reference, Purpose::Push, options, &interrupted)?;
+    let client = Client::connect(reference, Purpose::Push, options, progress)?;
     let destination = Destination {
         client: &client,
         reference,
@@ -71,7 +70,7 @@ pub(super) fn connected<T>(
         what,
         progress,
     };
-    client.watch(&interrupted, || work(&destination))
+    client.watch(progress, || work(&destination))
 }
 
 /// Whether most of what is to be compressed, by its bytes, is nowhere by any name. Where most of it is,
@@ -106,6 +105,10 @@ pub(super) fn prepare<T>(
     } = *destination;
     let image = part.image;
     let what = &with_base(what, image, reference);
+    if part.is_named && stays_as_it_is(image, what) {
+        let own = &image.manifest_descriptor.digest;
+        check_reference(reference, own, own)?;
+    }
     let mut jobs = Job::all(image, part.as_it_is, what);
     let tags = tags(reference, what);
     let platform = image.config.platform();
@@ -113,8 +116,7 @@ pub(super) fn prepare<T>(
         platform: &platform,
         names: jobs.iter().any(|job| job.content.known().is_none()),
     };
-    let interrupted = || progress.interrupted();
-    let mut knowledge = Knowledge::gather(client, &tags, options, what, wanted, &interrupted)?;
+    let mut knowledge = Knowledge::gather(client, &tags, options, what, wanted, progress)?;
     if !what.overwrite_index {
         check_indexes(client, &knowledge, &platform, part.platforms)?;
     }
@@ -131,9 +133,10 @@ pub(super) fn prepare<T>(
         knows_little(&jobs)
     };
     if consider(&knowledge) && !what.no_reuse {
-        knowledge.gather_from_others(client, &tags, what, wanted, &interrupted)?;
+        knowledge.gather_from_others(client, &tags, what, wanted, progress)?;
         consider(&knowledge);
     }
+    knowledge.remarks.extend(remark_on_compressed(image, what));
     let push = Push {
         image,
         client,

@@ -3,18 +3,24 @@
 use std::io;
 use std::time::Duration;
 
+use ureq::http::Uri;
+
 use crate::Error;
 use crate::transport::text::printable;
 
 /// How far a request came that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
+    /// There was an answer: we may not in, or not do that.
+    Refusal,
     /// There was an answer, or at least what stood for one.
     Answer,
     /// There was a connection, and it broke.
     Connection,
-    /// Nobody spoke to us: no such host, no listener, no common TLS.
+    /// Nobody spoke to us: no such host, no listener.
     Nobody,
+    /// Somebody with whom there is no common TLS, or a proxy that does not lead further.
+    Other,
     /// Somebody whose certificate is not trusted.
     Stranger,
 }
@@ -57,6 +63,36 @@ impl Problem {
         }
     }
 
+    /// The same, where it was the proxy that a variable names which could not be reached.
+    pub(super) fn of_proxy(self, host: &str, port: u16, variable: &str) -> Self {
+        Self {
+            message: format!("the proxy {host}:{port} ({variable}): {}", self.message),
+            hint: format!("is the proxy running? check {variable}; hosts in NO_PROXY need none"),
+            ..self
+        }
+    }
+
+    /// The same, where it was the authorization server at `address` that did not answer.
+    pub(super) fn of_authorization_server(self, address: &Uri) -> Self {
+        // Not the whole authority, in which a password can be.
+        let host = address.host().unwrap_or_default();
+        let port = address
+            .port()
+            .map_or_else(String::new, |port| format!(":{port}"));
+        let hint = match self.reached {
+            Reached::Nobody if !self.message.starts_with("the proxy") => {
+                "the registry names it (www-authenticate); it must be reachable from here too"
+                    .to_owned()
+            }
+            _ => self.hint,
+        };
+        Self {
+            message: format!("its authorization server {host}{port}: {}", self.message),
+            hint,
+            ..self
+        }
+    }
+
     /// The error of the whole `operation`, after so many tries.
     pub(super) fn during(self, operation: &str, tries: u32) -> Error {
         let message = match tries {
@@ -78,7 +114,7 @@ impl From<ureq::Error> for Problem {
             ureq::Error::Io(error) => from_io(&error),
             ureq::Error::HostNotFound => Self {
                 reached: Reached::Nobody,
-                ..Self::passing("no such host", "check the registry's name and the network")
+                ..Self::lasting("no such host", LOOKUP_HINT)
             },
             ureq::Error::Timeout(which) => Self {
                 reached: match which {
@@ -98,12 +134,12 @@ impl From<ureq::Error> for Problem {
                 Self::lasting("answered with endless headers", "is this a registry?")
             }
             ureq::Error::Tls(message) => Self {
-                reached: Reached::Nobody,
+                reached: Reached::Other,
                 ..Self::lasting(message, "check the registry's name")
             },
             ureq::Error::Rustls(error) => from_tls(&error.to_string()),
             ureq::Error::ConnectProxyFailed(reason) => Self {
-                reached: Reached::Nobody,
+                reached: Reached::Other,
                 ..Self::lasting(
                     printable(&format!("the proxy refused the connection: {reason}")),
                     "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
@@ -120,10 +156,25 @@ impl From<ureq::Error> for Problem {
     }
 }
 
+/// How `std` begins what it says about a name that the resolver could not find.
+const LOOKUP: &str = "failed to lookup address information";
+/// How the resolvers of glibc and musl say that the next time may be different (`EAI_AGAIN`).
+const LOOK_AGAIN: [&str; 2] = ["Temporary failure in name resolution", "Try again"];
+/// What to do about a name that is not found.
+const LOOKUP_HINT: &str = "check the registry's name and the network";
+
 fn from_io(error: &io::Error) -> Problem {
+    let text = error.to_string();
+    if text.starts_with(LOOKUP) {
+        return Problem {
+            reached: Reached::Nobody,
+            temporary: LOOK_AGAIN.iter().any(|again| text.contains(again)),
+            ..Problem::lasting(printable(&text), LOOKUP_HINT)
+        };
+    }
     match error.kind() {
         // How rustls reports through a stream.
-        io::ErrorKind::InvalidData => from_tls(&error.to_string()),
+        io::ErrorKind::InvalidData => from_tls(&text),
         io::ErrorKind::ConnectionRefused => Problem {
             reached: Reached::Nobody,
             ..Problem::passing(
@@ -145,7 +196,7 @@ fn from_io(error: &io::Error) -> Problem {
         _ => Problem {
             reached: Reached::Nobody,
             ..Problem::passing(
-                printable(&error.to_string()),
+                printable(&text),
                 "check the network and the registry's name",
             )
         },
@@ -166,7 +217,7 @@ fn from_tls(text: &str) -> Problem {
         (
             Reached::Stranger,
             "the registry shows an authority's own certificate; copy exactly that one into the directory \
-             that --dest-cert-dir names, as *.crt",
+             that --dest-cert-dir names, as *.crt, or into the file that SSL_CERT_FILE names",
         )
     } else if text.contains("certificate") {
         (
@@ -176,12 +227,33 @@ fn from_tls(text: &str) -> Problem {
         )
     } else {
         (
-            Reached::Nobody,
+            Reached::Other,
             "if the registry speaks plain HTTP, pass --dest-tls-verify=false",
         )
     };
     Problem {
         reached,
         ..Problem::lasting(printable(&format!("TLS: {text}")), hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name server that is not there may be there soon; that a name is unknown, it said.
+    #[test]
+    fn unknown_hosts_stay_unknown() {
+        for (text, temporary) in [
+            ("Name or service not known", false),
+            ("Name does not resolve", false),
+            ("Temporary failure in name resolution", true),
+            ("Try again", true),
+        ] {
+            let error = io::Error::other(format!("{LOOKUP}: {text}"));
+            let problem = Problem::from(ureq::Error::Io(error));
+            assert_eq!(problem.temporary, temporary, "{text}");
+            assert_eq!(problem.reached, Reached::Nobody);
+        }
     }
 }

@@ -62,8 +62,8 @@ impl Proxies {
         }
     }
 
-    /// The proxy for `target`. This machine is reached without any.
-    pub(super) fn choose(&self, target: &Uri) -> Result<Option<Proxy>, Problem> {
+    /// The proxy for `target`, and the variable that names it. This machine is reached without any.
+    pub(super) fn choose(&self, target: &Uri) -> Result<Option<(Proxy, &'static str)>, Problem> {
         let is_https = target.scheme() == Some(&Scheme::HTTPS);
         let own = if is_https { &self.https } else { &self.http };
         let Some(setting) = own.as_ref().or(self.all.as_ref()) else {
@@ -81,7 +81,7 @@ impl Proxies {
                 "write http://[USER:PASSWORD@]HOST:PORT; https, socks4 and socks5 are known too",
             )
         })?;
-        Ok(Some(proxy))
+        Ok(Some((proxy, setting.variable)))
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
     /// Host and port of the proxy for `target`.
     fn choose(variables: &[(&str, &str)], target: &str) -> Option<String> {
         let proxy = proxies(variables).choose(&target.parse().unwrap()).unwrap();
-        proxy.map(|proxy| format!("{}:{}", proxy.host(), proxy.port()))
+        proxy.map(|(proxy, _)| format!("{}:{}", proxy.host(), proxy.port()))
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
             let proxies = proxies(&[("HTTPS_PROXY", address)]);
             assert_eq!(format!("{proxies:?}"), r#"{"HTTPS_PROXY"}"#);
             match proxies.choose(&"https://r.example".parse().unwrap()) {
-                Ok(proxy) => assert_eq!(proxy.unwrap().password(), Some("secret")),
+                Ok(proxy) => assert_eq!(proxy.unwrap().0.password(), Some("secret")),
                 Err(problem) => {
                     assert_eq!(problem.message, "HTTPS_PROXY is not the address of a proxy");
                 }

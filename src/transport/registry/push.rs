@@ -249,7 +249,11 @@ impl Push<'_> {
         };
         let descriptor = Descriptor::of(&manifest.media_type, &bytes);
         let tags: &[String] = if self.is_named {
-            check_reference(self.reference, &descriptor.digest)?;
+            check_reference(
+                self.reference,
+                &descriptor.digest,
+                &self.image.manifest_descriptor.digest,
+            )?;
             &self.tags
         } else {
             &[]
@@ -305,15 +309,25 @@ fn results(jobs: &[Job<'_>]) -> BTreeMap<Digest, Done> {
     results.collect()
 }
 
-/// A reference with a digest can only mean one image.
-pub(super) fn check_reference(reference: &Reference, digest: &Digest) -> Result<()> {
-    match &reference.digest {
-        Some(wanted) if wanted != digest => Err(Error::Name {
-            what: "destination",
-            value: reference.to_string(),
-            message: format!("the image's digest is {digest}"),
-            hint: "leave the digest out; it follows from the image".to_owned(),
-        }),
-        _ => Ok(()),
+/// A reference with a digest can only mean one image: this one has `digest`, or `own` if its layers are not
+/// compressed on the way.
+pub(super) fn check_reference(reference: &Reference, digest: &Digest, own: &Digest) -> Result<()> {
+    if reference.digest.is_none_or(|wanted| wanted == *digest) {
+        return Ok(());
     }
+    let compressed = if digest == own {
+        String::new()
+    } else {
+        format!(", and {digest} with its layers compressed")
+    };
+    let right = Reference {
+        digest: Some(*own),
+        ..reference.clone()
+    };
+    Err(Error::Name {
+        what: "destination",
+        value: reference.to_string(),
+        message: format!("the image's digest is {own}{compressed}"),
+        hint: format!("leave the digest out, or push the image as it is to {right}"),
+    })
 }

@@ -3,7 +3,6 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ureq::http::StatusCode;
@@ -12,7 +11,7 @@ use super::super::blob::Blob;
 use super::api::{Answer, Body, answer};
 use super::catalog::Catalog;
 use super::http::{self, LONGEST_HEAD, Method, Refusal, Request};
-use super::listener::{Limits, Observer};
+use super::listener::{Clients, Limits, Observer};
 use super::window::Window;
 use crate::Error;
 
@@ -30,8 +29,10 @@ pub(super) struct Connection<'s> {
     pub(super) catalog: &'s Catalog<'s>,
     pub(super) observer: Observer<'s>,
     pub(super) limits: Limits,
-    /// Whether the server ends.
-    pub(super) is_stopping: &'s AtomicBool,
+    /// Who else is there, and whether the server ends.
+    pub(super) clients: &'s Clients,
+    /// Which of them this is.
+    pub(super) number: u64,
 }
 
 /// What a client sent.
@@ -50,7 +51,10 @@ impl Connection<'_> {
         let _ = self.stream.set_write_timeout(Some(self.limits.stall));
         let mut buffer = Vec::new();
         loop {
-            match self.hear(&mut buffer) {
+            self.clients.waits(self.number, Some(Instant::now()));
+            let heard = self.hear(&mut buffer);
+            self.clients.waits(self.number, None);
+            match heard {
                 Heard::Nothing => return,
                 Heard::Tls => {
                     let mut stream = self.stream;
@@ -157,7 +161,7 @@ impl Connection<'_> {
 
     /// Makes a blob and sends a part of it.
     fn send(&self, blob: &Blob<'_>, part: &Range<u64>) -> io::Result<()> {
-        let is_stopping = || self.is_stopping.load(Ordering::Relaxed);
+        let is_stopping = || self.clients.is_stopping();
         let check = || {
             if is_stopping() {
                 return Err(io::Error::other("the server ends"));

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, Tc
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
@@ -27,6 +27,9 @@ pub struct Limits {
     pub head: Duration,
     /// How long a client may stay silent between two requests.
     pub idle: Duration,
+    /// How long each of both may take while others wait for their turn. Who takes longer has to go then,
+    /// the slowest first: else a few that never say what they want would keep everybody out.
+    pub crowded: Duration,
     /// How long a client may read nothing while it is sent something. An engine that unpacks what it
     /// read may take a while.
     pub stall: Duration,
@@ -38,6 +41,7 @@ impl Default for Limits {
             connections: 64,
             head: Duration::from_secs(10),
             idle: Duration::from_secs(30),
+            crowded: Duration::from_secs(1),
             stall: Duration::from_mins(5),
         }
     }
@@ -116,7 +120,8 @@ impl Server {
                             catalog,
                             observer,
                             limits: self.limits,
-                            is_stopping: &clients.is_stopping,
+                            clients,
+                            number,
                         };
                         connection.run();
                     };
@@ -133,13 +138,15 @@ impl Server {
     /// The next client; none if the server ends.
     fn accept(&self, clients: &Clients) -> Option<(u64, TcpStream)> {
         loop {
-            clients.wait_for_room(self.limits.connections)?;
             let accepted = self.listener.accept();
             if clients.is_stopping() {
                 return None;
             }
             match accepted.and_then(|(stream, _)| Ok((stream.try_clone()?, stream))) {
-                Ok((kept, stream)) => return clients.enter(kept).map(|number| (number, stream)),
+                Ok((kept, stream)) => {
+                    let number = clients.enter(kept, &self.limits)?;
+                    return Some((number, stream));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // No files are left, for example: that passes.
                 Err(_) => thread::sleep(Duration::from_millis(20)),
@@ -160,7 +167,7 @@ impl Server {
 
 /// Who is connected.
 #[derive(Default)]
-struct Clients {
+pub(super) struct Clients {
     /// Whether the server ends. It changes while the state is locked.
     is_stopping: AtomicBool,
     state: Mutex<State>,
@@ -170,11 +177,37 @@ struct Clients {
 #[derive(Default)]
 struct State {
     next: u64,
-    streams: BTreeMap<u64, TcpStream>,
+    clients: BTreeMap<u64, Client>,
+}
+
+struct Client {
+    stream: TcpStream,
+    /// Since when its next request is waited for.
+    waits_since: Option<Instant>,
+}
+
+impl State {
+    /// Hangs up on the client that says nothing for longest, if that is longer than `crowded`. Gives how
+    /// long to wait before this may do more.
+    fn make_room(&self, crowded: Duration) -> Duration {
+        let waiting = self.clients.values();
+        let waiting = waiting.filter_map(|client| Some((client.waits_since?, client)));
+        let Some((since, client)) = waiting.min_by_key(|(since, _)| *since) else {
+            return WAIT;
+        };
+        let left = crowded.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            // Its thread notices, and leaves.
+            let _ = client.stream.shutdown(Shutdown::Both);
+            return WAIT;
+        }
+        left.min(WAIT)
+    }
 }
 
 impl Clients {
-    fn is_stopping(&self) -> bool {
+    /// Whether the server ends.
+    pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
@@ -183,27 +216,36 @@ impl Clients {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there are fewer clients than `most`; nothing if the server ends.
-    fn wait_for_room(&self, most: usize) -> Option<()> {
-        let has_no_room = |state: &mut State| !self.is_stopping() && state.streams.len() >= most;
-        let waited = self.changed.wait_while(self.state(), has_no_room);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-        (!self.is_stopping()).then_some(())
+    /// Notes that the next request of a client is waited for, or no longer.
+    pub(super) fn waits(&self, number: u64, since: Option<Instant>) {
+        if let Some(client) = self.state().clients.get_mut(&number) {
+            client.waits_since = since;
+        }
     }
 
-    fn enter(&self, stream: TcpStream) -> Option<u64> {
+    /// Lets a client in when there is room; not if the server ends.
+    fn enter(&self, stream: TcpStream, limits: &Limits) -> Option<u64> {
         let mut state = self.state();
+        while !self.is_stopping() && state.clients.len() >= limits.connections {
+            let wait = state.make_room(limits.crowded);
+            let waited = self.changed.wait_timeout(state, wait);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
         if self.is_stopping() {
             return None;
         }
         let number = state.next;
         state.next += 1;
-        state.streams.insert(number, stream);
+        let client = Client {
+            stream,
+            waits_since: None,
+        };
+        state.clients.insert(number, client);
         Some(number)
     }
 
     fn leave(&self, number: u64) {
-        self.state().streams.remove(&number);
+        self.state().clients.remove(&number);
         self.changed.notify_all();
     }
 }
@@ -230,9 +272,9 @@ impl Drop for End<'_> {
     fn drop(&mut self) {
         let state = self.clients.state();
         self.clients.is_stopping.store(true, Ordering::Relaxed);
-        for stream in state.streams.values() {
+        for client in state.clients.values() {
             // Who waits for this client waits no more.
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = client.stream.shutdown(Shutdown::Both);
         }
         drop(state);
         self.clients.changed.notify_all();
