@@ -227,7 +227,7 @@ fn nix2container_137_private_images_are_pulled() {
             directory,
         };
         let said = failure(&mut nix_build(&image.pull("")));
-        assert!(said.contains("cannot reach the registry"), "{said}");
+        assert!(said.contains("cannot log in to the registry"), "{said}");
         let mut command = match way {
             "sandbox path" => {
                 let mut command = nix_build(&image.pull(""));
