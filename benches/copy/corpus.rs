@@ -11,8 +11,9 @@ use strata::nix::{ClosureEntry, base32, nar};
 use strata::oci::Digest;
 
 /// Changes with what is chosen, so that an older corpus is not taken for this one.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
+const KB: u64 = 1_000;
 const MB: u64 = 1_000_000;
 
 /// Where programs are; on some machines only in the second.
@@ -23,6 +24,8 @@ const PATHS: u64 = 300;
 const PATH: u64 = 5 * MB;
 /// The largest file, in bytes. With a larger one the small image would not be small.
 const FILE: u64 = 30 * MB;
+/// The same of the application.
+const SMALL_FILE: u64 = 50 * KB;
 
 /// The store on disk.
 #[derive(Serialize, Deserialize)]
@@ -50,13 +53,13 @@ impl Corpus {
         let mut machine = Machine::new()?;
         let closure = (0..PATHS).map(|number| {
             let files = machine.part(number);
-            entry(&store, &format!("{number:032}-package"), files, None)
+            entry(&store, &format!("{number:032}-package"), &files, None)
         });
         let closure = closure.collect::<Result<_>>()?;
-        let files = machine.next(MB);
+        let files = machine.small(MB);
         let applications = (0..versions).map(|version| {
             let name = format!("{:032}-application", PATHS + version as u64);
-            entry(&store, &name, files, Some(version))
+            entry(&store, &name, &files, Some(version))
         });
         let corpus = Self {
             closure,
@@ -109,20 +112,31 @@ impl Machine {
     }
 
     /// Files for the store path of this number. All paths together are spread evenly over the machine.
-    fn part(&mut self, number: u64) -> &[Source] {
+    fn part(&mut self, number: u64) -> Vec<&Source> {
         while self.offset < self.size / PATHS * number && self.passed < self.files.len() {
             self.pass();
         }
-        self.next((PATH * (number + 1)).saturating_sub(self.taken))
-    }
-
-    /// The next files of so many bytes, one at least if there is any.
-    fn next(&mut self, bytes: u64) -> &[Source] {
-        let (begin, enough) = (self.passed, self.offset + bytes.max(1));
-        while self.offset < enough && self.passed < self.files.len() {
+        let begin = self.passed;
+        let wanted = (PATH * (number + 1)).max(self.taken + 1);
+        while self.taken < wanted && self.passed < self.files.len() {
             self.taken += self.pass();
         }
-        &self.files[begin..self.passed]
+        self.files[begin..self.passed].iter().collect()
+    }
+
+    /// Small files of so many bytes, from where none was taken yet if there are such.
+    fn small(&self, bytes: u64) -> Vec<&Source> {
+        let mut taken = 0;
+        let small = self
+            .files
+            .iter()
+            .rev()
+            .filter(|file| file.size <= SMALL_FILE);
+        let enough = small.take_while(|file| {
+            taken += file.size;
+            taken <= bytes
+        });
+        enough.collect()
     }
 
     fn pass(&mut self) -> u64 {
@@ -156,7 +170,7 @@ fn find(directory: &Path, files: &mut Vec<Source>) -> Result<()> {
 fn entry(
     store: &Path,
     name: &str,
-    files: &[Source],
+    files: &[&Source],
     version: Option<usize>,
 ) -> Result<ClosureEntry> {
     let path = store.join(name);
