@@ -167,14 +167,15 @@ impl<'a> Bench<'a> {
             (Case::PushSkopeo, self.skopeo(&new, &tagged(&peer, "new"))?),
             (Case::Push, self.strata(&new, &tagged(&gzip, "new"))?),
             (Case::PushSmall, self.strata(&small, &small_tag)?),
-            (
-                Case::LoadSkopeo,
-                self.skopeo(&newer, "docker-daemon:large:latest")?,
-            ),
             (Case::Load, self.strata(&new, "docker-daemon:large:latest")?),
             (
                 Case::LoadSmall,
                 self.strata(&small, "docker-daemon:small:latest")?,
+            ),
+            // Last, because the engine is busy with what it loaded for a while.
+            (
+                Case::LoadSkopeo,
+                self.skopeo(&newer, "docker-daemon:large:latest")?,
             ),
         ];
         for (case, mut command) in commands {
