@@ -1,8 +1,9 @@
 /**
-  One of the two binaries, from the same `Cargo.toml`.
+  One of the two programs of the Cargo workspace.
 
-  Only the files that a binary is made of are in its source, so that a change elsewhere in the tree
-  rebuilds nothing, and a change of the command line does not rebuild every layer.
+  Only the files that a program is made of are in its source, so that a change elsewhere in the tree
+  rebuilds nothing, and a change of the command line, or of a crate that only that one needs, does not
+  rebuild every layer.
 
   # Inputs
 
@@ -19,44 +20,56 @@
 let
   pname = if cli then "strata" else "strata-builder";
   manifest = builtins.fromTOML (builtins.readFile ../Cargo.toml);
+  workspace = import ./internal/cargo-workspace.nix {
+    root = ../.;
+    package = pname;
+  };
 
   # Relative to the root of the tree. A folder stands for everything in it.
-  included = [
-    "Cargo.toml"
-    "Cargo.lock"
-    "src"
-  ];
-  excluded = lib.optionals (!cli) [
-    "src/bin/strata.rs"
-    "src/cli"
-    "src/compress"
-    "src/image/compressed.rs"
-    "src/transport"
-  ];
+  included =
+    if cli then
+      [
+        "Cargo.toml"
+        "Cargo.lock"
+        "crates"
+        "src"
+      ]
+    else
+      map (name: "crates/${name}/src") workspace.crates;
 
   root = toString ../.;
   isWithin = path: folder: path == "${root}/${folder}" || lib.hasPrefix "${root}/${folder}/" path;
+  leadsTo = path: folder: lib.hasPrefix "${path}/" "${root}/${folder}";
+  isIncluded = path: lib.any (folder: isWithin path folder || leadsTo path folder) included;
+
+  writeText = path: text: ''
+    cp ${builtins.toFile (baseNameOf path) text} ${path}
+  '';
 in
 rustPlatform.buildRustPackage {
   inherit pname;
-  inherit (manifest.package) version;
+  inherit (manifest.workspace.package) version;
 
   src = builtins.path {
     name = "${pname}-source";
     path = ../.;
-    filter = path: _type: lib.any (isWithin path) included && !lib.any (isWithin path) excluded;
+    filter = path: _type: isIncluded path;
   };
-  cargoLock.lockFile = ../Cargo.lock;
+  cargoLock = if cli then { lockFile = ../Cargo.lock; } else { lockFileContents = workspace.lock; };
+  prePatch = lib.optionalString (!cli) (
+    lib.concatStrings (
+      lib.mapAttrsToList writeText (workspace.manifests // { "Cargo.lock" = workspace.lock; })
+    )
+  );
 
-  buildNoDefaultFeatures = !cli;
   cargoBuildFlags = [
-    "--bin"
+    "--package"
     pname
   ];
   # The tests need Nix and container engines: `make test` runs them.
   doCheck = false;
 
-  # The binary writes them itself, where it can run.
+  # The program writes them itself, where it can run.
   postInstall = lib.optionalString (cli && stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     share=$out/share
     mkdir -p $share/bash-completion/completions $share/fish/vendor_completions.d $share/zsh/site-functions
@@ -69,7 +82,7 @@ rustPlatform.buildRustPackage {
   meta = {
     description =
       if cli then manifest.package.description else "The builder of Strata's layers and images";
-    homepage = manifest.package.repository;
+    homepage = manifest.workspace.package.repository;
     license = with lib.licenses; [
       mit
       asl20

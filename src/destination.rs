@@ -7,10 +7,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::containerd::Runner;
-use crate::image::ImageName;
-use crate::oci::{Reference, validate_tag, without_password};
-use crate::{Error, Result};
+use strata_copy::CopyName;
+use strata_engine::containerd::Runner;
+use strata_error::{Error, Result};
+use strata_layer::ImageName;
+use strata_oci::{Reference, validate_tag, without_password};
 
 /// Every form that [`Destination`] parses and that needs no other program to say what it means, for
 /// completions and error messages.
@@ -112,17 +113,6 @@ pub struct WholeName {
     pub typed: String,
     /// Completed: `docker.io/library/hello:1.0`.
     pub reference: Reference,
-}
-
-/// What a copy is called in the documents of an archive or a layout.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CopyName {
-    /// The annotation [`crate::oci::Index::REFERENCE_NAME`]: what `oci:PATH:…` finds the image by.
-    pub reference: Option<String>,
-    /// Docker's `RepoTags`: the name as people write it, `hello:latest`.
-    pub familiar: Option<String>,
-    /// The annotation [`crate::oci::Index::CONTAINERD_NAME`]: `docker.io/library/hello:latest`.
-    pub full: Option<String>,
 }
 
 impl Destination {
@@ -537,7 +527,7 @@ mod tests {
             .parse::<Destination>()
             .unwrap_err();
         assert!(!secret.report().contains("hunter2"), "{}", secret.report());
-        let digest = format!("oci:x:hello@{}", crate::oci::Digest::of(b""));
+        let digest = format!("oci:x:hello@{}", strata_oci::Digest::of(b""));
         assert!(
             digest
                 .parse::<Destination>()

@@ -1,7 +1,7 @@
 //! Every mistake of a user gets one message that says what, where and the way out, and leaves
 //! nothing half-written (which [`FakeStore::build`] checks).
 
-mod support;
+use strata_testing as support;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -418,7 +418,7 @@ fn files_that_the_builder_may_not_read_are_named() {
     let out = store.path("out");
     let attrs_file = store.root().join("attrs.json");
     fs::write(&attrs_file, store.attrs(&request, &out).to_string()).unwrap();
-    let builder = env!("CARGO_BIN_EXE_strata-builder");
+    let builder = support::program("strata-builder");
     // Root may read everything, so it has to become somebody else.
     let nobody = "65534";
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
@@ -427,7 +427,7 @@ fn files_that_the_builder_may_not_read_are_named() {
             fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
         }
     }
-    let mut command = Command::new(if is_root { "setpriv" } else { builder });
+    let mut command = Command::new(if is_root { "setpriv" } else { &builder });
     if is_root {
         command.args([
             "--reuid",
@@ -436,7 +436,7 @@ fn files_that_the_builder_may_not_read_are_named() {
             nobody,
             "--clear-groups",
             "--",
-            builder,
+            &builder,
         ]);
     }
     let output = command.arg(&attrs_file).output().unwrap();

@@ -1,14 +1,14 @@
 //! Base images: every form that others write, and everything that may be wrong with one.
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use strata::image::Image;
-use strata::oci::Digest;
+use strata_image::Image;
+use strata_oci::Digest;
 use support::bases::{BaseImage, Packed, Piece, archive, descriptor, pack, tar, write};
 use support::fake_store::{FakeStore, Item, read_json};
 

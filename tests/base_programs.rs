@@ -1,7 +1,6 @@
 //! Base images that other programs made, and images on top of them in real engines.
-#![cfg(feature = "cli")]
 
-mod support;
+use strata_testing as support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

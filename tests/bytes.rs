@@ -1,6 +1,6 @@
 //! The bytes of layers: pinned, read by GNU tar, and the same whatever should not matter.
 
-mod support;
+use strata_testing as support;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

@@ -7,7 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -923,7 +923,7 @@ fn skopeo_805_no_temporary_directory_is_needed() {
         let attrs = scene.store.attrs(&request, &out);
         fs::write(&attrs_file, attrs.to_string()).unwrap();
         run(
-            env!("CARGO_BIN_EXE_strata-builder"),
+            &support::program("strata-builder"),
             &[attrs_file.to_str().unwrap()],
         );
         assert!(scene.store.locate(&out).join("digest").exists());

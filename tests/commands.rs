@@ -1,8 +1,7 @@
 //! What an image comes with: `copyTo`, `copyToRegistry`, `compressed`, `inspect`, `stream`, `archive` and
 //! the like.
-#![cfg(feature = "cli")]
 
-mod support;
+use strata_testing as support;
 
 use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader};

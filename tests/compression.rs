@@ -1,7 +1,6 @@
 //! Compression: who asks for it, what it promises, and who reads it.
-#![cfg(feature = "cli")]
 
-mod support;
+use strata_testing as support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use strata::image::{Image, LayersFile};
-use strata::oci::{Descriptor, Digest, media_type};
+use strata_image::Image;
+use strata_layer::LayersFile;
+use strata_oci::{Descriptor, Digest, media_type};
 use support::bases::{BaseImage, Packed, Piece, tar, write};
 use support::engines::{self, Engine};
 use support::fake_store::{FakeStore, Item, read_json};

@@ -1,6 +1,5 @@
 //! Copies to a real containerd, and to clusters whose programs are stand-ins that lead to one.
 
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -8,7 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use serde_json::json;
-use strata::oci::Digest;
+use strata_oci::Digest;
 use support::engines::Containerd;
 use support::fake_store::{FakeStore, Item};
 use support::oci::Layout;

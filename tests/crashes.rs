@@ -3,7 +3,6 @@
 //! `kill -9` at moments spread over the time that a copy takes, and, by strace, before each system
 //! call that changes names or waits for the disk.
 
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -11,7 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use strata::oci::Digest;
+use strata_oci::Digest;
 use support::fake_store::{FakeStore, Item, read_json};
 use support::registry::run;
 use tempfile::TempDir;

@@ -1,13 +1,13 @@
 //! The Nix database of an image, judged by Nix and SQLite.
 
-mod support;
+use strata_testing as support;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use strata::oci::Digest;
+use strata_oci::Digest;
 use support::bases::{BaseImage, archive};
 use support::fake_store::{FakeStore, Item};
 

@@ -1,12 +1,11 @@
 //! Copies to Docker engines: a real one, and one in this process for what goes wrong.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,11 +18,13 @@ use std::sync::{Mutex, OnceLock};
 
 use rstest::rstest;
 use serde_json::json;
-use strata::image::Image;
-use strata::oci::{Descriptor, Digest};
-use strata::transport::docker::{self, Options};
-use strata::transport::{Destination, Outcome, Progress, Silent};
-use strata::{Error, Result};
+use strata::destination::Destination;
+use strata_engine::docker;
+use strata_engine::docker::Options;
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_oci::{Descriptor, Digest};
+use strata_progress::{Outcome, Progress, Silent};
 use support::engines::{Docker, Engine as _};
 use support::fake_docker::{FakeDocker, FakeImage, Fault, Partial, Store, failure, refusal};
 use support::fake_registry::{Reply, Seen};

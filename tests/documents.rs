@@ -6,7 +6,7 @@
     reason = "helpers of tests may fail"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,9 +15,9 @@ use std::process::Command;
 
 use regex::Regex;
 use serde_json::{Value, json};
-use strata::image::LayersFile;
-use strata::nix::Attrs;
-use strata::oci::Digest;
+use strata_layer::LayersFile;
+use strata_nix::Attrs;
+use strata_oci::Digest;
 use support::nix::{expression, nix};
 
 fn root() -> &'static Path {
@@ -340,7 +340,7 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
 fn every_destination_is_described() {
     let readme = read("README.md");
     let cli = read("docs/cli.md");
-    for form in strata::transport::destination::FORMS {
+    for form in strata::destination::FORMS {
         for (name, text) in [
             ("docs/cli.md", section(&cli, "## copy")),
             ("README.md", section(&readme, "## The command line")),
@@ -440,7 +440,7 @@ fn the_format_of_lock_files_is_described() {
     let formats = read("docs/formats.md");
     let example = captures(section(&formats, "## Lock files"), "(?s)```json\n(.*?)```")[0];
     let example = example.replace("sha256:...", &Digest::of(b"").to_string());
-    let lock = strata::transport::pull::Lock::parse(example.as_bytes(), "docs/formats.md").unwrap();
+    let lock = strata_registry::pull::Lock::parse(example.as_bytes(), "docs/formats.md").unwrap();
     let written: Value = serde_json::from_str(&lock.to_text()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&example).unwrap(), written);
 }

@@ -1,7 +1,6 @@
 //! Copies of images in real engines and under the eyes of independent readers.
-#![cfg(feature = "cli")]
 
-mod support;
+use strata_testing as support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -238,7 +237,7 @@ fn umoci_unpacks_the_layout() {
     assert_eq!(in_store.len(), 1, "{in_store:?}");
     for path in in_store {
         let unpacked = rootfs.join(path.trim_start_matches('/'));
-        let hash = |path: &Path| strata::nix::nar::hash(path).unwrap().hash;
+        let hash = |path: &Path| strata_nix::nar::hash(path).unwrap().hash;
         assert_eq!(hash(&unpacked), hash(Path::new(&path)), "{path}");
     }
 }

@@ -1,7 +1,6 @@
 //! Every example is built, run in podman, and says what it should.
-#![cfg(feature = "cli")]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

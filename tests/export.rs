@@ -1,5 +1,4 @@
 //! `strata export`: the root file system of an image, compared with what other programs unpack.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,7 +6,7 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::fs;
 use std::io::Read;
@@ -15,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
-use strata::Error;
-use strata::image::{Image, flatten};
-use strata::oci::Digest;
+use strata_error::Error;
+use strata_image::{Image, flatten};
+use strata_oci::Digest;
 use support::bases::{BaseImage, Packed, Piece, tar, write};
 use support::engines::podman_vfs;
 use support::fake_store::{FakeStore, Item};
@@ -284,7 +283,7 @@ fn strange_layer() -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn flat(layers: Vec<MemoryLayer>) -> strata::Result<Vec<u8>> {
+fn flat(layers: Vec<MemoryLayer>) -> strata_error::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     flatten(&image(layers), &mut bytes, &|_| Ok(())).map(|()| bytes)
 }

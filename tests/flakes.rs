@@ -1,7 +1,6 @@
 //! The three ways to use Strata from a flake, and the flake itself.
-#![cfg(feature = "cli")]
 
-mod support;
+use strata_testing as support;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,12 +1,11 @@
 //! What explains the command line: `--help`, manual pages and completions.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "helpers of tests may fail"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,4 @@
 //! Indexes: one name for images of several platforms, built, copied and read by other programs.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,7 +6,7 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,10 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use strata::image::{Built, ImageIndex, ImagesFile};
-use strata::oci::{Compression, Digest, Reference};
-use strata::transport::Silent;
-use strata::transport::registry::{PushOptions, plan_index, push, push_index};
+use strata_image::{Built, ImageIndex};
+use strata_layer::ImagesFile;
+use strata_oci::{Compression, Digest, Reference};
+use strata_progress::Silent;
+use strata_registry::{PushOptions, plan_index, push, push_index};
 use support::engines::{Engine, containerd, docker, podman};
 use support::fake_registry::FakeRegistry;
 use support::fake_store::{FakeStore, Item, read_json};

@@ -1,13 +1,13 @@
 //! What an image inherits of its base's config, compared with what buildah makes of a Dockerfile.
 
-mod support;
+use strata_testing as support;
 
 use std::path::Path;
 use std::process::Command;
 
 use rstest::rstest;
 use serde_json::{Map, Value, json};
-use strata::image::Image;
+use strata_image::Image;
 use support::bases::{BaseImage, Piece, archive, tar};
 use support::fake_store::{FakeStore, read_json};
 use support::registry::run;

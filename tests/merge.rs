@@ -1,5 +1,4 @@
 //! `strata merge`: several images in one archive.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,7 +6,7 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeSet;
 use std::fs;

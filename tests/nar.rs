@@ -1,11 +1,11 @@
 //! Nix archives, against Nix.
 
-mod support;
+use strata_testing as support;
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use strata::nix::nar;
+use strata_nix::nar;
 use support::fake_store::{FakeStore, Item};
 
 fn nix(program: &str, arguments: &[&str]) -> Vec<u8> {

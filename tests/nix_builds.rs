@@ -1,8 +1,7 @@
 //! What Nix builds: the same everywhere, with exactly the right references, and no more often than
 //! needed.
-#![cfg(feature = "cli")]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
-use strata::oci::Digest;
+use strata_oci::Digest;
 use support::fake_store::read_json;
 use support::flake::Tree;
 use support::nix::{
@@ -151,7 +150,7 @@ fn copy_in(store: &OwnStore, image: &Path) -> String {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    strata::oci::Digest::of(&output.stdout).to_string()
+    strata_oci::Digest::of(&output.stdout).to_string()
 }
 
 /// Another user, another umask, another locale, another time zone: Nix keeps most of that away from
@@ -213,7 +212,7 @@ fn another_user_gives_the_same() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let digest_of_copy = strata::oci::Digest::of(&output.stdout).to_string();
+    let digest_of_copy = strata_oci::Digest::of(&output.stdout).to_string();
     assert_eq!(digest_of_copy, copy_in(&store, &image));
 }
 
@@ -411,12 +410,16 @@ fn only_its_own_source_rebuilds_a_binary() {
         ("flake.nix", [false, false]),
         ("target/new", [false, false]),
         ("src/cli/copy.rs", [true, false]),
-        ("src/transport/archive.rs", [true, false]),
-        ("src/bin/strata.rs", [true, false]),
-        ("src/tar/writer.rs", [true, true]),
-        ("src/new.rs", [true, true]),
-        ("Cargo.toml", [true, true]),
-        ("Cargo.lock", [true, true]),
+        ("src/main.rs", [true, false]),
+        ("src/new.rs", [true, false]),
+        ("crates/copy/src/archive.rs", [true, false]),
+        ("crates/copy/Cargo.toml", [true, false]),
+        ("crates/archive/src/writer.rs", [true, true]),
+        ("crates/builder/src/new.rs", [true, true]),
+        // Comments in these say nothing about how the builder is built.
+        ("crates/archive/Cargo.toml", [true, false]),
+        ("Cargo.toml", [true, false]),
+        ("Cargo.lock", [true, false]),
     ];
     let tree = Tree::copy();
     let derivations = || {
@@ -446,6 +449,33 @@ fn only_its_own_source_rebuilds_a_binary() {
         match old {
             Some(old) => std::fs::write(&path, old).unwrap(),
             None => std::fs::remove_file(&path).unwrap(),
+        }
+    }
+    // Updates of crates: of one that only the command line needs, and of one that both need.
+    for (name, expected) in [("clap_mangen", [true, false]), ("strsim", [true, true])] {
+        let change = |file: &str, marker: &str, version: &dyn Fn(&str) -> String| {
+            let path = tree.path().join(file);
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (before, after) = text.split_once(marker).unwrap();
+            let (old, after) = after.split_once('"').unwrap();
+            let new = format!("{before}{marker}{}\"{after}", version(old));
+            std::fs::write(&path, new).unwrap();
+            (path, text)
+        };
+        let bump = |old: &str| format!("{old}1");
+        let old = [
+            change("Cargo.toml", &format!("\n{name} = \""), &bump),
+            change(
+                "Cargo.lock",
+                &format!("name = \"{name}\"\nversion = \""),
+                &bump,
+            ),
+        ];
+        let after = derivations();
+        let noticed = [after[0] != before[0], after[1] != before[1]];
+        assert_eq!(noticed, expected, "{name}");
+        for (path, text) in old {
+            std::fs::write(path, text).unwrap();
         }
     }
     assert_eq!(derivations(), before);

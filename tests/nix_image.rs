@@ -1,7 +1,6 @@
 //! Images in which Nix works, and base systems, built by Nix and run by podman.
-#![cfg(feature = "cli")]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,6 +1,6 @@
 //! Which store path ends in which layer, for closures, nestings and budgets of any shape.
 
-mod support;
+use strata_testing as support;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,6 @@
 //! Copies to podman: on this machine, as root and as another user, and behind its API as if it were on
 //! another machine; and to storages that skopeo fills.
 
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -9,7 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,6 +1,6 @@
 //! Profiles: whose files are in them, and what Nix makes of them.
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -537,7 +537,7 @@ impl Installed {
                   }};
                 }};
             }}).profile"#,
-            env!("CARGO_BIN_EXE_strata-builder")
+            support::program("strata-builder")
         );
         store.build(&expression).remove(0)
     }

@@ -1,5 +1,4 @@
 //! Images out of registries: whole, in parts, and as lock files.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,7 +6,7 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::fs::File;
 use std::io::Read;
@@ -17,7 +16,7 @@ use std::process::{Command, Output};
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use strata::oci::Digest;
+use strata_oci::Digest;
 use support::bases::{BaseImage, Packed};
 use support::fake_registry::{FakeRegistry, Fault};
 use support::registry::{PASSWORD, Registry, Setup, USERNAME, run};

@@ -1,6 +1,5 @@
 //! Images out of registries by real fixed-output derivations, with and without Nix's sandbox, and
 //! images on top of them.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -8,7 +7,7 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -260,7 +259,7 @@ fn nix2container_137_private_images_are_pulled() {
 }
 
 fn strata_digest(bytes: &[u8]) -> String {
-    strata::oci::Digest::of(bytes).to_string()
+    strata_oci::Digest::of(bytes).to_string()
 }
 
 /// TLS with an authority of one's own, which the environment names; and only then.

@@ -1,5 +1,4 @@
 //! The registry client, against the real registry and against one that misbehaves.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,17 +6,17 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
-use strata::oci::{Descriptor, Digest, Reference};
-use strata::transport::registry::{Options, PushOptions, Retry, Timeouts, push};
-use strata::transport::{Outcome, Progress, Silent};
-use strata::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::{Descriptor, Digest, Reference};
+use strata_progress::{Outcome, Progress, Silent};
+use strata_registry::{Options, PushOptions, Retry, Timeouts, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply};
 use support::memory_image::{MemoryLayer, image};
 use support::pushing::{closed_port, failure, large, options, push_to, small_image, uncompressed};

@@ -1,5 +1,4 @@
 //! Layers that are compressed on their way to a registry.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,17 +6,17 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::io::Read;
 use std::process::Command;
 
 use rstest::rstest;
 use serde_json::Value;
-use strata::image::Image;
-use strata::oci::{Compression, Digest, Reference};
-use strata::transport::Silent;
-use strata::transport::registry::{Pushed, push};
+use strata_image::Image;
+use strata_oci::{Compression, Digest, Reference};
+use strata_progress::Silent;
+use strata_registry::{Pushed, push};
 use support::engines::{self, Engine};
 use support::fake_registry::FakeRegistry;
 use support::memory_image::{MemoryLayer, image};

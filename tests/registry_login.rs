@@ -1,5 +1,4 @@
 //! Reaching registries and logging in: TLS, passwords, tokens, and who must not see them.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,7 +6,7 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -16,10 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
-use strata::oci::{Descriptor, Reference};
-use strata::transport::registry::{Credentials, Options, Proxies, Retry, Timeouts, push};
-use strata::transport::{Outcome, Progress};
-use strata::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::{Descriptor, Reference};
+use strata_progress::{Outcome, Progress};
+use strata_registry::{Credentials, Options, Proxies, Retry, Timeouts, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::fake_store::{FakeStore, Item};
 use support::memory_image::{MemoryLayer, image};

@@ -1,5 +1,4 @@
 //! What a registry has already, under whatever name: learned, cached and mounted.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,7 +6,7 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,11 +15,11 @@ use std::sync::Mutex;
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use strata::Result;
-use strata::image::Image;
-use strata::oci::{Compression, Descriptor, Digest, Reference};
-use strata::transport::registry::{How, Options, PushOptions, Pushed, plan, push};
-use strata::transport::{Outcome, Progress, Silent};
+use strata_error::Result;
+use strata_image::Image;
+use strata_oci::{Compression, Descriptor, Digest, Reference};
+use strata_progress::{Outcome, Progress, Silent};
+use strata_registry::{How, Options, PushOptions, Pushed, plan, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
 use support::pushing::{compressed, failure, options};
@@ -57,7 +56,7 @@ fn push_as(host: &str, name: &str, image: &Image, what: &PushOptions) -> Result<
 /// The layers of a manifest of the fake registry.
 fn layers(registry: &FakeRegistry, tag: &str) -> Vec<Descriptor> {
     let manifest = registry.manifest(tag).unwrap();
-    let manifest: strata::oci::Manifest = serde_json::from_slice(&manifest).unwrap();
+    let manifest: strata_oci::Manifest = serde_json::from_slice(&manifest).unwrap();
     manifest.layers
 }
 

@@ -1,5 +1,4 @@
 //! Uploads that break off, and registries that want them otherwise.
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,14 +6,14 @@
     reason = "this is a test"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rstest::rstest;
-use strata::oci::{Compression, Reference};
-use strata::transport::Silent;
-use strata::transport::registry::push;
+use strata_oci::{Compression, Reference};
+use strata_progress::Silent;
+use strata_registry::push;
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
 use support::pushing::{compressed, failure, large, options, push_to};
@@ -42,7 +41,7 @@ fn push_noise(registry: &FakeRegistry, length: usize, compression: Compression) 
     )
     .unwrap();
     let manifest = registry.manifest("tag").unwrap();
-    let manifest: strata::oci::Manifest = serde_json::from_slice(&manifest).unwrap();
+    let manifest: strata_oci::Manifest = serde_json::from_slice(&manifest).unwrap();
     let blob = registry.blob(&manifest.layers[0].digest).unwrap();
     assert_eq!(blob.len() as u64, manifest.layers[0].size);
     assert_eq!(registry.open_uploads(), 0);

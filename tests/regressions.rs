@@ -1,10 +1,10 @@
 //! Bugs of the peers that must not happen here, each with its number. Those that need Nix or a
 //! container engine are in `tests/engines.rs` and `tests/nix_builds.rs`.
 
-mod support;
+use strata_testing as support;
 
 use serde_json::json;
-use strata::image::Image;
+use strata_image::Image;
 use support::fake_store::{FakeStore, Item};
 
 fn mode_of(headers: &[(String, u32, u64)], path: &str) -> (u32, u64) {

@@ -1,7 +1,6 @@
 //! The read-only registry: what the OCI distribution specification expects of whoever serves pulls,
 //! and clients that behave badly.
 
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -9,7 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -21,12 +20,13 @@ use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use strata::image::{Image, ImageName, Layer};
-use strata::oci::{Descriptor, Digest, media_type};
-use strata::transport::serve::{Catalog, Limits, Observer, Server};
-use strata::transport::{Outcome, Progress, Silent};
-use strata::tree::Recipe;
-use strata::{Error, Result};
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_layer::{ImageName, Layer};
+use strata_oci::{Descriptor, Digest, media_type};
+use strata_progress::{Outcome, Progress, Silent};
+use strata_serve::{Catalog, Limits, Observer, Server};
+use strata_tree::Recipe;
 use support::memory_image::{self, MemoryLayer};
 use support::oci::check;
 

@@ -1,6 +1,5 @@
 //! `strata serve`, and the programs that people pull with.
 
-#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -8,7 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
+use strata_testing as support;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -16,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 
 use rstest::rstest;
 use serde_json::json;
-use strata::oci::Digest;
+use strata_oci::Digest;
 use support::engines::{self, Engine as _};
 use support::fake_store::read_json;
 use support::registry::run;

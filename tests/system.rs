@@ -1,6 +1,6 @@
 //! Base systems: what is in their outputs, and what is wrong with requests.
 
-mod support;
+use strata_testing as support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

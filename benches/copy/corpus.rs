@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use strata::nix::{ClosureEntry, base32, nar};
-use strata::oci::Digest;
+use strata_nix::{ClosureEntry, base32, nar};
+use strata_oci::Digest;
 
 /// Changes with what is chosen, so that an older corpus is not taken for this one.
 const VERSION: &str = "3";

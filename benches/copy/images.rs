@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use strata::nix::ClosureEntry;
+use strata_nix::ClosureEntry;
 
 use crate::corpus::Corpus;
 use crate::measure::run;
@@ -70,7 +70,7 @@ impl<'a> Images<'a> {
         let attrs = json!({ "outputs": { "out": out }, "closure": deps, "request": request });
         let file = out.with_extension("json");
         fs::write(&file, serde_json::to_vec(&attrs)?)?;
-        run(Command::new(env!("CARGO_BIN_EXE_strata-builder")).arg(&file))?;
+        run(Command::new(strata_testing::program("strata-builder")).arg(&file))?;
         fs::remove_file(file)?;
         Ok(out)
     }

@@ -9,24 +9,21 @@ mod corpus;
 mod images;
 #[path = "../digest/measure.rs"]
 mod measure;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use anyhow::{Context, Result};
-use strata::image::Image;
+use strata_image::Image;
 use tempfile::TempDir;
 
 use corpus::Corpus;
 use images::Images;
 use measure::{Sample, median, run};
-use support::engines::{self, Docker};
-use support::registry::{Registry, Setup};
+use strata_testing::engines::{self, Docker};
+use strata_testing::registry::{Registry, Setup};
 
 /// How often each program runs at most, and how long all rounds together may take: as many are
 /// run as fit into that, but one at least.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use strata::nix::{ClosureEntry, nar};
+use strata_nix::{ClosureEntry, nar};
 
 use crate::random::Random;
 

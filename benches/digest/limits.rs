@@ -12,7 +12,7 @@ use std::thread;
 use anyhow::{Result, anyhow};
 use rustix::fs::{CWD, FileType, Mode, OFlags, RawDir};
 use sha2::{Digest, Sha256};
-use strata::nix::ClosureEntry;
+use strata_nix::ClosureEntry;
 
 /// How much is read at a time.
 const BUFFER: usize = 128 * 1024;

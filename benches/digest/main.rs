@@ -15,15 +15,14 @@ mod limits;
 mod measure;
 mod random;
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
+use std::{fs, thread};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use strata::image::{LAYERS_FILE, LayerRecord, LayersFile};
-use strata::nix::ClosureEntry;
+use strata_layer::{LAYERS_FILE, LayerRecord, LayersFile};
+use strata_nix::ClosureEntry;
 use tempfile::TempDir;
 
 use corpus::Corpus;
@@ -259,7 +258,7 @@ impl Bench {
         let number = self.programs.len();
         let file = self.scratch.path().join(format!("attrs-{number}.json"));
         fs::write(&file, serde_json::to_vec(&attrs)?)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_strata-builder"));
+        let mut command = Command::new(strata_testing::program("strata-builder"));
         command.arg(file);
         Ok(command)
     }

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use strata::image::Packing;
+use strata_archive::Packing;
 use strata_fuzz::{read_archive, repair};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

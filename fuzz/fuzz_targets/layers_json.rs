@@ -3,8 +3,8 @@
 #![no_main]
 
 use serde_json::json;
-use strata::image::LayersFile;
-use strata::oci::{Digest, media_type};
+use strata_layer::LayersFile;
+use strata_oci::{Digest, media_type};
 use strata_fuzz::bases::descriptor;
 use strata_fuzz::{place, read};
 

@@ -1,7 +1,7 @@
 //! Images around one document that is taken as it is.
 
 use serde_json::{Value, json};
-use strata::oci::Digest;
+use strata_oci::Digest;
 
 use crate::bases::{BaseImage, Piece, descriptor, tar};
 

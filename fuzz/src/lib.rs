@@ -1,15 +1,16 @@
 //! What the fuzz targets share: images made of bytes that nobody checked, read as a base is.
 
-#[path = "../../tests/support/bases.rs"]
-pub mod bases;
 pub mod documents;
+
+pub use strata_testing::bases;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use strata::base::{self, Base, Selection};
-use strata::nix::Store;
-use strata::tree::ImagePath;
+use strata_base::{Base, Selection};
+use strata_base as base;
+use strata_nix::Store;
+use strata_tree::ImagePath;
 use tempfile::TempDir;
 
 /// The store path at which the base is.

@@ -13,7 +13,7 @@ use super::pull::Part;
 use super::push_arguments::PushArguments;
 use super::source_arguments::SourceArguments;
 use super::usage;
-use crate::oci::{Compression, Platform};
+use strata_oci::{Compression, Platform};
 
 /// What was typed.
 pub(super) enum Parsed {

@@ -5,7 +5,7 @@ use clap::builder::PossibleValuesParser;
 use super::Failure;
 use super::arguments::{CompletionsArguments, commands};
 use super::printer::Printer;
-use crate::transport::destination::transports;
+use crate::destination::transports;
 
 pub(super) fn run(arguments: &CompletionsArguments, printer: &Printer) -> Result<(), Failure> {
     let mut script = Vec::new();

@@ -7,10 +7,10 @@ use super::arguments::CompressArguments;
 use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Reporter;
-use crate::Error;
-use crate::builder;
-use crate::image::{Built, Root};
-use crate::transport::compressed;
+use strata_builder as builder;
+use strata_copy::compressed;
+use strata_error::Error;
+use strata_image::{Built, Root};
 
 pub(super) fn run(
     arguments: &CompressArguments,

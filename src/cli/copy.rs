@@ -3,23 +3,22 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::Failure;
 use super::arguments::CopyArguments;
-use super::dry_run;
 use super::interruption::Interruption;
 use super::output::{check_archive_name, write_to_stdout};
-use super::platform;
 use super::printer::Printer;
 use super::progress::{Reporter, Unseen};
 use super::settings::CopySettings;
-use crate::image::{Built, Image, ImageName, Root};
-use crate::oci::{Digest, Reference};
-use crate::transport::destination::{ArchiveForm, ArchiveTarget, CopyName};
-use crate::transport::registry::PushOptions;
-use crate::transport::{
-    Destination, archive, containerd, directory, docker, layout, podman, registry, skopeo,
-};
-use crate::{Error, Result};
+use super::{Failure, dry_run, platform};
+use crate::destination::{ArchiveForm, ArchiveTarget, Destination};
+use strata_copy::{CopyName, archive, directory, layout};
+use strata_engine::{containerd, docker, podman, skopeo};
+use strata_error::{Error, Result};
+use strata_image::{Built, Image, Root};
+use strata_layer::ImageName;
+use strata_oci::{Digest, Reference};
+use strata_registry as registry;
+use strata_registry::PushOptions;
 
 pub(super) fn run(
     arguments: CopyArguments,

@@ -10,10 +10,10 @@ use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Unseen;
 use super::settings::CopySettings;
-use crate::image::Root;
-use crate::oci::Digest;
-use crate::transport::Destination;
-use crate::transport::registry::{How, Plan, plan, plan_index};
+use crate::destination::Destination;
+use strata_image::Root;
+use strata_oci::Digest;
+use strata_registry::{How, Plan, plan, plan_index};
 
 /// Prints a line for each layer, and the sum.
 pub(super) fn run(
@@ -105,8 +105,8 @@ fn describe(plan: &Plan, sent: &mut BTreeMap<Digest, u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Compression, Digest};
-    use crate::transport::registry::PlannedLayer;
+    use strata_oci::{Compression, Digest};
+    use strata_registry::PlannedLayer;
 
     #[test]
     fn every_layer_is_told_about() {

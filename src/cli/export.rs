@@ -6,9 +6,9 @@ use super::interruption::Interruption;
 use super::output::{check_archive, write_to_stdout};
 use super::platform::of_this_machine;
 use super::printer::Printer;
-use crate::image::{Built, flatten};
-use crate::transport::archive;
-use crate::transport::destination::is_stdout;
+use crate::destination::is_stdout;
+use strata_copy::archive;
+use strata_image::{Built, flatten};
 
 pub(super) fn run(
     arguments: &ExportArguments,

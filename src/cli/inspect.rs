@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::arguments::InspectArguments;
 use super::printer::Printer;
-use crate::image::{Built, Image, ImageIndex, Layer};
-use crate::oci::media_type;
+use strata_image::{Built, Image, ImageIndex};
+use strata_layer::Layer;
+use strata_oci::media_type;
 
 pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(), Failure> {
     let text = match (Built::open(&arguments.image)?, arguments.json) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::{Error, Result};
+use strata_error::{Error, Result};
 
 /// What shells report for a program that Ctrl-C ended.
 pub(super) const EXIT_CODE: u8 = 130;

@@ -9,9 +9,9 @@ use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Unseen;
 use super::source_arguments::reference;
-use crate::transport::pull::{Lock, Source};
-use crate::transport::write_file;
-use crate::{Error, small_file};
+use strata_copy::write_file;
+use strata_error::{Error, small_file};
+use strata_registry::pull::{Lock, Source};
 
 /// The largest lock file that is read, in bytes.
 const LARGEST_FILE: u64 = 16 << 20;

@@ -7,7 +7,7 @@ use clap_mangen::Man;
 
 use super::Failure;
 use super::arguments::{ManArguments, commands};
-use crate::Error;
+use strata_error::Error;
 
 /// Writes a page for `strata` and one for each verb.
 pub(super) fn run(arguments: &ManArguments) -> Result<(), Failure> {

@@ -9,10 +9,11 @@ use super::interruption::Interruption;
 use super::output::{check_archive, write_to_stdout};
 use super::printer::Printer;
 use super::progress::Reporter;
-use crate::image::{Built, ImageName};
-use crate::transport::archive;
-use crate::transport::destination::{CopyName, Destination, is_stdout};
-use crate::{Error, Result};
+use crate::destination::{Destination, is_stdout};
+use strata_copy::{CopyName, archive};
+use strata_error::{Error, Result};
+use strata_image::Built;
+use strata_layer::ImageName;
 
 pub(super) fn run(
     arguments: &MergeArguments,

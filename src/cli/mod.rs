@@ -31,10 +31,10 @@ mod verify;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::Error;
 use arguments::{Command, Parsed};
 use interruption::Interruption;
 use printer::Printer;
+use strata_error::Error;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]

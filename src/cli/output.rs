@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::Failure;
 use super::printer::Printer;
-use crate::transport::destination::is_stdout;
-use crate::{Error, Result};
+use crate::destination::is_stdout;
+use strata_error::{Error, Result};
 
 /// What files of other kinds are called.
 const OTHER_ARCHIVES: [&str; 12] = [

@@ -1,10 +1,12 @@
 //! Which image of an index is meant.
 
 use super::settings::CopySettings;
-use crate::Result;
-use crate::image::Built;
-use crate::oci::Platform;
-use crate::transport::{Destination, Progress, docker, podman};
+use crate::destination::Destination;
+use strata_engine::{docker, podman};
+use strata_error::Result;
+use strata_image::Built;
+use strata_oci::Platform;
+use strata_progress::Progress;
 
 /// What of `built` is copied: the image that was asked for; where one image must do, the one for the
 /// engine; else all.

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, StdoutLock, Write};
 
 use super::Failure;
-use crate::Error;
+use strata_error::Error;
 
 /// Bytes that are collected before they are written to a pipe.
 const BUFFER: usize = 256 * 1024;

@@ -8,11 +8,11 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interruption::Interruption;
 use super::printer::Printer;
-use crate::Result;
-use crate::image::{Image, Root};
-use crate::oci::{Descriptor, Digest};
-use crate::transport::pull::RemoteImage;
-use crate::transport::{Outcome, Progress};
+use strata_error::Result;
+use strata_image::{Image, Root};
+use strata_oci::{Descriptor, Digest};
+use strata_progress::{Outcome, Progress};
+use strata_registry::pull::RemoteImage;
 
 /// Draws again at most so many times a second.
 const DRAWS_PER_SECOND: u8 = 10;

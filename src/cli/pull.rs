@@ -4,19 +4,19 @@ use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::Failure;
 use super::arguments::PullArguments;
 use super::interruption::Interruption;
 use super::output::write_to_stdout;
-use super::platform;
 use super::printer::Printer;
 use super::progress::{Reporter, Unseen};
 use super::source_arguments::reference;
-use crate::Error;
-use crate::oci::{Digest, Platform, Reference};
-use crate::transport::destination::is_stdout;
-use crate::transport::pull::{self, RemoteImage, Source};
-use crate::transport::write_file;
+use super::{Failure, platform};
+use crate::destination::is_stdout;
+use strata_copy::write_file;
+use strata_error::Error;
+use strata_oci::{Digest, Platform, Reference};
+use strata_registry::pull;
+use strata_registry::pull::{RemoteImage, Source};
 
 /// A part of an image that is one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl Job<'_> {
     fn write(
         &self,
         output: &Path,
-        fill: impl FnOnce(&mut dyn Write) -> crate::Result<()>,
+        fill: impl FnOnce(&mut dyn Write) -> strata_error::Result<()>,
     ) -> Result<(), Failure> {
         if is_stdout(output) {
             return write_to_stdout(self.printer, fill);

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source_arguments::reference;
-use crate::oci::{Compression, Reference, validate_tag};
-use crate::transport::Destination;
-use crate::transport::registry::PushOptions;
-use crate::{Error, Result};
+use crate::destination::Destination;
+use strata_error::{Error, Result};
+use strata_oci::{Compression, Reference, validate_tag};
+use strata_registry::PushOptions;
 
 /// The flags.
 #[derive(Args)]

@@ -11,11 +11,11 @@ use super::arguments::ServeArguments;
 use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Unseen;
-use crate::image::Built;
-use crate::oci::Descriptor;
-use crate::transport::serve::{Catalog, Limits, Observer, Server, compress_all_images};
-use crate::transport::{Outcome, Progress};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_image::Built;
+use strata_oci::Descriptor;
+use strata_progress::{Outcome, Progress};
+use strata_serve::{Catalog, Limits, Observer, Server, compress_all_images};
 
 /// How often to look whether the user wants it to end.
 const POLL: Duration = Duration::from_millis(50);

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use super::arguments::CopyArguments;
 use super::platform::of_this_machine;
 use super::push_arguments::PushSettings;
-use crate::Result;
-use crate::oci::Platform;
-use crate::transport::registry::{Credentials, Options};
-use crate::transport::{Destination, containerd, docker};
+use crate::destination::Destination;
+use strata_engine::{containerd, docker};
+use strata_error::Result;
+use strata_oci::Platform;
+use strata_registry::{Credentials, Options};
 
 /// What `copy` does.
 pub(super) struct CopySettings {
@@ -33,7 +34,7 @@ pub(super) struct CopySettings {
 }
 
 impl TryFrom<CopyArguments> for CopySettings {
-    type Error = crate::Error;
+    type Error = strata_error::Error;
 
     fn try_from(arguments: CopyArguments) -> Result<Self> {
         let destination = arguments.destination.parse()?;

@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::arguments::go_bool;
 use super::settings::credentials;
-use crate::Result;
-use crate::oci::Reference;
-use crate::transport::registry::{Credentials, Options};
+use strata_error::Result;
+use strata_oci::Reference;
+use strata_registry::{Credentials, Options};
 
 /// The flags.
 #[derive(Args)]

@@ -7,9 +7,9 @@ use super::arguments::VerifyArguments;
 use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Reporter;
-use crate::image::{Built, Root, verify_layer};
-use crate::transport::Progress;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_image::{Built, Root, verify_layer};
+use strata_progress::Progress;
 
 pub(super) fn run(
     arguments: &VerifyArguments,

@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::oci::media_type;
+use strata_oci::media_type;
 
 /// The most memory that a zstd stream may ask for, as a power of two in bytes: what `zstd` itself
 /// allows without being told otherwise.

@@ -5,9 +5,18 @@
 //!
 //! [`ArchiveReader`] reads what others wrote, within bounds and without believing it.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
+mod decompress;
+mod entry;
+mod metadata;
 mod reader;
 mod writer;
 
+pub use decompress::{Packing, decompress};
+pub use entry::{Entry, EntryKind, WHITEOUT};
+pub use metadata::{Metadata, Mode};
 pub use reader::{ArchiveEntry, ArchiveEntryKind, ArchiveReader, Special, clean_path};
-pub(crate) use writer::write_error;
-pub use writer::{ArchiveWriter, MODIFICATION_TIME};
+pub use writer::{ArchiveWriter, MODIFICATION_TIME, write_error};

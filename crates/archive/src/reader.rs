@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use ::tar::{EntryType, Header};
 
-use crate::tree::{Metadata, Mode};
-use crate::{Error, Result};
+use crate::{Metadata, Mode};
+use strata_error::{Error, Result};
 
 /// The size of a block.
 const BLOCK: u64 = 512;

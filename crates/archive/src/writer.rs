@@ -6,8 +6,9 @@ use std::io::{self, Read, Write};
 use ::tar::{EntryType, Header};
 
 use super::reader::{ArchiveEntry, ArchiveEntryKind, Special};
-use crate::tree::{Entry, EntryKind, Metadata, walk};
-use crate::{Error, Result};
+use crate::{Entry, EntryKind, Metadata};
+use strata_error::{Error, Result};
+use strata_nix::walk;
 
 /// The time of every entry, in seconds since 1970: what Nix gives files in the store.
 pub const MODIFICATION_TIME: u64 = 1;
@@ -271,7 +272,7 @@ struct Fields<'a> {
 }
 
 /// Errors of ours that came through an `io::Write` come out as they went in.
-pub(crate) fn write_error(what: &str) -> impl FnOnce(io::Error) -> Error + '_ {
+pub fn write_error(what: &str) -> impl FnOnce(io::Error) -> Error + '_ {
     move |error| match error.downcast::<Error>() {
         Ok(error) => error,
         Err(source) => Error::Stream {

@@ -15,8 +15,6 @@ pub const MOST_DOCUMENTS: u64 = 64 * 1024 * 1024;
 pub const MOST_LAYERS: usize = 1_000;
 /// The most bytes of a layer, compressed or not.
 pub const LARGEST_LAYER: u64 = 256 * 1024 * 1024 * 1024;
-/// The most entries of all layers, whiteouts too; those of a layer that is there twice count twice.
-pub const MOST_ENTRIES: usize = 10_000_000;
 /// The most bytes of a file of a Nix database that is merged.
 pub const LARGEST_DATABASE: u64 = 256 * 1024 * 1024;
 /// The most bytes of a file of users or groups that is merged.

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::damaged;
-use crate::Result;
-use crate::oci::{Document, ImageConfig, media_type};
+use strata_error::Result;
+use strata_oci::{Document, ImageConfig, media_type};
 
 /// An entry of a Docker archive's `manifest.json`.
 #[derive(Debug, Deserialize)]
@@ -72,8 +72,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], document: &str) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Descriptor;
     use serde_json::json;
+    use strata_oci::Descriptor;
 
     #[test]
     fn artifacts_are_no_images() {

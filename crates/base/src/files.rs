@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use super::tree::Stored;
 use super::{Base, DAMAGED, damaged};
-use crate::image::{BaseRecord, decompress, open_stored};
-use crate::nix::Store;
-use crate::tar::{ArchiveEntryKind, ArchiveReader};
-use crate::tree::{EntryKind, ImagePath, LayerTree, Metadata, Recipe};
-use crate::{Error, Result};
+use strata_archive::{ArchiveEntryKind, ArchiveReader, EntryKind, Metadata, decompress};
+use strata_error::{Error, Result};
+use strata_layer::{BaseRecord, open_stored};
+use strata_nix::Store;
+use strata_tree::{ImagePath, LayerTree, Recipe, Stored};
 
 /// A regular file of a base image.
 #[derive(Clone, Debug, PartialEq, Eq)]

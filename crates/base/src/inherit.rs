@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::nix::InheritRequest;
-use crate::oci::Config;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_nix::InheritRequest;
+use strata_oci::Config;
 
 /// How a field of the base and one of the image make one.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use super::bounds::LARGEST_LAYER;
 use super::medium::Place;
-use super::tree::{EntriesLeft, Listing, Tree};
 use super::{DAMAGED, damaged};
-use crate::image::{BaseRecord, Packing, decompress, open_stored};
-use crate::oci::{Descriptor, Digest, HashingReader};
-use crate::tar::ArchiveReader;
-use crate::{Error, Result};
+use strata_archive::{ArchiveReader, Packing, decompress};
+use strata_error::{Error, Result};
+use strata_layer::{BaseRecord, open_stored};
+use strata_oci::{Descriptor, Digest, HashingReader};
+use strata_tree::{BaseListing, BaseTree, EntriesLeft};
 
 /// What is said about a layer before it is read.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ struct Found {
     size: u64,
     diff_id: Digest,
     packing: Packing,
-    listing: Listing,
+    listing: BaseListing,
 }
 
 /// Layers that are what they should be.
@@ -42,7 +42,7 @@ pub(super) struct Checked {
     /// A record of each, lowest first.
     pub(super) records: Vec<BaseRecord>,
     /// What they make together.
-    pub(super) tree: Tree,
+    pub(super) tree: BaseTree,
     /// Whether one lies in a compressed archive, behind everything before it.
     pub(super) is_compressed: bool,
 }
@@ -78,7 +78,7 @@ pub(super) fn check(expected: &[Expected], left: &mut EntriesLeft) -> Result<Che
     }
     let mut checked = Checked {
         records: Vec::new(),
-        tree: Tree::default(),
+        tree: BaseTree::default(),
         is_compressed,
     };
     for (number, layer) in expected.iter().enumerate() {
@@ -129,7 +129,7 @@ fn read(reader: impl Read, wanted: &Wanted<'_>, left: &mut EntriesLeft) -> Resul
     let mut blob = HashingReader::new(reader.take(LARGEST_LAYER + 1));
     let (packing, plain) = decompress(&mut blob).map_err(error)?;
     let mut plain = HashingReader::new(plain.take(LARGEST_LAYER + 1));
-    let mut listing = Listing::default();
+    let mut listing = BaseListing::default();
     let mut archive = ArchiveReader::new(&mut plain, name, DAMAGED);
     while let Some(entry) = archive.next_entry()? {
         left.take(wanted.times)
@@ -190,8 +190,7 @@ fn compare(expected: &Expected, found: &Found) -> Result<BaseRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tar::ArchiveWriter;
-    use crate::tree::{Metadata, Mode};
+    use strata_archive::{ArchiveWriter, Metadata, Mode};
 
     /// A base that names one layer a thousand times must not cost the memory of a thousand.
     #[test]

@@ -8,6 +8,10 @@
 //!
 //! [`inherit`] says what of a base's config an image takes over.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod bounds;
 mod documents;
 mod files;
@@ -16,16 +20,14 @@ mod layers;
 mod medium;
 mod read;
 mod select;
-mod tree;
 
 pub use files::BaseFile;
 pub use inherit::{Inheritance, inherit};
 pub use medium::is_archive;
 pub use read::{Base, read};
 pub use select::Selection;
-pub use tree::{Below, Obstacle, Tree};
 
-use crate::Error;
+use strata_error::Error;
 
 /// The way out of most things that are wrong with a base.
 const DAMAGED: &str = "fetch or build the base image again; this one is damaged, or no image";

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::bounds::{LARGEST_DOCUMENT, MOST_DOCUMENTS, MOST_LINKS, MOST_MEMBERS};
 use super::{DAMAGED, damaged};
-use crate::image::{Packing, decompress};
-use crate::nix::Store;
-use crate::tar::{ArchiveEntryKind, ArchiveReader, clean_path};
-use crate::{Error, Result};
+use strata_archive::{ArchiveEntryKind, ArchiveReader, Packing, clean_path, decompress};
+use strata_error::{Error, Result};
+use strata_nix::Store;
 
 /// What holds the documents and blobs of an image.
 pub(super) struct Medium {
@@ -132,7 +131,7 @@ impl Medium {
             ));
         }
         let mut bytes = Vec::new();
-        crate::image::open_stored(&place.located, place.offset, place.size)?
+        strata_layer::open_stored(&place.located, place.offset, place.size)?
             .read_to_end(&mut bytes)
             .map_err(|error| damaged(&document, &error.to_string()))?;
         if bytes.len() as u64 != place.size {

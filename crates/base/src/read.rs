@@ -1,17 +1,16 @@
 //! Reading a base image, whatever its form.
 
-use super::bounds::{DEEPEST_INDEX, MOST_ENTRIES, MOST_LAYERS, MOST_MANIFESTS};
+use super::bounds::{DEEPEST_INDEX, MOST_LAYERS, MOST_MANIFESTS};
 use super::documents::{DockerImage, parse_config, parse_docker_manifest, parse_manifest};
 use super::layers::{self, Expected};
 use super::medium::{Medium, Place};
 use super::select::{Candidate, Selection};
-use super::tree::{EntriesLeft, Listing, Tree};
 use super::{DAMAGED, damaged};
-use crate::image::{BaseRecord, Documents, ImagesFile, LayerRecord};
-use crate::nix::Store;
-use crate::oci::{Descriptor, Digest, Document, ImageConfig, Index, LAYOUT_FILE};
-use crate::tree::LayerTree;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_layer::{BaseRecord, Documents, ImagesFile, LayerRecord};
+use strata_nix::Store;
+use strata_oci::{Descriptor, Digest, Document, ImageConfig, Index, LAYOUT_FILE};
+use strata_tree::{BaseListing, BaseTree, EntriesLeft, LayerTree, MOST_ENTRIES};
 
 /// A base image; the default is none.
 #[derive(Debug, Default)]
@@ -23,7 +22,7 @@ pub struct Base {
     /// The layers that Strata made, which lie above them, lowest first.
     pub layers: Vec<LayerRecord>,
     /// What its layers make together.
-    pub tree: Tree,
+    pub tree: BaseTree,
     /// Whether each blob lies behind everything before it in a compressed archive.
     pub is_compressed: bool,
 }
@@ -373,7 +372,7 @@ fn read_strata(
     for (number, record) in (expected.len()..).zip(&mut file.layers) {
         // An image promises no compressed layers; what is made of it may.
         record.compressed = None;
-        let mut listing = Listing::default();
+        let mut listing = BaseListing::default();
         LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
             left.take(1)
                 .map_err(|message| damaged(&medium.named, &message))?;

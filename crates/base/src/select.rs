@@ -1,8 +1,8 @@
 //! Which of several images is meant.
 
-use crate::nix::FromImage;
-use crate::oci::{Digest, Platform, Reference, validate_tag};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_nix::FromImage;
+use strata_oci::{Digest, Platform, Reference, validate_tag};
 
 /// What a user said about the image that is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

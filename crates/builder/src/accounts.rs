@@ -5,12 +5,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::base::{Base, BaseFile, bounds};
-use crate::nix::{AccountsRequest, Store, nar};
-use crate::plan::PlannedLayer;
-use crate::system::{AccountFiles, Usual, merge_accounts};
-use crate::tree::{CompiledRules, EntryType, ImagePath, Metadata, Mode, Rule, Source};
-use crate::{Error, Result};
+use strata_archive::{Metadata, Mode};
+use strata_base::{Base, BaseFile, bounds};
+use strata_error::{Error, Result};
+use strata_nix::{AccountsRequest, Store, nar};
+use strata_plan::PlannedLayer;
+use strata_system::{AccountFiles, Usual, merge_accounts};
+use strata_tree::{CompiledRules, EntryType, ImagePath, Rule, Source};
 
 /// Their directory in the output.
 const DIRECTORY: &str = "accounts";

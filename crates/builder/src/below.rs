@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::{self, Base};
-use crate::nix::Store;
-use crate::oci::{Compression, ImageConfig, Platform, media_type};
-use crate::plan::{CheckedImage, CheckedRequest, PlannedLayer};
-use crate::tree::ImagePath;
-use crate::{Error, Result};
+use strata_base as base;
+use strata_base::Base;
+use strata_error::{Error, Result};
+use strata_nix::Store;
+use strata_oci::{Compression, ImageConfig, Platform, media_type};
+use strata_plan::{CheckedImage, CheckedRequest, PlannedLayer};
+use strata_tree::ImagePath;
 
 /// What lies below an image; the default is nothing.
 #[derive(Default)]
@@ -117,7 +118,7 @@ fn hide(base: &mut Base, remove: &[ImagePath]) -> Result<Vec<ImagePath>> {
         let (directory, name) = path.split();
         let place = base.tree.directory(&directory).ok();
         let place = place.map(|directory| directory.join(name));
-        let is_there = |place: &ImagePath| base.tree.at(place) != base::Below::Nothing;
+        let is_there = |place: &ImagePath| base.tree.at(place) != strata_tree::Below::Nothing;
         let Some(place) = place.filter(is_there) else {
             return Err(Error::Attribute {
                 attribute: format!("remove[{number}]"),

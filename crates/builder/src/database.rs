@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::base::{self, Base, bounds};
-use crate::nix::{
+use strata_base::{Base, bounds};
+use strata_error::{Error, Result};
+use strata_nix::{
     DATABASE_FILES, NixDatabase, Registration, Store, nar, parse_outputs, read_database,
     write_database,
 };
-use crate::oci::{Compression, History};
-use crate::plan::{Plan, PlannedLayer};
-use crate::tree::{ImagePath, Rule, Source};
-use crate::{Error, Result};
+use strata_oci::{Compression, History};
+use strata_plan::{Plan, PlannedLayer};
+use strata_tree::{ImagePath, Rule, Source};
 
 /// Its name in the output.
 const DIRECTORY: &str = "database";
@@ -127,7 +127,7 @@ fn is_in(base: &Base, path: &str) -> bool {
     let path = ImagePath::from(path);
     let (directory, name) = path.split();
     let place = base.tree.directory(&directory);
-    place.is_ok_and(|place| base.tree.at(&place.join(name)) != base::Below::Nothing)
+    place.is_ok_and(|place| base.tree.at(&place.join(name)) != strata_tree::Below::Nothing)
 }
 
 /// Adds what the base says to what the closure says. The base knows more: who built a path, who signed
@@ -161,7 +161,7 @@ fn left_behind(base: &Base, database: &ImagePath) -> Vec<ImagePath> {
     };
     let places = LEFT_BEHIND.iter().map(|name| place.join(name.as_bytes()));
     places
-        .filter(|place| base.tree.at(place) != base::Below::Nothing)
+        .filter(|place| base.tree.at(place) != strata_tree::Below::Nothing)
         .collect()
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::output;
-use crate::image::{Documents, ImageName, ImagesFile};
-use crate::nix::{IndexRequest, Store};
-use crate::oci::{Descriptor, Index, Platform, json};
-use crate::plan::{check_name, check_tag};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_layer::{Documents, ImageName, ImagesFile};
+use strata_nix::{IndexRequest, Store};
+use strata_oci::{Descriptor, Index, Platform, json};
+use strata_plan::{check_name, check_tag};
 
 /// The way to make an image of ours of anything.
 const WRAP: &str = "images takes results of buildImage; for another image, write \

@@ -1,7 +1,11 @@
 //! What `strata-builder` does: from a derivation's attributes to its output.
 //!
 //! Read, plan, merge, digest, write: the effects are here and in [`output`]; the decisions are in
-//! [`crate::plan`] and [`crate::tree`].
+//! [`strata_plan::`] and [`strata_tree::`].
+
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod accounts;
 mod below;
@@ -16,13 +20,16 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use self::below::Below;
-use crate::base::{self, Base};
-use crate::image::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
-use crate::nix::{Attrs, Closure, ClosureEntry, Request, Requested, Store};
-use crate::oci::json;
-use crate::plan::{self, BaseLayers, CheckedRequest, MOST_LAYERS, PlannedLayer};
-use crate::tree::{self, ImagePath, Recipe, Redirect, RootSource, Surroundings};
-use crate::{Error, Result};
+use strata_base as base;
+use strata_base::Base;
+use strata_error::{Error, Result};
+use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
+use strata_nix::{Attrs, Closure, ClosureEntry, Request, Requested, Store};
+use strata_oci::json;
+use strata_plan as plan;
+use strata_plan::{BaseLayers, CheckedRequest, MOST_LAYERS, PlannedLayer};
+use strata_tree as tree;
+use strata_tree::{ImagePath, Recipe, Redirect, RootSource, Surroundings};
 
 /// Where the builder works and with how many threads.
 #[derive(Clone, Debug)]
@@ -147,7 +154,7 @@ fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
 /// Merges what goes to the root and completes the recipes; gives the rules that match no file.
 fn settle(
     layers: &[PlannedLayer],
-    base: &base::Tree,
+    base: &strata_tree::BaseTree,
     store: &Store,
 ) -> Result<(Vec<Recipe>, Vec<PathRule>)> {
     let mut root = Vec::new();
@@ -327,5 +334,5 @@ pub fn threads(build_cores: Option<&str>) -> NonZeroUsize {
 
 /// The file that Nix wrote the attributes to.
 pub fn attrs_file(argument: Option<&Path>) -> PathBuf {
-    argument.map_or_else(crate::nix::find_attrs_file, Path::to_path_buf)
+    argument.map_or_else(strata_nix::find_attrs_file, Path::to_path_buf)
 }

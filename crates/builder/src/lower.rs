@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::image::{LAYERS_FILE, LayersFile};
-use crate::nix::{Store, StorePath};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_layer::{LAYERS_FILE, LayersFile};
+use strata_nix::{Store, StorePath};
 
 /// All layers files that `layers` lead to, each once, what lies below first.
 pub(super) fn read(layers: &[StorePath], store: &Store) -> Result<Vec<LayersFile>> {

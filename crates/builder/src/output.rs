@@ -5,18 +5,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
-use crate::image::{
+use strata_error::{Error, Result};
+use strata_layer::{
     DIGEST_FILE, Digested, IMAGES_FILE, ImageName, ImagesFile, LAYERS_FILE, LayerRecord,
     LayersFile, write_layer,
 };
-use crate::nix::Store;
-use crate::oci::{
+use strata_nix::Store;
+use strata_oci::{
     Config, Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION,
     Manifest, Reference, json, media_type,
 };
-use crate::plan::CheckedImage;
-use crate::tree::Recipe;
-use crate::{Error, Result};
+use strata_plan::CheckedImage;
+use strata_tree::Recipe;
 
 /// An output that is removed again unless it is completed.
 pub(super) struct Output {

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::output::Output;
-use crate::nix::{Store, System};
-use crate::system::{Environment, OutputPaths, channel_tree, check_packages, system_tree};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_nix::{Store, System};
+use strata_system::{Environment, OutputPaths, channel_tree, check_packages, system_tree};
 
 /// The output that is a user environment.
 const PROFILE: &str = "profile";

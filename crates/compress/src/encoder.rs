@@ -6,7 +6,7 @@ use std::thread::LocalKey;
 
 use libdeflater::CompressionLvl;
 
-use crate::oci::Compression;
+use strata_oci::Compression;
 
 /// Compresses `piece` to something that has a beginning and an end of its own.
 ///

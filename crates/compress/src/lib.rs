@@ -5,14 +5,18 @@
 //! section 2.2) or a Zstandard frame (RFC 8878, section 3) of its own; readers join them. Pieces are
 //! compressed on rayon's global pool, which several layers share, and written in their order.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod encoder;
 mod pieces;
 
 use std::io::{self, Write};
 
-use crate::Result;
-use crate::oci::{Compression, Descriptor, HashingWriter};
-use crate::tar::write_error;
+use strata_archive::write_error;
+use strata_error::Result;
+use strata_oci::{Compression, Descriptor, HashingWriter};
 
 use pieces::Pieces;
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::PIECE;
 use super::encoder::encode;
-use crate::oci::Compression;
+use strata_oci::Compression;
 
 /// How many pieces may be on their way at most: as many as compressors need that together are as
 /// fast as one that makes a layer.

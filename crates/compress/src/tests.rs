@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::oci::Digest;
+use strata_oci::Digest;
 
 const METHODS: [&str; 6] = ["none", "gzip", "gzip:1", "gzip:9", "zstd", "zstd:1"];
 

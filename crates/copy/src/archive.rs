@@ -12,15 +12,15 @@ use std::path::Path;
 use serde_json::json;
 
 use super::blob::blobs;
-use super::destination::CopyName;
 use super::layout::{BLOBS, INDEX_FILE, entry};
-use super::{Outcome, Progress, write_file};
-use crate::Result;
-use crate::compress::Compressor;
-use crate::image::{Image, Root};
-use crate::oci::{Compression, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
-use crate::tar::{ArchiveWriter, write_error};
-use crate::tree::{Metadata, Mode};
+use super::write_file;
+use crate::CopyName;
+use strata_archive::{ArchiveWriter, Metadata, Mode, write_error};
+use strata_compress::Compressor;
+use strata_error::Result;
+use strata_image::{Image, Root};
+use strata_oci::{Compression, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
+use strata_progress::{Outcome, Progress};
 
 /// Docker's list of the images in an archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
@@ -146,10 +146,11 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::fixture::{self, Interrupting, Watcher};
     use super::*;
-    use crate::Error;
-    use crate::transport::Silent;
+    use strata_error::Error;
+    use strata_progress::Silent;
+    use strata_testing::image as fixture;
+    use strata_testing::image::{Interrupting, Watcher};
 
     fn name() -> CopyName {
         CopyName {

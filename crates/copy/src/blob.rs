@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use super::{Outcome, Progress, progress::Watched};
-use crate::Result;
-use crate::image::{Layer, Root};
-use crate::oci::{Descriptor, Digest};
-use crate::tar::write_error;
+use strata_archive::write_error;
+use strata_error::Result;
+use strata_image::Root;
+use strata_layer::Layer;
+use strata_oci::{Descriptor, Digest};
+use strata_progress::{Outcome, Progress, Watched};
 
 /// A blob that can be written.
 #[derive(Clone, Copy)]
-pub(super) enum Blob<'a> {
+pub enum Blob<'a> {
     /// A manifest, a config or an index.
     Document(&'a Descriptor, &'a [u8]),
     /// A layer, made while it is written.
@@ -20,7 +21,7 @@ pub(super) enum Blob<'a> {
 
 /// Every blob of an image, or of an index and its images. They may hold the same layer several times;
 /// it is one blob.
-pub(super) fn blobs<'a>(root: impl Into<Root<'a>>) -> BTreeMap<Digest, Blob<'a>> {
+pub fn blobs<'a>(root: impl Into<Root<'a>>) -> BTreeMap<Digest, Blob<'a>> {
     let root = root.into();
     let mut blobs = BTreeMap::new();
     if let Root::Index(index) = root {
@@ -41,7 +42,7 @@ pub(super) fn blobs<'a>(root: impl Into<Root<'a>>) -> BTreeMap<Digest, Blob<'a>>
 
 impl<'a> Blob<'a> {
     /// Its media type, digest and size.
-    pub(super) fn descriptor(&self) -> &'a Descriptor {
+    pub fn descriptor(&self) -> &'a Descriptor {
         match self {
             Self::Document(descriptor, _) => descriptor,
             Self::Layer(layer) => layer.descriptor(),
@@ -49,7 +50,7 @@ impl<'a> Blob<'a> {
     }
 
     /// Writes the blob and reports it. After an error, what was written must be thrown away.
-    pub(super) fn write_to(&self, writer: &mut dyn Write, progress: &dyn Progress) -> Result<()> {
+    pub fn write_to(&self, writer: &mut dyn Write, progress: &dyn Progress) -> Result<()> {
         let descriptor = self.descriptor();
         progress.begin(descriptor);
         let mut watched = Watched::new(writer, descriptor, progress);

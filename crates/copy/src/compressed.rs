@@ -7,14 +7,15 @@ use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
 use super::layout::{BLOBS, INDEX_FILE};
-use super::progress::Watched;
-use super::{Outcome, Progress, staging};
-use crate::compress::compress_layer;
-use crate::image::{DIGEST_FILE, Image, LAYERS_FILE, Layer, LayersFile};
-use crate::oci::{
+use super::staging;
+use strata_compress::compress_layer;
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_layer::{DIGEST_FILE, LAYERS_FILE, Layer, LayersFile};
+use strata_oci::{
     Compression, Descriptor, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest, json, media_type,
 };
-use crate::{Error, Result};
+use strata_progress::{Outcome, Progress, Watched};
 
 /// How many layers are compressed at once. Each also uses the other cores.
 const AT_ONCE: usize = 4;
@@ -62,9 +63,11 @@ pub fn write(
 }
 
 /// A layer as the manifest will list it.
-pub(super) struct Made {
-    pub(super) compression: Compression,
-    pub(super) descriptor: Descriptor,
+pub struct Made {
+    /// How it was compressed.
+    pub compression: Compression,
+    /// Its media type, digest and size.
+    pub descriptor: Descriptor,
 }
 
 /// Says in `file` what was made of the layers, in their order.
@@ -118,7 +121,7 @@ fn write_documents(
 }
 
 /// Makes and compresses every layer.
-pub(super) fn compress_all(
+pub fn compress_all(
     layers: &[Box<dyn Layer>],
     compression: Option<Compression>,
     progress: &dyn Progress,
@@ -177,9 +180,9 @@ fn compress(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Silent;
-    use super::super::fixture::annotated;
     use super::*;
+    use strata_progress::Silent;
+    use strata_testing::image::annotated;
 
     /// A base's remarks about its layers are true of the compressed ones, too.
     #[test]

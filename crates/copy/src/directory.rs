@@ -6,10 +6,11 @@ use std::io;
 use std::path::Path;
 
 use super::blob::blobs;
-use super::{Outcome, Progress, staging};
-use crate::image::Root;
-use crate::oci::Digest;
-use crate::{Error, Result};
+use super::staging;
+use strata_error::{Error, Result};
+use strata_image::Root;
+use strata_oci::Digest;
+use strata_progress::{Outcome, Progress};
 
 /// The file that marks such a directory, and what it says.
 const VERSION_FILE: &str = "version";
@@ -17,7 +18,7 @@ const VERSION: &str = "Directory Transport Version: 1.1\n";
 /// The file that marks such a directory has one line.
 const LARGEST_VERSION: u64 = 64 << 10;
 /// The manifest or index, which is not under its digest.
-pub(super) const MANIFEST_FILE: &str = "manifest.json";
+pub const MANIFEST_FILE: &str = "manifest.json";
 /// How the names of an index's manifests end.
 const MANIFEST_END: &str = ".manifest.json";
 
@@ -59,10 +60,7 @@ pub fn write<'a>(root: impl Into<Root<'a>>, path: &Path, progress: &dyn Progress
 
 /// Makes the directory at `path` hold what `fill` writes into a temporary one, and what it keeps of
 /// what is there: the names that it gives.
-pub(super) fn publish(
-    path: &Path,
-    fill: impl FnOnce(&Path) -> Result<BTreeSet<String>>,
-) -> Result<()> {
+pub fn publish(path: &Path, fill: impl FnOnce(&Path) -> Result<BTreeSet<String>>) -> Result<()> {
     let exists = path.symlink_metadata().is_ok();
     if exists {
         check_directory(path)?;
@@ -147,9 +145,10 @@ fn names(path: &Path) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{self, Interrupting};
     use super::*;
-    use crate::transport::Silent;
+    use strata_progress::Silent;
+    use strata_testing::image as fixture;
+    use strata_testing::image::Interrupting;
 
     #[test]
     fn a_new_directory_holds_the_manifest_and_every_blob() {

@@ -8,16 +8,17 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value, json};
 
 use super::blob::blobs;
-use super::destination::CopyName;
-use super::{Outcome, Progress, staging};
-use crate::image::Root;
-use crate::oci::{Descriptor, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
-use crate::{Error, Result};
+use super::staging;
+use crate::CopyName;
+use strata_error::{Error, Result};
+use strata_image::Root;
+use strata_oci::{Descriptor, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
+use strata_progress::{Outcome, Progress};
 
 /// The file that lists the images of a layout.
-pub(super) const INDEX_FILE: &str = "index.json";
+pub const INDEX_FILE: &str = "index.json";
 /// Where the blobs are, under their hex digits.
-pub(super) const BLOBS: &str = "blobs/sha256";
+pub const BLOBS: &str = "blobs/sha256";
 /// No index that people make is larger; registries take manifests of 4 MiB.
 const LARGEST_INDEX: u64 = 4 << 20;
 /// The file that marks a layout has one short field.
@@ -60,7 +61,7 @@ pub fn write<'a>(
 }
 
 /// The entry of an image or index in the index of a layout.
-pub(super) fn entry(root: Root<'_>, name: &CopyName) -> Descriptor {
+pub fn entry(root: Root<'_>, name: &CopyName) -> Descriptor {
     let Descriptor {
         media_type,
         digest,
@@ -207,9 +208,10 @@ fn parse_index(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::fixture::{self, Interrupting};
     use super::*;
-    use crate::transport::Silent;
+    use strata_progress::Silent;
+    use strata_testing::image as fixture;
+    use strata_testing::image::Interrupting;
 
     fn name(tag: &str) -> CopyName {
         CopyName {

@@ -14,10 +14,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-use super::Progress;
 use super::blob::Blob;
-use super::progress::interruption;
-use crate::{Error, Result, small_file};
+use strata_error::{Error, Result, small_file};
+use strata_progress::{Progress, interruption};
 
 /// What temporary names begin with.
 const PREFIX: &str = ".strata-";
@@ -25,7 +24,7 @@ const PREFIX: &str = ".strata-";
 const BUFFER: usize = 256 * 1024;
 
 /// Something temporary, which this process holds as long as it is there.
-pub(super) struct Staged<T> {
+pub struct Staged<T> {
     temporary: T,
     /// `None` where the file system has no locks.
     _lock: Option<File>,
@@ -33,25 +32,25 @@ pub(super) struct Staged<T> {
 
 impl Staged<TempDir> {
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.temporary.path()
     }
 }
 
 impl Staged<NamedTempFile> {
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.temporary.path()
     }
 
     /// The file, open for writing.
-    pub(super) fn as_file(&self) -> &File {
+    pub fn as_file(&self) -> &File {
         self.temporary.as_file()
     }
 }
 
 /// A temporary directory inside `directory`, with the permissions that a plain one would have.
-pub(super) fn directory_in(directory: &Path) -> Result<Staged<TempDir>> {
+pub fn directory_in(directory: &Path) -> Result<Staged<TempDir>> {
     stage(directory, |builder| {
         let permissions = Permissions::from_mode(0o777);
         builder.permissions(permissions).tempdir_in(directory)
@@ -59,7 +58,7 @@ pub(super) fn directory_in(directory: &Path) -> Result<Staged<TempDir>> {
 }
 
 /// A temporary file inside `directory`, with the permissions that a plain one would have.
-pub(super) fn file_in(directory: &Path) -> Result<Staged<NamedTempFile>> {
+pub fn file_in(directory: &Path) -> Result<Staged<NamedTempFile>> {
     stage(directory, |builder| {
         let permissions = Permissions::from_mode(0o666);
         builder.permissions(permissions).tempfile_in(directory)
@@ -117,7 +116,7 @@ fn remove_stale(directory: &Path) {
 }
 
 /// Whether a file of this name is ours and not yet part of anything.
-pub(super) fn is_temporary(name: &str) -> bool {
+pub fn is_temporary(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
@@ -139,7 +138,7 @@ fn open_as_it_is(path: &Path) -> io::Result<File> {
 
 /// The bytes of a small file that belongs to a destination, `None` if there is none. A symlink, which
 /// could lead out of the destination, a pipe, and a file above `limit` bytes are errors.
-pub(super) fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+pub fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let file = match open_as_it_is(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -154,7 +153,7 @@ pub(super) fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 }
 
 /// Refuses a directory of a destination that is a symlink: files would be written elsewhere.
-pub(super) fn check_own_directory(path: &Path) -> Result<()> {
+pub fn check_own_directory(path: &Path) -> Result<()> {
     match path.symlink_metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(()),
         Ok(metadata) if metadata.is_symlink() => Err(not_own(path, "a symlink")),
@@ -210,7 +209,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Res
 
 /// The nearest directory above `path` that exists: on the file system where `path` will be, and
 /// found without making anything yet.
-pub(super) fn directory_above(path: &Path) -> PathBuf {
+pub fn directory_above(path: &Path) -> PathBuf {
     let mut ancestors = path.ancestors().skip(1);
     ancestors
         .find(|ancestor| !ancestor.as_os_str().is_empty() && ancestor.exists())
@@ -219,13 +218,13 @@ pub(super) fn directory_above(path: &Path) -> PathBuf {
 }
 
 /// Makes `path` and the directories above it.
-pub(super) fn create_directory(path: &Path) -> Result<()> {
+pub fn create_directory(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(Error::io("create", path))
 }
 
 /// Renames a directory to where none was, as [`rename`]; all names in it are on the disk before. False
 /// if another copy made one there meanwhile that has something in it.
-pub(super) fn rename_directory(from: &Path, to: &Path) -> Result<bool> {
+pub fn rename_directory(from: &Path, to: &Path) -> Result<bool> {
     sync_directories(from).map_err(Error::io("read", from))?;
     match rename(from, to) {
         Ok(()) => Ok(true),
@@ -253,7 +252,7 @@ fn sync_directories(path: &Path) -> io::Result<()> {
 }
 
 /// Renames within a file system, after making the directories above; the new name is on the disk then.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
     let parent = directory_of(to);
     let new = parent
         .ancestors()
@@ -268,7 +267,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Renames within a file system. The directory is to be synchronized afterwards.
-pub(super) fn move_to(from: &Path, to: &Path) -> Result<()> {
+pub fn move_to(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to).map_err(Error::io("write", to))
 }
 
@@ -280,12 +279,12 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 /// Waits until the names in a directory are on the disk. Not every file system can.
-pub(super) fn sync_directory(path: &Path) {
+pub fn sync_directory(path: &Path) {
     let _ = File::open(path).and_then(|directory| directory.sync_all());
 }
 
 /// Writes `bytes` to the new file `path`; errors name `destination`.
-pub(super) fn write_bytes(path: &Path, bytes: &[u8], destination: &Path) -> Result<()> {
+pub fn write_bytes(path: &Path, bytes: &[u8], destination: &Path) -> Result<()> {
     File::create_new(path)
         .and_then(|mut file| {
             file.write_all(bytes)?;
@@ -295,7 +294,7 @@ pub(super) fn write_bytes(path: &Path, bytes: &[u8], destination: &Path) -> Resu
 }
 
 /// Writes `blob` to the new file `path`; errors name `destination`.
-pub(super) fn write_blob(
+pub fn write_blob(
     path: &Path,
     blob: &Blob<'_>,
     destination: &Path,
@@ -310,20 +309,20 @@ pub(super) fn write_blob(
 
 /// Whether `path` itself is a file of `size` bytes: blobs are renamed into place when they are whole,
 /// so their length tells as much as a cheap look can.
-pub(super) fn is_present(path: &Path, size: u64) -> bool {
+pub fn is_present(path: &Path, size: u64) -> bool {
     path.symlink_metadata()
         .is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
 }
 
 /// A buffered writer whose errors name the file.
-pub(super) struct FileWriter<'a, W: Write> {
+pub struct FileWriter<'a, W: Write> {
     writer: BufWriter<W>,
     path: &'a Path,
 }
 
 impl<'a, W: Write> FileWriter<'a, W> {
     /// A writer to an opened file; `path` is for errors.
-    pub(super) fn new(file: W, path: &'a Path) -> Self {
+    pub fn new(file: W, path: &'a Path) -> Self {
         Self {
             writer: BufWriter::with_capacity(BUFFER, file),
             path,
@@ -331,7 +330,7 @@ impl<'a, W: Write> FileWriter<'a, W> {
     }
 
     /// Writes what is still in the buffer.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         self.writer.flush().map_err(Error::io("write", self.path))
     }
 }
@@ -358,8 +357,8 @@ impl<W: Write> Write for FileWriter<'_, W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
     use super::*;
+    use strata_testing::image as fixture;
 
     /// What a killed process left is removed by the next one; what somebody still writes to, and
     /// what only looks like ours, is not.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Progress;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_progress::Progress;
 
 /// The most that a program may answer: some hundred thousand lines.
 const LARGEST_ANSWER: u64 = 32 << 20;
@@ -32,16 +32,16 @@ const GRACE: Duration = Duration::from_secs(5);
 const LONGEST_NAP: Duration = Duration::from_millis(50);
 
 /// What writes the standard input of a program.
-pub(super) type Input<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send + 'a>;
+pub(crate) type Input<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send + 'a>;
 
 /// Runs a program without input; gives what it writes to its standard output. `hint` is for the
 /// case that it fails.
-pub(super) fn ask(command: Command, hint: &str, progress: &dyn Progress) -> Result<Vec<u8>> {
+pub(crate) fn ask(command: Command, hint: &str, progress: &dyn Progress) -> Result<Vec<u8>> {
     run(command, None, ANSWER_TIME, hint, progress)
 }
 
 /// The same for a program that does the work of a copy, which takes longer.
-pub(super) fn work(command: Command, hint: &str, progress: &dyn Progress) -> Result<Vec<u8>> {
+pub(crate) fn work(command: Command, hint: &str, progress: &dyn Progress) -> Result<Vec<u8>> {
     run(command, None, WORK_TIME, hint, progress)
 }
 
@@ -49,7 +49,7 @@ pub(super) fn work(command: Command, hint: &str, progress: &dyn Progress) -> Res
 ///
 /// An error of `input` ends the program and is what went wrong, unless it is that the program
 /// reads no more: then the program says why, or it has read enough.
-pub(super) fn feed(
+pub(crate) fn feed(
     command: Command,
     input: Input<'_>,
     hint: &str,
@@ -248,9 +248,9 @@ fn describe(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Silent;
-    use super::super::fixture::Interrupting;
     use super::*;
+    use strata_progress::Silent;
+    use strata_testing::image::Interrupting;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");

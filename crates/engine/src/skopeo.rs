@@ -3,11 +3,12 @@
 
 use std::process::Command;
 
-use super::serve::lend;
-use super::{Progress, process};
-use crate::image::Image;
-use crate::oci::Digest;
-use crate::{Error, Result};
+use super::process;
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_oci::Digest;
+use strata_progress::Progress;
+use strata_serve::lend;
 
 /// Copies `image` to `destination`, in skopeo's syntax; gives the digest of the manifest that is there
 /// then. Only a storage keeps the image's own: what skopeo writes elsewhere may have another form.

@@ -3,10 +3,18 @@
 //! Messages start in lower case and name the attribute, layer, store path or file. The hint is for
 //! the printer to show on a line of its own.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
+pub mod small_file;
+mod text;
+
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::nix::StorePath;
+pub use text::{LONGEST_TEXT, percent_encode, printable};
 
 /// The result of everything in this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -212,11 +220,19 @@ impl Error {
     }
 }
 
+/// Whether a path looks like a store path, as far as a hint needs that: a name that begins with a hash
+/// in Nix's base 32, in a directory that is not the root.
 fn is_store_path(path: &Path) -> bool {
-    match (path.parent().and_then(Path::to_str), path.to_str()) {
-        (Some(store), Some(path)) => StorePath::parse(store, path).is_ok(),
-        _ => false,
-    }
+    const HASH_LENGTH: usize = 32;
+    let is_hash = |hash: &[u8]| {
+        let mut digits = hash.iter();
+        digits.all(|digit| b"0123456789abcdfghijklmnpqrsvwxyz".contains(digit))
+    };
+    let name = path.file_name().map(OsStr::as_encoded_bytes);
+    let parts = name.and_then(|name| name.split_at_checked(HASH_LENGTH));
+    path.is_absolute()
+        && path.parent().is_some_and(|store| store.parent().is_some())
+        && parts.is_some_and(|(hash, rest)| is_hash(hash) && rest.len() > 1 && rest[0] == b'-')
 }
 
 #[cfg(test)]

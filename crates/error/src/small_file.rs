@@ -7,12 +7,12 @@ use std::path::Path;
 use crate::{Error, Result};
 
 /// The bytes of the file at `path`. More than `limit` bytes are an error.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     read_opened(File::open(path), path, limit)
 }
 
 /// The same for a file that the caller opened, or could not open; errors name `path`.
-pub(crate) fn read_opened(opened: io::Result<File>, path: &Path, limit: u64) -> Result<Vec<u8>> {
+pub fn read_opened(opened: io::Result<File>, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = opened.map_err(Error::io("open", path))?;
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1))

@@ -3,23 +3,23 @@
 use std::fmt::Write;
 
 /// So many characters of a text are shown.
-pub(super) const LONGEST: usize = 800;
+pub const LONGEST_TEXT: usize = 800;
 
 /// `text` on one line, without what could steer a terminal, and not too long.
-pub(super) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let words = text.split(|character: char| character.is_control() || character.is_whitespace());
     let line = words
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ");
-    match line.char_indices().nth(LONGEST) {
+    match line.char_indices().nth(LONGEST_TEXT) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
 }
 
 /// Everything but RFC 3986's unreserved characters as `%XX`.
-pub(super) fn percent_encode(text: &str) -> String {
+pub fn percent_encode(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
@@ -39,7 +39,7 @@ mod tests {
     fn texts_from_outside_are_short_lines() {
         assert_eq!(printable("a\u{1b}[2J\n\t b "), "a [2J b");
         let long = printable(&"é".repeat(70_000));
-        assert_eq!(long.chars().count(), LONGEST + 1);
+        assert_eq!(long.chars().count(), LONGEST_TEXT + 1);
         assert!(long.ends_with("é…"));
     }
 

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::Layer;
-use crate::compress::compress_layer;
-use crate::oci::{Compression, Descriptor, Digest};
-use crate::tree::Recipe;
-use crate::{Error, Result};
+use strata_compress::compress_layer;
+use strata_error::{Error, Result};
+use strata_layer::Layer;
+use strata_oci::{Compression, Descriptor, Digest};
+use strata_tree::Recipe;
 
 /// A layer that is compressed while it is written.
 pub struct CompressedLayer {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::open::{damaged, parse, read_blob, read_document};
-use super::{Image, ImageName, ImagesFile};
-use crate::nix::Store;
-use crate::oci::{Descriptor, Digest, Index, Platform, json, media_type};
-use crate::{Error, Result};
+use super::Image;
+use strata_error::{Error, Result};
+use strata_layer::{ImageName, ImagesFile, damaged, parse, read_blob, read_document};
+use strata_nix::Store;
+use strata_oci::{Descriptor, Digest, Index, Platform, json, media_type};
 
 /// An index that can be copied.
 pub struct ImageIndex {

@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::Layer;
-use crate::nix::nar::{self, NarInfo};
-use crate::oci::Hasher;
-use crate::tar::write_error;
-use crate::tree::Source;
-use crate::{Error, Result};
+use strata_archive::write_error;
+use strata_error::{Error, Result};
+use strata_layer::Layer;
+use strata_nix::nar;
+use strata_nix::nar::NarInfo;
+use strata_oci::Hasher;
+use strata_tree::Source;
 
 /// Makes a layer again and archives each of its store paths; gives everything that is not as it was
 /// when the image was built. `name` is what findings call the layer.

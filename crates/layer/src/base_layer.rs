@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Layer;
-use super::decompress::decompress;
-use crate::oci::{Compression, Descriptor, Digest, HashingWriter};
-use crate::tar::write_error;
-use crate::tree::Recipe;
-use crate::{Error, Result};
+use strata_archive::{decompress, write_error};
+use strata_error::{Error, Result};
+use strata_oci::{Compression, Descriptor, Digest, HashingWriter};
+use strata_tree::Recipe;
 
 /// How much of a blob is read at a time, in bytes.
 const BUFFER: usize = 128 * 1024;
@@ -68,10 +67,11 @@ pub fn open_stored(path: &Path, offset: Option<u64>, size: u64) -> Result<impl R
 }
 
 /// A layer whose bytes are a blob of a base image.
-pub(super) struct BaseLayer {
-    pub(super) record: BaseRecord,
+pub struct BaseLayer {
+    /// What the blob is.
+    pub record: BaseRecord,
     /// Where the file is.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Layer for BaseLayer {
@@ -133,7 +133,7 @@ impl<R: Read> Read for Named<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::media_type;
+    use strata_oci::media_type;
 
     fn layer(path: &Path, offset: Option<u64>, bytes: &[u8]) -> BaseLayer {
         BaseLayer {

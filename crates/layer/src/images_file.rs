@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::ImageName;
-use super::open::read_document;
-use crate::oci::json;
-use crate::{Error, Result};
+use crate::documents::read_document;
+use strata_error::{Error, Result};
+use strata_oci::json;
 
 /// The file's name in the output of a derivation.
 pub const IMAGES_FILE: &str = "images.json";

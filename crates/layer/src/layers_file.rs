@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::BaseRecord;
-use crate::nix::AccountsRequest;
-use crate::oci::{Compression, Descriptor, Digest, History, json, media_type};
-use crate::tree::{Recipe, Rule};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_nix::AccountsRequest;
+use strata_oci::{Compression, Descriptor, Digest, History, json, media_type};
+use strata_tree::{Recipe, Rule};
 
 /// The file's name in the output of a derivation.
 pub const LAYERS_FILE: &str = "layers.json";

@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::{Layer, PathRule};
-use crate::nix::Store;
-use crate::oci::{Digest, Hasher};
-use crate::tar::ArchiveWriter;
-use crate::tree::{LayerTree, Recipe};
-use crate::{Error, Result};
+use strata_archive::ArchiveWriter;
+use strata_error::{Error, Result};
+use strata_nix::Store;
+use strata_oci::{Digest, Hasher};
+use strata_tree::{LayerTree, Recipe};
 
 /// How much is handed from one thread to another at a time, in bytes. It and what waits fit into a
 /// second-level cache.

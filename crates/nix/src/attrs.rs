@@ -13,7 +13,7 @@ use super::index_request::IndexRequest;
 use super::mistake::{Mistake, explain};
 use super::request::{Request, VERSION};
 use super::system_request::SystemRequest;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
 
 /// The file's name in the build directory.
 const ATTRS_FILE: &str = ".attrs.json";

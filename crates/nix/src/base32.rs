@@ -48,7 +48,7 @@ pub fn is_digit(character: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
+    use strata_oci::Digest;
 
     #[test]
     fn agrees_with_nix() {

@@ -7,8 +7,8 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction, params};
 
 use super::{DerivationOutput, base32};
-use crate::oci::Digest;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::Digest;
 
 /// The content of the file `schema` beside the database.
 pub(super) const SCHEMA_VERSION: &str = "10";

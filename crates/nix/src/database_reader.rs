@@ -9,8 +9,8 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::database::SCHEMA_VERSION;
 use super::{DerivationOutput, Registration};
-use crate::oci::Digest;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::Digest;
 
 /// The files of a database: with the log or the journal of what was not finished, SQLite finishes it or
 /// takes it back.
@@ -168,7 +168,7 @@ fn registration(row: &Row<'_>) -> rusqlite::Result<Result<Registration, String>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nix::write_database;
+    use crate::write_database;
 
     fn written(directory: &Path) -> BTreeMap<String, Registration> {
         let hash = "sha256:0000000000000000000000000000000000000000000000000000";

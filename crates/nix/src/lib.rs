@@ -1,6 +1,10 @@
 //! What Nix hands over: the attributes of a derivation, the closure graph, store paths, and the
 //! archive format whose hash Nix records for each store path.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod attrs;
 pub mod base32;
 mod closure;
@@ -13,6 +17,7 @@ pub mod nar;
 mod request;
 mod store;
 mod system_request;
+pub mod walk;
 
 pub use attrs::{Attrs, Requested, find_attrs_file};
 pub use closure::{Closure, ClosureEntry};
@@ -27,5 +32,5 @@ pub use request::{
 pub use store::{Store, StorePath};
 pub use system_request::{
     ChannelRequest, FlakeRegistryRequest, GroupRequest, PackageRequest, ProfileRequest, System,
-    SystemRequest, UserRequest,
+    SystemRequest, USUAL_PRIORITY, UserRequest,
 };

@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use super::base32;
-use crate::oci::Hasher;
-use crate::tree::walk::{self, Kind, Visit};
-use crate::{Error, Result};
+use crate::walk;
+use crate::walk::{Kind, Visit};
+use strata_error::{Error, Result};
+use strata_oci::Hasher;
 
 /// The hash and size of a store path's archive, as Nix records them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::oci::History;
+use strata_oci::History;
 
 /// The version of the format that this program reads.
 pub(super) const VERSION: u32 = 1;

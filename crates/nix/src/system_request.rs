@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The priority of packages that say nothing, for `nix-env` and here.
+pub const USUAL_PRIORITY: i64 = 5;
+
 /// The request of a base system.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -183,7 +186,7 @@ fn output_out() -> Vec<String> {
 
 /// What `nix-env` takes for packages that say nothing.
 fn usual_priority() -> i64 {
-    crate::system::USUAL_PRIORITY
+    USUAL_PRIORITY
 }
 
 fn channels_of_root() -> String {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 
-use crate::{Error, Result};
+use strata_error::{Error, Result};
 
 /// What Nix appends to names that differ only in case from another one, on file systems of macOS
 /// that cannot tell them apart (`src/libutil/archive.cc` of Nix).

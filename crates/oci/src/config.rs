@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Digest, Platform, json};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
 
 /// What a config blob says about an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

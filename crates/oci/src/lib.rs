@@ -3,6 +3,10 @@
 //! This room does no I/O: parsers take bytes, writers give bytes. [`json`] is the only writer of
 //! JSON whose bytes are digested.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod compression;
 mod config;
 mod descriptor;

@@ -5,7 +5,7 @@ use core::net::Ipv6Addr;
 use std::fmt;
 
 use super::Digest;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
 
 /// The registry that a name without one means.
 const DEFAULT_REGISTRY: &str = "docker.io";

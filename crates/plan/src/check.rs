@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use super::platform::check_platform;
-use crate::base::{Inheritance, Selection};
-use crate::image::PathRule;
-use crate::nix::{
+use strata_archive::{Mode, clean_path};
+use strata_base::{Inheritance, Selection};
+use strata_error::{Error, Result};
+use strata_layer::PathRule;
+use strata_nix::{
     AccountsRequest, FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath,
     StrategyName,
 };
-use crate::oci::{
+use strata_oci::{
     Compression, Config, History, Platform, Reference, canonical_user_config, validate_tag,
 };
-use crate::tar::clean_path;
-use crate::tree::{ImagePath, Mode, Rule};
-use crate::{Error, Result};
+use strata_tree::{ImagePath, Rule};
 
 /// A request whose values are known to be good.
 pub struct CheckedRequest {

@@ -1,6 +1,10 @@
 //! Which store path goes into which layer: settled for the whole image, before any layer is
 //! written. This room is pure.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod check;
 mod platform;
 mod popularity;
@@ -8,11 +12,11 @@ mod popularity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use crate::image::{LayerRecord, LayersFile, PathRule};
-use crate::nix::{Closure, ClosureEntry, StorePath, StrategyName};
-use crate::oci::{Compression, History};
-use crate::tree::{ImagePath, Rule, Source};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_layer::{LayerRecord, LayersFile, PathRule};
+use strata_nix::{Closure, ClosureEntry, StorePath, StrategyName};
+use strata_oci::{Compression, History};
+use strata_tree::{ImagePath, Rule, Source};
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
 

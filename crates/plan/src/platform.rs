@@ -1,8 +1,8 @@
 //! What an image runs on: `platform`, or else `arch`, `os` and `variant`, all in Go's names.
 
-use crate::nix::ImageRequest;
-use crate::oci::Platform;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_nix::ImageRequest;
+use strata_oci::Platform;
 
 /// Go's names of processors that programs can be made for (GOARCH, `internal/syslist` of Go).
 const ARCHITECTURES: [&str; 16] = [

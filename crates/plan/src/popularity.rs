@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use crate::nix::{Closure, StorePath};
+use strata_nix::{Closure, StorePath};
 
 /// Puts each of `members` into exactly one of at most `budget` layers, lowest first: the most popular
 /// paths are alone, the last layer holds the rest. The closure may hold more paths; those are in lower
@@ -83,7 +83,7 @@ fn references<'a>(closure: &'a Closure, path: &'a StorePath) -> impl Iterator<It
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nix::ClosureEntry;
+    use strata_nix::ClosureEntry;
 
     const DIR: &str = "/nix/store";
 

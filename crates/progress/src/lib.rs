@@ -1,9 +1,13 @@
 //! What a copy tells whoever watches it, and how it is told to stop.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 use std::io::{self, Write};
 
-use crate::oci::Descriptor;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::Descriptor;
 
 /// How it ended for one blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +92,7 @@ impl<W: Write> Write for Watched<'_, W> {
     }
 }
 
-/// Carries an interruption through `io::Write`; [`crate::Error`] stays its source.
+/// Carries an interruption through `io::Write`; [`strata_error::Error`] stays its source.
 pub fn interruption(error: Error) -> io::Error {
     io::Error::other(error)
 }

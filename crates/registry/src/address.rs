@@ -1,6 +1,6 @@
 //! Where a registry is: names, origins and the locations that it hands out.
 
-use crate::transport::text::percent_encode;
+use strata_error::percent_encode;
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
 
 use super::problem::{Problem, Reached};
-use crate::transport::text::printable;
+use strata_error::printable;
 
 /// The most errors of one answer that are shown.
 const MOST_ERRORS: usize = 3;
@@ -150,7 +150,7 @@ fn describe(document: Option<&Document>, body: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::text::LONGEST;
+    use strata_error::LONGEST_TEXT;
 
     fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
         Answer {
@@ -196,7 +196,7 @@ mod tests {
         let long = answer(500, &[], &"é".repeat(70_000)).problem().message;
         assert_eq!(
             long.chars().count(),
-            "answered 500 Internal Server Error: …".chars().count() + LONGEST
+            "answered 500 Internal Server Error: …".chars().count() + LONGEST_TEXT
         );
     }
 

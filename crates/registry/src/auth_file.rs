@@ -8,8 +8,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use super::credentials::Credentials;
-use crate::oci::Reference;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::Reference;
 
 /// An error about the file `name`, without what is in it.
 pub(super) fn bad_file(name: &str, message: &str) -> Error {

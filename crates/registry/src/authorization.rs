@@ -18,7 +18,7 @@ use super::client::{Client, Failure, Purpose};
 use super::credentials::{COMMAND_LINE, Credentials};
 use super::http::{Body, Request};
 use super::problem::{Problem, Reached};
-use crate::transport::text::percent_encode;
+use strata_error::percent_encode;
 
 /// Tokens are used for no longer than this part of their life.
 const TOKEN_LIFE_USED: f64 = 0.8;

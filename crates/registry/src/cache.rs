@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::{Compression, Descriptor, Digest, json};
+use strata_oci::{Compression, Descriptor, Digest, json};
 
 /// The folder in the cache's directory. Another form of files gets another folder.
 const FOLDER: &str = "compressed-layers-1";

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ureq::tls::{Certificate, RootCerts};
 
-use crate::{Error, Result, small_file};
+use strata_error::{Error, Result, small_file};
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -23,19 +23,19 @@ const VARIABLE: &str = "SSL_CERT_FILE";
 
 /// What is known about one registry.
 #[derive(Default)]
-pub(super) struct Trust {
+pub struct Trust {
     /// The authorities to trust. Without any, Mozilla's list is meant.
-    pub(super) authorities: Vec<CertificateDer<'static>>,
+    pub authorities: Vec<CertificateDer<'static>>,
     /// The certificates to show to a registry that asks for one.
-    pub(super) clients: Vec<ClientCertificate>,
+    pub clients: Vec<ClientCertificate>,
 }
 
 /// A client certificate.
-pub(super) struct ClientCertificate {
+pub struct ClientCertificate {
     /// The certificate, and those that lead to its authority.
-    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub chain: Vec<CertificateDer<'static>>,
     /// Its private key.
-    pub(super) key: PrivateKeyDer<'static>,
+    pub key: PrivateKeyDer<'static>,
 }
 
 impl Trust {
@@ -43,7 +43,7 @@ impl Trust {
     /// usual directories that there is; and the authorities of the system: the file that
     /// `NIX_SSL_CERT_FILE` names, as in Nix's own programs, else `SSL_CERT_FILE` and `SSL_CERT_DIR`,
     /// else the operating system's store.
-    pub(super) fn find(
+    pub fn find(
         directory: Option<&Path>,
         registry: &str,
         environment: &dyn Fn(&str) -> Option<OsString>,
@@ -64,12 +64,12 @@ impl Trust {
 }
 
 /// The variable that decides which file the authorities of the system are in.
-pub(super) fn variable(environment: &dyn Fn(&str) -> Option<OsString>) -> &'static str {
+pub fn variable(environment: &dyn Fn(&str) -> Option<OsString>) -> &'static str {
     nix_file(environment).map_or(VARIABLE, |_| NIX_VARIABLE)
 }
 
 /// The authorities of the system, for others who speak TLS.
-pub(in crate::transport) fn system_roots() -> Result<RootCerts> {
+pub fn system_roots() -> Result<RootCerts> {
     let authorities = system(&|name| std::env::var_os(name))?;
     if authorities.is_empty() {
         return Ok(RootCerts::WebPki);

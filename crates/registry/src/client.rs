@@ -17,9 +17,9 @@ use super::delays::Delays;
 use super::http::{Body, Http, LAST_COURTESY, Opened, Request};
 use super::problem::{Problem, Reached};
 use super::{Options, Retry};
-use crate::oci::Reference;
-use crate::transport::Progress;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::Reference;
+use strata_progress::Progress;
 
 /// How often somebody who waits looks whether the user gave up, and tells what takes time.
 const STEP: Duration = Duration::from_millis(50);

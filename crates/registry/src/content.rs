@@ -3,10 +3,10 @@
 use std::io::{self, Read, Write};
 use std::sync::{Mutex, PoisonError};
 
-use crate::compress::compress_layer;
-use crate::image::{Layer, piped};
-use crate::oci::{Compression, Descriptor};
-use crate::{Error, Result};
+use strata_compress::compress_layer;
+use strata_error::{Error, Result};
+use strata_layer::{Layer, piped};
+use strata_oci::{Compression, Descriptor};
 
 /// A blob to be sent.
 #[derive(Clone, Copy)]

@@ -12,8 +12,7 @@ use serde::Deserialize;
 
 use super::client::Interrupted;
 use super::credentials::Credentials;
-use crate::Result;
-use crate::transport::text::printable;
+use strata_error::{Result, printable};
 
 /// The longest answer that is read, in bytes. Tokens in it can have some kilobytes.
 const LONGEST_ANSWER: u64 = 256 << 10;
@@ -158,7 +157,7 @@ fn refusal(answer: &[u8]) -> Result<Option<Credentials>, String> {
 mod tests {
     use super::super::fixture::write_script;
     use super::*;
-    use crate::Error;
+    use strata_error::Error;
 
     /// What `docker-credential-test` gives that is this shell script.
     fn run(

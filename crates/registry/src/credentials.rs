@@ -1,15 +1,14 @@
 //! What to log in with, and where it is looked for.
 
 use std::ffi::OsString;
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use super::auth_file::AuthFile;
 use super::client::Interrupted;
 use super::{credential_helper, netrc};
-use crate::oci::Reference;
-use crate::{Result, small_file};
+use strata_error::{Result, small_file};
+use strata_oci::Reference;
 
 /// What the source of credentials is called that were given.
 pub(super) const COMMAND_LINE: &str = "the command line";

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::transport::Progress;
+use strata_progress::Progress;
 
 /// Why there are pauses. Those who pause are not those who can tell the user. Several blobs at once have
 /// the same reason at the same time, which is said once.

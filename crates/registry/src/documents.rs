@@ -1,6 +1,6 @@
 //! Which image of an index is meant. Pure: whoever fetched the index gives its entries.
 
-use crate::oci::{IndexEntry, Platform};
+use strata_oci::{IndexEntry, Platform};
 
 /// The variants of processors that run what was built for those after them. This is the order in which
 /// skopeo and podman look for them.
@@ -15,10 +15,7 @@ fn variants(architecture: &str) -> &'static [&'static str] {
 /// The entry of an index that fits a platform best, chosen as skopeo does with `--override-os`,
 /// `--override-arch` and `--override-variant`: with a variant, that one or what it runs too, and then
 /// the one without; without, the one without first. Of several the first counts.
-pub(in crate::transport) fn choose<'a>(
-    entries: &'a [IndexEntry],
-    wanted: &Platform,
-) -> Option<&'a IndexEntry> {
+pub(crate) fn choose<'a>(entries: &'a [IndexEntry], wanted: &Platform) -> Option<&'a IndexEntry> {
     let known = variants(&wanted.architecture);
     let order: Vec<Option<&str>> = match &wanted.variant {
         None => [None]
@@ -46,8 +43,8 @@ pub(in crate::transport) fn choose<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Digest, Document, media_type};
     use serde_json::{Value, json};
+    use strata_oci::{Digest, Document, media_type};
 
     fn index(platforms: &[&str]) -> Vec<IndexEntry> {
         let entry = |(number, platform): (usize, &&str)| {

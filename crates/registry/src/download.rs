@@ -8,8 +8,8 @@ use ureq::http::{Method, StatusCode};
 use super::client::{Client, Failure};
 use super::http::Request;
 use super::problem::Problem;
-use crate::oci::{Descriptor, Digest, Hasher};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::{Descriptor, Digest, Hasher};
 
 /// Bytes that are read at once.
 const BUFFER: usize = 128 << 10;
@@ -19,7 +19,7 @@ impl Client {
     /// the rest is asked for. Other bytes than the descriptor promises are an error, which is known
     /// after the last one. `advance` hears how many bytes came, `interrupted` is asked while there are
     /// none; an error of one of them ends the work.
-    pub(in crate::transport) fn download(
+    pub(crate) fn download(
         &self,
         blob: &Descriptor,
         writer: &mut dyn Write,
@@ -73,7 +73,7 @@ impl Client {
     }
 
     /// How many bytes a blob has (end-2 with `HEAD`).
-    pub(in crate::transport) fn blob_size(&self, digest: &Digest) -> Result<u64, Failure> {
+    pub(crate) fn blob_size(&self, digest: &Digest) -> Result<u64, Failure> {
         let address = self.address(&format!("blobs/{digest}"))?;
         let answer = self.send(Request::new(Method::HEAD, address))?;
         if answer.status != StatusCode::OK {

@@ -10,7 +10,7 @@ use super::client::{Client, Failure};
 use super::http::Request;
 use super::manifest::LARGEST_MANIFEST;
 use super::problem::Problem;
-use crate::oci::{Descriptor, Digest};
+use strata_oci::{Descriptor, Digest};
 
 /// A manifest or index as a registry holds it.
 #[derive(Clone, Debug)]

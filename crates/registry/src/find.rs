@@ -7,8 +7,8 @@ use super::job::{How, Job};
 use super::learn::Candidate;
 use super::mount::Mount;
 use super::push::Push;
-use crate::transport::Outcome;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_progress::Outcome;
 
 /// The most repositories that a blob is tried to be mounted from.
 const MOST_MOUNTS: usize = 4;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::client::{Client, Purpose};
 use super::{Options, Retry};
-use crate::Result;
-use crate::oci::Reference;
-use crate::transport::Silent;
+use strata_error::Result;
+use strata_oci::Reference;
+use strata_progress::Silent;
 
 /// The head of a request.
 #[derive(Clone, Debug)]

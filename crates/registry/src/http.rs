@@ -20,7 +20,7 @@ use super::connection::{self, SilentServers};
 use super::problem::{Problem, Reached};
 use super::proxy::Proxies;
 use super::{Options, Timeouts, tls};
-use crate::Result;
+use strata_error::Result;
 
 /// The most redirects that one request may take.
 const MOST_REDIRECTS: usize = 5;

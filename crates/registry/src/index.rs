@@ -8,10 +8,10 @@ use super::job::stays_as_it_is;
 use super::plan::Plan;
 use super::prepare::{Part, connected, prepare, tags};
 use super::push::{Names, PushOptions, Pushed, check_reference, foresee, put, run};
-use crate::Result;
-use crate::image::ImageIndex;
-use crate::oci::{Descriptor, Digest, Platform, Reference, json, media_type};
-use crate::transport::Progress;
+use strata_error::Result;
+use strata_image::ImageIndex;
+use strata_oci::{Descriptor, Digest, Platform, Reference, json, media_type};
+use strata_progress::Progress;
 
 /// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
 pub fn push_index(

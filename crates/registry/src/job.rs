@@ -10,8 +10,9 @@ use super::PushOptions;
 use super::cache::Cache;
 use super::content::Content;
 use super::learn::{Candidate, Knowledge};
-use crate::image::{Image, Layer};
-use crate::oci::{Compression, Descriptor, Digest, media_type};
+use strata_image::Image;
+use strata_layer::Layer;
+use strata_oci::{Compression, Descriptor, Digest, media_type};
 
 /// A blob that the registry must have in the end.
 pub(super) struct Job<'a> {

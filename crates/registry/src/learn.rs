@@ -9,10 +9,10 @@ use super::client::{Client, Failure, Purpose};
 use super::learned::{diff_ids, pair, reusable};
 use super::problem::Problem;
 use super::{Options, PushOptions};
-use crate::oci::media_type::DOCUMENTS;
-use crate::oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference};
-use crate::transport::Progress;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::media_type::DOCUMENTS;
+use strata_oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference};
+use strata_progress::Progress;
 
 /// The most documents that are read of one name: an index may lead to others.
 const MOST_DOCUMENTS: usize = 8;

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use crate::oci::{Descriptor, Digest, media_type};
+use strata_oci::{Descriptor, Digest, media_type};
 
 /// The diff IDs of an image configuration.
 pub(super) fn diff_ids(config: &[u8]) -> Option<Vec<Digest>> {

@@ -10,12 +10,16 @@
 //! Layers are made while they are sent: nothing is spooled and nothing is held whole in memory. A
 //! layer can be made again, so an upload that fails is cancelled and started over.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod address;
 mod answer;
 mod auth_file;
 mod authorization;
 mod cache;
-pub(super) mod certificates;
+pub mod certificates;
 mod challenge;
 mod client;
 mod connection;
@@ -25,6 +29,7 @@ mod credentials;
 mod delays;
 mod documents;
 mod download;
+mod fetch;
 mod find;
 #[cfg(test)]
 mod fixture;
@@ -40,7 +45,7 @@ mod plan;
 mod prepare;
 mod problem;
 mod proxy;
-mod pull;
+pub mod pull;
 mod push;
 mod stages;
 mod tags;
@@ -51,15 +56,15 @@ mod verify;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(super) use client::{Client, Purpose};
+pub(crate) use client::{Client, Purpose};
 pub use credentials::Credentials;
-pub(super) use documents::choose;
+pub(crate) use documents::choose;
 pub use index::{plan_index, push_index};
 pub use plan::{How, Plan, PlannedLayer};
 pub use prepare::tags;
 pub use proxy::Proxies;
 pub use push::{PushOptions, Pushed, plan, push};
-pub(super) use stages::in_two_stages;
+pub(crate) use stages::in_two_stages;
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]

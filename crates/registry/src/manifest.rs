@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::client::{Client, Failure};
 use super::http::{Body, Request};
 use super::problem::Problem;
-use crate::oci::{Descriptor, Digest};
+use strata_oci::{Descriptor, Digest};
 
 /// The header in which registries say what they hold.
 const CONTENT_DIGEST: &str = "docker-content-digest";

@@ -8,7 +8,7 @@ use super::client::{Client, Failure};
 use super::http::Request;
 use super::manifest::check_digest;
 use super::problem::Problem;
-use crate::oci::Digest;
+use strata_oci::Digest;
 
 /// What a registry said to a mount.
 #[derive(Debug)]

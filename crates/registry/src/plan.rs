@@ -1,7 +1,7 @@
 //! What a push would do.
 
 pub use super::job::How;
-use crate::oci::Digest;
+use strata_oci::Digest;
 
 /// What a push would do.
 #[derive(Clone, Debug)]

@@ -10,10 +10,10 @@ use super::client::{Client, Purpose};
 use super::job::{Job, remark_on_compressed, stays_as_it_is};
 use super::learn::{Knowledge, Wanted};
 use super::push::{Push, PushOptions, check_reference};
-use crate::image::Image;
-use crate::oci::{Descriptor, Digest, Platform, Reference};
-use crate::transport::Progress;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_oci::{Descriptor, Digest, Platform, Reference};
+use strata_progress::Progress;
 
 /// The annotation that names the base image (OCI image specification, annotations.md).
 const BASE_NAME: &str = "org.opencontainers.image.base.name";

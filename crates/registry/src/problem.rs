@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 
-use crate::Error;
-use crate::transport::text::printable;
+use strata_error::{Error, printable};
 
 /// How far a request came that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,10 +20,10 @@ use super::plan::{Plan, PlannedLayer};
 use super::prepare::{Part, connected, prepare};
 use super::stages::in_two_stages;
 use super::upload::Upload;
-use crate::image::Image;
-use crate::oci::{Compression, Descriptor, Digest, Reference, json};
-use crate::transport::{Outcome, Progress};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_oci::{Compression, Descriptor, Digest, Reference, json};
+use strata_progress::{Outcome, Progress};
 
 /// What is pushed, and how.
 #[derive(Clone, Debug, Default)]

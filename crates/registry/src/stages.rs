@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::{Error, Result};
+use strata_error::{Error, Result};
 
 /// The most questions at once: what a registry answers from memory, and the network delays.
 const QUESTIONS: usize = 8;
@@ -30,7 +30,7 @@ struct Stages<'a> {
 
 /// Runs `ask` for each of `jobs` jobs, and `transfer` for those for which it says that this is needed,
 /// the lowest number first. The first failure is the result; it sets `stop`, which the work looks at.
-pub(in crate::transport) fn in_two_stages(
+pub(crate) fn in_two_stages(
     jobs: usize,
     ask: impl Fn(usize) -> Result<bool> + Sync,
     transfer: impl Fn(usize) -> Result<()> + Sync,

@@ -6,7 +6,7 @@ use ureq::http::{Method, Uri};
 
 use super::client::{Client, Failure};
 use super::http::Request;
-use crate::oci::validate_tag;
+use strata_oci::validate_tag;
 
 /// How many tags are asked for. Registries that give fewer at once do that.
 const MOST_TAGS: usize = 500;

@@ -23,8 +23,8 @@ use super::content::{Content, Source};
 use super::http::{Body, Request};
 use super::manifest::check_digest;
 use super::problem::Problem;
-use crate::oci::Descriptor;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::Descriptor;
 
 /// The media type of bytes on their way.
 const BYTES: &str = "application/octet-stream";

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use super::client::{Client, Failure};
 use super::problem::Problem;
-use crate::image::decompress;
-use crate::oci::{Descriptor, Digest, Hasher};
+use strata_archive::decompress;
+use strata_oci::{Descriptor, Digest, Hasher};
 
 impl Client {
     /// Fetches a blob, decompresses it and compares it with the layer that has this diff ID and so many
@@ -67,8 +67,8 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::compress::Compressor;
-    use crate::oci::Compression;
+    use strata_compress::Compressor;
+    use strata_oci::Compression;
 
     #[test]
     fn layers_are_digested_through_their_compression() {

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
 
+use ::http::StatusCode;
 use serde_json::{Value, json};
-use ureq::http::StatusCode;
 
-use super::super::blob::Blob;
 use super::catalog::{Catalog, Repository};
 use super::http::{Method, Refusal, Request, list};
 use super::range::{Wanted, wanted};
-use crate::oci::{Digest, Index, json as canonical, media_type, validate_tag};
-use crate::transport::text::percent_encode;
+use strata_copy::Blob;
+use strata_error::percent_encode;
+use strata_oci::{Digest, Index, json as canonical, media_type, validate_tag};
 
 /// What every JSON but manifests is.
 const JSON: &str = "application/json";

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::blob::{Blob, blobs};
-use crate::image::Root;
-use crate::oci::{Digest, Reference, split_registry};
-use crate::{Error, Result};
+use strata_copy::{Blob, blobs};
+use strata_error::{Error, Result};
+use strata_image::Root;
+use strata_oci::{Digest, Reference, split_registry};
 
 /// Images to serve.
 #[derive(Default)]
@@ -55,7 +55,7 @@ impl<'a> Catalog<'a> {
     }
 
     /// Adds an image or index under this name and tag, of which the caller knows that they are good.
-    pub(in super::super) fn add_as(&mut self, root: impl Into<Root<'a>>, name: &str, tag: &str) {
+    pub fn add_as(&mut self, root: impl Into<Root<'a>>, name: &str, tag: &str) {
         let root = root.into();
         let repository = self.repositories.entry(name.to_owned()).or_default();
         repository.tags.insert(tag.to_owned(), root.digest());
@@ -91,8 +91,8 @@ fn without_registry(name: &str) -> Result<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixture;
     use super::*;
+    use strata_testing::image as fixture;
 
     #[test]
     fn images_are_known_without_their_registry() {

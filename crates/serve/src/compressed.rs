@@ -1,10 +1,11 @@
 //! Images with compressed layers, for a server that is asked for them.
 
-use crate::Result;
-use crate::image::{Built, CompressedLayer, Image, Layer};
-use crate::oci::{Compression, Descriptor, Manifest, json as canonical, media_type};
-use crate::transport::Progress;
-use crate::transport::compressed::{Made, compress_all};
+use strata_copy::compressed::{Made, compress_all};
+use strata_error::Result;
+use strata_image::{Built, CompressedLayer, Image};
+use strata_layer::Layer;
+use strata_oci::{Compression, Descriptor, Manifest, json as canonical, media_type};
+use strata_progress::Progress;
 
 /// The same with each image of an index as [`compress`] makes it.
 pub fn compress_all_images(

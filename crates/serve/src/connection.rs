@@ -5,15 +5,15 @@ use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use ureq::http::StatusCode;
+use ::http::StatusCode;
 
-use super::super::blob::Blob;
 use super::api::{Answer, Body, answer};
 use super::catalog::Catalog;
 use super::http::{self, LONGEST_HEAD, Method, Refusal, Request};
 use super::listener::{Clients, Limits, Observer};
 use super::window::Window;
-use crate::Error;
+use strata_copy::Blob;
+use strata_error::Error;
 
 /// How a client begins that speaks TLS (RFC 8446, section 5.1: a handshake record).
 const TLS_HANDSHAKE: u8 = 0x16;

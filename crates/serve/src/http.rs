@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ureq::http::StatusCode;
+use ::http::StatusCode;
 
 /// The longest head of a request, in bytes.
 pub(super) const LONGEST_HEAD: usize = 16 << 10;

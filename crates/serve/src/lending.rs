@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Catalog, Observer, Server};
-use crate::image::Image;
-use crate::oci::{Descriptor, Digest};
-use crate::transport::blob::blobs;
-use crate::transport::{Outcome, Progress};
-use crate::{Error, Result};
+use strata_copy::blobs;
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_oci::{Descriptor, Digest};
+use strata_progress::{Outcome, Progress};
 
 /// What the image is called.
 const NAME: &str = "strata";
@@ -18,7 +18,7 @@ const NAME: &str = "strata";
 /// The tag is the config's digest, so that nobody can take the name for that of another image. When
 /// the work is done, blobs that it did not want are reported as present. If a blob could not be made,
 /// that is the error, whatever the work says.
-pub(in crate::transport) fn lend<T>(
+pub fn lend<T>(
     image: &Image,
     progress: &dyn Progress,
     work: impl FnOnce(&str) -> Result<T>,
@@ -55,7 +55,7 @@ pub(in crate::transport) fn lend<T>(
 }
 
 /// Whether `name` is one under which [`lend`] may have served the image.
-pub(in crate::transport) fn was_lent_as(image: &Image, name: &str) -> bool {
+pub fn was_lent_as(image: &Image, name: &str) -> bool {
     let path = format!("/{NAME}:{}", image.manifest.config.digest.hex());
     let address = name.strip_suffix(&path);
     let port = address.and_then(|address| address.strip_prefix("127.0.0.1:"));

@@ -10,6 +10,10 @@
 //! that stream a body are not kept any more or guess where a request ends. This one does not have to:
 //! a request with a body is refused and its connection closed.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod api;
 mod catalog;
 mod compressed;
@@ -22,5 +26,5 @@ mod window;
 
 pub use catalog::Catalog;
 pub use compressed::{compress, compress_all_images};
-pub(super) use lending::{lend, was_lent_as};
+pub use lending::{lend, was_lent_as};
 pub use listener::{Limits, Observer, Server};

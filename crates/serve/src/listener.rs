@@ -1,19 +1,18 @@
 //! The server: who may connect, for how long, and how it ends.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use super::super::Progress;
 use super::catalog::Catalog;
 use super::connection::Connection;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_progress::Progress;
 
 /// How long to wait for a client before looking whether the server ends.
 const WAIT: Duration = Duration::from_secs(1);

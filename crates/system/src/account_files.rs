@@ -47,10 +47,10 @@ pub(super) fn gshadow(groups: &[Group]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nix::System;
-    use crate::system::Accounts;
+    use crate::Accounts;
     use proptest::prelude::*;
     use serde_json::json;
+    use strata_nix::System;
 
     #[test]
     fn lines_have_the_fields_of_their_manuals() {

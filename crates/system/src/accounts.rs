@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::argument::{error, field, path};
-use crate::Result;
-use crate::nix::{GroupRequest, System, UserRequest};
+use strata_error::Result;
+use strata_nix::{GroupRequest, System, UserRequest};
 
 /// The group of users without one of their own: `nobody`.
 const NOBODY: u32 = 65534;
@@ -230,7 +230,7 @@ fn has_separator(text: &str) -> bool {
     text.contains([':', '\n', '\r', '\0'])
 }
 
-fn separator(attribute: &str, subject: String) -> crate::Error {
+fn separator(attribute: &str, subject: String) -> strata_error::Error {
     let message = subject + " a colon, line break or null character in it";
     error(
         attribute,

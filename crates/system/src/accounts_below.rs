@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::accounts::LOCKED;
 use super::argument::{error, field};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
 
 /// The texts of the files; none where there is no file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

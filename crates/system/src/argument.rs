@@ -1,7 +1,7 @@
 //! Checks that many arguments have in common, and how arguments are named in messages.
 
-use crate::nix::Store;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_nix::Store;
 
 /// The most bytes that file systems allow in a name.
 const NAME_MAX: usize = 255;

@@ -3,8 +3,8 @@
 use super::argument::{self, error};
 use super::profile::add_generation;
 use super::{Node, Tree};
-use crate::Result;
-use crate::nix::{ChannelRequest, Store};
+use strata_error::Result;
+use strata_nix::{ChannelRequest, Store};
 
 /// What is in the channel itself: nixpkgs, or nothing.
 pub fn channel_tree(request: &ChannelRequest, store: &Store) -> Result<Tree> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::argument::{error, field};
-use crate::Result;
+use strata_error::Result;
 
 /// `/etc/nsswitch.conf` (`nsswitch.conf(5)`): everything is in files, hosts also in the DNS.
 pub(super) const NSSWITCH: &str = "\

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use super::Package;
 use super::manifest::manifest;
 use super::resolve::{Resolved, resolve};
-use crate::nix::Store;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_nix::Store;
 
 /// The file of a package that names the store paths to install with it.
 const PROPAGATED: &str = "nix-support/propagated-user-env-packages";

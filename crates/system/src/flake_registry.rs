@@ -8,8 +8,8 @@ use super::argument::{self, error};
 use super::channel::below;
 use super::resolve::{Resolved, resolve};
 use super::{Node, Tree};
-use crate::Result;
-use crate::nix::{FlakeRegistryRequest, Store, base32};
+use strata_error::Result;
+use strata_nix::{FlakeRegistryRequest, Store, base32};
 
 /// The argument of the function.
 const ATTRIBUTE: &str = "flake-registry";

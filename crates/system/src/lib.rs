@@ -5,6 +5,10 @@
 //! flake registry look into the store, and only [`Tree::write`] and [`Environment::write`] write.
 //! Every list is in an order that does not depend on the machine.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod account_files;
 mod accounts;
 mod accounts_below;
@@ -18,8 +22,8 @@ mod profile;
 mod resolve;
 mod tree;
 
-use crate::Result;
-use crate::nix::{Store, System};
+use strata_error::Result;
+use strata_nix::{Store, System};
 
 pub use accounts::{Accounts, Group, User};
 pub use accounts_below::{AccountFiles, Usual, merge_accounts};
@@ -28,9 +32,6 @@ pub use environment::Environment;
 pub use manifest::manifest;
 pub use profile::{Package, check_packages};
 pub use tree::{Node, Tree};
-
-/// The priority of packages that say nothing, for `nix-env` and here.
-pub const USUAL_PRIORITY: i64 = 5;
 
 /// The full store paths of the outputs to which the tree has links.
 #[derive(Clone, Copy, Debug)]

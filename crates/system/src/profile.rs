@@ -2,8 +2,8 @@
 
 use super::argument::{self, error};
 use super::{Node, Tree};
-use crate::Result;
-use crate::nix::{PackageRequest, ProfileRequest, Store};
+use strata_error::Result;
+use strata_nix::{PackageRequest, ProfileRequest, Store};
 
 /// The argument of the function.
 const ATTRIBUTE: &str = "packages";

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::nix::Store;
+use strata_nix::Store;
 
 /// How many symlinks the kernel follows in one path.
 const MOST_LINKS: usize = 40;

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::argument::{self, error};
-use crate::{Error, Result};
+use strata_error::{Error, Result};
 
 /// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

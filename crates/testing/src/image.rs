@@ -4,14 +4,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::{Outcome, Progress};
-use crate::image::{Image, ImageName, Layer};
-use crate::oci::{
+use strata_archive::write_error;
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_layer::{ImageName, Layer};
+use strata_oci::{
     Config, Descriptor, Digest, History, ImageConfig, Manifest, Platform, json, media_type,
 };
-use crate::tar::write_error;
-use crate::tree::Recipe;
-use crate::{Error, Result};
+use strata_progress::{Outcome, Progress};
+use strata_tree::Recipe;
 
 struct MemoryLayer {
     descriptor: Descriptor,
@@ -40,7 +41,7 @@ impl Layer for MemoryLayer {
 }
 
 /// A layer with an annotation.
-pub(super) fn annotated(bytes: &[u8], key: &str, value: &str) -> Box<dyn Layer> {
+pub fn annotated(bytes: &[u8], key: &str, value: &str) -> Box<dyn Layer> {
     let mut descriptor = Descriptor::of(media_type::LAYER_TAR, bytes);
     let annotations = &mut descriptor.annotations;
     annotations.insert(key.to_owned(), value.to_owned());
@@ -52,7 +53,7 @@ pub(super) fn annotated(bytes: &[u8], key: &str, value: &str) -> Box<dyn Layer> 
 }
 
 /// An image called `hello:latest` whose layers are these bytes.
-pub(super) fn image(layers: &[&[u8]]) -> Image {
+pub fn image(layers: &[&[u8]]) -> Image {
     let layers: Vec<MemoryLayer> = layers
         .iter()
         .map(|bytes| MemoryLayer {
@@ -97,7 +98,7 @@ pub(super) fn image(layers: &[&[u8]]) -> Image {
 }
 
 /// Interrupts at the first byte.
-pub(super) struct Interrupting;
+pub struct Interrupting;
 
 impl Progress for Interrupting {
     fn begin(&self, _: &Descriptor) {}
@@ -115,10 +116,10 @@ impl Progress for Interrupting {
 
 /// Counts outcomes.
 #[derive(Default)]
-pub(super) struct Watcher(Mutex<Vec<Outcome>>);
+pub struct Watcher(Mutex<Vec<Outcome>>);
 
 impl Watcher {
-    pub(super) fn count(&self, outcome: Outcome) -> usize {
+    pub fn count(&self, outcome: Outcome) -> usize {
         self.0
             .lock()
             .unwrap()
@@ -145,10 +146,10 @@ impl Progress for Watcher {
 }
 
 /// Lets something happen once, after a copy has begun.
-pub(super) struct Meanwhile<F>(Mutex<Option<F>>);
+pub struct Meanwhile<F>(Mutex<Option<F>>);
 
 impl<F: FnOnce() + Send> Meanwhile<F> {
-    pub(super) fn new(happen: F) -> Self {
+    pub fn new(happen: F) -> Self {
         Self(Mutex::new(Some(happen)))
     }
 }
@@ -172,7 +173,7 @@ impl<F: FnOnce() + Send> Progress for Meanwhile<F> {
 }
 
 /// Every file below `directory`, sorted.
-pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
+pub fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -187,7 +188,7 @@ pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// Makes a named pipe, which nobody opens for writing.
-pub(super) fn make_pipe(path: &Path) {
+pub fn make_pipe(path: &Path) {
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
 }

@@ -1,16 +1,15 @@
 //! What the layers of a base make together: its directories with their metadata, its symlinks, and
 //! where files are.
 
-use super::bounds::MOST_ENTRIES;
-use crate::tar::{ArchiveEntry, ArchiveEntryKind};
-use crate::tree::{self, Entry, EntryKind, ImagePath, Metadata, Mode, Node, Overlay};
+use crate::{ImagePath, MOST_ENTRIES, Node, Overlay};
+use strata_archive::{ArchiveEntry, ArchiveEntryKind, Entry, EntryKind, Metadata, Mode};
 
 /// How many entries the layers may still have: all of them, whiteouts and repetitions too.
-pub(super) struct EntriesLeft(pub(super) usize);
+pub struct EntriesLeft(pub usize);
 
 /// What one layer has.
 #[derive(Debug, Default)]
-pub(super) struct Listing(tree::Listing<Listed>);
+pub struct BaseListing(crate::Listing<Listed>);
 
 /// What a layer has at a path.
 #[derive(Debug)]
@@ -44,11 +43,11 @@ struct Described(Metadata);
 
 /// Where the content of a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Stored {
+pub struct Stored {
     /// The number of the layer.
-    pub(super) layer: usize,
+    pub layer: usize,
     /// Where it begins in the layer's archive; 0 in a layer that Strata made.
-    pub(super) offset: u64,
+    pub offset: u64,
 }
 
 /// What the base image has where something of ours goes.
@@ -78,7 +77,7 @@ const MOST_SYMLINKS: usize = 40;
 
 /// The tree of a base image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tree(Overlay<Described, Leaf>);
+pub struct BaseTree(Overlay<Described, Leaf>);
 
 impl Default for Described {
     /// What engines make up for a directory that no layer describes.
@@ -89,7 +88,7 @@ impl Default for Described {
 
 impl EntriesLeft {
     /// Counts an entry of a layer that is there `times` times; the error is that there are too many.
-    pub(super) fn take(&mut self, times: usize) -> Result<(), String> {
+    pub fn take(&mut self, times: usize) -> Result<(), String> {
         let left = self.0.checked_sub(times);
         self.0 =
             left.ok_or_else(|| format!("more than {MOST_ENTRIES} entries with those before"))?;
@@ -97,9 +96,9 @@ impl EntriesLeft {
     }
 }
 
-impl Listing {
+impl BaseListing {
     /// Adds an entry of an archive.
-    pub(super) fn add(&mut self, mut entry: ArchiveEntry) {
+    pub fn add(&mut self, mut entry: ArchiveEntry) {
         let path = ImagePath(std::mem::take(&mut entry.path));
         let listed = match entry.kind {
             ArchiveEntryKind::Directory => Listed::Directory(Box::new(entry.metadata())),
@@ -112,7 +111,7 @@ impl Listing {
     }
 
     /// Adds an entry of a layer that Strata made.
-    pub(super) fn add_own(&mut self, entry: &Entry<'_>) {
+    pub fn add_own(&mut self, entry: &Entry<'_>) {
         let listed = match &entry.kind {
             EntryKind::Directory => Listed::Directory(Box::new(entry.metadata.clone())),
             EntryKind::Symlink { target } => Listed::Symlink(target.to_vec()),
@@ -123,7 +122,7 @@ impl Listing {
     }
 }
 
-impl Tree {
+impl BaseTree {
     /// What is at `path`, which leads through no symlink.
     pub fn at(&self, path: &ImagePath) -> Below<'_> {
         match self.0.get(path) {
@@ -136,7 +135,7 @@ impl Tree {
 
     /// The regular file that `path` means when all symlinks are followed: where it is in the image,
     /// and where its content is.
-    pub(super) fn file(&self, path: &ImagePath) -> Option<(ImagePath, Stored)> {
+    pub fn file(&self, path: &ImagePath) -> Option<(ImagePath, Stored)> {
         let real = self.follow(path, true).ok()?;
         match self.0.get(&real)? {
             Node::Leaf(Leaf::File(stored)) => Some((real, *stored)),
@@ -188,7 +187,7 @@ impl Tree {
     }
 
     /// Lays the layer with this number over those before it.
-    pub(super) fn apply(&mut self, number: usize, layer: &Listing) {
+    pub fn apply(&mut self, number: usize, layer: &BaseListing) {
         self.0.hide(&layer.0);
         for (path, listed) in layer.0.entries() {
             let node = match listed {
@@ -242,10 +241,10 @@ mod tests {
         }
     }
 
-    fn tree(layers: &[&[&str]]) -> Tree {
-        let mut tree = Tree::default();
+    fn tree(layers: &[&[&str]]) -> BaseTree {
+        let mut tree = BaseTree::default();
         for (number, entries) in layers.iter().enumerate() {
-            let mut listing = Listing::default();
+            let mut listing = BaseListing::default();
             for text in *entries {
                 listing.add(entry(text));
             }
@@ -254,7 +253,7 @@ mod tests {
         tree
     }
 
-    fn at(tree: &Tree, path: &str) -> String {
+    fn at(tree: &BaseTree, path: &str) -> String {
         match tree.at(&ImagePath::from(path)) {
             Below::Nothing => "nothing".to_owned(),
             Below::Directory(metadata) => format!("directory {}", metadata.mode),

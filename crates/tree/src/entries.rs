@@ -6,40 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::rules::EntryType;
-use super::walk::{self, Kind, OpenFile, Visit};
-use super::{CompiledRules, ImagePath, Metadata, Mode, Recipe, Rule, Source};
-use crate::nix::{Store, nar};
-use crate::{Error, Result};
-
-/// One entry of a layer.
-pub struct Entry<'a> {
-    /// Where it is in the image, relative to `/`, without a trailing slash.
-    pub path: &'a [u8],
-    /// Mode, owner and extended attributes.
-    pub metadata: &'a Metadata,
-    /// What it is.
-    pub kind: EntryKind<'a>,
-    /// The file in the store that it comes from, for errors.
-    pub source: &'a dyn Fn() -> PathBuf,
-}
-
-/// What an entry is.
-pub enum EntryKind<'a> {
-    /// A directory.
-    Directory,
-    /// A symlink.
-    Symlink {
-        /// Where it points.
-        target: &'a [u8],
-    },
-    /// A regular file.
-    File(OpenFile),
-    /// A sign that lower layers' file of this name is hidden (OCI layer.md, "Whiteouts").
-    Whiteout,
-}
-
-/// What the name of a whiteout begins with.
-pub const WHITEOUT: &[u8] = b".wh.";
+use super::{CompiledRules, ImagePath, Recipe, Rule, Source};
+use strata_archive::{Entry, EntryKind, Metadata, Mode, WHITEOUT};
+use strata_error::{Error, Result};
+use strata_nix::walk::{Kind, Visit};
+use strata_nix::{Store, nar, walk};
 
 /// A recipe joined with the store: what goes to the root is merged in memory, store paths are
 /// walked when their turn comes.

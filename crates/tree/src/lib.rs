@@ -1,21 +1,27 @@
 //! What a layer contains: walking store paths, ownership rules, merging what goes to the root of
 //! the image, recipes, from which the entries of a layer follow, and what layers make together.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
+mod base_tree;
 mod capabilities;
 mod entries;
 mod merge;
-mod metadata;
 mod overlay;
 mod path;
 mod recipe;
 mod rules;
-pub mod walk;
 mod whiteout;
 
-pub use entries::{Entry, EntryKind, LayerTree, WHITEOUT};
+pub use base_tree::{BaseListing, BaseTree, Below, EntriesLeft, Obstacle, Stored};
+pub use entries::LayerTree;
 pub use merge::{Layout, RootSource, Surroundings, merge};
-pub use metadata::{Metadata, Mode};
 pub use overlay::{Listing, Node, Overlay};
 pub use path::ImagePath;
 pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
 pub use rules::{Changes, CompiledRules, EntryType, Rule};
+
+/// The most entries of all layers, whiteouts too; those of a layer that is there twice count twice.
+pub const MOST_ENTRIES: usize = 10_000_000;

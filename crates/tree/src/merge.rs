@@ -16,11 +16,12 @@ use std::path::{Path, PathBuf};
 use super::entries::{check_size, locate, source_path};
 use super::recipe::follow;
 use super::rules::EntryType;
-use super::walk::{self, Kind, Visit};
-use super::{Changes, CompiledRules, DirectoryRecord, ImagePath, Metadata, Mode, Rule, Source};
-use crate::base::{Below, Obstacle, Tree};
-use crate::nix::{Store, nar};
-use crate::{Error, Result};
+use super::{Changes, CompiledRules, DirectoryRecord, ImagePath, Rule, Source};
+use crate::{BaseTree, Below, Obstacle};
+use strata_archive::{Metadata, Mode};
+use strata_error::{Error, Result};
+use strata_nix::walk::{Kind, Visit};
+use strata_nix::{Store, nar, walk};
 
 /// A source whose content goes to the root, in the order of the layers.
 pub struct RootSource<'a> {
@@ -50,7 +51,7 @@ pub struct Surroundings<'a> {
     /// What each layer hides of the base image.
     pub whiteouts: &'a BTreeMap<usize, Vec<ImagePath>>,
     /// What the base image has, without what is hidden.
-    pub base: &'a Tree,
+    pub base: &'a BaseTree,
 }
 
 /// Merges sources.
@@ -104,7 +105,7 @@ enum Content {
 struct Merge<'a> {
     sources: &'a [RootSource<'a>],
     store: &'a Store,
-    base: &'a Tree,
+    base: &'a BaseTree,
     /// The store paths, where they really are, and the layers they are in.
     in_store: BTreeMap<ImagePath, usize>,
     /// Directories that layers must name and no source of theirs need have.
@@ -560,7 +561,7 @@ mod tests {
         let surroundings = Surroundings {
             in_store: &BTreeMap::new(),
             whiteouts: &BTreeMap::new(),
-            base: &Tree::default(),
+            base: &BaseTree::default(),
         };
         match merge(&roots, &surroundings, &store) {
             Ok(layout) => Ok(layout

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImagePath, Metadata, Rule};
+use super::{ImagePath, Rule};
+use strata_archive::Metadata;
 
 /// How to make a layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

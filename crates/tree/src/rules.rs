@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, Mode, capabilities};
+use super::capabilities;
+use strata_archive::{Metadata, Mode};
 
 /// What a rule matches and sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

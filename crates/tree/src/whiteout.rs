@@ -1,6 +1,7 @@
 //! What names in a layer say about lower layers (OCI layer.md, "Whiteouts").
 
-use super::{ImagePath, WHITEOUT};
+use super::ImagePath;
+use strata_archive::WHITEOUT;
 
 /// The name of a marker that hides everything that lower layers have in its directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";

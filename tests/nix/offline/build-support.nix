@@ -294,7 +294,7 @@ in
       src,
       cargoLock,
       cargoBuildFlags ? [ ],
-      buildNoDefaultFeatures ? false,
+      prePatch ? "",
       doCheck ? true,
       postInstall ? "",
       meta ? { },
@@ -305,12 +305,14 @@ in
         version
         src
         cargoBuildFlags
-        buildNoDefaultFeatures
+        prePatch
         doCheck
         meta
         ;
       name = "${pname}-${version}";
-      cargoDeps = builtins.hashFile "sha256" cargoLock.lockFile;
+      cargoDeps = builtins.hashString "sha256" (
+        cargoLock.lockFileContents or (builtins.readFile cargoLock.lockFile)
+      );
       builder = "${boot}/busybox";
       args = [
         "sh"

@@ -12,13 +12,12 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::image::Image;
-use crate::oci::{Descriptor, Digest, Reference};
-use crate::transport::blob::blobs;
-use crate::transport::destination::CopyName;
-use crate::transport::process::{ask, feed};
-use crate::transport::{Outcome, Progress, Silent, archive};
-use crate::{Error, Result};
+use crate::process::{ask, feed};
+use strata_copy::{CopyName, archive, blobs};
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_oci::{Descriptor, Digest, Reference};
+use strata_progress::{Outcome, Progress, Silent};
 
 /// The namespace of Kubernetes in containerd.
 pub(super) const KUBERNETES: &str = "k8s.io";

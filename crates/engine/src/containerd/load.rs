@@ -6,12 +6,12 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::nodes::Minikube;
-use crate::image::Image;
-use crate::oci::Reference;
-use crate::transport::destination::CopyName;
-use crate::transport::process::{ask, feed};
-use crate::transport::{Progress, archive};
-use crate::{Error, Result};
+use crate::process::{ask, feed};
+use strata_copy::{CopyName, archive};
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_oci::Reference;
+use strata_progress::Progress;
 
 const HINT: &str = "start the cluster with `minikube start`";
 

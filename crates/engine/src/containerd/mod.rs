@@ -8,11 +8,11 @@ mod nodes;
 
 use std::path::PathBuf;
 
-use super::Progress;
-use super::destination::CopyName;
-use crate::image::Image;
-use crate::{Error, Result};
 use ctr::{Ctr, KUBERNETES};
+use strata_copy::CopyName;
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_progress::Progress;
 
 /// The namespace of a containerd without a cluster, as everywhere in containerd.
 const DEFAULT_NAMESPACE: &str = "default";

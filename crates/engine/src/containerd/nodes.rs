@@ -6,9 +6,9 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::ctr::Ctr;
-use crate::transport::Progress;
-use crate::transport::process::ask;
-use crate::{Error, Result};
+use crate::process::ask;
+use strata_error::{Error, Result};
+use strata_progress::Progress;
 
 /// How kind calls the container in front of several control planes; it has no containerd.
 /// (`ExternalLoadBalancerNodeRoleValue` in kind's pkg/cluster/constants.)

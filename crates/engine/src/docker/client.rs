@@ -16,10 +16,9 @@ use super::connection::{CONNECT, EngineConnector, EngineResolver, Line};
 use super::endpoint::{Address, Endpoint};
 use super::message::{self, Info, Inspected, Listed, failure_of_load, message};
 use super::tls;
-use crate::oci::{Digest, Platform};
-use crate::transport::Progress;
-use crate::transport::text::printable;
-use crate::{Error, Result};
+use strata_error::{Error, Result, printable};
+use strata_oci::{Digest, Platform};
+use strata_progress::Progress;
 
 /// The newest version of the API that this was written for.
 const NEWEST: Version = Version(1, 51);

@@ -12,8 +12,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::endpoint::{Endpoint, Environment, Tls, configuration, text};
-use crate::oci::Digest;
-use crate::{Error, Result, small_file};
+use strata_error::{Error, Result, small_file};
+use strata_oci::Digest;
 
 /// The most bytes of a file that are read.
 const LARGEST_FILE: u64 = 4 << 20;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use ureq::http::uri::Authority;
 
 use super::context;
-use crate::oci::without_password;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::without_password;
 
 /// Where the engine of the whole machine listens.
 const SOCKET: &str = "/var/run/docker.sock";

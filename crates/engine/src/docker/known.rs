@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::image::Image;
-use crate::oci::Digest;
+use strata_image::Image;
+use strata_oci::Digest;
 
 /// Where an engine keeps its images, which decides what it can use again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +98,8 @@ impl<'a> Known<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixture;
     use super::*;
+    use strata_testing::image as fixture;
 
     fn digests(words: &[&str]) -> Vec<Digest> {
         words

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::oci::Digest;
-use crate::transport::text::printable;
+use strata_error::printable;
+use strata_oci::Digest;
 
 /// What the containerd image store calls itself among the properties of the storage driver.
 const CONTAINERD_DRIVER: &str = "io.containerd.snapshotter.v1";
@@ -165,7 +165,7 @@ pub(super) fn message(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::text::LONGEST;
+    use strata_error::LONGEST_TEXT;
 
     #[test]
     fn the_store_is_told_by_the_driver() {
@@ -210,7 +210,7 @@ mod tests {
         }
         assert_eq!(message(br#"{"message":"no such image"}"#), "no such image");
         assert_eq!(message(b"404 page\nnot found"), "404 page not found");
-        assert_eq!(message(&[b'x'; 5000]).chars().count(), LONGEST + 1);
+        assert_eq!(message(&[b'x'; 5000]).chars().count(), LONGEST_TEXT + 1);
     }
 
     #[test]

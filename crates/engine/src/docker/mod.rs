@@ -27,13 +27,12 @@ use self::client::Client;
 use self::endpoint::{Endpoint, text};
 use self::known::{Known, Store};
 use self::message::Listed;
-use super::archive;
-use super::blob::blobs;
-use super::destination::CopyName;
-use super::{Outcome, Progress};
-use crate::image::{Image, piped};
-use crate::oci::{Descriptor, Digest, Platform};
-use crate::{Error, Result};
+use strata_copy::{CopyName, archive, blobs};
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_layer::piped;
+use strata_oci::{Descriptor, Digest, Platform};
+use strata_progress::{Outcome, Progress};
 
 /// When so few bytes of layers are left to send, no further image is asked for what it shares.
 const FEW: u64 = 1 << 20;

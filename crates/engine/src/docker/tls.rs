@@ -8,8 +8,8 @@ use rustls::sign::CertifiedKey;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use super::endpoint::Tls;
-use crate::transport::registry::certificates;
-use crate::{Error, Result, small_file};
+use strata_error::{Error, Result, small_file};
+use strata_registry::certificates;
 
 /// The most bytes of a file that are read.
 const LARGEST_FILE: u64 = 4 << 20;

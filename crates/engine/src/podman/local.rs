@@ -1,10 +1,11 @@
 //! podman on this machine.
 
 use super::{Podman, command};
-use crate::Result;
-use crate::image::Image;
-use crate::transport::serve::lend;
-use crate::transport::{Silent, process};
+use crate::process;
+use strata_error::Result;
+use strata_image::Image;
+use strata_progress::Silent;
+use strata_serve::lend;
 
 /// What to try when podman does not pull.
 const HINT: &str = "podman pulls from a registry on 127.0.0.1 for this; if that is forbidden, load an \

@@ -9,13 +9,13 @@ mod remote;
 
 use std::process::Command;
 
-use super::blob::blobs;
-use super::destination::CopyName;
-use super::serve::was_lent_as;
-use super::{Outcome, Progress, process};
-use crate::image::Image;
-use crate::oci::{Digest, Platform};
-use crate::{Error, Result};
+use super::process;
+use strata_copy::{CopyName, blobs};
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_oci::{Digest, Platform};
+use strata_progress::{Outcome, Progress};
+use strata_serve::was_lent_as;
 
 /// Copies `image` there; gives the digest of the manifest that podman has then, which is another one
 /// than the image's if podman has the image already and got it elsewhere. It worked if podman answers

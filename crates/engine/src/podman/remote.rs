@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::{Podman, command};
-use crate::image::Image;
-use crate::oci::Digest;
-use crate::transport::destination::CopyName;
-use crate::transport::{archive, process};
-use crate::{Error, Result};
+use crate::process;
+use strata_copy::{CopyName, archive};
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_oci::Digest;
 
 /// How many images to ask about at once: a command line has an end.
 const AT_ONCE: usize = 200;

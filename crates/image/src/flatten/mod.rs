@@ -9,13 +9,15 @@ mod tree;
 use std::io::{self, Read, Write};
 
 use self::tree::{Listing, Place, Tree, Winners};
-use super::{Image, Layer, decompress, read_layer};
-use crate::tar::{ArchiveEntry, ArchiveEntryKind, ArchiveReader, ArchiveWriter};
-use crate::tree::{Metadata, Mode};
-use crate::{Error, Result};
+use super::Image;
+use strata_archive::{
+    ArchiveEntry, ArchiveEntryKind, ArchiveReader, ArchiveWriter, Metadata, Mode, decompress,
+};
+use strata_error::{Error, Result};
+use strata_layer::{Layer, read_layer};
 
 /// The most entries of an image, as of a base image.
-const MOST_ENTRIES: usize = crate::base::bounds::MOST_ENTRIES;
+const MOST_ENTRIES: usize = strata_tree::MOST_ENTRIES;
 const HINT: &str =
     "build or fetch the image again; if it comes from elsewhere, its layers are damaged";
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::tar::{ArchiveEntry, ArchiveEntryKind};
-use crate::tree::{ImagePath, Node, Overlay};
+use strata_archive::{ArchiveEntry, ArchiveEntryKind};
+use strata_tree::{ImagePath, Node, Overlay};
 
 /// An entry of a layer: what a path stands for, whatever its other names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub(super) struct Place {
 #[derive(Default)]
 pub(super) struct Listing {
     count: usize,
-    listing: crate::tree::Listing<Found>,
+    listing: strata_tree::Listing<Found>,
 }
 
 enum Found {

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{RemoteImage, Source};
-use crate::oci::{Descriptor, Document, IndexEntry, Platform, Reference};
-use crate::transport::Progress;
-use crate::{Error, Result};
+use strata_error::{Error, Result};
+use strata_oci::{Descriptor, Document, IndexEntry, Platform, Reference};
+use strata_progress::Progress;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -241,8 +241,7 @@ fn locked(image: &RemoteImage) -> LockedImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
-    use crate::oci::media_type;
+    use strata_oci::{Digest, media_type};
 
     fn blob(number: u8, size: u64) -> Descriptor {
         Descriptor::new(media_type::LAYER_TAR_GZIP, Digest::of(&[number]), size)

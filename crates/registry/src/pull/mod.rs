@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use lock::{Lock, LockedImage, platform_of};
 
-use super::directory::{MANIFEST_FILE, publish};
-use super::registry::{Client, Options, Purpose, choose, in_two_stages};
-use super::{Outcome, Progress, staging};
-use crate::oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference, media_type};
-use crate::{Error, Result};
+use crate::{Client, Options, Purpose, choose, in_two_stages};
+use strata_copy::directory::{MANIFEST_FILE, publish};
+use strata_copy::staging;
+use strata_error::{Error, Result};
+use strata_oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference, media_type};
+use strata_progress::{Outcome, Progress};
 
 /// How many indexes may lie in each other.
 const DEEPEST_INDEX: usize = 4;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use strata::oci::Digest;
+use strata_oci::Digest;
 
 use super::bases::{BaseImage, Packed, Piece, tar, write};
 use super::registry::run;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use strata::oci::Digest;
+use strata_oci::Digest;
 
 /// How a layer or an archive is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

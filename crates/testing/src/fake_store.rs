@@ -6,10 +6,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use strata::builder::{self, Settings};
-use strata::image::{LayerRecord, LayersFile, write_layer};
-use strata::nix::{Store, base32, nar};
-use strata::oci::Digest;
+use strata_builder as builder;
+use strata_builder::Settings;
+use strata_layer::{LayerRecord, LayersFile, write_layer};
+use strata_nix::{Store, base32, nar};
+use strata_oci::Digest;
 use tempfile::TempDir;
 
 /// What a store path may hold.

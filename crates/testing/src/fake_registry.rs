@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use strata::oci::{Digest, Index, Manifest};
+use strata_oci::{Digest, Index, Manifest};
 
 /// A request that was seen.
 #[derive(Clone, Debug)]
@@ -317,7 +317,7 @@ fn reply_in_part(mut stream: &TcpStream, answer: &Reply) -> std::io::Result<()> 
 }
 
 /// The head of a request.
-pub(super) fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
+pub fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
@@ -357,7 +357,7 @@ fn read_body(
 }
 
 /// A chunked body (RFC 9112, section 7.1), or its first `most` bytes.
-pub(super) fn read_chunks(reader: &mut impl BufRead, most: usize) -> Option<Vec<u8>> {
+pub fn read_chunks(reader: &mut impl BufRead, most: usize) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let mut line = String::new();
@@ -380,7 +380,7 @@ pub(super) fn read_chunks(reader: &mut impl BufRead, most: usize) -> Option<Vec<
 }
 
 /// Writes an answer.
-pub(super) fn reply(mut stream: impl Write, answer: &Reply) -> std::io::Result<()> {
+pub fn reply(mut stream: impl Write, answer: &Reply) -> std::io::Result<()> {
     let mut text = format!("HTTP/1.1 {} X\r\n", answer.status);
     if !answer
         .headers

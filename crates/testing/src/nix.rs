@@ -14,7 +14,10 @@ use super::keeper::Keeper;
 use super::registry::run;
 
 /// The root of the tree.
-pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub const ROOT: &str = {
+    let here = env!("CARGO_MANIFEST_DIR");
+    here.split_at(here.len() - "/crates/testing".len()).0
+};
 
 /// Nix's options for a build in its sandbox. Without them it may build outside, and say nothing.
 pub const SANDBOX: [&str; 6] = [

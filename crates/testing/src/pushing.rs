@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use strata::Result;
-use strata::image::Image;
-use strata::oci::{Compression, Reference};
-use strata::transport::Silent;
-use strata::transport::registry::{Credentials, Options, PushOptions, Retry, push};
+use strata_error::Result;
+use strata_image::Image;
+use strata_oci::{Compression, Reference};
+use strata_progress::Silent;
+use strata_registry::{Credentials, Options, PushOptions, Retry, push};
 
 use super::memory_image::{MemoryLayer, image};
 
@@ -36,7 +36,7 @@ pub fn options() -> Options {
     Options {
         auth_file: Some(PathBuf::from(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/support/no-credentials.json"
+            "/src/no-credentials.json"
         ))),
         retry: Retry {
             tries: 3,

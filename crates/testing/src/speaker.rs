@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::fake_store::{FakeStore, Item};
+use super::program;
 
 /// Builds such images in a store of temporary files.
 pub struct Speakers {
@@ -57,7 +58,7 @@ impl Speakers {
 
 /// A verb of `strata`.
 pub fn strata(verb: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
+    let mut command = Command::new(program("strata"));
     command.arg(verb);
     command
 }

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use strata::oci::Digest;
+use strata_oci::Digest;
 
 use super::fake_registry::{Reply, Seen, read_chunks, read_request, reply};
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use strata::image::{Image, Layer};
-use strata::oci::{
+use strata_error::{Error, Result};
+use strata_image::Image;
+use strata_layer::Layer;
+use strata_oci::{
     Config, Descriptor, Digest, Hasher, History, ImageConfig, Manifest, Platform, json, media_type,
 };
-use strata::tree::Recipe;
-use strata::{Error, Result};
+use strata_tree::Recipe;
 
 /// A layer that promises one thing and may give another.
 pub struct MemoryLayer {

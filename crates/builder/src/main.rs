@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use strata::builder;
+use strata_builder as builder;
 
 fn main() -> ExitCode {
     let argument = std::env::args_os().nth(1);

@@ -75,7 +75,7 @@ pub fn violations(kind: &str, document: &Value) -> Vec<String> {
 
 fn read_blob(directory: &Path, descriptor: &Value) -> Value {
     let bytes = std::fs::read(blob_path(directory, descriptor)).unwrap();
-    let digest = strata::oci::Digest::of(&bytes).to_string();
+    let digest = strata_oci::Digest::of(&bytes).to_string();
     assert_eq!(
         (json!(digest), json!(bytes.len())),
         (descriptor["digest"].clone(), descriptor["size"].clone())

@@ -1,0 +1,37 @@
+//! An entry as it goes into a layer.
+
+use std::path::PathBuf;
+
+use strata_nix::walk::OpenFile;
+
+use super::Metadata;
+
+/// One entry of a layer.
+pub struct Entry<'a> {
+    /// Where it is in the image, relative to `/`, without a trailing slash.
+    pub path: &'a [u8],
+    /// Mode, owner and extended attributes.
+    pub metadata: &'a Metadata,
+    /// What it is.
+    pub kind: EntryKind<'a>,
+    /// The file in the store that it comes from, for errors.
+    pub source: &'a dyn Fn() -> PathBuf,
+}
+
+/// What an entry is.
+pub enum EntryKind<'a> {
+    /// A directory.
+    Directory,
+    /// A symlink.
+    Symlink {
+        /// Where it points.
+        target: &'a [u8],
+    },
+    /// A regular file.
+    File(OpenFile),
+    /// A sign that lower layers' file of this name is hidden (OCI layer.md, "Whiteouts").
+    Whiteout,
+}
+
+/// What the name of a whiteout begins with.
+pub const WHITEOUT: &[u8] = b".wh.";

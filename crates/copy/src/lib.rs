@@ -1,0 +1,18 @@
+//! What copies share, wherever they go: the blobs of an image, files that appear whole or not at all,
+//! and the forms that are files: archives, layouts and directories.
+
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
+pub mod archive;
+mod blob;
+pub mod compressed;
+pub mod directory;
+pub mod layout;
+mod name;
+pub mod staging;
+
+pub use blob::{Blob, blobs};
+pub use name::CopyName;
+pub use staging::write_file;
