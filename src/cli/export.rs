@@ -36,6 +36,6 @@ pub(super) fn run(
         output.display(),
         image.manifest_descriptor.digest
     );
-    printer.remark(&line);
+    printer.note(&line);
     Ok(())
 }

@@ -21,8 +21,8 @@ pub(super) fn run(
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    let remarks = Printer::new(arguments.quiet);
-    let silent = Unseen(&remarks, interruption);
+    let notes = Printer::new(arguments.quiet);
+    let silent = Unseen(&notes, interruption);
     let options = arguments.source.options();
     if let Some(file) = &arguments.update {
         let document = file.display().to_string();
@@ -31,10 +31,10 @@ pub(super) fn run(
         let source = Source::connect(&old.reference(&document)?, &options, &silent)?;
         let new = source.lock(&platforms, &silent)?;
         for line in old.changes(&new) {
-            remarks.remark(&line);
+            notes.note(&line);
         }
         if old == new {
-            remarks.remark("nothing changed");
+            notes.note("nothing changed");
             return Ok(());
         }
         let write = |writer: &mut dyn Write| {

@@ -113,7 +113,7 @@ impl Job<'_> {
             .source
             .find(platform, &Unseen(self.printer, self.interruption))?;
         if let Some(index) = &image.index {
-            self.printer.remark(&format!(
+            self.printer.note(&format!(
                 "{} is an index; its image for {platform} is {}",
                 index.digest, image.manifest.digest
             ));
@@ -154,7 +154,7 @@ impl Job<'_> {
         if let (Some(asked), Some(own)) = (asked, own)
             && !own.fits(asked)
         {
-            self.printer.remark(&format!(
+            self.printer.note(&format!(
                 "warning: {} is for {own} and not for {asked}; name the digest of the index, or of the \
                  image for {asked}",
                 image.manifest.digest

@@ -47,7 +47,7 @@ pub(super) fn run(
         lines.extend([format!("{address}/{name}@{digest}\n")]);
     }
     if !address.ip().is_loopback() {
-        said.remark("whoever reaches this address can read the images");
+        said.note("whoever reaches this address can read the images");
     }
     let observer = Observer {
         progress: &log,
@@ -98,7 +98,7 @@ impl Progress for Log<'_> {
 
     fn finish(&self, blob: &Descriptor, _: Outcome) {
         let (digest, size) = (blob.digest, HumanBytes(blob.size));
-        self.printer.remark(&format!("sent {digest} ({size})"));
+        self.printer.note(&format!("sent {digest} ({size})"));
     }
 }
 

@@ -21,7 +21,7 @@ impl Delays {
     pub(super) fn tell(&self, progress: &dyn Progress) {
         let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for reason in std::mem::take(&mut *reasons) {
-            progress.remark(&reason);
+            progress.warn(&reason);
         }
     }
 }
