@@ -4,25 +4,25 @@ use super::settings::CopySettings;
 use crate::destination::Destination;
 use strata_engine::{docker, podman};
 use strata_error::Result;
-use strata_image::Built;
+use strata_image::ManifestOrIndex;
 use strata_oci::Platform;
 use strata_progress::Progress;
 
 /// What of `built` is copied: the image that was asked for; where one image must do, the one for the
 /// engine; else all.
 pub(super) fn choose(
-    built: Built,
+    built: ManifestOrIndex,
     settings: &CopySettings,
     progress: &dyn Progress,
-) -> Result<Built> {
-    let image = |built: Built, platform: &Platform| {
+) -> Result<ManifestOrIndex> {
+    let image = |built: ManifestOrIndex, platform: &Platform| {
         let image = built.into_image(platform)?;
-        Ok(Built::Image(Box::new(image)))
+        Ok(ManifestOrIndex::Image(Box::new(image)))
     };
     match (&settings.platform, &built) {
         (Some(platform), _) => image(built, platform),
-        (None, Built::Image(_)) => Ok(built),
-        (None, Built::Index(_)) => match of_engine(settings, progress)? {
+        (None, ManifestOrIndex::Image(_)) => Ok(built),
+        (None, ManifestOrIndex::Index(_)) => match of_engine(settings, progress)? {
             Some(platform) => image(built, &platform),
             None => Ok(built),
         },

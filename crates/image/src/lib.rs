@@ -1,8 +1,8 @@
 //! Images as a thing to copy: documents whose bytes are known, and layers whose bytes are made on
 //! demand.
 //!
-//! [`Built::open`] reads what a derivation built; sinks in [`crate::transport`] take an [`Image`], or a
-//! [`Root`], which may be an index of several.
+//! [`ManifestOrIndex::open`] reads what a derivation built; destinations take an [`Image`], or a
+//! [`ManifestOrIndexRef`], which may be an index of several.
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -19,7 +19,7 @@ use strata_oci::{Descriptor, ImageConfig, Manifest};
 
 pub use compressed::CompressedLayer;
 pub use flatten::flatten;
-pub use index::{Built, ImageIndex, Root};
+pub use index::{ImageIndex, ManifestOrIndex, ManifestOrIndexRef};
 pub use verify::verify_layer;
 
 /// An image that can be copied.
