@@ -27,10 +27,11 @@ pub(super) fn run(
         return Ok(());
     };
     let (how, what) = (&settings.registry, &settings.push.options);
-    let progress = Unseen(printer, interruption);
+    let unseen = Unseen(printer);
+    let context = interruption.context(&unseen);
     let plans = match root {
-        Root::Image(image) => vec![plan(image, reference, how, what, &progress)?],
-        Root::Index(index) => plan_index(index, reference, how, what, &progress)?,
+        Root::Image(image) => vec![plan(image, reference, how, what, context)?],
+        Root::Index(index) => plan_index(index, reference, how, what, context)?,
     };
     let mut sent = BTreeMap::new();
     for (image, plan) in root.images().into_iter().zip(&plans) {

@@ -9,6 +9,7 @@ use super::printer::Printer;
 use crate::destination::is_stdout;
 use strata_copy::archive;
 use strata_image::{Built, flatten};
+use strata_progress::Cancel;
 
 pub(super) fn run(
     arguments: &ExportArguments,
