@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::Options;
 use super::cache::Cache;
 use super::client::{Client, Purpose};
-use super::job::{Job, remark_on_compressed, stays_as_it_is};
+use super::job::{Job, stays_as_it_is, warning_about_compressed};
 use super::learn::{Knowledge, Wanted};
 use super::push::{Push, PushOptions, check_reference};
 use strata_error::{Error, Result};
@@ -136,7 +136,9 @@ pub(super) fn prepare<T>(
         knowledge.gather_from_others(client, &tags, what, wanted, context)?;
         consider(&knowledge);
     }
-    knowledge.remarks.extend(remark_on_compressed(image, what));
+    knowledge
+        .warnings
+        .extend(warning_about_compressed(image, what));
     let push = Push {
         image,
         client,
@@ -145,7 +147,7 @@ pub(super) fn prepare<T>(
         tags,
         what,
         cache,
-        remarks: Mutex::new(knowledge.remarks),
+        warnings: Mutex::new(knowledge.warnings),
         context,
     };
     let result = work(&push, &jobs);
