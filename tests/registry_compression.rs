@@ -15,7 +15,7 @@ use rstest::rstest;
 use serde_json::Value;
 use strata_image::Image;
 use strata_oci::{Compression, Digest, Reference};
-use strata_progress::Silent;
+use strata_progress::Context;
 use strata_registry::{Pushed, push};
 use support::engines::{self, Engine};
 use support::fake_registry::FakeRegistry;
@@ -30,7 +30,7 @@ fn push_compressed(host: &str, image: &Image, compression: Compression) -> Pushe
         &reference,
         &options(),
         &compressed(compression),
-        &Silent,
+        Context::silent(),
     )
     .unwrap()
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use strata_error::Result;
 use strata_image::Image;
 use strata_oci::{Compression, Descriptor, Digest, Reference};
-use strata_progress::{Outcome, Progress, Silent};
+use strata_progress::{Context, Outcome, Progress};
 use strata_registry::{How, Options, PushOptions, Pushed, plan, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
@@ -50,7 +50,13 @@ fn reference(host: &str, name: &str) -> Reference {
 }
 
 fn push_as(host: &str, name: &str, image: &Image, what: &PushOptions) -> Result<Pushed> {
-    push(image, &reference(host, name), &options(), what, &Silent)
+    push(
+        image,
+        &reference(host, name),
+        &options(),
+        what,
+        Context::silent(),
+    )
 }
 
 /// The layers of a manifest of the fake registry.
@@ -280,13 +286,13 @@ fn client_certificates_are_not_shown_to_others() {
         ..options()
     };
     let theirs = reference(&other.host, "name:tag");
-    push(&before(), &theirs, &options, &zstd(), &Silent).unwrap();
+    push(&before(), &theirs, &options, &zstd(), Context::silent()).unwrap();
     let what = PushOptions {
         reuse_from: vec![theirs],
         ..zstd()
     };
     let target = reference(&registry.host, "name:tag");
-    let pushed = push(&before(), &target, &options, &what, &Silent).unwrap();
+    let pushed = push(&before(), &target, &options, &what, Context::silent()).unwrap();
     let [warning] = pushed.warnings.as_slice() else {
         panic!("{:?}", pushed.warnings)
     };
@@ -641,16 +647,6 @@ fn the_cache_holds_what_we_made() {
 struct Outcomes(Mutex<BTreeMap<Digest, Outcome>>);
 
 impl Progress for Outcomes {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        Ok(())
-    }
-
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         self.0.lock().unwrap().insert(blob.digest, outcome);
     }
@@ -679,7 +675,14 @@ fn layers_are_mounted(#[case] compression: Compression, #[case] reuse: bool) {
     let outcomes = Outcomes::default();
     let target = reference(&registry.host, "else/where:tag");
     let image = after();
-    push(&image, &target, &options(), &what, &outcomes).unwrap();
+    push(
+        &image,
+        &target,
+        &options(),
+        &what,
+        Context::silent().watched_by(&outcomes),
+    )
+    .unwrap();
     let outcomes = outcomes.0.into_inner().unwrap();
     assert_eq!(outcomes[&Digest::of(OLD)], Outcome::Mounted);
     assert!(!matches!(
@@ -895,7 +898,7 @@ fn a_plan_writes_nothing() {
         ..zstd()
     };
     let target = reference(&registry.host, "name:tag");
-    let found = plan(&after(), &target, &options(), &what, &Silent).unwrap();
+    let found = plan(&after(), &target, &options(), &what, Context::silent()).unwrap();
     let known_from = Some(format!("{}/name:tag", registry.host));
     let how: Vec<How> = found.layers.into_iter().map(|layer| layer.how).collect();
     assert_eq!(
@@ -919,7 +922,7 @@ fn a_plan_writes_nothing() {
         mount_from: vec!["other".to_owned()],
         ..compressed(Compression::None)
     };
-    let found = plan(&after(), &target, &options(), &mounts, &Silent).unwrap();
+    let found = plan(&after(), &target, &options(), &mounts, Context::silent()).unwrap();
     let from = "other".to_owned();
     assert_eq!(found.layers[1].how, How::Mounted { from });
 }

@@ -37,8 +37,14 @@ pub(super) fn run(
             }));
         }
     };
-    let reporter = Reporter::for_copy([ManifestOrIndexRef::Image(&image)], &said, interruption);
-    let written = compressed::write(path, &image, output, *compression, &reporter);
+    let reporter = Reporter::for_copy([ManifestOrIndexRef::Image(&image)], &said);
+    let written = compressed::write(
+        path,
+        &image,
+        output,
+        *compression,
+        interruption.context(&reporter),
+    );
     reporter.end();
     let digest = written?;
     if said.is_quiet() {

@@ -27,10 +27,11 @@ pub(super) fn run(
         return Ok(());
     };
     let (how, what) = (&settings.registry, &settings.push.options);
-    let progress = Unseen(printer, interruption);
+    let unseen = Unseen(printer);
+    let context = interruption.context(&unseen);
     let plans = match root {
-        ManifestOrIndexRef::Image(image) => vec![plan(image, reference, how, what, &progress)?],
-        ManifestOrIndexRef::Index(index) => plan_index(index, reference, how, what, &progress)?,
+        ManifestOrIndexRef::Image(image) => vec![plan(image, reference, how, what, context)?],
+        ManifestOrIndexRef::Index(index) => plan_index(index, reference, how, what, context)?,
     };
     let mut sent = BTreeMap::new();
     for (image, plan) in root.images().into_iter().zip(&plans) {

@@ -9,6 +9,7 @@ use super::printer::Printer;
 use crate::destination::is_stdout;
 use strata_copy::archive;
 use strata_image::{ManifestOrIndex, flatten};
+use strata_progress::Cancel;
 
 pub(super) fn run(
     arguments: &ExportArguments,

@@ -22,14 +22,15 @@ pub(super) fn run(
     interruption: &Interruption,
 ) -> Result<(), Failure> {
     let notes = Printer::new(arguments.quiet);
-    let silent = Unseen(&notes, interruption);
+    let unseen = Unseen(&notes);
+    let context = interruption.context(&unseen);
     let options = arguments.source.options();
     if let Some(file) = &arguments.update {
         let document = file.display().to_string();
         let old = read(file)?;
         let platforms = old.platforms(&document)?;
-        let source = Source::connect(&old.reference(&document)?, &options, &silent)?;
-        let new = source.lock(&platforms, &silent)?;
+        let source = Source::connect(&old.reference(&document)?, &options, context)?;
+        let new = source.lock(&platforms, context)?;
         for line in old.changes(&new) {
             notes.note(&line);
         }
@@ -45,8 +46,8 @@ pub(super) fn run(
     }
     // One of the two is there.
     let reference = reference(arguments.image.as_deref().unwrap_or_default());
-    let source = Source::connect(&reference.map_err(Failure::Usage)?, &options, &silent)?;
-    let lock = source.lock(&arguments.platform, &silent)?;
+    let source = Source::connect(&reference.map_err(Failure::Usage)?, &options, context)?;
+    let lock = source.lock(&arguments.platform, context)?;
     printer.data(&lock.to_text())
 }
 

@@ -32,13 +32,18 @@ pub(super) fn run(
     let names = names(&images)?;
     let roots = images.iter().map(ManifestOrIndex::borrowed);
     let all: Vec<_> = roots.clone().zip(&names).collect();
-    let reporter = Reporter::for_copy(roots, &said, interruption);
+    let reporter = Reporter::for_copy(roots, &said);
     let written = if is_stdout(output) {
         write_to_stdout(printer, |writer| {
-            archive::stream_all(&all, writer, &BTreeSet::new(), &reporter)
+            archive::stream_all(
+                &all,
+                writer,
+                &BTreeSet::new(),
+                interruption.context(&reporter),
+            )
         })
     } else {
-        archive::write_all(&all, output, &reporter).map_err(Failure::Failed)
+        archive::write_all(&all, output, interruption.context(&reporter)).map_err(Failure::Failed)
     };
     reporter.end();
     written?;

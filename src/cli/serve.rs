@@ -27,13 +27,14 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let address = resolve(&arguments.listen).map_err(Failure::Usage)?;
     let said = Printer::new(arguments.quiet);
-    let log = Log {
-        printer: &said,
-        interruption,
-    };
+    let log = Log(&said);
     let images = arguments.images.iter().map(|path| {
         let built = ManifestOrIndex::open(path)?;
-        compress_all_images(built, arguments.compression, &Unseen(printer, interruption))
+        compress_all_images(
+            built,
+            arguments.compression,
+            interruption.context(&Unseen(printer)),
+        )
     });
     let images = images.collect::<Result<Vec<_>>>()?;
     let server = Server::bind(address, Limits::default())?;
@@ -50,7 +51,7 @@ pub(super) fn run(
         said.note("whoever reaches this address can read the images");
     }
     let observer = Observer {
-        progress: &log,
+        context: interruption.context(&log),
         failed: &|error| printer.error(&error.report()),
     };
     server.run(&catalog, observer, || {
@@ -80,25 +81,12 @@ fn resolve(text: &str) -> Result<SocketAddr> {
 }
 
 /// Says what was sent.
-struct Log<'a> {
-    printer: &'a Printer,
-    interruption: &'a Interruption,
-}
+struct Log<'a>(&'a Printer);
 
 impl Progress for Log<'_> {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        self.interruption.check()
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        self.interruption.check()
-    }
-
     fn finish(&self, blob: &Descriptor, _: Outcome) {
         let (digest, size) = (blob.digest, HumanBytes(blob.size));
-        self.printer.note(&format!("sent {digest} ({size})"));
+        self.0.note(&format!("sent {digest} ({size})"));
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) fn run(
     // damaged, and nothing more can be said about it.
     let built = ManifestOrIndex::open(&arguments.image)?;
     let root = built.borrowed();
-    let reporter = Reporter::for_verification(&root.images(), &said, interruption);
-    let findings = verify(root, &reporter);
+    let reporter = Reporter::for_verification(&root.images(), &said);
+    let findings = verify(root, &reporter, interruption);
     reporter.end();
     let findings = findings?;
     for finding in &findings {
@@ -39,7 +39,12 @@ pub(super) fn run(
 }
 
 /// Everything that is wrong with the layers. What several images have is looked at once.
-fn verify(root: ManifestOrIndexRef<'_>, reporter: &Reporter<'_>) -> Result<Vec<Error>> {
+fn verify(
+    root: ManifestOrIndexRef<'_>,
+    reporter: &Reporter<'_>,
+    interruption: &Interruption,
+) -> Result<Vec<Error>> {
+    let context = interruption.context(reporter);
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
     let layers = root.images().into_iter().flat_map(|image| {
@@ -58,7 +63,7 @@ fn verify(root: ManifestOrIndexRef<'_>, reporter: &Reporter<'_>) -> Result<Vec<E
         let name = format!("{name} ({})", descriptor.digest);
         reporter.begin(descriptor);
         let found = verify_layer(layer.as_ref(), &name, &|bytes| {
-            reporter.advance(descriptor, bytes)
+            context.advance(descriptor, bytes)
         })?;
         let how = if found.is_empty() {
             "as built"

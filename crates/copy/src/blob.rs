@@ -8,7 +8,7 @@ use strata_error::Result;
 use strata_image::ManifestOrIndexRef;
 use strata_layer::Layer;
 use strata_oci::{Descriptor, Digest};
-use strata_progress::{Outcome, Progress, Watched};
+use strata_progress::{Context, Outcome, Watched};
 
 /// A blob that can be written.
 #[derive(Clone, Copy)]
@@ -50,17 +50,17 @@ impl<'a> Blob<'a> {
     }
 
     /// Writes the blob and reports it. After an error, what was written must be thrown away.
-    pub fn write_to(&self, writer: &mut dyn Write, progress: &dyn Progress) -> Result<()> {
+    pub fn write_to(&self, writer: &mut dyn Write, context: Context<'_>) -> Result<()> {
         let descriptor = self.descriptor();
-        progress.begin(descriptor);
-        let mut watched = Watched::new(writer, descriptor, progress);
+        context.progress.begin(descriptor);
+        let mut watched = Watched::new(writer, descriptor, context);
         match self {
             Self::Document(_, bytes) => watched
                 .write_all(bytes)
                 .map_err(write_error("a document"))?,
             Self::Layer(layer) => layer.write_to(&mut watched)?,
         }
-        progress.finish(descriptor, Outcome::Copied);
+        context.progress.finish(descriptor, Outcome::Copied);
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use strata_error::{Error, Result};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// The most that a program may answer: some hundred thousand lines.
 const LARGEST_ANSWER: u64 = 32 << 20;
@@ -36,13 +36,13 @@ pub(crate) type Input<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send 
 
 /// Runs a program without input; gives what it writes to its standard output. `hint` is for the
 /// case that it fails.
-pub(crate) fn ask(command: Command, hint: &str, progress: &dyn Progress) -> Result<Vec<u8>> {
-    run(command, None, ANSWER_TIME, hint, progress)
+pub(crate) fn ask(command: Command, hint: &str, context: Context<'_>) -> Result<Vec<u8>> {
+    run(command, None, ANSWER_TIME, hint, context)
 }
 
 /// The same for a program that does the work of a copy, which takes longer.
-pub(crate) fn work(command: Command, hint: &str, progress: &dyn Progress) -> Result<Vec<u8>> {
-    run(command, None, WORK_TIME, hint, progress)
+pub(crate) fn work(command: Command, hint: &str, context: Context<'_>) -> Result<Vec<u8>> {
+    run(command, None, WORK_TIME, hint, context)
 }
 
 /// Runs a program with what `input` writes as its standard input.
@@ -53,9 +53,9 @@ pub(crate) fn feed(
     command: Command,
     input: Input<'_>,
     hint: &str,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Vec<u8>> {
-    run(command, Some(input), WORK_TIME, hint, progress)
+    run(command, Some(input), WORK_TIME, hint, context)
 }
 
 fn run(
@@ -63,7 +63,7 @@ fn run(
     input: Option<Input<'_>>,
     limit: Duration,
     hint: &str,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Vec<u8>> {
     let stdin = if input.is_some() {
         Stdio::piped()
@@ -90,13 +90,13 @@ fn run(
                 drop(stdin);
                 fed
             });
-            let ended = wait(&mut child, limit, progress, || writer.is_finished());
+            let ended = wait(&mut child, limit, context, || writer.is_finished());
             let fed = writer
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (ended, fed)
         }),
-        _ => (wait(&mut child, limit, progress, || true), Ok(())),
+        _ => (wait(&mut child, limit, context, || true), Ok(())),
     };
     let failed = |message: String| Error::Command {
         command: describe(&command),
@@ -141,7 +141,7 @@ enum Ended {
 fn wait(
     child: &mut Child,
     limit: Duration,
-    progress: &dyn Progress,
+    context: Context<'_>,
     has_input: impl Fn() -> bool,
 ) -> Result<ExitStatus, Ended> {
     let mut nap = Duration::from_millis(1);
@@ -153,7 +153,7 @@ fn wait(
         if !has_input() {
             since = Instant::now();
         }
-        let stopped = match progress.interrupted() {
+        let stopped = match context.check() {
             Err(error) => Some(Ended::Interrupted(error)),
             Ok(()) if since.elapsed() > limit => Some(Ended::Late),
             Ok(()) => None,
@@ -249,8 +249,8 @@ fn describe(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strata_progress::Silent;
-    use strata_testing::image::Interrupting;
+    use strata_progress::Context;
+    use strata_testing::image::interrupted;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -260,27 +260,32 @@ mod tests {
 
     #[test]
     fn a_program_answers() {
-        let answer = ask(shell("echo yes; echo no >&2"), "", &Silent).unwrap();
+        let answer = ask(shell("echo yes; echo no >&2"), "", Context::silent()).unwrap();
         assert_eq!(answer, b"yes\n");
         let answer = feed(
             shell("cat"),
             Box::new(|writer| writer.write_all(b"words").map_err(Error::stream("input"))),
             "",
-            &Silent,
+            Context::silent(),
         );
         assert_eq!(answer.unwrap(), b"words");
     }
 
     #[test]
     fn a_program_that_fails_says_why() {
-        let error = ask(shell("echo because >&2; exit 3"), "do so", &Silent).unwrap_err();
+        let error = ask(
+            shell("echo because >&2; exit 3"),
+            "do so",
+            Context::silent(),
+        )
+        .unwrap_err();
         assert_eq!(
             error.report(),
             "error: sh -c echo because >&2; exit 3: because\nhint: do so"
         );
-        let error = ask(shell("exit 3"), "", &Silent).unwrap_err();
+        let error = ask(shell("exit 3"), "", Context::silent()).unwrap_err();
         assert!(error.to_string().ends_with("exit status: 3"), "{error}");
-        let error = ask(Command::new("/nonexistent/ctr"), "", &Silent).unwrap_err();
+        let error = ask(Command::new("/nonexistent/ctr"), "", Context::silent()).unwrap_err();
         assert_eq!(
             error.hint().unwrap(),
             "install /nonexistent/ctr, or put it in PATH"
@@ -290,7 +295,7 @@ mod tests {
     #[test]
     fn complaints_are_short() {
         let long = shell("yes complaint | head -c 1000000 >&2; echo 'the reason' >&2; exit 1");
-        let error = ask(long, "", &Silent).unwrap_err().to_string();
+        let error = ask(long, "", Context::silent()).unwrap_err().to_string();
         assert!(error.ends_with("the reason"), "{error}");
         assert!(error.len() < LARGEST_COMPLAINT + 200, "{}", error.len());
     }
@@ -308,15 +313,27 @@ mod tests {
 
     #[test]
     fn the_program_has_the_last_word_when_it_reads_no_more() {
-        let error = feed(shell("echo full >&2; exit 1"), endless(), "", &Silent).unwrap_err();
+        let error = feed(
+            shell("echo full >&2; exit 1"),
+            endless(),
+            "",
+            Context::silent(),
+        )
+        .unwrap_err();
         assert!(error.to_string().ends_with(": full"), "{error}");
-        feed(shell("head -c 1 >/dev/null"), endless(), "", &Silent).unwrap();
+        feed(
+            shell("head -c 1 >/dev/null"),
+            endless(),
+            "",
+            Context::silent(),
+        )
+        .unwrap();
     }
 
     #[test]
     fn a_program_whose_input_fails_sees_its_end() {
         let input: Input = Box::new(|_| Err(Error::stream("layer")(io::Error::other("gone"))));
-        let error = feed(shell("cat"), input, "", &Silent).unwrap_err();
+        let error = feed(shell("cat"), input, "", Context::silent()).unwrap_err();
         assert_eq!(error.to_string(), "cannot write layer");
     }
 
@@ -324,7 +341,7 @@ mod tests {
     fn an_interruption_kills_the_program() {
         for input in [None, Some(endless())] {
             let error =
-                run(shell("exec sleep 600"), input, WORK_TIME, "", &Interrupting).unwrap_err();
+                run(shell("exec sleep 600"), input, WORK_TIME, "", interrupted()).unwrap_err();
             assert!(matches!(error, Error::Interrupted), "{error}");
         }
     }

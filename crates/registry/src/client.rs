@@ -19,7 +19,7 @@ use super::problem::{Problem, Reached};
 use super::{Options, Retry};
 use strata_error::{Error, Result};
 use strata_oci::Reference;
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// How often somebody who waits looks whether the user gave up, and tells what takes time.
 const STEP: Duration = Duration::from_millis(50);
@@ -87,7 +87,7 @@ impl Client {
         reference: &Reference,
         purpose: Purpose,
         options: &Options,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<Self> {
         // On a thread of its own, because nothing else ends a wait for the name service or for a
         // host that does not answer. It ends by itself, after the time-outs.
@@ -108,10 +108,10 @@ impl Client {
         });
         loop {
             let opened = receiver.recv_timeout(STEP);
-            delays.tell(progress);
+            delays.tell(context);
             match opened {
                 Ok(client) => return client,
-                Err(RecvTimeoutError::Timeout) => progress.interrupted().inspect_err(|_| {
+                Err(RecvTimeoutError::Timeout) => context.check().inspect_err(|_| {
                     gave_up.store(true, Ordering::Relaxed);
                     // Long enough to end a credential helper.
                     let _ = receiver.recv_timeout(2 * STEP);
@@ -188,17 +188,17 @@ impl Client {
 
     /// Does `work`, and tells `progress` what it waits for. When that says that the user gave up, uploads get a moment to end, and then
     /// whatever waits for the registry ends within a second, with [`Error::Interrupted`] out of [`Self::persist`].
-    pub(crate) fn watch<T>(&self, progress: &dyn Progress, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn watch<T>(&self, context: Context<'_>, work: impl FnOnce() -> T) -> T {
         let (working, done) = mpsc::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {
                 loop {
                     let waited = done.recv_timeout(STEP);
-                    self.delays.tell(progress);
+                    self.delays.tell(context);
                     if waited != Err(RecvTimeoutError::Timeout) {
                         return;
                     }
-                    if progress.interrupted().is_err() {
+                    if context.check().is_err() {
                         if self.http.refuse() {
                             let _ = done.recv_timeout(LAST_COURTESY);
                         }

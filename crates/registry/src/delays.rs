@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// Why there are pauses. Those who pause are not those who can tell the user. Several blobs at once have
 /// the same reason at the same time, which is said once.
@@ -18,10 +18,10 @@ impl Delays {
     }
 
     /// Tells what was noted since the last time.
-    pub(super) fn tell(&self, progress: &dyn Progress) {
+    pub(super) fn tell(&self, context: Context<'_>) {
         let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for reason in std::mem::take(&mut *reasons) {
-            progress.warn(&reason);
+            context.progress.warn(&reason);
         }
     }
 }

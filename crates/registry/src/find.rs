@@ -149,8 +149,8 @@ impl Push<'_> {
 
     fn found(&self, job: &Job<'_>, candidate: &Candidate, how: How, outcome: Outcome) {
         let source = job.content.source();
-        self.progress.begin(source);
-        self.progress.finish(source, outcome);
+        self.context.progress.begin(source);
+        self.context.progress.finish(source, outcome);
         job.done(candidate.blob.clone(), how);
     }
 }

@@ -12,7 +12,7 @@ use super::client::{Client, Purpose};
 use super::{Options, Retry};
 use strata_error::Result;
 use strata_oci::Reference;
-use strata_progress::Silent;
+use strata_progress::Context;
 
 /// The head of a request.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl Server {
             retry,
             ..Options::default()
         };
-        Client::connect(&reference, purpose, &options, &Silent)
+        Client::connect(&reference, purpose, &options, Context::silent())
     }
 }
 

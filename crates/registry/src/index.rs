@@ -11,7 +11,7 @@ use super::push::{Names, PushOptions, Pushed, check_reference, foresee, put, run
 use strata_error::Result;
 use strata_image::ImageIndex;
 use strata_oci::{Descriptor, Digest, Platform, Reference, json, media_type};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
 pub fn push_index(
@@ -19,9 +19,9 @@ pub fn push_index(
     reference: &Reference,
     options: &Options,
     what: &PushOptions,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Pushed> {
-    connected(reference, options, what, progress, |destination| {
+    connected(reference, options, what, context, |destination| {
         check_early(index, reference, what)?;
         let mut names = Names::new();
         let (mut manifests, mut warnings) = (Vec::new(), Vec::new());
@@ -55,7 +55,7 @@ pub fn push_index(
             &manifest,
             &bytes,
             &index.descriptor,
-            progress,
+            context,
         )?;
         Ok(Pushed { manifest, warnings })
     })
@@ -67,9 +67,9 @@ pub fn plan_index(
     reference: &Reference,
     options: &Options,
     what: &PushOptions,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Vec<Plan>> {
-    connected(reference, options, what, progress, |destination| {
+    connected(reference, options, what, context, |destination| {
         check_early(index, reference, what)?;
         let platforms = platforms(index);
         parts(index, reference, &platforms)

@@ -12,7 +12,7 @@ use super::{Options, PushOptions};
 use strata_error::{Error, Result};
 use strata_oci::media_type::DOCUMENTS;
 use strata_oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// The most documents that are read of one name: an index may lead to others.
 const MOST_DOCUMENTS: usize = 8;
@@ -88,10 +88,10 @@ impl Knowledge {
         options: &Options,
         what: &PushOptions,
         wanted: Wanted<'_>,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<Self> {
         let mut knowledge = Self::default();
-        let others = connect(client, options, what, progress, &mut knowledge.warnings)?;
+        let others = connect(client, options, what, context, &mut knowledge.warnings)?;
         let repositories = others
             .iter()
             .filter(|(_, other)| other.same_registry(client));
@@ -114,7 +114,7 @@ impl Knowledge {
                 is_asked_for: true,
             }
         }));
-        knowledge.ask(&places, what, wanted, progress)?;
+        knowledge.ask(&places, what, wanted, context)?;
         Ok(knowledge)
     }
 
@@ -127,15 +127,15 @@ impl Knowledge {
         tags: &[String],
         what: &PushOptions,
         wanted: Wanted<'_>,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<()> {
         let listed = client.tags();
-        progress.interrupted()?;
+        context.check()?;
         let mut others = listed.unwrap_or_default();
         others.retain(|tag| tag != LATEST && !tags.contains(tag));
         let last = others.iter().rev().take(MOST_OTHER_TAGS);
         let places: Vec<Place<'_>> = last.map(|tag| Place::own(client, tag, false)).collect();
-        self.ask(&places, what, wanted, progress)
+        self.ask(&places, what, wanted, context)
     }
 
     /// Asks all of `places` at once.
@@ -144,12 +144,12 @@ impl Knowledge {
         places: &[Place<'_>],
         what: &PushOptions,
         wanted: Wanted<'_>,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<()> {
         let lessons = thread::scope(|scope| {
             let asked: Vec<_> = places
                 .iter()
-                .map(|place| scope.spawn(move || place.ask(wanted, progress)))
+                .map(|place| scope.spawn(move || place.ask(wanted, context)))
                 .collect();
             let lesson = |thread: thread::ScopedJoinHandle<'_, _>| {
                 let nothing = (Lesson::default(), Err(Error::Interrupted));
@@ -222,7 +222,7 @@ fn connect(
     client: &Client,
     options: &Options,
     what: &PushOptions,
-    progress: &dyn Progress,
+    context: Context<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(Reference, Client)>> {
     let mut clients = Vec::new();
@@ -235,7 +235,7 @@ fn connect(
             ..options.clone()
         };
         let options = if is_here { options } else { &elsewhere };
-        match Client::connect(reference, Purpose::Pull, options, progress) {
+        match Client::connect(reference, Purpose::Pull, options, context) {
             Ok(other) => clients.push((reference.clone(), other)),
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => warnings.push(format!("nothing is reused from {reference}: {error}")),
@@ -270,25 +270,25 @@ impl<'a> Place<'a> {
     }
 
     /// What the place says, as far as it could be read.
-    fn ask(&self, wanted: Wanted<'_>, progress: &dyn Progress) -> (Lesson, Result<()>) {
+    fn ask(&self, wanted: Wanted<'_>, context: Context<'_>) -> (Lesson, Result<()>) {
         let mut lesson = Lesson::default();
-        let mut read = || self.read(wanted, progress, &mut lesson);
+        let mut read = || self.read(wanted, context, &mut lesson);
         // The destination's own client is watched already, for as long as the push takes.
         let ended = if self.is_asked_for {
-            self.client.watch(progress, read)
+            self.client.watch(context, read)
         } else {
             read()
         };
         (lesson, ended)
     }
 
-    fn read(&self, wanted: Wanted<'_>, progress: &dyn Progress, lesson: &mut Lesson) -> Result<()> {
+    fn read(&self, wanted: Wanted<'_>, context: Context<'_>, lesson: &mut Lesson) -> Result<()> {
         let mut names = VecDeque::from([self.name.clone()]);
         for number in 0..MOST_DOCUMENTS {
             let Some(name) = names.pop_front() else {
                 break;
             };
-            let found = self.persist(progress, || self.client.manifest(&name, &DOCUMENTS))?;
+            let found = self.persist(context, || self.client.manifest(&name, &DOCUMENTS))?;
             let document = found.and_then(|found| Document::parse(&found.bytes).ok());
             match document.map(|(_, document)| document) {
                 Some(Document::Index(mut entries)) => {
@@ -307,7 +307,7 @@ impl<'a> Place<'a> {
                     let layers: Vec<_> = layers.iter().map(reusable).collect();
                     lesson.layers.extend(layers.iter().flatten().cloned());
                     if wanted.names && config.size <= LARGEST_CONFIG {
-                        let bytes = self.persist(progress, || self.document(&config))?;
+                        let bytes = self.persist(context, || self.document(&config))?;
                         let diff_ids = diff_ids(&bytes).unwrap_or_default();
                         lesson.pairs.extend(pair(diff_ids, layers));
                     }
@@ -337,11 +337,11 @@ impl<'a> Place<'a> {
 
     fn persist<T>(
         &self,
-        progress: &dyn Progress,
+        context: Context<'_>,
         attempt: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T> {
         let operation = format!("cannot read {}", self.shown());
         self.client
-            .persist(&operation, &|| progress.interrupted(), attempt)
+            .persist(&operation, &|| context.check(), attempt)
     }
 }

@@ -148,7 +148,7 @@ pub struct Timeouts {
     /// To find the host, connect and shake hands.
     pub connect: Duration,
     /// For an answer, once the request is sent, and for the whole of its body; also for each read and
-    /// write that does not progress.
+    /// write that does not context.
     pub answer: Duration,
     /// For the answer to a whole blob: some registries then copy it to where it belongs.
     pub upload_answer: Duration,

@@ -13,7 +13,7 @@ use super::push::{Push, PushOptions, check_reference};
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Descriptor, Digest, Platform, Reference};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// The annotation that names the base image (OCI image specification, annotations.md).
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
@@ -25,7 +25,7 @@ pub(super) struct Destination<'a> {
     pub(super) reference: &'a Reference,
     pub(super) options: &'a Options,
     pub(super) what: &'a PushOptions,
-    pub(super) progress: &'a dyn Progress,
+    pub(super) context: Context<'a>,
 }
 
 /// An image that is pushed, alone or with others.
@@ -59,18 +59,18 @@ pub(super) fn connected<T>(
     reference: &Reference,
     options: &Options,
     what: &PushOptions,
-    progress: &dyn Progress,
+    context: Context<'_>,
     work: impl FnOnce(&Destination<'_>) -> Result<T>,
 ) -> Result<T> {
-    let client = Client::connect(reference, Purpose::Push, options, progress)?;
+    let client = Client::connect(reference, Purpose::Push, options, context)?;
     let destination = Destination {
         client: &client,
         reference,
         options,
         what,
-        progress,
+        context,
     };
-    client.watch(progress, || work(&destination))
+    client.watch(context, || work(&destination))
 }
 
 /// Whether most of what is to be compressed, by its bytes, is nowhere by any name. Where most of it is,
@@ -101,7 +101,7 @@ pub(super) fn prepare<T>(
         reference,
         options,
         what,
-        progress,
+        context,
     } = *destination;
     let image = part.image;
     let what = &with_base(what, image, reference);
@@ -116,7 +116,7 @@ pub(super) fn prepare<T>(
         platform: &platform,
         names: jobs.iter().any(|job| job.content.known().is_none()),
     };
-    let mut knowledge = Knowledge::gather(client, &tags, options, what, wanted, progress)?;
+    let mut knowledge = Knowledge::gather(client, &tags, options, what, wanted, context)?;
     if !what.overwrite_index {
         check_indexes(client, &knowledge, &platform, part.platforms)?;
     }
@@ -133,7 +133,7 @@ pub(super) fn prepare<T>(
         knows_little(&jobs)
     };
     if consider(&knowledge) && !what.no_reuse {
-        knowledge.gather_from_others(client, &tags, what, wanted, progress)?;
+        knowledge.gather_from_others(client, &tags, what, wanted, context)?;
         consider(&knowledge);
     }
     knowledge
@@ -148,7 +148,7 @@ pub(super) fn prepare<T>(
         what,
         cache,
         warnings: Mutex::new(knowledge.warnings),
-        progress,
+        context,
     };
     let result = work(&push, &jobs);
     for location in jobs.iter().filter_map(Job::take_opened) {

@@ -23,7 +23,7 @@ use super::upload::Upload;
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Compression, Descriptor, Digest, Reference, json};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome};
 
 /// What is pushed, and how.
 #[derive(Clone, Debug, Default)]
@@ -69,9 +69,9 @@ pub fn push(
     reference: &Reference,
     options: &Options,
     what: &PushOptions,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Pushed> {
-    connected(reference, options, what, progress, |destination| {
+    connected(reference, options, what, context, |destination| {
         let part = Part::whole(image, destination);
         prepare(destination, &part, run).map(|(pushed, _)| pushed)
     })
@@ -83,9 +83,9 @@ pub fn plan(
     reference: &Reference,
     options: &Options,
     what: &PushOptions,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Plan> {
-    connected(reference, options, what, progress, |destination| {
+    connected(reference, options, what, context, |destination| {
         let part = Part::whole(image, destination);
         prepare(destination, &part, foresee)
     })
@@ -102,7 +102,7 @@ pub(super) struct Push<'a> {
     pub(super) what: &'a PushOptions,
     pub(super) cache: Option<Cache>,
     pub(super) warnings: Mutex<Vec<String>>,
-    pub(super) progress: &'a dyn Progress,
+    pub(super) context: Context<'a>,
 }
 
 /// What a layer that was compressed is called, by its diff ID.
@@ -182,19 +182,19 @@ impl Push<'_> {
         let source = job.content.source();
         let interrupted = || self.go_on(stop);
         let reported = AtomicU64::new(0);
-        self.progress.begin(source);
+        self.context.progress.begin(source);
         let mut upload = Upload::new(self.client, job.content, job.take_opened());
         let sent = self
             .client
             .persist(&self.operation(source), &interrupted, || {
                 let count = AtomicU64::new(0);
                 upload.attempt(&|bytes| {
-                    // What is made for the second time is no progress.
+                    // What is made for the second time is no context.
                     let now = count.fetch_add(bytes, Ordering::Relaxed) + bytes;
                     let before = reported.fetch_max(now, Ordering::Relaxed);
                     self.go_on(stop)?;
                     let new = now.saturating_sub(before);
-                    self.progress.advance(source, new)
+                    self.context.advance(source, new)
                 })
             });
         let blob = sent.inspect_err(|_| upload.cancel())?;
@@ -208,7 +208,7 @@ impl Push<'_> {
             }
             _ => (Outcome::Copied, How::Sent),
         };
-        self.progress.finish(source, outcome);
+        self.context.progress.finish(source, outcome);
         job.done(blob, how);
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Push<'_> {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        self.progress.interrupted()
+        self.context.check()
     }
 
     pub(super) fn operation(&self, blob: &Descriptor) -> String {
@@ -260,7 +260,7 @@ impl Push<'_> {
         };
         // Whoever watches knows the image's own.
         let shown = &self.image.manifest_descriptor;
-        put(self.client, tags, &descriptor, &bytes, shown, self.progress)?;
+        put(self.client, tags, &descriptor, &bytes, shown, self.context)?;
         Ok(descriptor)
     }
 
@@ -277,22 +277,22 @@ pub(super) fn put(
     document: &Descriptor,
     bytes: &[u8],
     shown: &Descriptor,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<()> {
     let by_digest = tags.is_empty().then(|| document.digest.to_string());
-    progress.begin(shown);
+    context.progress.begin(shown);
     for name in tags.iter().chain(&by_digest) {
         let separator = if tags.is_empty() { '@' } else { ':' };
         let operation = format!(
             "cannot push the manifest to {}{separator}{name}",
             client.name
         );
-        client.persist(&operation, &|| progress.interrupted(), || {
+        client.persist(&operation, &|| context.check(), || {
             client.put_manifest(name, document, bytes)
         })?;
     }
-    progress.advance(shown, shown.size)?;
-    progress.finish(shown, Outcome::Copied);
+    context.advance(shown, shown.size)?;
+    context.progress.finish(shown, Outcome::Copied);
     Ok(())
 }
 

@@ -169,7 +169,7 @@ impl Connection<'_> {
             Ok(())
         };
         let mut window = Window::new(self.stream, part, check);
-        match blob.write_to(&mut window, self.observer.progress) {
+        match blob.write_to(&mut window, self.observer.context) {
             Ok(()) => window.finish(),
             // It refused more than was asked for.
             Err(_) if window.is_full() && part.end < blob.descriptor().size => window.finish(),

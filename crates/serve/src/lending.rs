@@ -8,7 +8,7 @@ use strata_copy::blobs;
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Descriptor, Digest};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome, Progress};
 
 /// What the image is called.
 const NAME: &str = "strata";
@@ -20,7 +20,7 @@ const NAME: &str = "strata";
 /// that is the error, whatever the work says.
 pub fn lend<T>(
     image: &Image,
-    progress: &dyn Progress,
+    context: Context<'_>,
     work: impl FnOnce(&str) -> Result<T>,
 ) -> Result<T> {
     let server = Server::on_loopback()?;
@@ -28,12 +28,12 @@ pub fn lend<T>(
     let mut catalog = Catalog::default();
     catalog.add_as(image, NAME, &tag);
     let sent = Sent {
-        progress,
+        progress: context.progress,
         done: Mutex::default(),
     };
     let failure = Mutex::new(None);
     let observer = Observer {
-        progress: &sent,
+        context: context.watched_by(&sent),
         failed: &|error| {
             lock(&failure).get_or_insert(error);
         },
@@ -85,12 +85,8 @@ impl Progress for Sent<'_> {
         self.progress.begin(blob);
     }
 
-    fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()> {
-        self.progress.advance(blob, bytes)
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        self.progress.interrupted()
+    fn advance(&self, blob: &Descriptor, bytes: u64) {
+        self.progress.advance(blob, bytes);
     }
 
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {

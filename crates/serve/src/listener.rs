@@ -12,7 +12,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use super::catalog::Catalog;
 use super::connection::Connection;
 use strata_error::{Error, Result};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// How long to wait for a client before looking whether the server ends.
 const WAIT: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ impl Default for Limits {
 #[derive(Clone, Copy)]
 pub struct Observer<'a> {
     /// Is told about blobs that are sent, and can interrupt them.
-    pub progress: &'a dyn Progress,
+    pub context: Context<'a>,
     /// Is told why a blob could not be made. Its client finds that the answer ends too early.
     pub failed: &'a (dyn Fn(Error) + Sync),
 }

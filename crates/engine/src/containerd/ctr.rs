@@ -16,8 +16,8 @@ use crate::process::{ask, feed};
 use strata_copy::{CopyName, archive, blobs};
 use strata_error::{Error, Result};
 use strata_image::Image;
-use strata_oci::{Descriptor, Digest, Reference};
-use strata_progress::{Outcome, Progress, Silent};
+use strata_oci::{Digest, Reference};
+use strata_progress::{Context, Silent};
 
 /// The namespace of Kubernetes in containerd.
 pub(super) const KUBERNETES: &str = "k8s.io";
@@ -48,26 +48,26 @@ impl Ctr {
     ///
     /// Only what the content store lacks is sent; if that turns out to be too little, everything.
     /// The name leads to the old image until all of the new one is there.
-    pub(super) fn copy(&self, image: &Image, full: &str, progress: &dyn Progress) -> Result<()> {
+    pub(super) fn copy(&self, image: &Image, full: &str, context: Context<'_>) -> Result<()> {
         let name = Reference::parse(full)?;
         let incomplete = format!("{INCOMPLETE}:{}", image.manifest_descriptor.digest.hex());
         let copied = self
-            .send(image, &incomplete, progress)
-            .and_then(|()| self.name(image, &name, progress));
+            .send(image, &incomplete, context)
+            .and_then(|()| self.name(image, &name, context));
         // Also after an interruption.
         let removed = self.remove(&incomplete);
         copied.and(removed)
     }
 
     /// Brings all blobs of the image there, under a name of ours.
-    fn send(&self, image: &Image, incomplete: &str, progress: &dyn Progress) -> Result<()> {
-        let present = self.content(progress)?;
+    fn send(&self, image: &Image, incomplete: &str, context: Context<'_>) -> Result<()> {
+        let present = self.content(context)?;
         let wanted: BTreeSet<Digest> = blobs(image).into_keys().collect();
         let known: BTreeSet<Digest> = wanted.intersection(&present).copied().collect();
         let import = |leave_out: &BTreeSet<Digest>| {
-            self.import(image, incomplete, &[], leave_out, progress)
+            self.import(image, incomplete, &[], leave_out, context)
                 .and_then(|()| {
-                    let present = self.content(progress)?;
+                    let present = self.content(context)?;
                     match wanted.difference(&present).next() {
                         None => Ok(()),
                         Some(missing) => Err(self.incomplete(*missing)),
@@ -84,7 +84,7 @@ impl Ctr {
     }
 
     /// Gives the image, all of which is there, its name.
-    fn name(&self, image: &Image, name: &Reference, progress: &dyn Progress) -> Result<()> {
+    fn name(&self, image: &Image, name: &Reference, context: Context<'_>) -> Result<()> {
         let full = name.to_string();
         let base = format!("{}/{}", name.registry, name.repository);
         // The kubelet finds an image by its digest only if a name with the digest is there, as after
@@ -96,8 +96,8 @@ impl Ctr {
             &[]
         };
         let all = blobs(image).into_keys().collect();
-        self.import(image, &full, digests, &all, &Quietly(progress))?;
-        let listed = self.list(&full, progress)?;
+        self.import(image, &full, digests, &all, context.watched_by(&Silent))?;
+        let listed = self.list(&full, context)?;
         let digest = image.manifest_descriptor.digest;
         if listed == Some(digest) {
             return Ok(());
@@ -117,7 +117,7 @@ impl Ctr {
         full: &str,
         flags: &[&str],
         leave_out: &BTreeSet<Digest>,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<()> {
         let mut command = self.command(&["images", "import"]);
         command.args(flags);
@@ -131,30 +131,34 @@ impl Ctr {
         };
         feed(
             command,
-            Box::new(move |writer| archive::stream(image, writer, &name, leave_out, progress)),
+            Box::new(move |writer| archive::stream(image, writer, &name, leave_out, context)),
             HINT,
-            progress,
+            context,
         )?;
         Ok(())
     }
 
     /// The blobs in the content store.
-    fn content(&self, progress: &dyn Progress) -> Result<BTreeSet<Digest>> {
+    fn content(&self, context: Context<'_>) -> Result<BTreeSet<Digest>> {
         let command = self.command(&["content", "ls", "--quiet"]);
-        let answer = ask(command, HINT, progress)?;
+        let answer = ask(command, HINT, context)?;
         Ok(parse_digests(&answer))
     }
 
     /// What a name leads to.
-    fn list(&self, full: &str, progress: &dyn Progress) -> Result<Option<Digest>> {
+    fn list(&self, full: &str, context: Context<'_>) -> Result<Option<Digest>> {
         let command = self.command(&["images", "ls", &format!("name=={full}")]);
-        let answer = ask(command, HINT, progress)?;
+        let answer = ask(command, HINT, context)?;
         Ok(parse_image(&answer, full))
     }
 
     /// Removes a name; that it is not there is no error.
     fn remove(&self, full: &str) -> Result<()> {
-        ask(self.command(&["images", "rm", full]), HINT, &Silent)?;
+        ask(
+            self.command(&["images", "rm", full]),
+            HINT,
+            Context::silent(),
+        )?;
         Ok(())
     }
 
@@ -192,23 +196,6 @@ fn quote(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Passes on that the copy was interrupted, and nothing about blobs.
-struct Quietly<'a>(&'a dyn Progress);
-
-impl Progress for Quietly<'_> {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        self.0.interrupted()
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        self.0.interrupted()
-    }
-
-    fn finish(&self, _: &Descriptor, _: Outcome) {}
 }
 
 /// The answer of `ctr content ls --quiet`: a digest on each line. What is not one (digests of other

@@ -11,7 +11,7 @@ use strata_copy::{CopyName, archive};
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::Reference;
-use strata_progress::Progress;
+use strata_progress::Context;
 
 const HINT: &str = "start the cluster with `minikube start`";
 
@@ -24,7 +24,7 @@ pub(super) fn copy(
     image: &Image,
     name: &CopyName,
     full: &str,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<()> {
     let minikube = |arguments: &[&str]| {
         let mut command = Command::new("minikube");
@@ -35,11 +35,11 @@ pub(super) fn copy(
     let everything = BTreeSet::new();
     feed(
         minikube(&["load", "-"]),
-        Box::new(|writer| archive::stream(image, writer, name, &everything, progress)),
+        Box::new(|writer| archive::stream(image, writer, name, &everything, context)),
         HINT,
-        progress,
+        context,
     )?;
-    let answer = ask(minikube(&["ls", "--format", "json"]), HINT, progress)?;
+    let answer = ask(minikube(&["ls", "--format", "json"]), HINT, context)?;
     let expected = image.manifest.config.digest.hex();
     let found = find(&answer, full).map_err(|source| Error::Command {
         command: "minikube image ls".to_owned(),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::ctr::Ctr;
 use crate::process::ask;
 use strata_error::{Error, Result};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// How kind calls the container in front of several control planes; it has no containerd.
 /// (`ExternalLoadBalancerNodeRoleValue` in kind's pkg/cluster/constants.)
@@ -19,7 +19,7 @@ const LOAD_BALANCER: &str = "-external-load-balancer";
 const PROVIDERS: [&str; 3] = ["docker", "nerdctl", "podman"];
 
 /// The nodes of a kind cluster.
-pub(super) fn kind(cluster: Option<&str>, like: &Ctr, progress: &dyn Progress) -> Result<Vec<Ctr>> {
+pub(super) fn kind(cluster: Option<&str>, like: &Ctr, context: Context<'_>) -> Result<Vec<Ctr>> {
     let mut command = Command::new("kind");
     command.args(["get", "nodes"]);
     // Without it kind asks KIND_CLUSTER_NAME, as with any command.
@@ -27,7 +27,7 @@ pub(super) fn kind(cluster: Option<&str>, like: &Ctr, progress: &dyn Progress) -
         command.args(["--name", cluster]);
     }
     let hint = "`kind get clusters` lists the clusters; --cluster names one";
-    let answer = ask(command, hint, progress)?;
+    let answer = ask(command, hint, context)?;
     let provider = provider();
     let nodes = first_words(&answer)
         .into_iter()
@@ -39,7 +39,7 @@ pub(super) fn kind(cluster: Option<&str>, like: &Ctr, progress: &dyn Progress) -
             let words = before.iter().chain(program);
             words.map(|word| (*word).to_owned()).collect::<Vec<_>>()
         };
-        let snapshotter = snapshotter(&inside(&["containerd", "config", "dump"]), progress)?;
+        let snapshotter = snapshotter(&inside(&["containerd", "config", "dump"]), context)?;
         Ok(Ctr {
             program: inside(&["ctr"]),
             snapshotter,
@@ -59,19 +59,19 @@ pub(super) struct Minikube {
 }
 
 /// The cluster that is asked for, or else the one that minikube works with.
-pub(super) fn minikube(cluster: Option<&str>, progress: &dyn Progress) -> Result<Minikube> {
+pub(super) fn minikube(cluster: Option<&str>, context: Context<'_>) -> Result<Minikube> {
     let hint = "`minikube profile list` lists the clusters; --cluster names one";
     let profile = if let Some(cluster) = cluster {
         cluster.to_owned()
     } else {
         let mut command = Command::new("minikube");
         command.arg("profile");
-        let answer = ask(command, hint, progress)?;
+        let answer = ask(command, hint, context)?;
         String::from_utf8_lossy(&answer).trim().to_owned()
     };
     let mut command = Command::new("minikube");
     command.args(["profile", "list", "--light", "--output", "json"]);
-    let answer = ask(command, hint, progress)?;
+    let answer = ask(command, hint, context)?;
     let error = |message: String| Error::Command {
         command: "minikube profile list".to_owned(),
         message,
@@ -88,12 +88,12 @@ pub(super) fn minikube(cluster: Option<&str>, progress: &dyn Progress) -> Result
 pub(super) fn minikube_nodes(
     cluster: &Minikube,
     like: &Ctr,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Vec<Ctr>> {
     let mut command = Command::new("minikube");
     command.args(["--profile", &cluster.profile, "node", "list"]);
     let hint = "start the cluster with `minikube start`";
-    let answer = ask(command, hint, progress)?;
+    let answer = ask(command, hint, context)?;
     let nodes = first_words(&answer).into_iter().map(|node| Ctr {
         // minikube's own client would make a terminal of the connection, which changes bytes.
         program: [
@@ -147,11 +147,11 @@ fn is_in_path(program: &str) -> bool {
 
 /// The snapshotter that Kubernetes uses in a node: `ctr` has its own idea, which does not work in
 /// rootless nodes. A node that does not tell is left with `ctr`'s.
-fn snapshotter(dump: &[String], progress: &dyn Progress) -> Result<Option<String>> {
+fn snapshotter(dump: &[String], context: Context<'_>) -> Result<Option<String>> {
     let mut words = dump.iter();
     let mut command = Command::new(words.next().map_or("containerd", String::as_str));
     command.args(words);
-    match ask(command, "", progress) {
+    match ask(command, "", context) {
         Ok(config) => Ok(parse_snapshotter(&config)),
         Err(Error::Command { .. }) => Ok(None),
         Err(error) => Err(error),

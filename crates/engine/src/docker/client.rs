@@ -18,7 +18,7 @@ use super::message::{self, Info, Inspected, Listed, failure_of_load, message};
 use super::tls;
 use strata_error::{Error, Result, printable};
 use strata_oci::{Digest, Platform};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// The newest version of the API that this was written for.
 const NEWEST: Version = Version(1, 51);
@@ -59,7 +59,7 @@ pub(super) struct Client<'a> {
     base: String,
     version: Version,
     line: Arc<Line>,
-    progress: &'a dyn Progress,
+    context: Context<'a>,
 }
 
 struct Answer {
@@ -82,7 +82,7 @@ impl<'a> Client<'a> {
     pub(super) fn connect(
         endpoint: &'a Endpoint,
         version: Option<&str>,
-        progress: &'a dyn Progress,
+        context: Context<'a>,
     ) -> Result<Self> {
         let line = Arc::new(Line::default());
         let mut config = Agent::config_builder()
@@ -124,7 +124,7 @@ impl<'a> Client<'a> {
             base: format!("{scheme}://{authority}"),
             version: NEWEST,
             line,
-            progress,
+            context,
         };
         client.version = match version {
             Some(text) => {
@@ -239,9 +239,9 @@ impl<'a> Client<'a> {
 
     /// An answer, whatever it is.
     fn ask_any(&self, operation: &str, ask: Ask<'_>, path: &str) -> Result<Answer> {
-        self.progress.interrupted()?;
+        self.context.check()?;
         let result = self.watched(|| self.exchange(ask, &format!("{}{path}", self.base)));
-        result.map_err(|error| match self.progress.interrupted() {
+        result.map_err(|error| match self.context.check() {
             Err(interrupted) => interrupted,
             Ok(()) => self.unreached(operation, error),
         })
@@ -252,10 +252,10 @@ impl<'a> Client<'a> {
     fn watched<T>(&self, request: impl FnOnce() -> T) -> T {
         let (end, ended) = channel::<()>();
         thread::scope(|scope| {
-            let (agent, progress) = (self.agent.clone(), self.progress);
+            let (agent, context) = (self.agent.clone(), self.context);
             scope.spawn(move || {
                 while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK) {
-                    if progress.interrupted().is_err() {
+                    if context.check().is_err() {
                         return agent.shutdown();
                     }
                 }

@@ -32,7 +32,7 @@ use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_layer::piped;
 use strata_oci::{Descriptor, Digest, Platform};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome, Progress};
 
 /// When so few bytes of layers are left to send, no further image is asked for what it shares.
 const FEW: u64 = 1 << 20;
@@ -46,38 +46,33 @@ pub struct Options {
 }
 
 /// Copies `image` there. It has its name only when the engine has all of it.
-pub fn copy(
-    image: &Image,
-    name: &CopyName,
-    options: &Options,
-    progress: &dyn Progress,
-) -> Result<()> {
-    connected(options, progress, |client| {
+pub fn copy(image: &Image, name: &CopyName, options: &Options, context: Context<'_>) -> Result<()> {
+    connected(options, context, |client| {
         let store = if client.info()?.is_containerd() {
             Store::Containerd
         } else {
             Store::Classic
         };
         let engine = Engine { client, store };
-        engine.bring(image, name, progress)?;
+        engine.bring(image, name, context)?;
         engine.name(image, name)
     })
 }
 
 /// What the engine runs on.
-pub fn platform(options: &Options, progress: &dyn Progress) -> Result<Platform> {
-    connected(options, progress, |client| client.platform())
+pub fn platform(options: &Options, context: Context<'_>) -> Result<Platform> {
+    connected(options, context, |client| client.platform())
 }
 
 fn connected<T>(
     options: &Options,
-    progress: &dyn Progress,
+    context: Context<'_>,
     work: impl FnOnce(Client<'_>) -> Result<T>,
 ) -> Result<T> {
     let environment = |name: &str| std::env::var_os(name);
     let endpoint = Endpoint::find(options.host.as_deref(), &environment)?;
     let version = text(&environment, "DOCKER_API_VERSION");
-    work(Client::connect(&endpoint, version.as_deref(), progress)?)
+    work(Client::connect(&endpoint, version.as_deref(), context)?)
 }
 
 struct Engine<'a> {
@@ -87,20 +82,20 @@ struct Engine<'a> {
 
 impl Engine<'_> {
     /// Sees to it that the engine has all of `image`.
-    fn bring(&self, image: &Image, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+    fn bring(&self, image: &Image, name: &CopyName, context: Context<'_>) -> Result<()> {
         let id = self.store.id(image);
         let images = self.client.images()?;
         if self.is_listed(&images, id) {
             for blob in blobs(image).values() {
-                progress.begin(blob.descriptor());
-                progress.finish(blob.descriptor(), Outcome::Present);
+                context.progress.begin(blob.descriptor());
+                context.progress.finish(blob.descriptor(), Outcome::Present);
             }
             return Ok(());
         }
         let known = self.known(image, images, name)?;
         if !known.is_empty() {
-            let attempt = Attempt::new(progress);
-            match self.load(image, &known, &attempt) {
+            let attempt = Attempt::new(context.progress);
+            match self.load(image, &known, context.watched_by(&attempt)) {
                 Ok(()) => {
                     attempt.succeed();
                     return Ok(());
@@ -109,7 +104,7 @@ impl Engine<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.load(image, &BTreeSet::new(), progress)
+        self.load(image, &BTreeSet::new(), context)
     }
 
     /// What the engine has of `image` by what it says about its `images`.
@@ -142,11 +137,11 @@ impl Engine<'_> {
         &self,
         image: &Image,
         leave_out: &BTreeSet<Digest>,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<()> {
         let nameless = CopyName::default();
         piped(
-            |writer| archive::stream(image, writer, &nameless, leave_out, progress),
+            |writer| archive::stream(image, writer, &nameless, leave_out, context),
             |reader| self.client.load(reader),
         )?;
         let id = self.store.id(image);
@@ -234,12 +229,8 @@ impl Progress for Attempt<'_> {
         self.progress.begin(blob);
     }
 
-    fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()> {
-        self.progress.advance(blob, bytes)
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        self.progress.interrupted()
+    fn advance(&self, blob: &Descriptor, bytes: u64) {
+        self.progress.advance(blob, bytes);
     }
 
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {

@@ -14,7 +14,7 @@ use strata_copy::{CopyName, blobs};
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Digest, Platform};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome};
 use strata_serve::was_lent_as;
 
 /// Copies `image` there; gives the digest of the manifest that podman has then, which is another one
@@ -22,14 +22,14 @@ use strata_serve::was_lent_as;
 /// to the name with the config's digest.
 ///
 /// Podman itself reads `CONTAINER_HOST`, `CONTAINERS_STORAGE_CONF` and its other variables and files.
-pub fn copy(image: &Image, name: &CopyName, progress: &dyn Progress) -> Result<Digest> {
-    let podman = Podman { progress };
+pub fn copy(image: &Image, name: &CopyName, context: Context<'_>) -> Result<Digest> {
+    let podman = Podman { context };
     let id = image.manifest.config.digest.hex();
     let mut has_name = false;
     if podman.has(&id)? {
         for blob in blobs(image).into_values() {
-            progress.begin(blob.descriptor());
-            progress.finish(blob.descriptor(), Outcome::Present);
+            context.progress.begin(blob.descriptor());
+            context.progress.finish(blob.descriptor(), Outcome::Present);
         }
         podman.remove_lent_names(image)?;
     } else if podman.is_remote()? {
@@ -48,8 +48,8 @@ pub fn copy(image: &Image, name: &CopyName, progress: &dyn Progress) -> Result<D
 }
 
 /// What podman's containers run on.
-pub fn platform(progress: &dyn Progress) -> Result<Platform> {
-    let podman = Podman { progress };
+pub fn platform(context: Context<'_>) -> Result<Platform> {
+    let podman = Podman { context };
     let answer = podman.ask(&["info", "--format", "{{.Host.OS}}/{{.Host.Arch}}"])?;
     answer.parse().map_err(|message| Error::Command {
         command: "podman info".to_owned(),
@@ -60,13 +60,13 @@ pub fn platform(progress: &dyn Progress) -> Result<Platform> {
 
 /// podman's commands.
 struct Podman<'a> {
-    progress: &'a dyn Progress,
+    context: Context<'a>,
 }
 
 impl Podman<'_> {
     /// Asks a question.
     fn ask(&self, arguments: &[&str]) -> Result<String> {
-        let answer = process::ask(command(arguments), "", self.progress)?;
+        let answer = process::ask(command(arguments), "", self.context)?;
         Ok(String::from_utf8_lossy(&answer).trim().to_owned())
     }
 

@@ -23,10 +23,10 @@ pub(super) fn load(podman: &Podman<'_>, image: &Image, name: &CopyName) -> Resul
         .collect();
     let load = |leave_out: &BTreeSet<Digest>| {
         let input = |writer: &mut dyn Write| {
-            archive::stream(image, writer, name, leave_out, podman.progress)
+            archive::stream(image, writer, name, leave_out, podman.context)
         };
         let load = command(&["load", "--quiet"]);
-        process::feed(load, Box::new(input), "", podman.progress).map(|_| ())
+        process::feed(load, Box::new(input), "", podman.context).map(|_| ())
     };
     match load(&known) {
         Err(Error::Command { .. }) if !known.is_empty() => load(&BTreeSet::new()),

@@ -16,7 +16,7 @@ use strata_copy::directory::{MANIFEST_FILE, publish};
 use strata_copy::staging;
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference, media_type};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome};
 
 /// How many indexes may lie in each other.
 const DEEPEST_INDEX: usize = 4;
@@ -57,12 +57,8 @@ struct Top {
 
 impl Source {
     /// Reaches the registry of `reference`, and logs in if it asks for that.
-    pub fn connect(
-        reference: &Reference,
-        options: &Options,
-        progress: &dyn Progress,
-    ) -> Result<Self> {
-        let client = Client::connect(reference, Purpose::Pull, options, progress)?;
+    pub fn connect(reference: &Reference, options: &Options, context: Context<'_>) -> Result<Self> {
+        let client = Client::connect(reference, Purpose::Pull, options, context)?;
         Ok(Self {
             client,
             reference: reference.clone(),
@@ -70,10 +66,10 @@ impl Source {
     }
 
     /// The image that the reference and, where there are several, the platform mean.
-    pub fn find(&self, platform: &Platform, progress: &dyn Progress) -> Result<RemoteImage> {
-        self.watch(progress, || {
-            let top = self.top(progress)?;
-            self.choose(top, platform, progress)
+    pub fn find(&self, platform: &Platform, context: Context<'_>) -> Result<RemoteImage> {
+        self.watch(context, || {
+            let top = self.top(context)?;
+            self.choose(top, platform, context)
         })
     }
 
@@ -83,7 +79,7 @@ impl Source {
         &self,
         image: &RemoteImage,
         path: &Path,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<()> {
         // The largest first: what takes longest must not begin last. An image may have a layer twice.
         let blobs = image.layers.iter().chain([&image.config]);
@@ -94,8 +90,8 @@ impl Source {
             let stop = AtomicBool::new(false);
             let is_missing = |job: usize| match blobs.get(job) {
                 Some(blob) if staging::is_present(&path.join(blob.digest.hex()), blob.size) => {
-                    progress.begin(blob);
-                    progress.finish(blob, Outcome::Present);
+                    context.progress.begin(blob);
+                    context.progress.finish(blob, Outcome::Present);
                     Ok(false)
                 }
                 blob => Ok(blob.is_some()),
@@ -103,11 +99,11 @@ impl Source {
             let fetch = |job: usize| match blobs.get(job) {
                 Some(blob) => {
                     let file = staging.join(blob.digest.hex());
-                    self.fetch_to_file(blob, &file, path, &stop, progress)
+                    self.fetch_to_file(blob, &file, path, &stop, context)
                 }
                 None => Ok(()),
             };
-            self.watch(progress, || {
+            self.watch(context, || {
                 in_two_stages(blobs.len(), is_missing, fetch, &stop)
             })?;
             staging::write_bytes(&staging.join(MANIFEST_FILE), &image.manifest_bytes, path)?;
@@ -119,20 +115,19 @@ impl Source {
     }
 
     /// The bytes of an image's config.
-    pub fn config(&self, image: &RemoteImage, progress: &dyn Progress) -> Result<Vec<u8>> {
+    pub fn config(&self, image: &RemoteImage, context: Context<'_>) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.watch(progress, || self.fetch(&image.config, &mut bytes, progress))?;
+        self.watch(context, || self.fetch(&image.config, &mut bytes, context))?;
         Ok(bytes)
     }
 
     /// What a blob is called and how long it is; the registry is asked for its length.
-    pub fn describe_blob(&self, digest: Digest, progress: &dyn Progress) -> Result<Descriptor> {
+    pub fn describe_blob(&self, digest: Digest, context: Context<'_>) -> Result<Descriptor> {
         let operation = format!("cannot find {digest} in {}", self.name());
-        let size = self.watch(progress, || {
-            self.client
-                .persist(&operation, &|| progress.interrupted(), || {
-                    self.client.blob_size(&digest)
-                })
+        let size = self.watch(context, || {
+            self.client.persist(&operation, &|| context.check(), || {
+                self.client.blob_size(&digest)
+            })
         })?;
         let blob = Descriptor::new("application/octet-stream", digest, size);
         check_size(&blob, LARGEST_LAYER, &self.reference)?;
@@ -145,9 +140,9 @@ impl Source {
         &self,
         blob: &Descriptor,
         writer: &mut dyn Write,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<()> {
-        self.watch(progress, || self.fetch(blob, writer, progress))
+        self.watch(context, || self.fetch(blob, writer, context))
     }
 
     /// The registry and the repository.
@@ -155,8 +150,8 @@ impl Source {
         format!("{}/{}", self.reference.registry, self.reference.repository)
     }
 
-    fn watch<T>(&self, progress: &dyn Progress, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.client.watch(progress, work)
+    fn watch<T>(&self, context: Context<'_>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.client.watch(context, work)
     }
 
     fn fetch_to_file(
@@ -165,52 +160,47 @@ impl Source {
         file: &Path,
         destination: &Path,
         stop: &AtomicBool,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<()> {
-        progress.begin(blob);
+        context.progress.begin(blob);
         let mut opened = File::create_new(file).map_err(Error::io("write", destination))?;
         let interrupted = || {
             // Another blob failed; that is what is reported.
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            progress.interrupted()
+            context.check()
         };
         let advance = |bytes| {
             interrupted()?;
-            progress.advance(blob, bytes)
+            context.advance(blob, bytes)
         };
         self.client
             .download(blob, &mut opened, &interrupted, &advance)?;
         opened.sync_all().map_err(Error::io("write", destination))?;
-        progress.finish(blob, Outcome::Copied);
+        context.progress.finish(blob, Outcome::Copied);
         Ok(())
     }
 
-    fn fetch(
-        &self,
-        blob: &Descriptor,
-        writer: &mut dyn Write,
-        progress: &dyn Progress,
-    ) -> Result<()> {
-        progress.begin(blob);
-        let advance = |bytes| progress.advance(blob, bytes);
-        let interrupted = || progress.interrupted();
+    fn fetch(&self, blob: &Descriptor, writer: &mut dyn Write, context: Context<'_>) -> Result<()> {
+        context.progress.begin(blob);
+        let advance = |bytes| context.advance(blob, bytes);
+        let interrupted = || context.check();
         self.client.download(blob, writer, &interrupted, &advance)?;
-        progress.finish(blob, Outcome::Copied);
+        context.progress.finish(blob, Outcome::Copied);
         Ok(())
     }
 
     /// What the reference stands for: its digest counts more than its tag.
-    fn top(&self, progress: &dyn Progress) -> Result<Top> {
+    fn top(&self, context: Context<'_>) -> Result<Top> {
         let name = match &self.reference.digest {
             Some(digest) => digest.to_string(),
             None => self.reference.tag_or_latest().to_owned(),
         };
-        self.document(&name, progress)
+        self.document(&name, context)
     }
 
-    fn document(&self, name: &str, progress: &dyn Progress) -> Result<Top> {
+    fn document(&self, name: &str, context: Context<'_>) -> Result<Top> {
         let operation = format!("cannot pull {name} from {}", self.name());
         let error = |[message, hint]: [String; 2]| Error::Registry {
             operation: operation.clone(),
@@ -218,11 +208,9 @@ impl Source {
             codes: Vec::new(),
             hint,
         };
-        let found = self
-            .client
-            .persist(&operation, &|| progress.interrupted(), || {
-                self.client.manifest(name, &media_type::DOCUMENTS)
-            })?;
+        let found = self.client.persist(&operation, &|| context.check(), || {
+            self.client.manifest(name, &media_type::DOCUMENTS)
+        })?;
         let found = found.ok_or_else(|| {
             error([
                 "the registry has no such image".to_owned(),
@@ -244,7 +232,7 @@ impl Source {
         &self,
         mut top: Top,
         platform: &Platform,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<RemoteImage> {
         let mut index = None;
         for _ in 0..=DEEPEST_INDEX {
@@ -264,7 +252,7 @@ impl Source {
             index.get_or_insert_with(|| top.descriptor.clone());
             let chosen =
                 choose(&entries, platform).ok_or_else(|| self.no_platform(platform, &entries))?;
-            top = self.document(&chosen.digest.to_string(), progress)?;
+            top = self.document(&chosen.digest.to_string(), context)?;
         }
         Err(self.error("its indexes lie in each other without end", ""))
     }
