@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Image;
+use super::image::Image;
 use strata_error::{Error, Result};
 use strata_layer::{ImageName, ImagesFile, damaged, parse, read_blob, read_document};
 use strata_nix::Store;
