@@ -27,5 +27,5 @@ pub use request::{
 pub use store::{Store, StorePath};
 pub use system_request::{
     ChannelRequest, FlakeRegistryRequest, GroupRequest, PackageRequest, ProfileRequest, System,
-    SystemRequest, UserRequest,
+    SystemRequest, USUAL_PRIORITY, UserRequest,
 };

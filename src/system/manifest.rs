@@ -1,7 +1,8 @@
 //! `manifest.nix` of a user environment: what `nix-env` knows about the packages in it
 //! (`src/nix-env/user-env.cc` of Nix).
 
-use super::{Package, USUAL_PRIORITY};
+use super::Package;
+use crate::nix::USUAL_PRIORITY;
 
 /// The list of packages as a Nix expression, on one line as `nix-env` writes it.
 pub fn manifest(packages: &[Package]) -> String {

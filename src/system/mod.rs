@@ -29,9 +29,6 @@ pub use manifest::manifest;
 pub use profile::{Package, check_packages};
 pub use tree::{Node, Tree};
 
-/// The priority of packages that say nothing, for `nix-env` and here.
-pub const USUAL_PRIORITY: i64 = 5;
-
 /// The full store paths of the outputs to which the tree has links.
 #[derive(Clone, Copy, Debug)]
 pub struct OutputPaths<'a> {
