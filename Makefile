@@ -30,7 +30,7 @@ fmt:
 lint:
 	@scripts/setup lint
 	@scripts/format --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	shellcheck scripts/* .ci/run
 
 build:

@@ -24,6 +24,7 @@ let
   included = [
     "Cargo.toml"
     "Cargo.lock"
+    "crates"
     "src"
   ];
   excluded = lib.optionals (!cli) [
