@@ -118,7 +118,7 @@ lib.makeOverridable (
     nameFor =
       image:
       if name != null then name else lib.replaceStrings [ "/" ":" ] [ "-" "-" ] "docker-image-${image}";
-    # The name with its registry, completed as Docker does it (src/oci/reference.rs).
+    # The name with its registry, completed as Docker does it (crates/oci/src/reference.rs).
     fullName =
       name:
       let

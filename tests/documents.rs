@@ -258,7 +258,8 @@ fn every_attribute_of_an_image_is_described() {
         "override",
     ];
     attributes.extend(more.map(str::to_owned));
-    let table = rows(&read("docs/reference/attributes.md"));
+    let reference = read("docs/reference/functions/buildImage.md");
+    let table = rows(section(&reference, "## Attributes"));
     let described = set(table.iter().flat_map(|row| codes(&row[0])));
     assert_eq!(described, attributes);
 }

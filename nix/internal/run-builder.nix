@@ -1,5 +1,5 @@
 /**
-  A derivation whose builder is the binary, and whose input is the request that docs/formats.md
+  A derivation whose builder is the binary, and whose input is the request that docs/internals/formats.md
   describes.
 
   # Inputs
