@@ -358,7 +358,7 @@ fn images_on_pulled_images_run() {
         registry.host,
         at("manifest.json").display()
     );
-    // The first time there is no manifest yet. It is asked for as README.md says.
+    // The first time there is no manifest yet. It is asked for as docs/guides/base-images.md says.
     let none = split.replace(&at("manifest.json").display().to_string(), "null");
     let image_on_none = format!("(buildImage {{ name = \"x\"; fromImage = {none}; }})");
     let get_manifest = format!("{image_on_none}.fromImage.getManifest");
