@@ -15,8 +15,8 @@ mod metadata;
 mod reader;
 mod writer;
 
-pub use decompress::{Packing, decompress};
-pub use entry::{Entry, EntryKind, WHITEOUT};
+pub use decompress::{CompressionFormat, decompress};
+pub use entry::{Entry, EntryKind, WHITEOUT_PREFIX};
 pub use metadata::{Metadata, Mode};
 pub use reader::{ArchiveEntry, ArchiveEntryKind, ArchiveReader, Special, clean_path};
 pub use writer::{ArchiveWriter, MODIFICATION_TIME, write_error};

@@ -84,8 +84,8 @@ impl Output {
             image.created
         };
         // The base's config has the layers of its own already.
-        let below = base.as_ref().map_or(0, |base| base.rootfs.diff_ids.len());
-        let own = layers.layers.iter().skip(below - layers.base.len());
+        let inherited = base.as_ref().map_or(0, |base| base.rootfs.diff_ids.len());
+        let own = layers.layers.iter().skip(inherited - layers.base.len());
         let history = own.map(|layer| (layer.digest, layer.history.clone()));
         let mut config = ImageConfig::new(image.platform, created, config, history);
         if let Some(base) = base {

@@ -25,7 +25,7 @@ pub struct CheckedRequest {
     pub deps: BTreeSet<StorePath>,
     /// What is left out.
     pub ignore: BTreeSet<StorePath>,
-    /// The outputs of `buildLayer` below, lowest first.
+    /// The parent layers, outputs of `buildLayer`, lowest first.
     pub layers: Vec<StorePath>,
     /// The rules, in order.
     pub perms: Vec<PathRule>,
@@ -60,13 +60,13 @@ pub struct CheckedImage {
     pub config: Config,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
-    /// The image below.
+    /// The base image.
     pub base: Option<CheckedBase>,
     /// Who owns the Nix database, if there is to be one.
     pub nix_database: Option<NixDatabase>,
 }
 
-/// The image below one.
+/// The base image of one.
 #[derive(Debug)]
 pub struct CheckedBase {
     /// Where it is: at or below a store path.

@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::base_tree::{BaseTree, Below, Obstacle};
+use super::base_tree::{BaseEntry, BaseTree, Obstacle};
 use super::path::ImagePath;
 use super::recipe::{DirectoryRecord, Source, follow};
 use super::rules::{Changes, CompiledRules, EntryType, Rule};
@@ -36,7 +36,7 @@ pub struct RootSource<'a> {
 pub struct Layout {
     /// For each layer, directories that its sources alone would get wrong. Sorted by path.
     pub directories: BTreeMap<usize, Vec<DirectoryRecord>>,
-    /// For each layer, files that a lower layer holds. Sorted.
+    /// For each layer, files that a layer under it holds. Sorted.
     pub omit: BTreeMap<usize, BTreeSet<ImagePath>>,
     /// For each layer, directories that are symlinks in the base image. Sorted by path.
     pub redirects: BTreeMap<usize, BTreeMap<ImagePath, ImagePath>>,
@@ -83,7 +83,7 @@ pub fn merge(
     Ok(merge.layout)
 }
 
-enum Node {
+enum MergedNode {
     /// The sources that have the directory, and what their rules set for it.
     Directory(Vec<(usize, Changes)>),
     /// The first source that has the file or symlink, and its path there. Trees may have very many
@@ -111,7 +111,7 @@ struct Merge<'a> {
     /// Directories that layers must name and no source of theirs need have.
     above: BTreeMap<ImagePath, BTreeSet<usize>>,
     rules: Vec<CompiledRules>,
-    nodes: BTreeMap<ImagePath, Node>,
+    nodes: BTreeMap<ImagePath, MergedNode>,
     layout: Layout,
 }
 
@@ -212,12 +212,12 @@ impl Merge<'_> {
     /// Refuses a file or symlink that would hide a directory of the base image.
     fn check_leaf(&self, number: usize, path: &ImagePath, kind: &Kind<'_>) -> Result<()> {
         let hides = match (self.base.at(path), kind) {
-            (Below::Directory(_), _) => true,
-            (Below::Symlink(old), Kind::Symlink { target }) if old == *target => false,
-            (Below::Symlink(_), _) => self
+            (BaseEntry::Directory(_), _) => true,
+            (BaseEntry::Symlink(old), Kind::Symlink { target }) if old == *target => false,
+            (BaseEntry::Symlink(_), _) => self
                 .base
                 .directory(path)
-                .is_ok_and(|real| matches!(self.base.at(&real), Below::Directory(_))),
+                .is_ok_and(|real| matches!(self.base.at(&real), BaseEntry::Directory(_))),
             _ => false,
         };
         if !hides {
@@ -243,11 +243,11 @@ impl Merge<'_> {
         rules.changes(&source_path(self.sources[number].source, &path.0))
     }
 
-    /// What a source has, which is `below` on disk.
-    fn leaf(&self, number: usize, below: &[u8]) -> Result<Leaf> {
-        let changes = self.changes(number, &ImagePath(walk::relative(below)));
+    /// What a source has, which is at `on_disk` in it.
+    fn leaf(&self, number: usize, on_disk: &[u8]) -> Result<Leaf> {
+        let changes = self.changes(number, &ImagePath(walk::relative(on_disk)));
         let root = locate(self.store, self.sources[number].source);
-        let file = root.join(OsStr::from_bytes(below));
+        let file = root.join(OsStr::from_bytes(on_disk));
         let mut leaf = None;
         walk::walk(&file, &mut |found| {
             let (content, metadata) = match &found.kind {
@@ -279,36 +279,37 @@ impl Merge<'_> {
         match self.nodes.get_mut(&path) {
             None => {
                 self.nodes
-                    .insert(path, Node::Directory(vec![(number, changes)]));
+                    .insert(path, MergedNode::Directory(vec![(number, changes)]));
                 Ok(())
             }
-            Some(Node::Directory(sources)) => {
+            Some(MergedNode::Directory(sources)) => {
                 sources.push((number, changes));
                 Ok(())
             }
-            Some(Node::Leaf(first, _)) => {
+            Some(MergedNode::Leaf(first, _)) => {
                 let first = *first;
                 Err(self.conflict(&path, first, number, "whether it is a directory"))
             }
         }
     }
 
-    fn add_leaf(&mut self, number: usize, path: ImagePath, below: &[u8]) -> Result<()> {
+    fn add_leaf(&mut self, number: usize, path: ImagePath, on_disk: &[u8]) -> Result<()> {
         if self.in_store.contains_key(&path) {
             return Err(self.conflict_with_store(number, &path));
         }
         match self.nodes.get(&path) {
             None => {
-                self.nodes.insert(path, Node::Leaf(number, below.to_vec()));
+                self.nodes
+                    .insert(path, MergedNode::Leaf(number, on_disk.to_vec()));
                 Ok(())
             }
-            Some(Node::Directory(sources)) => {
+            Some(MergedNode::Directory(sources)) => {
                 let first = sources.first().map_or(number, |(first, _)| *first);
                 Err(self.conflict(&path, first, number, "whether it is a directory"))
             }
-            Some(Node::Leaf(first, first_below)) => {
-                let first_leaf = self.leaf(*first, first_below)?;
-                let leaf = self.leaf(number, below)?;
+            Some(MergedNode::Leaf(first, first_on_disk)) => {
+                let first_leaf = self.leaf(*first, first_on_disk)?;
+                let leaf = self.leaf(number, on_disk)?;
                 if let Some(about) = difference(&first_leaf, &leaf)? {
                     return Err(self.conflict(&path, *first, number, about));
                 }
@@ -328,8 +329,8 @@ impl Merge<'_> {
         ancestors.remove(&ImagePath::default());
         self.check_ancestors(&ancestors)?;
         let directories = self.nodes.iter().filter_map(|(path, node)| match node {
-            Node::Directory(sources) => Some((path, sources.as_slice())),
-            Node::Leaf(..) => None,
+            MergedNode::Directory(sources) => Some((path, sources.as_slice())),
+            MergedNode::Leaf(..) => None,
         });
         let bare = ancestors
             .keys()
@@ -354,7 +355,7 @@ impl Merge<'_> {
                 })?;
             }
             let metadata = match self.base.at(path) {
-                Below::Directory(metadata) => metadata.clone(),
+                BaseEntry::Directory(metadata) => metadata.clone(),
                 _ => Metadata::root(mode),
             };
             let metadata = all.apply_to(metadata, EntryType::Directory);
@@ -390,14 +391,17 @@ impl Merge<'_> {
         let in_the_way = ancestors
             .keys()
             .find_map(|path| match self.nodes.get(path) {
-                Some(Node::Leaf(number, _)) => Some((path, *number)),
+                Some(MergedNode::Leaf(number, _)) => Some((path, *number)),
                 _ => None,
             });
         let Some((path, number)) = in_the_way else {
             return Ok(());
         };
-        let below = [path.0.as_slice(), b"/"].concat();
-        let store_path = self.in_store.keys().find(|path| path.0.starts_with(&below));
+        let prefix = [path.0.as_slice(), b"/"].concat();
+        let store_path = self
+            .in_store
+            .keys()
+            .find(|path| path.0.starts_with(&prefix));
         Err(Error::Conflict {
             path: path.to_string(),
             first: format!("/{}", store_path.unwrap_or(path)),

@@ -1,4 +1,4 @@
-//! Reading the layers below: outputs of `buildLayer`, which name the ones below them.
+//! Reading the parent layers: outputs of `buildLayer`, which name the ones below them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

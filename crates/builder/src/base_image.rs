@@ -6,22 +6,22 @@ use strata_base::Base;
 use strata_error::{Error, Result};
 use strata_nix::Store;
 use strata_oci::{Compression, ImageConfig, Platform, media_type};
-use strata_plan::{CheckedImage, CheckedRequest, PlannedLayer};
-use strata_tree::ImagePath;
+use strata_plan::{CheckedImage, CheckedRequest, LayerSpec};
+use strata_tree::{BaseEntry, ImagePath};
 
-/// What lies below an image; the default is nothing.
+/// The base image of an image; the default is none.
 #[derive(Default)]
-pub(super) struct Below {
+pub(super) struct BaseImage {
     /// The base, whose tree lacks what is hidden.
     pub(super) base: Base,
     /// What is hidden of it, sorted.
     pub(super) hidden: Vec<ImagePath>,
 }
 
-/// Reads the image below `image`, which must be for the same platform.
-pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<Below> {
+/// Reads the base image of `image`, which must be for the same platform.
+pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<BaseImage> {
     let Some(request) = &image.base else {
-        return Ok(Below::default());
+        return Ok(BaseImage::default());
     };
     let mut base = strata_base::read(
         &request.path,
@@ -33,12 +33,12 @@ pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<Below> {
         check_platform(config, &request.path, &image.platform)?;
     }
     let hidden = hide(&mut base, &request.remove)?;
-    Ok(Below { base, hidden })
+    Ok(BaseImage { base, hidden })
 }
 
 /// A layer that hides something.
-pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> PlannedLayer {
-    PlannedLayer {
+pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> LayerSpec {
+    LayerSpec {
         sources: Vec::new(),
         whiteouts,
         history: request.history.clone(),
@@ -117,7 +117,7 @@ fn hide(base: &mut Base, remove: &[ImagePath]) -> Result<Vec<ImagePath>> {
         let (directory, name) = path.split();
         let place = base.tree.directory(&directory).ok();
         let place = place.map(|directory| directory.join(name));
-        let is_there = |place: &ImagePath| base.tree.at(place) != strata_tree::Below::Nothing;
+        let is_there = |place: &ImagePath| base.tree.at(place) != BaseEntry::Nothing;
         let Some(place) = place.filter(is_there) else {
             return Err(Error::Attribute {
                 attribute: format!("remove[{number}]"),

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use super::bounds::{LARGEST_DOCUMENT, MOST_DOCUMENTS, MOST_LINKS, MOST_MEMBERS};
 use super::damaged::{DAMAGED, damaged};
-use strata_archive::{ArchiveEntryKind, ArchiveReader, Packing, clean_path, decompress};
+use strata_archive::{ArchiveEntryKind, ArchiveReader, CompressionFormat, clean_path, decompress};
 use strata_error::{Error, Result};
 use strata_nix::Store;
 
 /// What holds the documents and blobs of an image.
-pub(super) struct Medium {
+pub(super) struct ImageSource {
     /// The path as the user gave it, at or below a store path.
     pub(super) named: String,
     /// Where that is.
@@ -33,7 +33,7 @@ type Members = BTreeMap<Vec<u8>, Member>;
 
 /// Where a blob is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct BlobLocation {
     /// Where the file is.
     pub(super) located: PathBuf,
     /// Where the blob begins in the file, when it is decompressed; none if it is the file.
@@ -62,7 +62,7 @@ enum Member {
     Link(Vec<u8>),
 }
 
-impl Medium {
+impl ImageSource {
     /// Opens what `named` is; of an archive the list of members is read.
     pub(super) fn open(named: &str, store: &Store) -> Result<Self> {
         let located = store.locate_below(named);
@@ -96,12 +96,12 @@ impl Medium {
     }
 
     /// Where the file `name` is; none if there is none.
-    pub(super) fn find(&self, name: &str) -> Result<Option<Place>> {
+    pub(super) fn find(&self, name: &str) -> Result<Option<BlobLocation>> {
         match &self.form {
             Form::Directory { store } => self.find_in_directory(name, store),
             Form::Archive { members } => {
                 let member = self.member(members, name)?;
-                Ok(member.map(|file| Place {
+                Ok(member.map(|file| BlobLocation {
                     named: self.named.clone(),
                     located: self.located.clone(),
                     offset: Some(file.offset),
@@ -148,7 +148,7 @@ impl Medium {
         }
     }
 
-    fn find_in_directory(&self, name: &str, store: &Path) -> Result<Option<Place>> {
+    fn find_in_directory(&self, name: &str, store: &Path) -> Result<Option<BlobLocation>> {
         let error = |message: &str| damaged(&self.name_of(name), message);
         let clean = clean_path(name.as_bytes()).map_err(error)?;
         let located = self.located.join(OsStr::from_bytes(&clean));
@@ -162,7 +162,7 @@ impl Medium {
         if !metadata.is_file() {
             return Err(error("not a regular file"));
         }
-        Ok(Some(Place {
+        Ok(Some(BlobLocation {
             named: format!("{}/{}", self.named, String::from_utf8_lossy(&clean)),
             located,
             offset: None,
@@ -198,7 +198,7 @@ fn is_script(named: &str) -> Error {
 
 /// Lists the members of an archive, of which `document` is the name in errors.
 fn list(reader: impl Read, document: &str) -> Result<Members> {
-    let (packing, reader) =
+    let (format, reader) =
         decompress(reader).map_err(|error| damaged(document, &error.to_string()))?;
     let mut archive = ArchiveReader::new(reader, document, DAMAGED);
     let mut members = BTreeMap::new();
@@ -207,7 +207,7 @@ fn list(reader: impl Read, document: &str) -> Result<Members> {
         let member = match entry.kind {
             ArchiveEntryKind::Directory => Member::Directory,
             ArchiveEntryKind::File => {
-                let may_keep = packing != Packing::None
+                let may_keep = format != CompressionFormat::None
                     && entry.size <= LARGEST_DOCUMENT
                     && kept + entry.size <= MOST_DOCUMENTS;
                 let content = if may_keep {

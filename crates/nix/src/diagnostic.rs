@@ -2,7 +2,7 @@
 
 /// What is wrong with an attribute.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
+pub(super) struct Diagnostic {
     /// The attribute inside it that is missing.
     pub(super) missing: Option<String>,
     pub(super) message: String,
@@ -13,34 +13,34 @@ pub(super) struct Mistake {
 const DOCUMENTED: &str = "the arguments and their types are in the documentation of the function";
 
 /// Translates a message of serde; one that it does not know stays as it is.
-pub(super) fn explain(message: &str) -> Mistake {
-    let mistake = |message: String, hint: &str| Mistake {
+pub(super) fn explain(message: &str) -> Diagnostic {
+    let diagnostic = |message: String, hint: &str| Diagnostic {
         missing: None,
         message,
         hint: hint.to_owned(),
     };
     if let Some(name) = message.strip_prefix("missing field ") {
-        return Mistake {
+        return Diagnostic {
             missing: Some(unquoted(name).to_owned()),
-            ..mistake("is missing".to_owned(), DOCUMENTED)
+            ..diagnostic("is missing".to_owned(), DOCUMENTED)
         };
     }
     let Some((found, expected)) = message.split_once(", expected ") else {
-        return mistake(message.to_owned(), DOCUMENTED);
+        return diagnostic(message.to_owned(), DOCUMENTED);
     };
     if found.starts_with("unknown field ") {
         let hint = format!("write one of {}", expected.trim_start_matches("one of "));
-        return mistake("is not an attribute of this".to_owned(), &hint);
+        return diagnostic("is not an attribute of this".to_owned(), &hint);
     }
     if let Some(word) = found.strip_prefix("unknown variant ") {
         let hint = format!("write {expected}");
-        return mistake(format!("{:?} is not known", unquoted(word)), &hint);
+        return diagnostic(format!("{:?} is not known", unquoted(word)), &hint);
     }
     let Some(found) = found
         .strip_prefix("invalid type: ")
         .or_else(|| found.strip_prefix("invalid value: "))
     else {
-        return mistake(message.to_owned(), DOCUMENTED);
+        return diagnostic(message.to_owned(), DOCUMENTED);
     };
     let is_number = |name: &str| name.len() <= 4 && name.starts_with(['u', 'i']);
     let (expected, hint) = match expected {
@@ -59,7 +59,7 @@ pub(super) fn explain(message: &str) -> Mistake {
         name if name.starts_with("struct ") => ("an attribute set", "write { … }"),
         other => (other, DOCUMENTED),
     };
-    mistake(format!("expected {expected}, found {}", kind(found)), hint)
+    diagnostic(format!("expected {expected}, found {}", kind(found)), hint)
 }
 
 /// What was found, as in `string "5"`.
@@ -108,7 +108,7 @@ mod tests {
 
     fn explained<T: DeserializeOwned + std::fmt::Debug>(value: Value) -> (String, String) {
         let error = serde_json::from_value::<T>(value).unwrap_err();
-        let Mistake {
+        let Diagnostic {
             missing,
             message,
             hint,
