@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use strata_nix::walk::OpenFile;
 
-use super::Metadata;
+use super::metadata::Metadata;
 
 /// One entry of a layer.
 pub struct Entry<'a> {
