@@ -117,18 +117,18 @@ fn settle(
         whiteouts: &whiteouts,
         base,
     };
-    let mut layout = merge(&root, &surroundings, store)?;
+    let mut merged = merge(&root, &surroundings, store)?;
     let redirect = |(path, to)| Redirect { path, to };
     let recipes = layers.iter().enumerate().map(|(number, layer)| Recipe {
-        directories: layout.directories.remove(&number).unwrap_or_default(),
+        directories: merged.directories.remove(&number).unwrap_or_default(),
         sources: layer.sources.clone(),
-        omit: layout
+        omit: merged
             .omit
             .remove(&number)
             .unwrap_or_default()
             .into_iter()
             .collect(),
-        redirects: layout
+        redirects: merged
             .redirects
             .remove(&number)
             .unwrap_or_default()
@@ -139,7 +139,7 @@ fn settle(
     });
     let recipes = recipes.collect();
     let rule = |(path, rule)| PathRule { path, rule };
-    Ok((recipes, layout.unmatched.into_iter().map(rule).collect()))
+    Ok((recipes, merged.unmatched.into_iter().map(rule).collect()))
 }
 
 /// The layers that `buildLayer` has digested, by their recipes.

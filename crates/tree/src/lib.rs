@@ -18,7 +18,7 @@ mod whiteout;
 
 pub use base_tree::{BaseEntry, BaseListing, BaseTree, EntriesLeft, Obstacle, Stored};
 pub use entries::LayerTree;
-pub use merge::{Layout, RootSource, Surroundings, merge};
+pub use merge::{MergedRoot, RootSource, Surroundings, merge};
 pub use overlay::{Listing, MOST_ENTRIES, Overlay, OverlayNode};
 pub use path::ImagePath;
 pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};

@@ -7,17 +7,23 @@
 //! Over a base image, directories keep what the base says of them, what goes to a directory that is
 //! a symlink there goes where it leads, and files replace files, but no directories.
 
+mod conflict;
+mod leaf;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
-use super::base_tree::{BaseEntry, BaseTree, Obstacle};
-use super::path::ImagePath;
-use super::recipe::{DirectoryRecord, Source, follow};
-use super::rules::{Changes, CompiledRules, EntryType, Rule};
-use super::source::{check_size, compile, locate, source_path};
+use self::conflict::{
+    between, hides_directory, hits_base, is_in_the_way, not_a_directory, only_matches_root,
+    with_store,
+};
+use self::leaf::{Content, Leaf, difference};
+use crate::base_tree::{BaseEntry, BaseTree};
+use crate::path::ImagePath;
+use crate::recipe::{DirectoryRecord, Source, follow};
+use crate::rules::{Changes, CompiledRules, EntryType, Rule};
+use crate::source::{check_size, compile, locate, source_path};
 use strata_archive::{Metadata, Mode};
 use strata_error::{Error, Result};
 use strata_nix::walk::{Kind, Visit};
@@ -33,7 +39,7 @@ pub struct RootSource<'a> {
 
 /// What the merge settled.
 #[derive(Default)]
-pub struct Layout {
+pub struct MergedRoot {
     /// For each layer, directories that its sources alone would get wrong. Sorted by path.
     pub directories: BTreeMap<usize, Vec<DirectoryRecord>>,
     /// For each layer, files that a layer under it holds. Sorted.
@@ -59,7 +65,7 @@ pub fn merge(
     sources: &[RootSource<'_>],
     surroundings: &Surroundings<'_>,
     store: &Store,
-) -> Result<Layout> {
+) -> Result<MergedRoot> {
     let mut merge = Merge {
         sources,
         store,
@@ -68,7 +74,7 @@ pub fn merge(
         above: BTreeMap::new(),
         rules: Vec::new(),
         nodes: BTreeMap::new(),
-        layout: Layout::default(),
+        merged: MergedRoot::default(),
     };
     merge.add_store_paths(surroundings.in_store)?;
     for (layer, paths) in surroundings.whiteouts {
@@ -80,7 +86,7 @@ pub fn merge(
         merge.add(number)?;
     }
     merge.settle_directories()?;
-    Ok(merge.layout)
+    Ok(merge.merged)
 }
 
 enum MergedNode {
@@ -89,17 +95,6 @@ enum MergedNode {
     /// The first source that has the file or symlink, and its path there. Trees may have very many
     /// files: more is kept of none, and read again where a second source has one.
     Leaf(usize, Vec<u8>),
-}
-
-struct Leaf {
-    metadata: Metadata,
-    content: Content,
-}
-
-#[derive(PartialEq)]
-enum Content {
-    Symlink(Vec<u8>),
-    File { size: u64, path: PathBuf },
 }
 
 struct Merge<'a> {
@@ -112,7 +107,7 @@ struct Merge<'a> {
     above: BTreeMap<ImagePath, BTreeSet<usize>>,
     rules: Vec<CompiledRules>,
     nodes: BTreeMap<ImagePath, MergedNode>,
-    layout: Layout,
+    merged: MergedRoot,
 }
 
 impl Merge<'_> {
@@ -143,7 +138,7 @@ impl Merge<'_> {
             .directory(path)
             .map_err(|obstacle| hits_base(path, &obstacle, source))?;
         if real != *path {
-            let redirects = self.layout.redirects.entry(layer).or_default();
+            let redirects = self.merged.redirects.entry(layer).or_default();
             // One for the topmost directory is enough.
             if follow(path, |directory| redirects.get(directory)) != real {
                 redirects.insert(path.clone(), real.clone());
@@ -165,7 +160,7 @@ impl Merge<'_> {
         let unmatched = rules
             .unmatched()
             .map(|rule| (source.store_path.clone(), rule.clone()));
-        self.layout.unmatched.extend(unmatched);
+        self.merged.unmatched.extend(unmatched);
         Ok(())
     }
 
@@ -184,7 +179,7 @@ impl Merge<'_> {
         if found.relative.is_empty() {
             return match found.kind {
                 Kind::Directory | Kind::Leave => Ok(()),
-                _ => Err(not_a_directory(source)),
+                _ => Err(not_a_directory(&source.store_path)),
             };
         }
         let relative = ImagePath(found.relative.to_vec());
@@ -223,15 +218,7 @@ impl Merge<'_> {
         if !hides {
             return Ok(());
         }
-        Err(Error::Conflict {
-            path: path.to_string(),
-            first: BASE.to_owned(),
-            second: self.sources[number].source.store_path.clone(),
-            about: "whether it is a directory".to_owned(),
-            hint: format!(
-                "a link in the place of /{path} would hide what the base has there: make directories with pkgs.symlinkJoin instead of pkgs.buildEnv, or take it out of the base with remove = [ \"/{path}\" ]"
-            ),
-        })
+        Err(hides_directory(path, self.store_path(number)))
     }
 
     /// What the rules about a source set for what it has at `path`.
@@ -274,7 +261,7 @@ impl Merge<'_> {
 
     fn add_directory(&mut self, number: usize, path: ImagePath, changes: Changes) -> Result<()> {
         if self.in_store.contains_key(&path) {
-            return Err(self.conflict_with_store(number, &path));
+            return Err(with_store(&path, self.store_path(number)));
         }
         match self.nodes.get_mut(&path) {
             None => {
@@ -295,7 +282,7 @@ impl Merge<'_> {
 
     fn add_leaf(&mut self, number: usize, path: ImagePath, on_disk: &[u8]) -> Result<()> {
         if self.in_store.contains_key(&path) {
-            return Err(self.conflict_with_store(number, &path));
+            return Err(with_store(&path, self.store_path(number)));
         }
         match self.nodes.get(&path) {
             None => {
@@ -315,7 +302,7 @@ impl Merge<'_> {
                 }
                 let layer = self.sources[number].layer;
                 if self.sources[*first].layer != layer {
-                    self.layout.omit.entry(layer).or_default().insert(path);
+                    self.merged.omit.entry(layer).or_default().insert(path);
                 }
                 Ok(())
             }
@@ -381,7 +368,7 @@ impl Merge<'_> {
         for list in records.values_mut() {
             list.sort_by(|one, other| one.path.cmp(&other.path));
         }
-        self.layout.directories = records;
+        self.merged.directories = records;
         Ok(())
     }
 
@@ -402,71 +389,16 @@ impl Merge<'_> {
             .in_store
             .keys()
             .find(|path| path.0.starts_with(&prefix));
-        Err(Error::Conflict {
-            path: path.to_string(),
-            first: format!("/{}", store_path.unwrap_or(path)),
-            second: self.sources[number].source.store_path.clone(),
-            about: "whether it is a directory".into(),
-            hint: format!(
-                "take /{path} out of the second one; the image needs the directory for its store"
-            ),
-        })
+        let above = store_path.unwrap_or(path);
+        Err(is_in_the_way(path, above, self.store_path(number)))
     }
 
     fn conflict(&self, path: &ImagePath, first: usize, second: usize, about: &str) -> Error {
-        let name = |number: usize| self.sources[number].source.store_path.clone();
-        let hint = match about {
-            "whether it is a directory" | "its content" => format!(
-                "take /{path} out of one of them, or join them with pkgs.buildEnv or pkgs.symlinkJoin before copyToRoot"
-            ),
-            _ => format!("give both the same perms for /{path}, or only one of them a rule"),
-        };
-        Error::Conflict {
-            path: path.to_string(),
-            first: name(first),
-            second: name(second),
-            about: about.to_owned(),
-            hint,
-        }
+        between(path, self.store_path(first), self.store_path(second), about)
     }
 
-    fn conflict_with_store(&self, number: usize, path: &ImagePath) -> Error {
-        Error::Conflict {
-            path: path.to_string(),
-            first: format!("/{path}"),
-            second: self.sources[number].source.store_path.clone(),
-            about: "its content".into(),
-            hint:
-                "leave store paths out of copyToRoot; they come into the image by being mentioned"
-                    .into(),
-        }
-    }
-}
-
-/// What errors call the base image.
-const BASE: &str = "the base image";
-
-/// The error for a directory where the base image has none.
-fn hits_base(path: &ImagePath, obstacle: &Obstacle, source: &str) -> Error {
-    let (at, about) = match obstacle {
-        Obstacle::File(at) => (at, "whether it is a directory"),
-        Obstacle::Loop(at) => (at, "where its symlinks lead"),
-    };
-    Error::Conflict {
-        path: path.to_string(),
-        first: BASE.to_owned(),
-        second: source.to_owned(),
-        about: about.to_owned(),
-        hint: format!("take it out of the base with remove = [ \"/{at}\" ], or use another path"),
-    }
-}
-
-fn not_a_directory(source: &Source) -> Error {
-    Error::Attribute {
-        attribute: "copyToRoot".into(),
-        message: format!("{} is not a directory", source.store_path),
-        hint: "what is in a directory goes to /; make one, for example with pkgs.writeTextDir"
-            .into(),
+    fn store_path(&self, number: usize) -> &str {
+        &self.sources[number].source.store_path
     }
 }
 
@@ -476,53 +408,7 @@ fn check_root_rules(source: &Source, rules: &CompiledRules) -> Result<()> {
     let unmatched: Vec<&Rule> = rules.unmatched().collect();
     match rules.find(path).find(|rule| unmatched.contains(rule)) {
         None => Ok(()),
-        Some(rule) => Err(Error::Attribute {
-            attribute: "perms".into(),
-            message: format!(
-                "the regex {:?} for {} matches only the root of the image",
-                rule.regex, source.store_path
-            ),
-            hint: "container engines set up / themselves and ignore what an image says of it"
-                .into(),
-        }),
-    }
-}
-
-/// In what two leaves at one path differ.
-fn difference(first: &Leaf, second: &Leaf) -> Result<Option<&'static str>> {
-    let same = match (&first.content, &second.content) {
-        (
-            Content::File { size, path },
-            Content::File {
-                size: other_size,
-                path: other_path,
-            },
-        ) => size == other_size && same_bytes(path, other_path)?,
-        (one, other) => one == other,
-    };
-    if !same {
-        return Ok(Some("its content"));
-    }
-    Ok((first.metadata != second.metadata).then_some("its mode or owner"))
-}
-
-fn same_bytes(one: &Path, other: &Path) -> Result<bool> {
-    let open = |path: &Path| std::fs::File::open(path).map_err(Error::io("open", path));
-    let mut one_file = io::BufReader::with_capacity(64 * 1024, open(one)?);
-    let mut other_file = io::BufReader::with_capacity(64 * 1024, open(other)?);
-    let mut buffers = [[0_u8; 8192], [0_u8; 8192]];
-    let [left, right] = &mut buffers;
-    loop {
-        let count = one_file.read(left).map_err(Error::io("read", one))?;
-        if count == 0 {
-            return Ok(other_file.read(right).map_err(Error::io("read", other))? == 0);
-        }
-        match other_file.read_exact(&mut right[..count]) {
-            Ok(()) if left[..count] == right[..count] => {}
-            Ok(()) => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            Err(error) => return Err(Error::io("read", other)(error)),
-        }
+        Some(rule) => Err(only_matches_root(&rule.regex, &source.store_path)),
     }
 }
 
@@ -568,7 +454,7 @@ mod tests {
             base: &BaseTree::default(),
         };
         match merge(&roots, &surroundings, &store) {
-            Ok(layout) => Ok(layout
+            Ok(merged) => Ok(merged
                 .omit
                 .values()
                 .flatten()
