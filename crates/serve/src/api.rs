@@ -10,7 +10,7 @@ use super::catalog::{Catalog, Repository};
 use super::http::{Method, Refusal, Request, list};
 use super::range::{Wanted, wanted};
 use strata_copy::Blob;
-use strata_error::percent_encode;
+use strata_http::percent_encode;
 use strata_oci::{Digest, Index, json as canonical, media_type, validate_tag};
 
 /// What every JSON but manifests is.

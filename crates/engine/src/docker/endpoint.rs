@@ -1,22 +1,19 @@
 //! Where a Docker engine is: what the user says, else the environment, else the current context, as
 //! in Docker's own command line (docker/cli, "Environment variables" and "Docker contexts").
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use ureq::http::uri::Authority;
 
 use super::context;
 use strata_error::{Error, Result};
+use strata_http::{Environment, Ssh};
 use strata_oci::without_password;
 
 /// Where the engine of the whole machine listens.
 const SOCKET: &str = "/var/run/docker.sock";
 /// The port of an engine that speaks TLS, and of one that does not.
 const PORTS: [u16; 2] = [2376, 2375];
-
-/// An environment variable, if it is set.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// An engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +23,7 @@ pub(super) struct Endpoint {
     /// How it is reached.
     pub(super) address: Address,
     /// How its connections are encrypted; only those over TCP are.
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<TlsFiles>,
 }
 
 /// How an engine is reached.
@@ -40,22 +37,9 @@ pub(super) enum Address {
     Ssh(Ssh),
 }
 
-/// A machine that `ssh` reaches. No part begins with a hyphen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ssh {
-    /// The user, if it is not the one that `ssh` would take.
-    pub(super) user: Option<String>,
-    /// The host, or its name in `ssh`'s configuration.
-    pub(super) host: String,
-    /// The port.
-    pub(super) port: Option<u16>,
-    /// The engine's socket there, if it is not the usual one.
-    pub(super) socket: Option<String>,
-}
-
 /// The files of a TLS connection, in PEM form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tls {
+pub(super) struct TlsFiles {
     /// The authority to trust; without it, those of the system.
     pub(super) authority: Option<PathBuf>,
     /// Our certificate and its key.
@@ -64,7 +48,7 @@ pub(super) struct Tls {
     pub(super) insecure: bool,
 }
 
-impl Tls {
+impl TlsFiles {
     /// What there is of `ca.pem`, `cert.pem` and `key.pem` in a directory.
     pub(super) fn in_directory(directory: &Path) -> Self {
         let file = |name| Some(directory.join(name)).filter(|file| file.exists());
@@ -98,7 +82,7 @@ impl Endpoint {
     }
 
     /// The engine at `host`, with `tls` if it is one that is encrypted.
-    pub(super) fn new(host: &str, tls: Option<Tls>) -> Result<Self> {
+    pub(super) fn new(host: &str, tls: Option<TlsFiles>) -> Result<Self> {
         let address = parse(host, tls.is_some())?;
         let tls = tls.filter(|_| matches!(address, Address::Tcp(_)));
         Ok(Self {
@@ -137,10 +121,12 @@ pub(super) fn configuration(environment: Environment<'_>) -> Option<PathBuf> {
 }
 
 /// `DOCKER_TLS_VERIFY`, with the files in `DOCKER_CERT_PATH`, else beside Docker's configuration.
-fn environment_tls(environment: Environment<'_>) -> Option<Tls> {
+fn environment_tls(environment: Environment<'_>) -> Option<TlsFiles> {
     text(environment, "DOCKER_TLS_VERIFY")?;
     let directory = path(environment, "DOCKER_CERT_PATH").or_else(|| configuration(environment));
-    Some(directory.map_or_else(Tls::default, |directory| Tls::in_directory(&directory)))
+    Some(directory.map_or_else(TlsFiles::default, |directory| {
+        TlsFiles::in_directory(&directory)
+    }))
 }
 
 /// Understands the address of an engine.
@@ -246,12 +232,27 @@ fn ssh(text: &str) -> Option<Ssh> {
         user,
         host: host.to_owned(),
         port,
-        socket,
+        command: dial_stdio(socket.as_deref()),
     })
+}
+
+/// The command by which Docker's own command line reaches an engine on another machine, at its usual
+/// socket or another one.
+fn dial_stdio(socket: Option<&str>) -> Vec<String> {
+    let host = socket.map(|socket| ["--host".to_owned(), format!("unix://{socket}")]);
+    let host = host.into_iter().flatten();
+    let dial = ["system", "dial-stdio"].map(str::to_owned);
+    ["docker".to_owned()]
+        .into_iter()
+        .chain(host)
+        .chain(dial)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     fn address(host: &str) -> Address {
@@ -280,23 +281,25 @@ mod tests {
             assert_eq!(address(host), expected);
         }
         assert_eq!(parse("tcp://h.x", true).unwrap(), tcp("h.x:2376"));
-        for (host, user, name, port, socket) in [
-            ("ssh://h", None, "h", None, None),
-            ("ssh://me@h.x:22/", Some("me"), "h.x", Some(22), None),
-            ("ssh://h/run/d.sock", None, "h", None, Some("/run/d.sock")),
+        let usual = "docker system dial-stdio";
+        let other = "docker --host unix:///run/d.sock system dial-stdio";
+        for (host, user, name, port, command) in [
+            ("ssh://h", None, "h", None, usual),
+            ("ssh://me@h.x:22/", Some("me"), "h.x", Some(22), usual),
+            ("ssh://h/run/d.sock", None, "h", None, other),
             (
                 "ssh://[fe80::1%eth0]:22",
                 None,
                 "fe80::1%eth0",
                 Some(22),
-                None,
+                usual,
             ),
         ] {
             let expected = Ssh {
                 user: user.map(str::to_owned),
                 host: name.to_owned(),
                 port,
-                socket: socket.map(str::to_owned),
+                command: command.split(' ').map(str::to_owned).collect(),
             };
             assert_eq!(address(host), Address::Ssh(expected));
         }
@@ -351,9 +354,9 @@ mod tests {
         let verify = ("DOCKER_TLS_VERIFY", "1");
         let tls = |variables: &[_]| find(None, variables).unwrap().tls;
         let tcp = ("DOCKER_HOST", "tcp://h:1");
-        let expected = Tls {
+        let expected = TlsFiles {
             authority: Some(place.join("ca.pem")),
-            ..Tls::default()
+            ..TlsFiles::default()
         };
         for variable in ["DOCKER_CERT_PATH", "DOCKER_CONFIG"] {
             let found = tls(&[tcp, verify, (variable, place.to_str().unwrap())]);

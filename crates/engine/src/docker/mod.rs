@@ -1,7 +1,7 @@
 //! `docker-daemon:`: a Docker engine, by its API.
 //!
 //! ```text
-//!  endpoint ──> client ──> connection
+//!  endpoint ──> client ──> strata-http
 //!  context      requests   unix, tcp (tls), ssh
 //!                │
 //!  known ────────┴──> load without the layers that are there ──> check ──> tag
@@ -13,7 +13,6 @@
 //! have the image afterwards, everything is sent once.
 
 mod client;
-mod connection;
 mod context;
 mod endpoint;
 mod known;
