@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use super::process;
+use crate::process;
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::Digest;

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::endpoint::{Endpoint, TlsFiles, configuration, text};
+use super::endpoint::{Endpoint, TlsFiles};
+use super::environment::{configuration, text};
 use strata_error::{Error, Result, small_file};
 use strata_http::Environment;
 use strata_oci::Digest;

@@ -1,6 +1,6 @@
 //! podman on this machine.
 
-use super::{Podman, command};
+use super::client::{Podman, command};
 use crate::process;
 use strata_error::Result;
 use strata_image::Image;
