@@ -7,7 +7,7 @@ use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::Digest;
 use strata_progress::Context;
-use strata_serve::was_lent_as;
+use strata_serve::is_loopback_name;
 
 /// podman, as long as a copy lasts.
 pub(super) struct Podman<'a> {
@@ -44,12 +44,12 @@ impl Podman<'_> {
         self.ask(&["tag", id, name]).map(|_| ())
     }
 
-    /// Takes away the names under which a copy that was killed lent the image.
-    pub(super) fn remove_lent_names(&self, image: &Image) -> Result<()> {
+    /// Takes away the names under which a copy that was killed served the image.
+    pub(super) fn remove_loopback_names(&self, image: &Image) -> Result<()> {
         let id = image.manifest.config.digest.hex();
         let names = self.inspect(&id, "{{range .RepoTags}}{{.}} {{end}}")?;
         for name in names.split_whitespace() {
-            if was_lent_as(image, name) {
+            if is_loopback_name(image, name) {
                 self.untag(&id, name);
             }
         }

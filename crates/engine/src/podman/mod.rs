@@ -29,7 +29,7 @@ pub fn copy(image: &Image, name: &CopyName, context: Context<'_>) -> Result<Dige
             context.progress.begin(blob.descriptor());
             context.progress.finish(blob.descriptor(), Outcome::Present);
         }
-        podman.remove_lent_names(image)?;
+        podman.remove_loopback_names(image)?;
     } else if podman.is_remote()? {
         remote::load(&podman, image, name)?;
     } else {
