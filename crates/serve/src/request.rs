@@ -1,53 +1,43 @@
-//! Heads of requests and of answers (RFC 9112), as bytes.
+//! Heads of requests (RFC 9112), from bytes.
 
 use std::collections::BTreeMap;
 
-use ::http::StatusCode;
+use http::{Method, StatusCode};
+use strata_http::percent_decode;
 
 /// The longest head of a request, in bytes.
-pub(super) const LONGEST_HEAD: usize = 16 << 10;
-/// The most header fields.
-const MOST_FIELDS: usize = 100;
+pub(crate) const LONGEST_HEAD: usize = 16 << 10;
+/// The most header headers.
+const MOST_HEADERS: usize = 100;
 
 /// The head of a request.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// The method.
-    pub(super) method: Method,
+    pub(crate) method: Method,
     /// The path, decoded: `/v2/`.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// The parameters after the question mark, decoded.
-    pub(super) query: BTreeMap<String, String>,
-    /// The header fields by their lower-case names, several of one name joined by commas.
-    pub(super) fields: BTreeMap<String, String>,
+    pub(crate) query: BTreeMap<String, String>,
+    /// The header headers by their lower-case names, several of one name joined by commas.
+    pub(crate) headers: BTreeMap<String, String>,
     /// Whether the client wants to ask more on this connection.
-    pub(super) keep_alive: bool,
+    pub(crate) keep_alive: bool,
 }
 
-/// What a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
-    /// The thing itself.
-    Get,
-    /// Its description.
-    Head,
-    /// A change, or something unheard of.
-    Other,
-}
-
-/// A head that cannot be answered properly, and how it is.
+/// A head that gets no proper response, and which one instead.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    pub(super) message: &'static str,
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) message: &'static str,
 }
 
 impl Request {
     /// Parses the head at the beginning of `bytes`; gives it with its length, or nothing if there is
     /// more to come.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Refusal> {
-        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-        let mut request = httparse::Request::new(&mut fields);
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Refusal> {
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut request = httparse::Request::new(&mut headers);
         let length = match request.parse(bytes) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) if bytes.len() < LONGEST_HEAD => return Ok(None),
@@ -69,17 +59,21 @@ impl Request {
     }
 
     fn new(request: &httparse::Request<'_, '_>) -> Result<Self, Refusal> {
-        let mut fields = BTreeMap::<String, String>::new();
+        let mut headers = BTreeMap::<String, String>::new();
         let mut hosts = 0;
-        for field in request.headers.iter() {
-            let name = field.name.to_ascii_lowercase();
-            let value = String::from_utf8_lossy(field.value);
+        for header in request.headers.iter() {
+            let name = header.name.to_ascii_lowercase();
+            let value = String::from_utf8_lossy(header.value);
             hosts += usize::from(name == "host");
-            fields
+            headers
                 .entry(name)
                 .and_modify(|joined| joined.extend([", ", &value]))
                 .or_insert_with(|| value.to_string());
         }
+        let method = request.method.unwrap_or_default();
+        let method = method
+            .parse()
+            .map_err(|_| bad("this is not a request of HTTP/1.1"))?;
         let is_1_1 = request.version == Some(1);
         // RFC 9112, section 3.2.
         if hosts > 1 || is_1_1 && hosts == 0 {
@@ -87,45 +81,41 @@ impl Request {
         }
         let target = request.path.unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let path = decode(origin_form(path)).ok_or(bad("the path is not UTF-8"))?;
+        let path = percent_decode(origin_form(path)).ok_or(bad("the path is not UTF-8"))?;
         let query = query.split('&').filter(|part| !part.is_empty());
         let query = query
             .map(|part| {
                 let (name, value) = part.split_once('=').unwrap_or((part, ""));
-                Some((decode(name)?, decode(value)?))
+                Some((percent_decode(name)?, percent_decode(value)?))
             })
             .collect::<Option<_>>()
             .ok_or(bad("the parameters are not UTF-8"))?;
-        let wants_close = fields
+        let wants_close = headers
             .get("connection")
             .is_some_and(|value| list(value).any(|option| option.eq_ignore_ascii_case("close")));
         Ok(Self {
-            method: match request.method {
-                Some("GET") => Method::Get,
-                Some("HEAD") => Method::Head,
-                _ => Method::Other,
-            },
+            method,
             path,
             query,
-            keep_alive: is_1_1 && !wants_close && !has_body(&fields),
-            fields,
+            keep_alive: is_1_1 && !wants_close && !has_body(&headers),
+            headers,
         })
     }
 
     /// Whether bytes follow that belong to the request, or might.
-    pub(super) fn has_body(&self) -> bool {
-        has_body(&self.fields)
+    pub(crate) fn has_body(&self) -> bool {
+        has_body(&self.headers)
     }
 }
 
-/// The elements of a list in a header field (RFC 9110, section 5.6.1). Quoted commas are not known.
-pub(super) fn list(value: &str) -> impl Iterator<Item = &str> {
+/// The elements of a list in a header (RFC 9110, section 5.6.1). Quoted commas are not known.
+pub(crate) fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim)
 }
 
-fn has_body(fields: &BTreeMap<String, String>) -> bool {
-    fields.contains_key("transfer-encoding")
-        || fields
+fn has_body(headers: &BTreeMap<String, String>) -> bool {
+    headers.contains_key("transfer-encoding")
+        || headers
             .get("content-length")
             .is_some_and(|length| length != "0")
 }
@@ -143,41 +133,6 @@ fn origin_form(target: &str) -> &str {
         return target;
     };
     rest.find('/').map_or("/", |at| &rest[at..])
-}
-
-/// Undoes percent-encoding (RFC 3986, section 2.1), if that gives text.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    loop {
-        match rest {
-            [b'%', high, low, after @ ..] => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let value = digit(*high)? * 16 + digit(*low)?;
-                bytes.push(u8::try_from(value).ok()?);
-                rest = after;
-            }
-            [b'%', ..] => return None,
-            [byte, after @ ..] => {
-                bytes.push(*byte);
-                rest = after;
-            }
-            [] => return String::from_utf8(bytes).ok(),
-        }
-    }
-}
-
-/// The head of an answer.
-pub(super) fn head(status: StatusCode, fields: &[(&str, String)]) -> Vec<u8> {
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16());
-    for (name, value) in fields {
-        // A line break would be the end of the field, whatever it was made from.
-        let value: String = value.chars().filter(|one| !one.is_control()).collect();
-        head.extend([name, ": ", &value, "\r\n"]);
-    }
-    head.push_str("\r\n");
-    head.into_bytes()
 }
 
 #[cfg(test)]
@@ -200,7 +155,7 @@ mod tests {
             "GET /v2/a/b%2Fc/tags/list?n=2&last=x%20y&flag HTTP/1.1\r\nhost: h\r\n\
              Accept: a/b\r\nACCEPT: c/d\r\n\r\n",
         );
-        assert_eq!(request.method, Method::Get);
+        assert_eq!(request.method, Method::GET);
         assert_eq!(request.path, "/v2/a/b/c/tags/list");
         let query: Vec<(&str, &str)> = request
             .query
@@ -208,21 +163,22 @@ mod tests {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         assert_eq!(query, [("flag", ""), ("last", "x y"), ("n", "2")]);
-        assert_eq!(request.fields["accept"], "a/b, c/d");
+        assert_eq!(request.headers["accept"], "a/b, c/d");
         assert!(request.keep_alive && !request.has_body());
         assert_eq!(
             parse("HEAD http://h:1/v2/ HTTP/1.1\r\nHost: h\r\n\r\n").path,
             "/v2/"
         );
-        assert_eq!(parse("PUT / HTTP/1.0\r\n\r\n").method, Method::Other);
+        assert_eq!(parse("PUT / HTTP/1.0\r\n\r\n").method, Method::PUT);
     }
 
     #[test]
     fn connections_stay_open_where_the_end_of_the_request_is_certain() {
-        let keeps =
-            |fields: &str| parse(&format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n")).keep_alive;
+        let keeps = |headers: &str| {
+            parse(&format!("GET / HTTP/1.1\r\nHost: h\r\n{headers}\r\n")).keep_alive
+        };
         assert!(keeps("") && keeps("Content-Length: 0\r\n") && keeps("Connection: keep-alive\r\n"));
-        for fields in [
+        for headers in [
             "Connection: Close\r\n",
             "Content-Length: 1\r\n",
             "Content-Length: +0\r\n",
@@ -230,7 +186,7 @@ mod tests {
             "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
             "Transfer-Encoding: identity\r\n",
         ] {
-            assert!(!keeps(fields), "{fields}");
+            assert!(!keeps(headers), "{headers}");
         }
         assert!(!parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").keep_alive);
     }
@@ -266,14 +222,7 @@ mod tests {
         assert_eq!(refusal("PRI * HTTP/2.0\r\n\r\n"), 505);
         let long = format!("GET /{} HTTP/1.1\r\n", "a".repeat(LONGEST_HEAD));
         assert_eq!(refusal(&long), 431);
-        let many = format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(MOST_FIELDS + 1));
+        let many = format!("GET / HTTP/1.1\r\n{}", "a: b\r\n".repeat(MOST_HEADERS + 1));
         assert_eq!(refusal(&many), 431);
-    }
-
-    #[test]
-    fn answers_have_no_other_lines_than_theirs() {
-        let head = head(StatusCode::NOT_FOUND, &[("A", "b\r\nC: d".to_owned())]);
-        assert_eq!(head, b"HTTP/1.1 404 Not Found\r\nA: bC: d\r\n\r\n");
-        assert_eq!(decode("a%20b%2F%C3%A9").unwrap(), "a b/\u{e9}");
     }
 }

@@ -1,4 +1,4 @@
-//! TLS as registries need it: trust in exactly the certificates of the user, and client certificates.
+//! TLS: trust in exactly the certificates of the user, and client certificates.
 
 use std::sync::Arc;
 
@@ -12,27 +12,50 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-use super::certificates::{ClientCertificate, Trust};
+use crate::certificates::{ClientCertificate, TrustStore};
 
-/// How TLS is spoken with a registry. `insecure` believes every certificate.
-pub(super) fn configuration(trust: Trust, insecure: bool) -> Result<Arc<ClientConfig>, Error> {
-    let provider = Arc::new(ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = if insecure {
-        Arc::new(Anybody(Arc::clone(&provider)))
-    } else {
-        Arc::new(Verifier::new(trust.authorities, Arc::clone(&provider))?)
-    };
-    let clients = trust
-        .clients
+/// How TLS is spoken with a server.
+#[derive(Clone, Debug)]
+pub struct Tls(pub(crate) Arc<ClientConfig>);
+
+/// Certificates that cannot be used, in the words of rustls.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TlsError(#[from] Error);
+
+impl Tls {
+    /// With a server whose certificate `trust` vouches for, or Mozilla's list if that is empty. Shows one
+    /// of `certificates` to a server that asks for one.
+    pub fn new(trust: TrustStore, certificates: Vec<ClientCertificate>) -> Result<Self, TlsError> {
+        let verifier = Verifier::new(trust.0, provider())?;
+        configuration(Arc::new(verifier), certificates)
+    }
+
+    /// The same with any server.
+    pub fn insecure(certificates: Vec<ClientCertificate>) -> Result<Self, TlsError> {
+        configuration(Arc::new(Anybody), certificates)
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn configuration(
+    verifier: Arc<dyn ServerCertVerifier>,
+    certificates: Vec<ClientCertificate>,
+) -> Result<Tls, TlsError> {
+    let provider = provider();
+    let certificates = certificates
         .into_iter()
-        .map(|client| certified(client, &provider))
+        .map(|certificate| certified(certificate, &provider))
         .collect::<Result<_, _>>()?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(Arc::new(Clients(clients)));
-    Ok(Arc::new(config))
+        .with_client_cert_resolver(Arc::new(Clients(certificates)));
+    Ok(Tls(Arc::new(config)))
 }
 
 fn certified(
@@ -45,7 +68,7 @@ fn certified(
 
 /// Checks certificates as usual, and takes a server's certificate as its own proof if it is exactly
 /// one of those that are trusted. rustls alone refuses it if it is also an authority's, which is what
-/// `openssl req -x509` makes and what other programs for registries take.
+/// `openssl req -x509` makes and what Go's programs take.
 #[derive(Debug)]
 struct Verifier {
     usual: Arc<WebPkiServerVerifier>,
@@ -129,9 +152,9 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Believes everybody, because the user said so (`--dest-tls-verify=false`).
+/// Believes everybody, because the user said so.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct Anybody;
 
 impl ServerCertVerifier for Anybody {
     fn verify_server_cert(
@@ -164,11 +187,20 @@ impl ServerCertVerifier for Anybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        // Nothing is checked, so that also those will do that `ring` cannot check.
+        let mut schemes = provider()
+            .signature_verification_algorithms
+            .supported_schemes();
+        schemes.extend([
+            SignatureScheme::RSA_PKCS1_SHA1,
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            SignatureScheme::ED448,
+        ]);
+        schemes
     }
 }
 
-/// The client certificates that a registry may ask for.
+/// The client certificates that a server may ask for.
 #[derive(Debug)]
 struct Clients(Vec<Arc<CertifiedKey>>);
 
@@ -241,8 +273,7 @@ mod tests {
     #[test]
     fn an_authority_is_believed_for_itself_alone() {
         let (trusted, other) = (authority("r.example"), authority("r.example"));
-        let provider = Arc::new(ring::default_provider());
-        let verifier = Verifier::new(vec![trusted.clone()], provider).unwrap();
+        let verifier = Verifier::new(vec![trusted.clone()], provider()).unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let day = Duration::from_hours(24);
         let verify = |certificate: &CertificateDer<'_>, name: &str, time| {
@@ -272,6 +303,6 @@ mod tests {
 
     #[test]
     fn a_system_without_authorities_gets_a_list() {
-        assert!(configuration(Trust::default(), false).is_ok());
+        assert!(Tls::new(TrustStore::default(), Vec::new()).is_ok());
     }
 }

@@ -1,7 +1,6 @@
 //! Which proxy stands before a host: the variables that curl and Go's programs read, and Go's rules
 //! for `NO_PROXY` (`golang.org/x/net/http/httpproxy`).
 
-use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -9,10 +8,10 @@ use ureq::Proxy;
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 
-use super::address::is_loopback;
-use super::problem::Problem;
+use crate::environment::Environment;
+use crate::url::is_loopback;
 
-/// The proxies of a user. Their addresses can hold passwords, which the debug form does not show.
+/// The proxies of a user. Their URLs can hold passwords, which the debug form does not show.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     https: Option<Setting>,
@@ -25,7 +24,22 @@ pub struct Proxies {
 #[derive(Clone, PartialEq, Eq)]
 struct Setting {
     variable: &'static str,
-    address: String,
+    url: String,
+}
+
+/// The value of a variable that should be the URL of a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} is not the address of a proxy")]
+pub struct InvalidProxy {
+    /// The variable.
+    pub variable: &'static str,
+}
+
+impl InvalidProxy {
+    /// The way out.
+    pub fn hint(self) -> &'static str {
+        "write http://[USER:PASSWORD@]HOST:PORT; https, socks4 and socks5 are known too"
+    }
 }
 
 impl fmt::Debug for Proxies {
@@ -39,15 +53,15 @@ impl fmt::Debug for Proxies {
 impl Proxies {
     /// Those that the variables `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` name, and the hosts in
     /// `NO_PROXY` that need none. Each may also be written in lower case.
-    pub fn from_environment(environment: &dyn Fn(&str) -> Option<OsString>) -> Self {
+    pub fn from_environment(environment: Environment<'_>) -> Self {
         let text = |name| {
             let value = environment(name)?.into_string().ok()?;
             (!value.trim().is_empty()).then_some(value)
         };
         let setting = |names: [&'static str; 2]| {
             names.into_iter().find_map(|variable| {
-                let address = text(variable)?.trim().to_owned();
-                Some(Setting { variable, address })
+                let url = text(variable)?.trim().to_owned();
+                Some(Setting { variable, url })
             })
         };
         Self {
@@ -63,7 +77,7 @@ impl Proxies {
     }
 
     /// The proxy for `target`, and the variable that names it. This machine is reached without any.
-    pub(super) fn choose(&self, target: &Uri) -> Result<Option<(Proxy, &'static str)>, Problem> {
+    pub fn choose(&self, target: &Uri) -> Result<Option<(Proxy, &'static str)>, InvalidProxy> {
         let is_https = target.scheme() == Some(&Scheme::HTTPS);
         let own = if is_https { &self.https } else { &self.http };
         let Some(setting) = own.as_ref().or(self.all.as_ref()) else {
@@ -75,13 +89,9 @@ impl Proxies {
             return Ok(None);
         }
         // The parser's own message can quote a password.
-        let proxy = Proxy::new(&setting.address).map_err(|_| {
-            Problem::lasting(
-                format!("{} is not the address of a proxy", setting.variable),
-                "write http://[USER:PASSWORD@]HOST:PORT; https, socks4 and socks5 are known too",
-            )
-        })?;
-        Ok(Some((proxy, setting.variable)))
+        let variable = setting.variable;
+        let proxy = Proxy::new(&setting.url).map_err(|_| InvalidProxy { variable })?;
+        Ok(Some((proxy, variable)))
     }
 }
 
@@ -248,14 +258,15 @@ mod tests {
 
     #[test]
     fn passwords_of_proxies_are_not_shown() {
-        for address in ["http://me:secret@p:1", "me:secret@", "ftp://secret"] {
-            let proxies = proxies(&[("HTTPS_PROXY", address)]);
+        for url in ["http://me:secret@p:1", "me:secret@", "ftp://secret"] {
+            let proxies = proxies(&[("HTTPS_PROXY", url)]);
             assert_eq!(format!("{proxies:?}"), r#"{"HTTPS_PROXY"}"#);
             match proxies.choose(&"https://r.example".parse().unwrap()) {
                 Ok(proxy) => assert_eq!(proxy.unwrap().0.password(), Some("secret")),
-                Err(problem) => {
-                    assert_eq!(problem.message, "HTTPS_PROXY is not the address of a proxy");
-                }
+                Err(error) => assert_eq!(
+                    error.to_string(),
+                    "HTTPS_PROXY is not the address of a proxy"
+                ),
             }
         }
     }

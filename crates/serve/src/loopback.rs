@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Catalog, Observer, Server};
+use crate::catalog::Catalog;
+use crate::observer::Observer;
+use crate::server::Server;
 use strata_copy::blobs;
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -18,7 +20,7 @@ const NAME: &str = "strata";
 /// The tag is the config's digest, so that nobody can take the name for that of another image. When
 /// the work is done, blobs that it did not want are reported as present. If a blob could not be made,
 /// that is the error, whatever the work says.
-pub fn lend<T>(
+pub fn on_loopback<T>(
     image: &Image,
     context: Context<'_>,
     work: impl FnOnce(&str) -> Result<T>,
@@ -54,8 +56,8 @@ pub fn lend<T>(
     }
 }
 
-/// Whether `name` is one under which [`lend`] may have served the image.
-pub fn was_lent_as(image: &Image, name: &str) -> bool {
+/// Whether `name` is one under which [`on_loopback`] may have served the image.
+pub fn is_loopback_name(image: &Image, name: &str) -> bool {
     let path = format!("/{NAME}:{}", image.manifest.config.digest.hex());
     let address = name.strip_suffix(&path);
     let port = address.and_then(|address| address.strip_prefix("127.0.0.1:"));
