@@ -1,0 +1,5 @@
+//! What neither the compiler nor clippy sees: rules about the code and its size, and that documents are
+//! true.
+
+mod code;
+mod documents;
