@@ -2,4 +2,6 @@
 //! true.
 
 mod code;
+mod crates;
 mod documents;
+mod source;
