@@ -6,8 +6,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use strata_oci::Digest;
 
-use super::bases::{BaseImage, Packed, Piece, tar, write};
-use super::registry::run;
+use strata_testing::bases::{BaseImage, Packed, Piece, tar, write};
+use strata_testing::registry::run;
 
 /// An image of two layers whose files say `word`.
 pub fn image_of(word: &str, packed: Packed) -> BaseImage {

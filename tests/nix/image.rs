@@ -8,11 +8,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::flake::offline_nix;
 use rstest::rstest;
 use serde_json::{Value, json};
 use support::engines::{self, Engine};
 use support::fake_store::read_json;
-use support::flake::offline_nix;
 use support::nix::{ROOT, build, evaluate, expression, name_of, nix, strata};
 use support::registry::run;
 
@@ -125,7 +125,7 @@ fn copy(image: &Path, archive: &Path) {
 #[rstest]
 #[case::root("nix-root", "", "0 root root /root root", "/root", "700 root", "0")]
 #[case::nix2container_50_docker_nixpkgs_62_user(
-    "nix-user",
+    "nix-somebody",
     r#"uid = 1000; gid = 1001; uname = "somebody"; gname = "somegroup";"#,
     "1000 somebody somegroup /home/somebody somebody",
     "/home/somebody",

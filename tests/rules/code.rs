@@ -1,10 +1,10 @@
-//! The rules of the house (ARCHITECTURE.md), kept by machine.
+//! What must not be in some of the code, and what the builder must not be linked with.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::source::{files, read, root, without_comment, without_tests};
 
 /// Some files, and what must not be in their code. What may import what is in the manifests of the
 /// crates.
@@ -101,18 +101,16 @@ const RULES: [Rule; 4] = [
 ];
 
 #[test]
-fn the_rooms_keep_to_their_rules() {
+fn code_keeps_to_its_rules() {
     for rule in RULES {
         let files: BTreeSet<PathBuf> = rule
             .places
             .iter()
-            .flat_map(|place| files(&Path::new(ROOT).join(place)))
+            .flat_map(|place| files(Path::new(place)))
             .collect();
         assert!(files.len() >= rule.places.len(), "{}: {files:?}", rule.name);
         for exception in rule.except {
-            let file = Path::new(ROOT).join(exception);
-            let text = std::fs::read_to_string(&file).unwrap();
-            let used = violations(&text, rule.forbidden);
+            let used = violations(&read(Path::new(exception)), rule.forbidden);
             assert!(
                 !used.is_empty(),
                 "{}: {exception} needs no exception",
@@ -120,21 +118,19 @@ fn the_rooms_keep_to_their_rules() {
             );
         }
         for file in files {
-            let place = file.strip_prefix(ROOT).unwrap();
             if rule
                 .except
                 .iter()
-                .any(|exception| Path::new(exception) == place)
+                .any(|exception| Path::new(exception) == file)
             {
                 continue;
             }
-            let text = std::fs::read_to_string(&file).unwrap();
-            let found = violations(&text, rule.forbidden);
+            let found = violations(&read(&file), rule.forbidden);
             assert!(
                 found.is_empty(),
                 "{}: {}: {found:#?}",
                 rule.name,
-                place.display()
+                file.display()
             );
         }
     }
@@ -166,39 +162,12 @@ fn violations_are_found() {
 
 /// The lines of code that have something forbidden in them: no comments, and no tests.
 fn violations(text: &str, forbidden: &[&str]) -> Vec<String> {
-    let mut pieces = text.split("#[cfg(test)]\nmod ");
-    let mut code = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let is_here = piece.lines().next().is_some_and(|line| line.ends_with('{'));
-        let end = if is_here { "\n}\n" } else { "\n" };
-        code += piece.split_once(end).map_or("", |(_, after)| after);
-    }
+    let code = without_tests(text);
     let bad = code
         .lines()
         .map(without_comment)
         .filter(|line| forbidden.iter().any(|word| line.contains(word)));
     bad.map(str::to_owned).collect()
-}
-
-/// The line up to the first `//` that is in no string.
-fn without_comment(line: &str) -> &str {
-    let mut slashes = line.match_indices("//").map(|(place, _)| &line[..place]);
-    slashes
-        .find(|before| before.matches('"').count().is_multiple_of(2))
-        .unwrap_or(line)
-}
-
-fn files(place: &Path) -> Vec<PathBuf> {
-    if place.is_file() {
-        return vec![place.to_owned()];
-    }
-    let entries =
-        std::fs::read_dir(place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
-    let mut found: Vec<PathBuf> = entries
-        .flat_map(|entry| files(&entry.unwrap().path()))
-        .collect();
-    found.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
-    found
 }
 
 /// What `strata-builder` is linked with has no network, no TLS and no asynchronous code, and nothing
@@ -276,7 +245,7 @@ fn packages(features: &[&str]) -> BTreeSet<String> {
         "--prefix",
         "none",
     ]);
-    let output = tree.args(features).current_dir(ROOT).output().unwrap();
+    let output = tree.args(features).current_dir(root()).output().unwrap();
     assert!(
         output.status.success(),
         "{}",

@@ -25,7 +25,7 @@ enum Run {
     Serves(&'static str, &'static [&'static str]),
 }
 
-/// What is asked of an image with Nix. `tests/nix_image.rs` asks for more.
+/// What is asked of an image with Nix. `tests/nix/image.rs` asks for more.
 const NIX: &str = r"
     id -u
     stat -c %u /nix/store

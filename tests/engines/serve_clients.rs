@@ -13,13 +13,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::speaker::{Speakers, digest, strata};
 use rstest::rstest;
 use serde_json::json;
 use strata_oci::Digest;
 use support::engines::{self, Engine as _};
 use support::fake_store::read_json;
 use support::registry::run;
-use support::speaker::{Speakers, digest, strata};
 
 /// A `strata serve` that runs.
 struct Serving {

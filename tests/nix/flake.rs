@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use super::keeper::Keeper;
-use super::nix::{ROOT, nix, offline_nixpkgs_with_nix};
-use super::registry::run;
+use strata_testing::keeper::Keeper;
+use strata_testing::nix::{ROOT, nix, offline_nixpkgs_with_nix};
+use strata_testing::registry::run;
 
 /// `nix VERB`, with the package set that needs no network.
 pub fn offline_nix(verb: &[&str]) -> Command {
@@ -33,6 +33,7 @@ impl Tree {
         command.args([
             "Cargo.lock",
             "Cargo.toml",
+            "crates",
             "examples",
             "flake.lock",
             "flake.nix",

@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::proxy::Proxy;
 use rstest::rstest;
 use strata_error::{Error, Result};
 use strata_oci::Reference;
@@ -22,7 +23,6 @@ use strata_registry::{Credentials, Options, Proxies, Retry, Timeouts, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::fake_store::{FakeStore, Item};
 use support::memory_image::{MemoryLayer, image};
-use support::proxy::Proxy;
 use support::pushing::{
     closed_port, failure, large, options, push_to, small_image, uncompressed, with_credentials,
 };

@@ -1,5 +1,5 @@
 //! Bugs of the peers that must not happen here, each with its number. Those that need Nix or a
-//! container engine are in `tests/engines.rs` and `tests/nix_builds.rs`.
+//! container engine are in `tests/engines/run.rs` and `tests/nix/builds.rs`.
 
 use strata_testing as support;
 

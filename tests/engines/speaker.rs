@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::fake_store::{FakeStore, Item};
-use super::program;
+use strata_testing::fake_store::{FakeStore, Item};
+use strata_testing::program;
 
 /// Builds such images in a store of temporary files.
 pub struct Speakers {

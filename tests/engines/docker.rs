@@ -16,6 +16,8 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use crate::fake_docker::{FakeDocker, FakeImage, Fault, Partial, Store, failure, refusal};
+use crate::socket_proxy::SocketProxy;
 use rstest::rstest;
 use serde_json::json;
 use strata::destination::Destination;
@@ -26,12 +28,10 @@ use strata_image::Image;
 use strata_oci::{Descriptor, Digest};
 use strata_progress::{Cancel, Context, Outcome, Progress};
 use support::engines::{Docker, Engine as _};
-use support::fake_docker::{FakeDocker, FakeImage, Fault, Partial, Store, failure, refusal};
 use support::fake_registry::{Reply, Seen};
 use support::fake_store::{FakeStore, Item};
 use support::memory_image::{self, MemoryLayer};
 use support::registry::run;
-use support::socket_proxy::SocketProxy;
 use tempfile::TempDir;
 
 const MEBIBYTE: u64 = 1 << 20;

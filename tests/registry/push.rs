@@ -194,7 +194,7 @@ fn layers_are_never_held_whole() {
     if std::env::var_os("STRATA_TEST_ALONE").is_none() {
         let mut alone = Command::new(std::env::current_exe().unwrap());
         alone
-            .args(["--exact", "layers_are_never_held_whole"])
+            .args(["--exact", "push::layers_are_never_held_whole"])
             .env("STRATA_TEST_ALONE", "1");
         let output = run(&mut alone);
         assert!(output.contains("1 passed"), "{output}");

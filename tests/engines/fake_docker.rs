@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use strata_oci::Digest;
 
-use super::fake_registry::{Reply, Seen, read_chunks, read_request, reply};
+use strata_testing::fake_registry::{Reply, Seen, read_chunks, read_request, reply};
 
 /// What it does instead of the right thing.
 pub enum Fault {

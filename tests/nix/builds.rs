@@ -8,10 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::flake::Tree;
 use serde_json::json;
 use strata_oci::Digest;
 use support::fake_store::read_json;
-use support::flake::Tree;
 use support::nix::{
     OwnStore, ROOT, SANDBOX, build, build_all, digest, evaluate, expression, name_of, nix,
     references, store_paths, strata,

@@ -12,13 +12,13 @@ use strata_testing as support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::proxy::Proxy;
+use crate::remote::{digest, image_of, nar_hash, push, push_index, skopeo};
 use serde_json::{Value, json};
 use support::bases::Packed;
 use support::engines::{Engine, podman};
 use support::nix::{SANDBOX, digest as image_digest, expression, nix, references, strata};
-use support::proxy::Proxy;
 use support::registry::{Certificate, NAME, PASSWORD, Registry, Setup, USERNAME, run};
-use support::remote::{digest, image_of, nar_hash, push, push_index, skopeo};
 
 /// Nix keeps what it fetched, so each run has images of its own.
 fn fresh(word: &str) -> String {

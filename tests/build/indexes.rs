@@ -117,7 +117,7 @@ fn strata(verb: &str) -> Command {
         "REGISTRY_AUTH_FILE",
         concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/support/no-credentials.json"
+            "/crates/testing/src/no-credentials.json"
         ),
     );
     command

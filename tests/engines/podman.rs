@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::socket_proxy::SocketProxy;
+use crate::speaker::{Speakers, digest, strata};
 use serde_json::{Value, json};
 use support::fake_store::read_json;
 use support::keeper::{Keeper, new_directory};
 use support::registry::run;
-use support::socket_proxy::SocketProxy;
-use support::speaker::{Speakers, digest, strata};
 
 /// A podman with a store of its own.
 struct Podman {

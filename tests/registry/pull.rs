@@ -14,13 +14,13 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::remote::{digest, image_of, manifest, nar_hash, push, push_index, skopeo};
 use rstest::rstest;
 use serde_json::{Value, json};
 use strata_oci::Digest;
 use support::bases::{BaseImage, Packed};
 use support::fake_registry::{FakeRegistry, Fault};
 use support::registry::{PASSWORD, Registry, Setup, USERNAME, run};
-use support::remote::{digest, image_of, manifest, nar_hash, push, push_index, skopeo};
 
 /// `strata` without the user's credentials.
 fn strata(arguments: &[&str]) -> Command {
