@@ -11,14 +11,14 @@ use serde::Deserialize;
 use ureq::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use ureq::http::{HeaderValue, Method, StatusCode, Uri};
 
-use super::address::with_parameter;
 use super::answer::Answer;
 use super::challenge::Challenge;
 use super::client::{Client, Failure, Purpose};
 use super::credentials::{COMMAND_LINE, Credentials};
 use super::http::{Body, Request};
 use super::problem::{Problem, Reached};
-use strata_error::percent_encode;
+use strata_http::percent_encode;
+use strata_http::url::with_parameter;
 
 /// Tokens are used for no longer than this part of their life.
 const TOKEN_LIFE_USED: f64 = 0.8;

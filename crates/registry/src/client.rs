@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ureq::http::{Method, StatusCode, Uri};
 
-use super::address::{api_host, is_loopback, resolve, same_origin};
+use super::address::api_host;
 use super::answer::Answer;
 use super::authorization::Authorization;
 use super::credentials::Login;
@@ -18,6 +18,7 @@ use super::http::{Body, Http, LAST_COURTESY, Opened, Request};
 use super::problem::{Problem, Reached};
 use super::{Options, Retry};
 use strata_error::{Error, Result};
+use strata_http::url::{is_loopback, resolve, same_origin};
 use strata_oci::Reference;
 use strata_progress::Context;
 

@@ -4,23 +4,21 @@
 use std::ffi::OsString;
 use std::io::{Cursor, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use ureq::http::header::{CONTENT_LENGTH, EXPECT, LOCATION};
 use ureq::http::uri::Scheme;
 use ureq::http::{self, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use ureq::{Agent, AsSendBody, SendBody};
 
-use super::address::{resolve, same_origin};
 use super::answer::Answer;
-use super::certificates::{self, Trust};
-use super::connection::{self, SilentServers};
+use super::certificates::Trust;
 use super::problem::{Problem, Reached};
-use super::proxy::Proxies;
-use super::{Options, Timeouts, tls};
+use super::{Options, Timeouts};
 use strata_error::Result;
+use strata_http::url::{resolve, same_origin};
+use strata_http::{Proxies, Route, Tls, Transport};
 
 /// The most redirects that one request may take.
 const MOST_REDIRECTS: usize = 5;
@@ -109,9 +107,8 @@ impl<'a> Request<'a> {
 /// The connections of one copy.
 pub(super) struct Http {
     agent: Mutex<Agent>,
-    tls: Arc<ClientConfig>,
+    transport: Transport,
     proxies: Proxies,
-    silent: SilentServers,
     interrupted: AtomicBool,
     /// How many exchanges end soon by themselves when the user gives up, and tell where an upload is:
     /// those that open one, and bodies without a promised length.
@@ -132,15 +129,17 @@ impl Http {
         let directory = options.certificate_directory.as_deref();
         let trust = Trust::find(directory, registry, environment)?;
         let insecure = options.tls_verify == Some(false);
-        let tls = tls::configuration(trust, insecure)
-            .map_err(|error| Problem::lasting(error.to_string(), SETUP_HINT).during(SETUP, 1))?;
+        let tls = if insecure {
+            Tls::insecure(trust.clients)
+        } else {
+            Tls::new(trust.authorities, trust.clients)
+        };
+        let tls =
+            tls.map_err(|error| Problem::lasting(error.to_string(), SETUP_HINT).during(SETUP, 1))?;
         let timeouts = options.timeouts;
-        let config = Agent::config_builder()
+        let config = strata_http::config()
             .user_agent(&options.user_agent)
-            .http_status_as_error(false)
-            .max_redirects(0)
             .max_idle_connections_per_host(8)
-            .proxy(None)
             .timeout_connect(Some(timeouts.connect))
             .timeout_resolve(Some(timeouts.connect))
             .timeout_send_request(Some(timeouts.answer))
@@ -148,19 +147,18 @@ impl Http {
             .timeout_recv_response(Some(timeouts.answer))
             .timeout_recv_body(Some(timeouts.answer))
             .build();
-        let silent = SilentServers::default();
+        let transport = Transport::new(Route::Tcp, Some(tls));
         Ok(Self {
-            agent: Mutex::new(connection::agent(&config, &tls, &silent)),
-            tls,
+            agent: Mutex::new(transport.agent(config)),
+            transport,
             proxies: options
                 .proxies
                 .clone()
                 .unwrap_or_else(|| Proxies::from_environment(environment)),
-            silent,
             interrupted: AtomicBool::new(false),
             ending: AtomicUsize::new(0),
             timeouts,
-            certificate_variable: certificates::variable(environment),
+            certificate_variable: strata_http::certificate_variable(environment),
             may_downgrade: insecure,
         })
     }
@@ -207,7 +205,7 @@ impl Http {
     /// uploads can be cancelled, in a short time.
     pub(super) fn interrupt(&self) {
         self.refuse();
-        let fresh = connection::agent(self.agent().config(), &self.tls, &self.silent);
+        let fresh = self.transport.agent(self.agent().config().clone());
         let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *agent, fresh).shutdown();
     }
@@ -299,7 +297,7 @@ impl Http {
                 expected,
                 reader,
             } => {
-                if *expected > ASK_FIRST && !self.silent.contains(&request.address) {
+                if *expected > ASK_FIRST && !self.transport.is_silent(&request.address) {
                     builder = builder.header(EXPECT, "100-continue");
                 }
                 (*size, &mut **reader)
@@ -329,7 +327,10 @@ impl Http {
             Method::DELETE => self.timeouts.answer.min(COURTESY),
             _ => self.timeouts.answer,
         };
-        let proxy = self.proxies.choose(request.uri())?;
+        let proxy = self
+            .proxies
+            .choose(request.uri())
+            .map_err(|error| Problem::lasting(error.to_string(), error.hint()))?;
         let is_courtesy = request.method() == Method::DELETE;
         let mut config = agent
             .configure_request(request)

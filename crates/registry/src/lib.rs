@@ -1,7 +1,7 @@
 //! `docker://`: a client of registries (OCI distribution specification, spec.md).
 //!
 //! ```text
-//!  push ──> client ──> http ─────────> connection ──> ureq
+//!  push ──> client ──> http ─────────> strata-http ──> ureq
 //!  pull     login,     one exchange:   proxies, TLS
 //!           retries    redirects,
 //!                      limits, time-outs
@@ -19,10 +19,9 @@ mod answer;
 mod auth_file;
 mod authorization;
 mod cache;
-pub mod certificates;
+mod certificates;
 mod challenge;
 mod client;
-mod connection;
 mod content;
 mod credential_helper;
 mod credentials;
@@ -44,12 +43,10 @@ mod netrc;
 mod plan;
 mod prepare;
 mod problem;
-mod proxy;
 pub mod pull;
 mod push;
 mod stages;
 mod tags;
-mod tls;
 mod upload;
 mod verify;
 
@@ -62,9 +59,9 @@ pub(crate) use documents::choose;
 pub use index::{plan_index, push_index};
 pub use plan::{How, Plan, PlannedLayer};
 pub use prepare::tags;
-pub use proxy::Proxies;
 pub use push::{PushOptions, Pushed, plan, push};
 pub(crate) use stages::in_two_stages;
+pub use strata_http::Proxies;
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
@@ -106,7 +103,7 @@ impl Default for Options {
             default_auth_file: None,
             certificate_directory: None,
             proxies: None,
-            user_agent: concat!("strata/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: strata_http::USER_AGENT.to_owned(),
             retry: Retry::default(),
             timeouts: Timeouts::default(),
         }

@@ -3,11 +3,11 @@
 
 use ureq::http::{Method, StatusCode, Uri};
 
-use super::address::with_parameter;
 use super::client::{Client, Failure};
 use super::http::Request;
 use super::manifest::check_digest;
 use super::problem::Problem;
+use strata_http::url::with_parameter;
 use strata_oci::Digest;
 
 /// What a registry said to a mount.

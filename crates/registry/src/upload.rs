@@ -16,7 +16,6 @@ use std::sync::atomic::Ordering;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use ureq::http::{Method, StatusCode, Uri};
 
-use super::address::with_parameter;
 use super::answer::Answer;
 use super::client::{Client, Failure};
 use super::content::{Content, Source};
@@ -24,6 +23,7 @@ use super::http::{Body, Request};
 use super::manifest::check_digest;
 use super::problem::Problem;
 use strata_error::{Error, Result};
+use strata_http::url::with_parameter;
 use strata_oci::Descriptor;
 
 /// The media type of bytes on their way.
