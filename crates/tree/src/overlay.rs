@@ -99,11 +99,8 @@ impl<D: Default, L> Default for Overlay<D, L> {
 
 impl<D: Default, L> Overlay<D, L> {
     /// Lays a layer over those before it. `change` says what an entry of it is in the tree; `link` what a
-    /// hard link is, from its path, its target and the leaf that is there, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// Those of `link`, with which the tree stays as it was laid so far.
+    /// hard link is, from its path, its target and the leaf that is there, if there is one. An error is
+    /// one of `link`, and leaves the tree as it was laid so far.
     pub fn apply<'l, E, X>(
         &mut self,
         layer: &'l Listing<E>,
