@@ -1,9 +1,14 @@
-//! Deterministic archives: POSIX ustar entries, PAX records only where ustar cannot say it.
+//! The bytes of tar entries, written and read.
 //!
-//! The `tar` crate's [`tar::Header`] lays out the fields; its `Builder` is not used, because it
-//! writes GNU long names and metadata of the host.
+//! What is written is deterministic: POSIX ustar entries, PAX records only where ustar cannot say it. The
+//! `tar` crate's [`tar::Header`] lays out the fields; its `Builder` is not used, because it writes GNU
+//! long names and metadata of the host. What others wrote is read within bounds and without being
+//! believed. Which entries there are is not decided here.
 //!
-//! [`ArchiveReader`] reads what others wrote, within bounds and without believing it.
+//! - `metadata`, `entry`: what an entry of a layer of ours is; `writer` writes it
+//! - `archive_entry`: an entry as others have it; `reader` reads it, `writer` copies it
+//! - `pax`, `path`: records and paths, for both
+//! - `decompress`: how a stream is compressed, and what it was before
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

@@ -6,7 +6,10 @@
 //! parsed, and all of it within [`bounds`]. Layers stay where they are: a record says in which file
 //! of the base.
 //!
-//! [`inherit`] says what of a base's config an image takes over.
+//! - `read`: from a path to a [`Base`]
+//! - `image_source`, `documents`: a directory or archive, and what is said in it
+//! - `select`: which of several images is meant; `inherit`: what of its config an image takes over
+//! - `layers`, `files`: checking layers, and reading single files of them
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

@@ -3,18 +3,18 @@
 
 use std::process::ExitCode;
 
-use strata_builder as builder;
+use strata_builder::{Settings, attrs_file, run, threads};
 
 fn main() -> ExitCode {
     let argument = std::env::args_os().nth(1);
     let build_cores = std::env::var("NIX_BUILD_CORES").ok();
-    let attrs_file = builder::attrs_file(argument.as_ref().map(AsRef::as_ref));
-    let settings = builder::Settings {
+    let attrs_file = attrs_file(argument.as_ref().map(AsRef::as_ref));
+    let settings = Settings {
         attrs_file,
-        threads: builder::threads(build_cores.as_deref()),
+        threads: threads(build_cores.as_deref()),
         store_location: None,
     };
-    match builder::run(&settings) {
+    match run(&settings) {
         Ok(warnings) => {
             for warning in warnings {
                 report(&warning);

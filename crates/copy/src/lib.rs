@@ -1,5 +1,10 @@
 //! What copies share, wherever they go: the blobs of an image, files that appear whole or not at all,
-//! and the forms that are files: archives, layouts and directories.
+//! and the forms that are files. No network is asked.
+//!
+//! - `blob`, `name`: what is copied, and what the copy is called
+//! - [`staging`]: temporary places that are renamed when they are whole and on the disk
+//! - [`archive`], [`layout`], [`directory`]: the forms, as `strata_oci` says what a layout is
+//! - [`compressed`]: an image whose compressed layers are promised, as an output
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

@@ -7,7 +7,7 @@
 //!
 //! - [`Error`] and [`Result`]: one variant for each thing that a user would fix in a different place
 //! - [`small_file`]: reading documents within a bound
-//! - [`printable`] and [`percent_encode`]: texts from outside for people, and texts of ours for URLs
+//! - [`printable`]: texts from outside, for people
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

@@ -2,7 +2,12 @@
 //! demand.
 //!
 //! [`ManifestOrIndex::open`] reads what a derivation built; destinations take an [`Image`], or a
-//! [`ManifestOrIndexRef`], which may be an index of several.
+//! [`ManifestOrIndexRef`], which may be an index of several. Nothing here knows where an image goes.
+//!
+//! - `image`, `index`: an image, and an index of several
+//! - `open`: from an output to an image; `compressed`: layers whose compressed bytes are promised
+//! - `verify`: comparing a layer with the store that it is made from
+//! - `flatten`: the root file system of an image as one archive
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

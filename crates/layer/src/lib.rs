@@ -1,5 +1,15 @@
 //! Layers as recipes: what the output of a derivation says of them, and how their bytes are made and
 //! digested.
+//!
+//! Whoever has a [`Layer`] need not know whether its bytes come from the store, from a base image or from
+//! a file. What is read of an output is checked against its digests; nothing is written but to the writer
+//! that a caller gives.
+//!
+//! - `layer`: the trait
+//! - `layers_file`, `images_file`: `layers.json` and `images.json` of an output
+//! - `output_layout`, `documents`: the image layout of an output, and all its documents together
+//! - `base_layer`: a layer that lies in a base image as it is
+//! - `stream`: making the bytes of layers, on several threads
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

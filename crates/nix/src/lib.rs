@@ -1,5 +1,14 @@
-//! What Nix hands over: the attributes of a derivation, the closure graph, store paths, and the
-//! archive format whose hash Nix records for each store path.
+//! What Nix hands over, and what an image holds for Nix: attributes of a derivation, the closure graph,
+//! store paths, the archive format whose hash Nix records, and its database.
+//!
+//! Values are typed here and not judged: what a request may say is checked in `strata_plan` and
+//! `strata_system`. What is read of the store is the same on every machine.
+//!
+//! - `attrs`: `.attrs.json`, which is one of `request`, `system_request` and `index_request`, and
+//!   `diagnostic`, what is wrong with it in the words of those who write Nix
+//! - `store`, `closure`, `derivation`, [`base32`]: store paths and what is known of them
+//! - [`walk`] and [`nar`]: the files of a store path in their order, and as an archive
+//! - `database`, `database_reader`: which paths are valid, written, and read without being believed
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

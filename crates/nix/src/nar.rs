@@ -20,7 +20,7 @@ pub struct NarInfo {
 }
 
 impl From<Hasher> for NarInfo {
-    /// What a hasher says that [`write`] wrote to.
+    /// What a hasher says that [`write()`] wrote to.
     fn from(hasher: Hasher) -> Self {
         let (digest, size) = hasher.finish();
         let hash = format!("sha256:{}", base32::encode(digest.as_bytes()));

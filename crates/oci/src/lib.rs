@@ -1,7 +1,12 @@
 //! The documents of the OCI image specification that Strata writes and reads.
 //!
-//! This room does no I/O: parsers take bytes, writers give bytes. [`json`] is the only writer of
-//! JSON whose bytes are digested.
+//! This crate does no I/O: parsers take bytes, writers give bytes, and [`layout`] goes through whoever
+//! has the files. [`json`] is the only writer of JSON whose bytes are digested.
+//!
+//! - `config`, `manifest`, `index`, `descriptor`, [`media_type`]: what we write
+//! - `document`: what others mean by the name of an image
+//! - `digest`, `compression`, `reference`, `timestamp`: values in documents and their texts
+//! - [`layout`]: which file of an image layout holds what
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

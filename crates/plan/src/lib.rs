@@ -1,5 +1,11 @@
-//! Which store path goes into which layer: settled for the whole image, before any layer is
-//! written. This room is pure.
+//! What a request asks for, checked, and which store path goes into which layer: settled for the whole
+//! image, before any layer is written.
+//!
+//! This crate is pure: it reads no file and no clock, and the same request makes the same plan.
+//!
+//! - `check` (with `platform`): from a request as Nix wrote it to values that are known to be good
+//! - `plan`: the layers, the parent layers and the base in one
+//! - `popularity`: cutting a closure into layers
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

@@ -4,6 +4,12 @@
 //! Texts and the tree are made and checked without touching a file. Only [`Environment`] and the
 //! flake registry look into the store, and only [`Tree::write`] and [`Environment::write`] write.
 //! Every list is in an order that does not depend on the machine.
+//!
+//! - `system`: the tree of a base system, from all of the below
+//! - `accounts`, `account_files`, `base_accounts`: users and groups, their files, and those of a base
+//! - `configuration`, `channel`, `flake_registry`: files of `/etc` and of Nix
+//! - `profile`, `environment`, `manifest`, `resolve`: packages, merged without leaving the store
+//! - `tree`, `argument`: a tree with who asked for what, and how arguments are named in errors
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

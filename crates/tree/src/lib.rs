@@ -1,5 +1,14 @@
-//! What a layer contains: walking store paths, ownership rules, merging what goes to the root of
-//! the image, recipes, from which the entries of a layer follow, and what layers make together.
+//! What a layer contains, and what layers make together.
+//!
+//! Recipes and rules are data. The store is walked and never written; which store path is in which layer
+//! is decided in `strata_plan`, and no bytes of archives are made here.
+//!
+//! - `path`, `rules` (with `capabilities`), `recipe`: all that the bytes of a layer depend on
+//! - `source`: what a recipe says of a store path, joined with the store
+//! - `entries`: the entries of a layer in their order, from its recipe
+//! - `whiteout`, `overlay`: replaying layers over each other, the one place that does
+//! - `base_tree`: what the layers of a base image make together
+//! - `merge`: settling what goes to the root of an image, over its base and over all its layers
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
