@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use ureq::http::{Method, StatusCode, Uri};
 
-use super::address::{api_host, is_loopback, resolve, same_origin};
-use super::answer::Answer;
-use super::authorization::Authorization;
-use super::credentials::Login;
-use super::delays::Delays;
-use super::http::{Body, Http, LAST_COURTESY, Opened, Request};
-use super::problem::{Problem, Reached};
-use super::{Options, Retry};
+use crate::address::{api_host, is_loopback, resolve, same_origin};
+use crate::auth::authorization::Authorization;
+use crate::auth::keychain::Login;
+use crate::delays::Delays;
+use crate::error::{Problem, Reached};
+use crate::response::Answer;
+use crate::transport::{Body, Http, LAST_COURTESY, Opened, Request};
+use crate::{Options, Retry};
 use strata_error::{Error, Result};
 use strata_oci::Reference;
 use strata_progress::Context;
@@ -55,29 +55,29 @@ impl From<Problem> for Failure {
 /// The repository of one registry.
 pub(crate) struct Client {
     /// Its connections.
-    pub(super) http: Http,
+    pub(crate) http: Http,
     /// The address of the API: `https://host/v2/`.
     secure: Uri,
     /// The same without TLS.
     plain: Uri,
     is_plain: AtomicBool,
     /// The registry and repository as the user wrote them.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The repository, as the API wants it.
-    pub(super) repository: String,
+    pub(crate) repository: String,
     /// What to log in with.
-    pub(super) login: Login,
+    pub(crate) login: Login,
     /// What it may do there.
-    pub(super) purpose: Purpose,
+    pub(crate) purpose: Purpose,
     /// Other repositories of the registry, which tokens must allow to read.
-    pub(super) sources: Mutex<BTreeSet<String>>,
+    pub(crate) sources: Mutex<BTreeSet<String>>,
     retry: Retry,
     /// What the next request is authorized with.
-    pub(super) authorization: Mutex<Option<Authorization>>,
+    pub(crate) authorization: Mutex<Option<Authorization>>,
     /// What whoever watches is still to be told.
     delays: Arc<Delays>,
     /// Whether blobs have to be sent in pieces.
-    pub(super) pieces: AtomicBool,
+    pub(crate) pieces: AtomicBool,
 }
 
 impl Client {
@@ -178,7 +178,7 @@ impl Client {
     }
 
     /// The address of the API.
-    pub(super) fn base(&self) -> &Uri {
+    pub(crate) fn base(&self) -> &Uri {
         if self.is_plain.load(Ordering::Relaxed) {
             &self.plain
         } else {
@@ -262,7 +262,7 @@ impl Client {
     }
 
     /// An address below the repository: `blobs/…`, `manifests/…`.
-    pub(super) fn address(&self, path: &str) -> Result<Uri, Failure> {
+    pub(crate) fn address(&self, path: &str) -> Result<Uri, Failure> {
         let address = format!("{}{}/{path}", self.base(), self.repository);
         address
             .parse()
@@ -270,7 +270,7 @@ impl Client {
     }
 
     /// The address that an answer's `Location` leads to, for the next request of an upload.
-    pub(super) fn next_address(&self, answer: &Answer, location: &str) -> Result<Uri, Problem> {
+    pub(crate) fn next_address(&self, answer: &Answer, location: &str) -> Result<Uri, Problem> {
         let target = resolve(&answer.address, location)
             .ok_or_else(|| Problem::lasting("answered with a location that is no address", ""))?;
         self.http.check_downgrade(&answer.address, &target)?;
@@ -319,7 +319,7 @@ impl Client {
     }
 
     /// The registry, as the user wrote it.
-    pub(super) fn registry(&self) -> &str {
+    pub(crate) fn registry(&self) -> &str {
         self.name.split('/').next().unwrap_or_default()
     }
 
@@ -336,12 +336,12 @@ impl Client {
 
     /// Sends a request with what the registry wants for authorization; that the user may not do
     /// this is an error, other answers are the caller's to judge.
-    pub(super) fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
+    pub(crate) fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
         Ok(self.open_answer(request)?.read()?)
     }
 
     /// The same, but the body of the answer is still to be read.
-    pub(super) fn open_answer(&self, request: Request<'_>) -> Result<Opened, Failure> {
+    pub(crate) fn open_answer(&self, request: Request<'_>) -> Result<Opened, Failure> {
         let opened = self.authorized(request)?;
         match opened.answer.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -398,8 +398,8 @@ fn rest(pause: Duration, interrupted: &dyn Fn() -> Result<()>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Server;
     use super::*;
+    use crate::fixture::Server;
 
     /// The flags of `pull` and `lock` are not called like those of `copy`.
     #[test]

@@ -3,14 +3,16 @@
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
-use ureq::http::header::ACCEPT;
+use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use ureq::http::{Method, StatusCode};
 
-use super::client::{Client, Failure};
-use super::http::Request;
-use super::manifest::LARGEST_MANIFEST;
-use super::problem::Problem;
+use crate::client::{Client, Failure};
+use crate::error::Problem;
+use crate::transport::Request;
 use strata_oci::{Descriptor, Digest};
+
+/// The largest manifest or index that registries take, in bytes.
+pub(crate) const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A manifest or index as a registry holds it.
 #[derive(Clone, Debug)]
@@ -66,6 +68,44 @@ impl Client {
             wanted: blob.digest,
         })
     }
+
+    /// Opens a blob behind its first `skip` bytes; a registry that cannot begin there sends them all.
+    pub(crate) fn open_blob(
+        &self,
+        blob: &Descriptor,
+        skip: u64,
+    ) -> Result<Box<dyn Read + Send>, Failure> {
+        let address = self.address(&format!("blobs/{}", blob.digest))?;
+        let mut request = Request {
+            expected: Some(blob.size),
+            ..Request::new(Method::GET, address)
+        };
+        if skip > 0 {
+            request = request.header(RANGE, format!("bytes={skip}-"));
+        }
+        let opened = self.open_answer(request)?;
+        let (is_part, left) = match opened.answer.status {
+            StatusCode::OK => (false, blob.size),
+            StatusCode::PARTIAL_CONTENT if skip > 0 => (true, blob.size - skip),
+            _ => return Err(opened.read()?.problem().into()),
+        };
+        let range = opened.answer.header(CONTENT_RANGE).unwrap_or_default();
+        if is_part && !range.starts_with(&format!("bytes {skip}-")) {
+            return Err(Problem::lasting("answers with another part of a blob", "").into());
+        }
+        let length = opened.answer.header(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.parse::<u64>().ok());
+        if let Some(length) = length.filter(|length| *length != left) {
+            let message = format!("has {length} bytes, and {left} were promised");
+            return Err(Problem::lasting(message, "").into());
+        }
+        let mut reader = opened.into_reader();
+        if !is_part {
+            io::copy(&mut reader.by_ref().take(skip), &mut io::sink())
+                .map_err(|error| Problem::from(ureq::Error::from(error)))?;
+        }
+        Ok(reader)
+    }
 }
 
 /// The bytes of a blob, as they come.
@@ -107,9 +147,9 @@ impl Read for BlobReader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::Purpose;
-    use super::super::fixture::Server;
     use super::*;
+    use crate::client::Purpose;
+    use crate::fixture::Server;
 
     /// What comes for the blob `promised` if the registry answers this.
     fn fetch(answer: &str) -> Result<Vec<u8>, String> {

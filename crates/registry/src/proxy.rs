@@ -10,7 +10,7 @@ use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 
 use super::address::is_loopback;
-use super::problem::Problem;
+use super::error::Problem;
 
 /// The proxies of a user. Their addresses can hold passwords, which the debug form does not show.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use strata_oci::{Compression, Descriptor};
 
 /// A blob to be sent.
 #[derive(Clone, Copy)]
-pub(super) enum Content<'a> {
+pub(crate) enum Content<'a> {
     /// The config.
     Document(&'a Descriptor, &'a [u8]),
     /// A layer as the image describes it.
@@ -21,7 +21,7 @@ pub(super) enum Content<'a> {
 
 impl<'a> Content<'a> {
     /// How the image describes it.
-    pub(super) fn source(&self) -> &'a Descriptor {
+    pub(crate) fn source(&self) -> &'a Descriptor {
         match self {
             Self::Document(descriptor, _) => descriptor,
             Self::Layer(layer) | Self::Compressed(layer, _) => layer.descriptor(),
@@ -29,7 +29,7 @@ impl<'a> Content<'a> {
     }
 
     /// How the registry will describe it, if that is known before it is made.
-    pub(super) fn known(&self) -> Option<&'a Descriptor> {
+    pub(crate) fn known(&self) -> Option<&'a Descriptor> {
         match self {
             Self::Document(..) | Self::Layer(_) => Some(self.source()),
             Self::Compressed(..) => None,
@@ -39,7 +39,7 @@ impl<'a> Content<'a> {
     /// Lets `consume` read the bytes, which are made meanwhile; gives its result and how the registry
     /// will describe them. `advance` hears how many bytes were made, before they are compressed; its
     /// error ends the work.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         advance: &(dyn Fn(u64) -> Result<()> + Sync),
         consume: impl FnOnce(&mut dyn Read) -> Result<T>,
@@ -73,7 +73,7 @@ impl<'a> Content<'a> {
 }
 
 /// The bytes of a blob for an upload: where it is in them, and what is wrong with them.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     reader: &'a mut dyn Read,
     /// What was promised, if anything was.
     known: Option<&'a Descriptor>,
@@ -83,7 +83,7 @@ pub(super) struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// The bytes that `reader` gives, of a blob that may be known.
-    pub(super) fn new(reader: &'a mut dyn Read, known: Option<&'a Descriptor>) -> Self {
+    pub(crate) fn new(reader: &'a mut dyn Read, known: Option<&'a Descriptor>) -> Self {
         Self {
             reader,
             known,
@@ -93,24 +93,24 @@ impl<'a> Source<'a> {
     }
 
     /// How many bytes were read.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
     /// How many bytes are left, if that is known.
-    pub(super) fn left(&self) -> Option<u64> {
+    pub(crate) fn left(&self) -> Option<u64> {
         self.known
             .map(|blob| blob.size.saturating_sub(self.position))
     }
 
     /// Passes over what the registry has.
-    pub(super) fn skip(&mut self, bytes: u64) -> io::Result<()> {
+    pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<()> {
         io::copy(&mut self.take(bytes), &mut io::sink()).map(|_| ())
     }
 
     /// Whether everything was read. Reading to the end also lets a layer say that it is not the
     /// promised one.
-    pub(super) fn is_at_end(&mut self) -> bool {
+    pub(crate) fn is_at_end(&mut self) -> bool {
         if self.failure.is_some() || self.left().is_some_and(|left| left > 0) {
             return false;
         }
@@ -129,7 +129,7 @@ impl<'a> Source<'a> {
     }
 
     /// What is wrong with the bytes themselves.
-    pub(super) fn check(self) -> Result<()> {
+    pub(crate) fn check(self) -> Result<()> {
         self.failure.map_or(Ok(()), Err)
     }
 }

@@ -13,13 +13,13 @@ use ureq::http::uri::Scheme;
 use ureq::http::{self, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use ureq::{Agent, AsSendBody, SendBody};
 
-use super::address::{resolve, same_origin};
-use super::answer::Answer;
-use super::certificates::{self, Trust};
-use super::connection::{self, SilentServers};
-use super::problem::{Problem, Reached};
-use super::proxy::Proxies;
-use super::{Options, Timeouts, tls};
+use crate::address::{resolve, same_origin};
+use crate::certificates::{self, Trust};
+use crate::connection::{self, SilentServers};
+use crate::error::{Problem, Reached};
+use crate::proxy::Proxies;
+use crate::response::Answer;
+use crate::{Options, Timeouts, tls};
 use strata_error::Result;
 
 /// The most redirects that one request may take.
@@ -33,7 +33,7 @@ const ASK_FIRST: u64 = 256 << 10;
 /// How long to wait at most for an answer that does not matter.
 const COURTESY: Duration = Duration::from_secs(5);
 /// The same for everything about it, and for bodies that end, when the user waits for the end.
-pub(super) const LAST_COURTESY: Duration = Duration::from_secs(1);
+pub(crate) const LAST_COURTESY: Duration = Duration::from_secs(1);
 
 /// What was done when certificates cannot be used.
 const SETUP: &str = "cannot set up TLS";
@@ -41,7 +41,7 @@ const SETUP: &str = "cannot set up TLS";
 const SETUP_HINT: &str = "check the client certificate and its key, *.cert and *.key";
 
 /// What is sent after the headers.
-pub(super) enum Body<'a> {
+pub(crate) enum Body<'a> {
     /// Nothing.
     Empty,
     /// What can be sent again.
@@ -58,30 +58,30 @@ pub(super) enum Body<'a> {
 }
 
 /// A request.
-pub(super) struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The method.
-    pub(super) method: Method,
+    pub(crate) method: Method,
     /// The whole address.
-    pub(super) address: Uri,
+    pub(crate) address: Uri,
     /// The headers but for `Authorization` and those of the body's length.
-    pub(super) headers: Vec<(HeaderName, String)>,
+    pub(crate) headers: Vec<(HeaderName, String)>,
     /// The `Authorization` header; it goes to the origin of `address` only.
-    pub(super) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<HeaderValue>,
     /// What follows the headers.
-    pub(super) body: Body<'a>,
+    pub(crate) body: Body<'a>,
     /// The most bytes of an answer's body to keep.
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
     /// How many bytes the answer's body will have, if it is read as it comes. It decides how long that
     /// may take.
-    pub(super) expected: Option<u64>,
+    pub(crate) expected: Option<u64>,
 }
 
 impl<'a> Request<'a> {
     /// The most bytes that are kept of an answer whose body only matters if it is an error.
-    pub(super) const ERROR_LIMIT: usize = 64 << 10;
+    pub(crate) const ERROR_LIMIT: usize = 64 << 10;
 
     /// A request without headers and body.
-    pub(super) fn new(method: Method, address: Uri) -> Self {
+    pub(crate) fn new(method: Method, address: Uri) -> Self {
         Self {
             method,
             address,
@@ -94,20 +94,20 @@ impl<'a> Request<'a> {
     }
 
     /// The same with a header.
-    pub(super) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
     /// The same with a body.
-    pub(super) fn body(mut self, body: Body<'a>) -> Self {
+    pub(crate) fn body(mut self, body: Body<'a>) -> Self {
         self.body = body;
         self
     }
 }
 
 /// The connections of one copy.
-pub(super) struct Http {
+pub(crate) struct Http {
     agent: Mutex<Agent>,
     tls: Arc<ClientConfig>,
     proxies: Proxies,
@@ -124,7 +124,7 @@ pub(super) struct Http {
 
 impl Http {
     /// Sets up what `options` say about `registry`; connects to nothing yet.
-    pub(super) fn new(
+    pub(crate) fn new(
         registry: &str,
         options: &Options,
         environment: &dyn Fn(&str) -> Option<OsString>,
@@ -166,17 +166,17 @@ impl Http {
     }
 
     /// The variable that names the file of the authorities that are trusted.
-    pub(super) fn certificate_variable(&self) -> &'static str {
+    pub(crate) fn certificate_variable(&self) -> &'static str {
         self.certificate_variable
     }
 
     /// Sends `request`, and again to where redirects lead.
-    pub(super) fn send(&self, request: &mut Request<'_>) -> Result<Answer, Problem> {
+    pub(crate) fn send(&self, request: &mut Request<'_>) -> Result<Answer, Problem> {
         self.open(request)?.read()
     }
 
     /// The same, but the body of the answer is still to be read.
-    pub(super) fn open(&self, request: &mut Request<'_>) -> Result<Opened, Problem> {
+    pub(crate) fn open(&self, request: &mut Request<'_>) -> Result<Opened, Problem> {
         for _ in 0..=MOST_REDIRECTS {
             let opened = self.exchange(request)?;
             if redirect(&opened.answer).is_none() {
@@ -192,20 +192,20 @@ impl Http {
     }
 
     /// Whether the user gave up, see [`Self::interrupt`].
-    pub(super) fn is_interrupted(&self) -> bool {
+    pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
     /// Begins no more exchanges but those that cancel uploads. Gives whether there are some that end soon
     /// by themselves.
-    pub(super) fn refuse(&self) -> bool {
+    pub(crate) fn refuse(&self) -> bool {
         self.interrupted.store(true, Ordering::Relaxed);
         self.ending.load(Ordering::Relaxed) > 0
     }
 
     /// Ends every exchange, also those of other threads that wait for an answer. After this only
     /// uploads can be cancelled, in a short time.
-    pub(super) fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         self.refuse();
         let fresh = connection::agent(self.agent().config(), &self.tls, &self.silent);
         let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -250,7 +250,7 @@ impl Http {
     }
 
     /// Refuses to leave HTTPS, unless the user does not care.
-    pub(super) fn check_downgrade(&self, from: &Uri, to: &Uri) -> Result<(), Problem> {
+    pub(crate) fn check_downgrade(&self, from: &Uri, to: &Uri) -> Result<(), Problem> {
         let leaves = from.scheme() == Some(&Scheme::HTTPS) && to.scheme() != Some(&Scheme::HTTPS);
         if leaves && !self.may_downgrade {
             return Err(Problem::lasting(
@@ -361,9 +361,9 @@ fn redirect(answer: &Answer) -> Option<&str> {
 }
 
 /// An answer whose body is still to be read.
-pub(super) struct Opened {
+pub(crate) struct Opened {
     /// The answer without its body.
-    pub(super) answer: Answer,
+    pub(crate) answer: Answer,
     /// The body, unless it is in the answer already.
     body: Option<ureq::Body>,
     limit: usize,
@@ -388,7 +388,7 @@ impl Opened {
     }
 
     /// The answer with its body, cut at the limit of the request.
-    pub(super) fn read(mut self) -> Result<Answer, Problem> {
+    pub(crate) fn read(mut self) -> Result<Answer, Problem> {
         if let Some(mut body) = self.body {
             let mut reader = body.as_reader().take(self.limit as u64);
             let received = reader.read_to_end(&mut self.answer.body);
@@ -402,7 +402,7 @@ impl Opened {
     }
 
     /// The body, to be read as it comes.
-    pub(super) fn into_reader(self) -> Box<dyn Read + Send> {
+    pub(crate) fn into_reader(self) -> Box<dyn Read + Send> {
         match self.body {
             Some(body) => Box::new(body.into_reader()),
             None => Box::new(Cursor::new(self.answer.body)),

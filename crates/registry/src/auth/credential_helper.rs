@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::client::Interrupted;
-use super::credentials::Credentials;
+use crate::auth::keychain::Credentials;
+use crate::client::Interrupted;
 use strata_error::{Result, printable};
 
 /// The longest answer that is read, in bytes. Tokens in it can have some kilobytes.
@@ -27,7 +27,7 @@ const TOKEN_USER: &str = "<token>";
 
 /// Asks `docker-credential-HELPER`, found in `path`, for what it keeps for `server`: none, or why it
 /// did not answer. Fails only when the user gives up.
-pub(super) fn ask(
+pub(crate) fn ask(
     helper: &str,
     server: &str,
     path: &OsStr,
@@ -155,8 +155,8 @@ fn refusal(answer: &[u8]) -> Result<Option<Credentials>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::write_script;
     use super::*;
+    use crate::fixture::write_script;
     use strata_error::Error;
 
     /// What `docker-credential-test` gives that is this shell script.

@@ -6,19 +6,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ureq::http::Uri;
 
-use super::PushOptions;
-use super::cache::Cache;
-use super::content::Content;
-use super::learn::{Candidate, Knowledge};
+use crate::PushOptions;
+use crate::push::blob_source::Content;
+use crate::push::cache::Cache;
+use crate::push::discover::{Candidate, Knowledge};
 use strata_image::Image;
 use strata_layer::Layer;
 use strata_oci::{Compression, Descriptor, Digest, media_type};
 
 /// A blob that the registry must have in the end.
-pub(super) struct Job<'a> {
-    pub(super) content: Content<'a>,
+pub(crate) struct Job<'a> {
+    pub(crate) content: Content<'a>,
     /// What it may be called in the registry, the best first.
-    pub(super) candidates: Vec<Candidate>,
+    pub(crate) candidates: Vec<Candidate>,
     state: Mutex<State>,
 }
 
@@ -32,11 +32,11 @@ struct State {
 
 /// How a job ended.
 #[derive(Clone)]
-pub(super) struct Done {
+pub(crate) struct Done {
     /// The blob in the registry; annotations are those of a layer, not of a blob.
-    pub(super) blob: Descriptor,
+    pub(crate) blob: Descriptor,
     /// What was done for it.
-    pub(super) how: How,
+    pub(crate) how: How,
 }
 
 /// What is done for a blob.
@@ -61,7 +61,7 @@ pub enum How {
 impl<'a> Job<'a> {
     /// The layers and the config of an image, the largest first: what takes longest must not begin
     /// last. An image may hold the same layer twice.
-    pub(super) fn all(image: &'a Image, as_it_is: bool, what: &PushOptions) -> Vec<Self> {
+    pub(crate) fn all(image: &'a Image, as_it_is: bool, what: &PushOptions) -> Vec<Self> {
         let config = Content::Document(&image.manifest.config, &image.config_bytes);
         let layers = image.layers.iter().map(|layer| {
             let layer = layer.as_ref();
@@ -88,7 +88,7 @@ impl<'a> Job<'a> {
     }
 
     /// Finds out what the blob may be called.
-    pub(super) fn consider(&mut self, knowledge: &Knowledge, cache: Option<&Cache>) {
+    pub(crate) fn consider(&mut self, knowledge: &Knowledge, cache: Option<&Cache>) {
         self.candidates = match self.content {
             Content::Document(known, _) => vec![knowledge.candidate(known.clone())],
             Content::Layer(layer) => {
@@ -106,22 +106,22 @@ impl<'a> Job<'a> {
     }
 
     /// The job is done.
-    pub(super) fn done(&self, blob: Descriptor, how: How) {
+    pub(crate) fn done(&self, blob: Descriptor, how: How) {
         self.state().result = Some(Done { blob, how });
     }
 
     /// How it ended, if it did.
-    pub(super) fn result(&self) -> Option<Done> {
+    pub(crate) fn result(&self) -> Option<Done> {
         self.state().result.clone()
     }
 
     /// Remembers an open upload; gives the one before.
-    pub(super) fn opened(&self, location: Uri) -> Option<Uri> {
+    pub(crate) fn opened(&self, location: Uri) -> Option<Uri> {
         self.state().opened.replace(location)
     }
 
     /// The open upload, for whoever ends it.
-    pub(super) fn take_opened(&self) -> Option<Uri> {
+    pub(crate) fn take_opened(&self) -> Option<Uri> {
         self.state().opened.take()
     }
 
@@ -131,13 +131,13 @@ impl<'a> Job<'a> {
 }
 
 /// Whether no layer of an image is compressed on its way, so that its digest is known.
-pub(super) fn stays_as_it_is(image: &Image, what: &PushOptions) -> bool {
+pub(crate) fn stays_as_it_is(image: &Image, what: &PushOptions) -> bool {
     let mut layers = image.layers.iter();
     layers.all(|layer| compression(layer.as_ref(), what.compression) == Compression::None)
 }
 
 /// What to say of layers that are compressed already, and not as it is wanted for this push.
-pub(super) fn remark_on_compressed(image: &Image, what: &PushOptions) -> Option<String> {
+pub(crate) fn remark_on_compressed(image: &Image, what: &PushOptions) -> Option<String> {
     let wanted = what
         .compression
         .filter(|wanted| *wanted != Compression::None)?;

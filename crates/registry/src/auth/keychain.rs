@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-use super::auth_file::AuthFile;
-use super::client::Interrupted;
-use super::{credential_helper, netrc};
+use crate::auth::auth_file::AuthFile;
+use crate::auth::{credential_helper, netrc};
+use crate::client::Interrupted;
 use strata_error::{Result, small_file};
 use strata_oci::Reference;
 
 /// What the source of credentials is called that were given.
-pub(super) const COMMAND_LINE: &str = "the command line";
+pub(crate) const COMMAND_LINE: &str = "the command line";
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -44,19 +44,19 @@ impl fmt::Debug for Credentials {
 
 /// What was found to log in with.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Login {
+pub(crate) struct Login {
     /// The credentials; without them the registry is asked anonymously.
-    pub(super) credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
     /// Where they are from, for messages.
-    pub(super) source: String,
+    pub(crate) source: String,
     /// Why credential helpers that files name for this registry gave none.
-    pub(super) troubles: Vec<String>,
+    pub(crate) troubles: Vec<String>,
 }
 
 impl Login {
     /// What to log in with at the registry of `reference`: what was `given`, else the first match in
     /// the files of [`files`] and what they point to.
-    pub(super) fn find(
+    pub(crate) fn find(
         given: Option<&Credentials>,
         auth_file: Option<&Path>,
         default_file: Option<&Path>,
@@ -140,7 +140,7 @@ impl Login {
 }
 
 /// What the variables of the environment say.
-pub(super) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+pub(crate) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// What helpers know a registry by. `docker login` gives Docker Hub the address that it once had.
 fn servers(registry: &str) -> Vec<&str> {
@@ -243,8 +243,8 @@ fn is_missing(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::write_script;
     use super::*;
+    use crate::fixture::write_script;
 
     fn basic(username: &str, password: &str) -> Credentials {
         Credentials::Basic {

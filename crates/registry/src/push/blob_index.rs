@@ -9,7 +9,7 @@ use serde::Deserialize;
 use strata_oci::{Descriptor, Digest, media_type};
 
 /// The diff IDs of an image configuration.
-pub(super) fn diff_ids(config: &[u8]) -> Option<Vec<Digest>> {
+pub(crate) fn diff_ids(config: &[u8]) -> Option<Vec<Digest>> {
     #[derive(Deserialize)]
     struct Config {
         rootfs: RootFs,
@@ -23,7 +23,7 @@ pub(super) fn diff_ids(config: &[u8]) -> Option<Vec<Digest>> {
 }
 
 /// Which blob is which layer. Nothing if the two lists cannot belong together.
-pub(super) fn pair(
+pub(crate) fn pair(
     diff_ids: Vec<Digest>,
     layers: Vec<Option<Descriptor>>,
 ) -> Vec<(Digest, Descriptor)> {
@@ -38,7 +38,7 @@ pub(super) fn pair(
 
 /// The layer with OCI's media type. `None` for what is not to be distributed (foreign layers) and what is
 /// not known.
-pub(super) fn reusable(layer: &Descriptor) -> Option<Descriptor> {
+pub(crate) fn reusable(layer: &Descriptor) -> Option<Descriptor> {
     let media_type = match layer.media_type.as_str() {
         media_type::LAYER_TAR | media_type::DOCKER_LAYER_TAR => media_type::LAYER_TAR,
         media_type::LAYER_TAR_GZIP | media_type::DOCKER_LAYER_TAR_GZIP => {

@@ -6,32 +6,32 @@ use serde::Deserialize;
 use serde_json::Value;
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
 
-use super::problem::{Problem, Reached};
+use crate::error::{Problem, Reached};
 use strata_error::printable;
 
 /// The most errors of one answer that are shown.
 const MOST_ERRORS: usize = 3;
 
 /// An answer, with as much of its body as was asked for.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The address that answered, after redirects.
-    pub(super) address: Uri,
+    pub(crate) address: Uri,
     /// The status.
-    pub(super) status: StatusCode,
+    pub(crate) status: StatusCode,
     /// The headers.
-    pub(super) headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// The body, cut at the limit of the request.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// A header's text.
-    pub(super) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+    pub(crate) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
     /// The answer if it is a success (2xx), else what went wrong.
-    pub(super) fn success(self) -> Result<Self, Problem> {
+    pub(crate) fn success(self) -> Result<Self, Problem> {
         if self.status.is_success() {
             Ok(self)
         } else {
@@ -40,7 +40,7 @@ impl Answer {
     }
 
     /// What this answer means as a failure.
-    pub(super) fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         let mut message = format!("answered {}", self.status.as_u16());
         if let Some(reason) = self.status.canonical_reason() {
             message.push(' ');

@@ -16,13 +16,13 @@ use std::sync::atomic::Ordering;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use ureq::http::{Method, StatusCode, Uri};
 
-use super::address::with_parameter;
-use super::answer::Answer;
-use super::client::{Client, Failure};
-use super::content::{Content, Source};
-use super::http::{Body, Request};
-use super::manifest::check_digest;
-use super::problem::Problem;
+use crate::address::with_parameter;
+use crate::client::{Client, Failure};
+use crate::error::Problem;
+use crate::push::blob_source::{Content, Source};
+use crate::push::manifest::check_digest;
+use crate::response::Answer;
+use crate::transport::{Body, Request};
 use strata_error::{Error, Result};
 use strata_oci::Descriptor;
 
@@ -34,7 +34,7 @@ const PIECE: usize = 4 << 20;
 impl Client {
     /// Whether the registry has the blob already. An answer that says neither is taken for no: the
     /// upload will tell what is wrong.
-    pub(super) fn has_blob(&self, blob: &Descriptor) -> Result<bool, Failure> {
+    pub(crate) fn has_blob(&self, blob: &Descriptor) -> Result<bool, Failure> {
         let address = self.address(&format!("blobs/{}", blob.digest))?;
         let answer = match self.send(Request::new(Method::HEAD, address)) {
             Ok(answer) => answer,
@@ -53,7 +53,7 @@ impl Client {
 
     /// Asks the registry to forget an upload. Only courtesy, as registries forget them by themselves, in
     /// days; but an interruption may have cut off the first request.
-    pub(super) fn cancel(&self, location: &Uri) {
+    pub(crate) fn cancel(&self, location: &Uri) {
         let cancel = || self.send(Request::new(Method::DELETE, location.clone()));
         let _ = cancel().or_else(|_| cancel());
     }
@@ -66,7 +66,7 @@ impl Client {
     }
 
     /// Where an answer says that an upload is.
-    pub(super) fn upload_location(&self, answer: &Answer) -> Result<Uri, Failure> {
+    pub(crate) fn upload_location(&self, answer: &Answer) -> Result<Uri, Failure> {
         let location = answer.header(LOCATION).ok_or_else(|| {
             Problem::lasting(
                 "opened an upload without saying where",
@@ -86,7 +86,7 @@ enum Sent {
 }
 
 /// One blob on its way, in as many tries as it takes.
-pub(super) struct Upload<'a> {
+pub(crate) struct Upload<'a> {
     client: &'a Client,
     content: Content<'a>,
     /// What the registry will hold, once that is known.
@@ -105,7 +105,7 @@ pub(super) struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     /// Nothing is sent yet. `location` is that of an upload that is open already.
-    pub(super) fn new(client: &'a Client, content: Content<'a>, location: Option<Uri>) -> Self {
+    pub(crate) fn new(client: &'a Client, content: Content<'a>, location: Option<Uri>) -> Self {
         Self {
             client,
             content,
@@ -123,7 +123,7 @@ impl<'a> Upload<'a> {
     ///
     /// After a failure that may pass, an upload may be open, to go on with the next time; whoever does
     /// not try again cancels it.
-    pub(super) fn attempt(
+    pub(crate) fn attempt(
         &mut self,
         advance: &(dyn Fn(u64) -> Result<()> + Sync),
     ) -> Result<Descriptor, Failure> {
@@ -164,7 +164,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Gives up what the registry got.
-    pub(super) fn cancel(&mut self) {
+    pub(crate) fn cancel(&mut self) {
         if let Some(location) = self.location.take() {
             self.client.cancel(&location);
         }

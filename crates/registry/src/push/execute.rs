@@ -11,15 +11,15 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Options;
-use super::cache::Cache;
-use super::client::Client;
-use super::content::Content;
-use super::job::{Done, How, Job};
-use super::plan::{Plan, PlannedLayer};
-use super::prepare::{Part, connected, prepare};
-use super::stages::in_two_stages;
-use super::upload::Upload;
+use crate::Options;
+use crate::client::Client;
+use crate::push::blob_source::Content;
+use crate::push::blob_upload::{Done, How, Job};
+use crate::push::cache::Cache;
+use crate::push::dry_run::{Plan, PlannedLayer};
+use crate::push::plan::{Part, connected, prepare};
+use crate::push::upload::Upload;
+use crate::worker_pool::in_two_stages;
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Compression, Descriptor, Digest, Reference, json};
@@ -92,24 +92,24 @@ pub fn plan(
 }
 
 /// One push.
-pub(super) struct Push<'a> {
-    pub(super) image: &'a Image,
-    pub(super) client: &'a Client,
-    pub(super) reference: &'a Reference,
+pub(crate) struct Push<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) client: &'a Client,
+    pub(crate) reference: &'a Reference,
     /// Whether the manifest gets the tags.
-    pub(super) is_named: bool,
-    pub(super) tags: Vec<String>,
-    pub(super) what: &'a PushOptions,
-    pub(super) cache: Option<Cache>,
-    pub(super) remarks: Mutex<Vec<String>>,
-    pub(super) context: Context<'a>,
+    pub(crate) is_named: bool,
+    pub(crate) tags: Vec<String>,
+    pub(crate) what: &'a PushOptions,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) remarks: Mutex<Vec<String>>,
+    pub(crate) context: Context<'a>,
 }
 
 /// What a layer that was compressed is called, by its diff ID.
-pub(super) type Names = BTreeMap<Digest, Descriptor>;
+pub(crate) type Names = BTreeMap<Digest, Descriptor>;
 
 /// Pushes; gives also what compressed layers are called now.
-pub(super) fn run(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<(Pushed, Names)> {
+pub(crate) fn run(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<(Pushed, Names)> {
     push.work(jobs, |job, stop| push.find(job, stop), true)?;
     let manifest = match push.finish(jobs) {
         // What a registry said that it had, it can have lost; then it gets everything.
@@ -137,7 +137,7 @@ pub(super) fn run(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<(Pushed, Names)> 
     Ok((pushed, names.collect()))
 }
 
-pub(super) fn foresee(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<Plan> {
+pub(crate) fn foresee(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<Plan> {
     push.work(jobs, |job, stop| push.foresee(job, stop), false)?;
     let results = results(jobs);
     let layers = push.image.layers.iter().map(|layer| {
@@ -214,14 +214,14 @@ impl Push<'_> {
     }
 
     /// Whether to go on: neither the user nor another blob stopped the copy.
-    pub(super) fn go_on(&self, stop: &AtomicBool) -> Result<()> {
+    pub(crate) fn go_on(&self, stop: &AtomicBool) -> Result<()> {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
         self.context.check()
     }
 
-    pub(super) fn operation(&self, blob: &Descriptor) -> String {
+    pub(crate) fn operation(&self, blob: &Descriptor) -> String {
         format!("cannot push {} to {}", blob.digest, self.client.name)
     }
 
@@ -264,14 +264,14 @@ impl Push<'_> {
         Ok(descriptor)
     }
 
-    pub(super) fn remarks(&self) -> MutexGuard<'_, Vec<String>> {
+    pub(crate) fn remarks(&self) -> MutexGuard<'_, Vec<String>> {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Puts a manifest or index under its tags one after the other, or under its digest if there are none.
 /// It is `shown` to whoever watches.
-pub(super) fn put(
+pub(crate) fn put(
     client: &Client,
     tags: &[String],
     document: &Descriptor,
@@ -311,7 +311,7 @@ fn results(jobs: &[Job<'_>]) -> BTreeMap<Digest, Done> {
 
 /// A reference with a digest can only mean one image: this one has `digest`, or `own` if its layers are not
 /// compressed on the way.
-pub(super) fn check_reference(reference: &Reference, digest: &Digest, own: &Digest) -> Result<()> {
+pub(crate) fn check_reference(reference: &Reference, digest: &Digest, own: &Digest) -> Result<()> {
     if reference.digest.is_none_or(|wanted| wanted == *digest) {
         return Ok(());
     }

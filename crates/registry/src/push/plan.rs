@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::Options;
-use super::cache::Cache;
-use super::client::{Client, Purpose};
-use super::job::{Job, remark_on_compressed, stays_as_it_is};
-use super::learn::{Knowledge, Wanted};
-use super::push::{Push, PushOptions, check_reference};
+use crate::Options;
+use crate::client::{Client, Purpose};
+use crate::push::blob_upload::{Job, remark_on_compressed, stays_as_it_is};
+use crate::push::cache::Cache;
+use crate::push::discover::{Knowledge, Wanted};
+use crate::push::execute::{Push, PushOptions, check_reference};
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Descriptor, Digest, Platform, Reference};
@@ -20,30 +20,30 @@ const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
 /// A repository, and how it is written to.
 #[derive(Clone, Copy)]
-pub(super) struct Destination<'a> {
-    pub(super) client: &'a Client,
-    pub(super) reference: &'a Reference,
-    pub(super) options: &'a Options,
-    pub(super) what: &'a PushOptions,
-    pub(super) context: Context<'a>,
+pub(crate) struct Destination<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) reference: &'a Reference,
+    pub(crate) options: &'a Options,
+    pub(crate) what: &'a PushOptions,
+    pub(crate) context: Context<'a>,
 }
 
 /// An image that is pushed, alone or with others.
-pub(super) struct Part<'a> {
-    pub(super) image: &'a Image,
+pub(crate) struct Part<'a> {
+    pub(crate) image: &'a Image,
     /// Whether it goes as it is, without being compressed.
-    pub(super) as_it_is: bool,
+    pub(crate) as_it_is: bool,
     /// Whether the manifest gets the tags; else it is known by its digest only.
-    pub(super) is_named: bool,
+    pub(crate) is_named: bool,
     /// Every platform that the tags will have, if they will be an index.
-    pub(super) platforms: &'a [Platform],
+    pub(crate) platforms: &'a [Platform],
     /// What layers that are compressed were called before, by their diff IDs.
-    pub(super) names: BTreeMap<Digest, Descriptor>,
+    pub(crate) names: BTreeMap<Digest, Descriptor>,
 }
 
 impl<'a> Part<'a> {
     /// An image that is all that is pushed.
-    pub(super) fn whole(image: &'a Image, destination: &Destination<'_>) -> Self {
+    pub(crate) fn whole(image: &'a Image, destination: &Destination<'_>) -> Self {
         Self {
             image,
             as_it_is: destination.reference.digest == Some(image.manifest_descriptor.digest),
@@ -55,7 +55,7 @@ impl<'a> Part<'a> {
 }
 
 /// Does `work` with a repository while the user's interruptions are heard.
-pub(super) fn connected<T>(
+pub(crate) fn connected<T>(
     reference: &Reference,
     options: &Options,
     what: &PushOptions,
@@ -91,7 +91,7 @@ fn knows_little(jobs: &[Job<'_>]) -> bool {
 
 /// Does `work` for a part, when it is known what there is to do. Uploads that are open then are
 /// cancelled.
-pub(super) fn prepare<T>(
+pub(crate) fn prepare<T>(
     destination: &Destination<'_>,
     part: &Part<'_>,
     work: impl FnOnce(&Push<'_>, &[Job<'_>]) -> Result<T>,

@@ -1,6 +1,6 @@
 //! What a push would do.
 
-pub use super::job::How;
+pub use crate::push::blob_upload::How;
 use strata_oci::Digest;
 
 /// What a push would do.

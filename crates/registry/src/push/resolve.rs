@@ -2,11 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::content::Content;
-use super::job::{How, Job};
-use super::learn::Candidate;
-use super::mount::Mount;
-use super::push::Push;
+use crate::push::blob_source::Content;
+use crate::push::blob_upload::{How, Job};
+use crate::push::discover::Candidate;
+use crate::push::execute::Push;
+use crate::push::mount::Mount;
 use strata_error::{Error, Result};
 use strata_progress::Outcome;
 
@@ -15,7 +15,7 @@ const MOST_MOUNTS: usize = 4;
 
 impl Push<'_> {
     /// Whether the registry has the blob, or takes it from another repository.
-    pub(super) fn find(&self, job: &Job<'_>, stop: &AtomicBool) -> Result<bool> {
+    pub(crate) fn find(&self, job: &Job<'_>, stop: &AtomicBool) -> Result<bool> {
         if self.is_present(job, stop)? {
             return Ok(true);
         }
@@ -40,7 +40,7 @@ impl Push<'_> {
     }
 
     /// The same without writing: a mount is foreseen where one would be tried.
-    pub(super) fn foresee(&self, job: &Job<'_>, stop: &AtomicBool) -> Result<bool> {
+    pub(crate) fn foresee(&self, job: &Job<'_>, stop: &AtomicBool) -> Result<bool> {
         if self.is_present(job, stop)? {
             return Ok(true);
         }

@@ -3,21 +3,20 @@
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{Method, StatusCode};
 
-use super::answer::Answer;
-use super::client::{Client, Failure};
-use super::http::{Body, Request};
-use super::problem::Problem;
+use crate::client::{Client, Failure};
+use crate::error::Problem;
+use crate::fetch::LARGEST_MANIFEST;
+use crate::response::Answer;
+use crate::transport::{Body, Request};
 use strata_oci::{Descriptor, Digest};
 
 /// The header in which registries say what they hold.
 const CONTENT_DIGEST: &str = "docker-content-digest";
-/// The largest manifest or index that registries take, in bytes.
-pub(super) const LARGEST_MANIFEST: usize = 4 << 20;
 
 impl Client {
     /// Puts a manifest under a tag or its digest, and makes sure that the registry then has it
     /// (end-7).
-    pub(super) fn put_manifest(
+    pub(crate) fn put_manifest(
         &self,
         name: &str,
         manifest: &Descriptor,
@@ -52,7 +51,7 @@ impl Client {
 }
 
 /// Whether the registry says that it holds `digest`; an error if it says that it holds another.
-pub(super) fn check_digest(answer: &Answer, digest: &Digest) -> Result<bool, Problem> {
+pub(crate) fn check_digest(answer: &Answer, digest: &Digest) -> Result<bool, Problem> {
     match answer.header(CONTENT_DIGEST).map(str::parse::<Digest>) {
         Some(Ok(found)) if found != *digest => Err(changed(digest, &found)),
         // Another algorithm tells nothing.

@@ -3,16 +3,16 @@
 
 use ureq::http::{Method, StatusCode, Uri};
 
-use super::address::with_parameter;
-use super::client::{Client, Failure};
-use super::http::Request;
-use super::manifest::check_digest;
-use super::problem::Problem;
+use crate::address::with_parameter;
+use crate::client::{Client, Failure};
+use crate::error::Problem;
+use crate::push::manifest::check_digest;
+use crate::transport::Request;
 use strata_oci::Digest;
 
 /// What a registry said to a mount.
 #[derive(Debug)]
-pub(super) enum Mount {
+pub(crate) enum Mount {
     /// The blob is there now.
     Mounted,
     /// It is not, but an upload is open.
@@ -24,7 +24,7 @@ pub(super) enum Mount {
 impl Client {
     /// Asks the registry to take a blob from its repository `from` (end-11). Any answer but 201 means
     /// that the blob has to be uploaded: registries may not know mounts, or not allow them.
-    pub(super) fn mount(&self, blob: &Digest, from: &str) -> Result<Mount, Failure> {
+    pub(crate) fn mount(&self, blob: &Digest, from: &str) -> Result<Mount, Failure> {
         let too_long = || Problem::lasting("cannot be asked for a mount: the name is too long", "");
         let address = self.address("blobs/uploads/")?;
         let address = with_parameter(&address, "mount", &blob.to_string())

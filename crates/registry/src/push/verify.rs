@@ -2,15 +2,15 @@
 
 use std::io::{self, Read};
 
-use super::client::{Client, Failure};
-use super::problem::Problem;
+use crate::client::{Client, Failure};
+use crate::error::Problem;
 use strata_archive::decompress;
 use strata_oci::{Descriptor, Digest, Hasher};
 
 impl Client {
     /// Fetches a blob, decompresses it and compares it with the layer that has this diff ID and so many
     /// bytes.
-    pub(super) fn is_layer(
+    pub(crate) fn is_layer(
         &self,
         blob: &Descriptor,
         diff_id: Digest,

@@ -28,22 +28,22 @@ pub(crate) enum Reached {
 #[derive(Debug)]
 pub(crate) struct Problem {
     /// What happened. No secrets, no addresses with their parameters (those can be signed).
-    pub(super) message: String,
+    pub(crate) message: String,
     /// The codes of the registry's errors, as far as it answered with some.
-    pub(super) codes: Vec<String>,
+    pub(crate) codes: Vec<String>,
     /// The way out.
-    pub(super) hint: String,
+    pub(crate) hint: String,
     /// Whether the next try may succeed.
-    pub(super) temporary: bool,
+    pub(crate) temporary: bool,
     /// How far the request came.
-    pub(super) reached: Reached,
+    pub(crate) reached: Reached,
     /// How long the registry asks to wait before the next try.
-    pub(super) pause: Option<Duration>,
+    pub(crate) pause: Option<Duration>,
 }
 
 impl Problem {
     /// A failure that no further try mends.
-    pub(super) fn lasting(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn lasting(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             codes: Vec::new(),
@@ -55,7 +55,7 @@ impl Problem {
     }
 
     /// A failure that the next try may mend.
-    pub(super) fn passing(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn passing(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             temporary: true,
             ..Self::lasting(message, hint)
@@ -63,7 +63,7 @@ impl Problem {
     }
 
     /// The same, where it was the proxy that a variable names which could not be reached.
-    pub(super) fn of_proxy(self, host: &str, port: u16, variable: &str) -> Self {
+    pub(crate) fn of_proxy(self, host: &str, port: u16, variable: &str) -> Self {
         Self {
             message: format!("the proxy {host}:{port} ({variable}): {}", self.message),
             hint: format!("is the proxy running? check {variable}; hosts in NO_PROXY need none"),
@@ -72,7 +72,7 @@ impl Problem {
     }
 
     /// The same, where it was the authorization server at `address` that did not answer.
-    pub(super) fn of_authorization_server(self, address: &Uri) -> Self {
+    pub(crate) fn of_authorization_server(self, address: &Uri) -> Self {
         // Not the whole authority, in which a password can be.
         let host = address.host().unwrap_or_default();
         let port = address
@@ -93,7 +93,7 @@ impl Problem {
     }
 
     /// The error of the whole `operation`, after so many tries.
-    pub(super) fn during(self, operation: &str, tries: u32) -> Error {
+    pub(crate) fn during(self, operation: &str, tries: u32) -> Error {
         let message = match tries {
             0 | 1 => self.message,
             _ => format!("{} ({tries} tries)", self.message),

@@ -4,8 +4,8 @@
 use serde::Deserialize;
 use ureq::http::{Method, Uri};
 
-use super::client::{Client, Failure};
-use super::http::Request;
+use crate::client::{Client, Failure};
+use crate::transport::Request;
 use strata_oci::validate_tag;
 
 /// How many tags are asked for. Registries that give fewer at once do that.
@@ -18,7 +18,7 @@ const BESIDE_IMAGES: &str = "sha256-";
 
 impl Client {
     /// The first tags of the repository, in the registry's order and one answer.
-    pub(super) fn tags(&self) -> Result<Vec<String>, Failure> {
+    pub(crate) fn tags(&self) -> Result<Vec<String>, Failure> {
         let address: Uri = self.address(&format!("tags/list?n={MOST_TAGS}"))?;
         let request = Request {
             limit: LARGEST_LIST,

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use super::Options;
-use super::job::stays_as_it_is;
-use super::plan::Plan;
-use super::prepare::{Part, connected, prepare, tags};
-use super::push::{Names, PushOptions, Pushed, check_reference, foresee, put, run};
+use crate::Options;
+use crate::push::blob_upload::stays_as_it_is;
+use crate::push::dry_run::Plan;
+use crate::push::execute::{Names, PushOptions, Pushed, check_reference, foresee, put, run};
+use crate::push::plan::{Part, connected, prepare, tags};
 use strata_error::Result;
 use strata_image::ImageIndex;
 use strata_oci::{Descriptor, Digest, Platform, Reference, json, media_type};
 use strata_progress::Context;
 
-/// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
+/// Pushes `index` and its images as [`crate::push::execute`] does one. What images share is sent once.
 pub fn push_index(
     index: &ImageIndex,
     reference: &Reference,

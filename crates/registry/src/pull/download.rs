@@ -1,13 +1,13 @@
 //! Whole blobs out of a repository, to where they are kept (distribution specification, "Pull").
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
-use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{Method, StatusCode};
 
-use super::client::{Client, Failure};
-use super::http::Request;
-use super::problem::Problem;
+use crate::client::{Client, Failure};
+use crate::error::Problem;
+use crate::transport::Request;
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Digest, Hasher};
 
@@ -84,51 +84,13 @@ impl Client {
             Problem::lasting(format!("does not say how long {digest} is"), "").into()
         })
     }
-
-    /// Opens a blob behind its first `skip` bytes; a registry that cannot begin there sends them all.
-    pub(super) fn open_blob(
-        &self,
-        blob: &Descriptor,
-        skip: u64,
-    ) -> Result<Box<dyn Read + Send>, Failure> {
-        let address = self.address(&format!("blobs/{}", blob.digest))?;
-        let mut request = Request {
-            expected: Some(blob.size),
-            ..Request::new(Method::GET, address)
-        };
-        if skip > 0 {
-            request = request.header(RANGE, format!("bytes={skip}-"));
-        }
-        let opened = self.open_answer(request)?;
-        let (is_part, left) = match opened.answer.status {
-            StatusCode::OK => (false, blob.size),
-            StatusCode::PARTIAL_CONTENT if skip > 0 => (true, blob.size - skip),
-            _ => return Err(opened.read()?.problem().into()),
-        };
-        let range = opened.answer.header(CONTENT_RANGE).unwrap_or_default();
-        if is_part && !range.starts_with(&format!("bytes {skip}-")) {
-            return Err(Problem::lasting("answers with another part of a blob", "").into());
-        }
-        let length = opened.answer.header(CONTENT_LENGTH);
-        let length = length.and_then(|length| length.parse::<u64>().ok());
-        if let Some(length) = length.filter(|length| *length != left) {
-            let message = format!("has {length} bytes, and {left} were promised");
-            return Err(Problem::lasting(message, "").into());
-        }
-        let mut reader = opened.into_reader();
-        if !is_part {
-            io::copy(&mut reader.by_ref().take(skip), &mut io::sink())
-                .map_err(|error| Problem::from(ureq::Error::from(error)))?;
-        }
-        Ok(reader)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::Purpose;
-    use super::super::fixture::Server;
     use super::*;
+    use crate::client::Purpose;
+    use crate::fixture::Server;
 
     /// What is written for the blob `promised` if the registry answers the first request with one and
     /// others, which come with a range, with the other; and how many requests there were.

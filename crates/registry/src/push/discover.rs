@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::thread;
 
-use super::client::{Client, Failure, Purpose};
-use super::learned::{diff_ids, pair, reusable};
-use super::problem::Problem;
-use super::{Options, PushOptions};
+use crate::client::{Client, Failure, Purpose};
+use crate::error::Problem;
+use crate::push::blob_index::{diff_ids, pair, reusable};
+use crate::{Options, PushOptions};
 use strata_error::{Error, Result};
 use strata_oci::media_type::DOCUMENTS;
 use strata_oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference};
@@ -25,26 +25,26 @@ const LARGEST_CONFIG: u64 = 4 << 20;
 
 /// A blob that a registry may have, and which layer it may be.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     /// The blob.
-    pub(super) blob: Descriptor,
+    pub(crate) blob: Descriptor,
     /// Who says so: a name in a registry. `None` if nobody needs to be believed.
-    pub(super) origin: Option<String>,
+    pub(crate) origin: Option<String>,
     /// Repositories of the same registry that have it.
-    pub(super) repositories: Vec<String>,
+    pub(crate) repositories: Vec<String>,
 }
 
 /// What registries say.
 #[derive(Default)]
-pub(super) struct Knowledge {
+pub(crate) struct Knowledge {
     /// What layers are called when they are compressed, by their diff IDs; the best first.
-    pub(super) names: BTreeMap<Digest, Vec<Candidate>>,
+    pub(crate) names: BTreeMap<Digest, Vec<Candidate>>,
     /// Other repositories of the registry that have a blob.
-    pub(super) repositories: BTreeMap<Digest, Vec<String>>,
+    pub(crate) repositories: BTreeMap<Digest, Vec<String>>,
     /// The platforms of the indexes under tags that are to be written, as far as they are said.
-    pub(super) indexes: Vec<(String, Vec<Option<Platform>>)>,
+    pub(crate) indexes: Vec<(String, Vec<Option<Platform>>)>,
     /// What could not be learned although it was asked for.
-    pub(super) remarks: Vec<String>,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// A name in a registry.
@@ -72,17 +72,17 @@ struct Lesson {
 
 /// Which platform is wanted, and whether the names of layers are.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// What the image is for.
-    pub(super) platform: &'a Platform,
+    pub(crate) platform: &'a Platform,
     /// Whether a layer will be compressed whose name is not known.
-    pub(super) names: bool,
+    pub(crate) names: bool,
 }
 
 impl Knowledge {
     /// Asks everybody at once. `tags` are those that the image will be written under. Only an
     /// interruption is an error: what cannot be learned is done without.
-    pub(super) fn gather(
+    pub(crate) fn gather(
         client: &Client,
         tags: &[String],
         options: &Options,
@@ -121,7 +121,7 @@ impl Knowledge {
     /// Asks for other tags of the repository, and learns from the last few: where names or dates grow,
     /// those are the newest, and else any image shares layers with this one. That a registry has no list,
     /// or keeps it to itself, is nobody's problem. `tags` are those that were asked before.
-    pub(super) fn gather_from_others(
+    pub(crate) fn gather_from_others(
         &mut self,
         client: &Client,
         tags: &[String],
@@ -172,7 +172,7 @@ impl Knowledge {
     }
 
     /// A blob whose name nobody has to be believed for.
-    pub(super) fn candidate(&self, blob: Descriptor) -> Candidate {
+    pub(crate) fn candidate(&self, blob: Descriptor) -> Candidate {
         let repositories = self.repositories.get(&blob.digest);
         Candidate {
             origin: None,

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use ureq::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use ureq::http::{HeaderValue, Method, StatusCode, Uri};
 
-use super::address::with_parameter;
-use super::answer::Answer;
-use super::challenge::Challenge;
-use super::client::{Client, Failure, Purpose};
-use super::credentials::{COMMAND_LINE, Credentials};
-use super::http::{Body, Request};
-use super::problem::{Problem, Reached};
+use crate::address::with_parameter;
+use crate::auth::challenge::Challenge;
+use crate::auth::keychain::{COMMAND_LINE, Credentials};
+use crate::client::{Client, Failure, Purpose};
+use crate::error::{Problem, Reached};
+use crate::response::Answer;
+use crate::transport::{Body, Request};
 use strata_error::percent_encode;
 
 /// Tokens are used for no longer than this part of their life.
@@ -31,7 +31,7 @@ const MOST_TOKEN_LIFE: u64 = 24 * 60 * 60;
 const TOKEN_LIMIT: usize = 1 << 20;
 
 /// How requests are authorized, once the registry said how it wants it.
-pub(super) struct Authorization {
+pub(crate) struct Authorization {
     header: HeaderValue,
     challenge: Challenge,
     /// When to get another token.
@@ -47,7 +47,7 @@ impl Authorization {
 impl Client {
     /// Says which other repositories of the registry blobs will be mounted from, so that tokens allow
     /// to read them. Some registries want that in the token that allows to write (Docker Hub).
-    pub(super) fn mounts_from(&self, repositories: impl IntoIterator<Item = String>) {
+    pub(crate) fn mounts_from(&self, repositories: impl IntoIterator<Item = String>) {
         let others = repositories
             .into_iter()
             .filter(|other| *other != self.repository);
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// What to tell a user whom the registry does not let in.
-    pub(super) fn refusal(&self, answer: &Answer) -> Problem {
+    pub(crate) fn refusal(&self, answer: &Answer) -> Problem {
         let Problem { message, .. } = answer.problem();
         let registry = self.registry();
         let how = format!("pass --dest-creds USER:PASSWORD, or run `docker login {registry}`");
@@ -118,7 +118,7 @@ impl Client {
     }
 
     /// The header for the next request, with a token that will not expire on the way.
-    pub(super) fn authorization(&self) -> Result<Option<HeaderValue>, Failure> {
+    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, Failure> {
         let mut state = self
             .authorization
             .lock()
@@ -137,7 +137,7 @@ impl Client {
     }
 
     /// A header that answers the challenge of a refusal, if there is one that was not just `used`.
-    pub(super) fn renew(
+    pub(crate) fn renew(
         &self,
         answer: &Answer,
         used: Option<&HeaderValue>,
@@ -396,8 +396,8 @@ fn secret_header(text: &str) -> Result<HeaderValue, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Server;
     use super::*;
+    use crate::fixture::Server;
 
     fn token(document: &str) -> Token {
         serde_json::from_str(document).unwrap()
