@@ -65,10 +65,10 @@ impl Recorder {
 
 /// Remembers what it is told at once.
 #[derive(Default)]
-struct Remarks(Mutex<Vec<String>>);
+struct Warnings(Mutex<Vec<String>>);
 
-impl Progress for Remarks {
-    fn remark(&self, text: &str) {
+impl Progress for Warnings {
+    fn warn(&self, text: &str) {
         self.0.lock().unwrap().push(text.to_owned());
     }
 }
@@ -434,13 +434,13 @@ fn a_registry_that_starts_is_waited_for_if_asked() {
     let mut options = options();
     options.retry.awaits_start = true;
     let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
-    let remarks = Remarks::default();
+    let warnings = Warnings::default();
     let pushed = push(
         &small_image(),
         &reference,
         &options,
         &uncompressed(),
-        Context::silent().watched_by(&remarks),
+        Context::silent().watched_by(&warnings),
     );
     let (message, _) = failure(pushed.map(|_| ()));
     assert!(
@@ -448,7 +448,7 @@ fn a_registry_that_starts_is_waited_for_if_asked() {
         "{message}"
     );
     assert_eq!(
-        *remarks.0.lock().unwrap(),
+        *warnings.0.lock().unwrap(),
         [
             format!("{host}: connection refused; trying again in 0.01 s (2 of 3)"),
             format!("{host}: connection refused; trying again in 0.02 s (3 of 3)"),
@@ -462,18 +462,18 @@ fn what_is_tried_again_is_said() {
         (seen.method == "PUT" && seen.number == 1).then_some(Fault::Drop(0))
     });
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
-    let remarks = Remarks::default();
+    let warnings = Warnings::default();
     push(
         &image(vec![]),
         &reference,
         &options(),
         &uncompressed(),
-        Context::silent().watched_by(&remarks),
+        Context::silent().watched_by(&warnings),
     )
     .unwrap();
     let again = "dropped the connection; trying again in 0.01 s (2 of 3)";
     assert_eq!(
-        *remarks.0.lock().unwrap(),
+        *warnings.0.lock().unwrap(),
         [format!("{}: {again}", registry.host)]
     );
 }

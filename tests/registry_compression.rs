@@ -156,12 +156,12 @@ fn other_tools_read_each_compression(#[case] compression: Compression) {
 #[case::none(Compression::None, 0)]
 fn a_compression_that_does_nothing_is_said(
     #[case] compression: Compression,
-    #[case] remarks: usize,
+    #[case] warnings: usize,
 ) {
     let registry = FakeRegistry::start(|_| None);
     let image = image(vec![MemoryLayer::new("one"), large().compressed()]);
     let pushed = push_compressed(&registry.host, &image, compression);
-    assert_eq!(pushed.remarks.len(), remarks, "{:?}", pushed.remarks);
-    let said = |remark: &String| remark.starts_with("1 of 2 layers are compressed in the image");
-    assert!(pushed.remarks.iter().all(said), "{:?}", pushed.remarks);
+    assert_eq!(pushed.warnings.len(), warnings, "{:?}", pushed.warnings);
+    let said = |warning: &String| warning.starts_with("1 of 2 layers are compressed in the image");
+    assert!(pushed.warnings.iter().all(said), "{:?}", pushed.warnings);
 }

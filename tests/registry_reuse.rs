@@ -252,7 +252,7 @@ fn a_list_of_tags_that_does_not_help_does_no_harm(#[case] fault: fn() -> Fault) 
     push_as(&registry.host, "name:before", &before(), &zstd()).unwrap();
     registry.forget_requests();
     let pushed = push_as(&registry.host, "name:tag", &before(), &zstd()).unwrap();
-    assert_eq!(pushed.remarks, [""; 0]);
+    assert_eq!(pushed.warnings, [""; 0]);
     // Everything is made again.
     assert_eq!(registry.count("PATCH"), 2);
     let reads = reads(&registry);
@@ -293,10 +293,10 @@ fn client_certificates_are_not_shown_to_others() {
     };
     let target = reference(&registry.host, "name:tag");
     let pushed = push(&before(), &target, &options, &what, Context::silent()).unwrap();
-    let [remark] = pushed.remarks.as_slice() else {
-        panic!("{:?}", pushed.remarks)
+    let [warning] = pushed.warnings.as_slice() else {
+        panic!("{:?}", pushed.warnings)
     };
-    assert!(remark.contains("TLS"), "{remark}");
+    assert!(warning.contains("TLS"), "{warning}");
 }
 
 /// Entries of one digest may say different things; a push changes none of them.
@@ -357,8 +357,8 @@ fn what_cannot_be_learned_is_done_without() {
         ..zstd()
     };
     let pushed = push_as(&registry.host, "name:tag", &before(), &what).unwrap();
-    let [unreachable, missing] = pushed.remarks.as_slice() else {
-        panic!("{:?}", pushed.remarks)
+    let [unreachable, missing] = pushed.warnings.as_slice() else {
+        panic!("{:?}", pushed.warnings)
     };
     assert!(unreachable.contains(&nobody), "{unreachable}");
     assert!(
@@ -507,8 +507,9 @@ fn a_manifest_that_lies(#[case] verify_reused: bool, #[case] no_reuse: bool) {
     let layer = layers(&registry, "tag").remove(0);
     let is_believed = !verify_reused && !no_reuse;
     assert_eq!(layer.digest == Digest::of(&lie), is_believed);
-    let says = |remark: &String| remark.contains(&format!("{} is not the layer", Digest::of(&lie)));
-    assert_eq!(pushed.remarks.iter().any(says), verify_reused);
+    let says =
+        |warning: &String| warning.contains(&format!("{} is not the layer", Digest::of(&lie)));
+    assert_eq!(pushed.warnings.iter().any(says), verify_reused);
 }
 
 /// What is true is reused after it was checked, in each compression; what is no such thing is not.
@@ -523,7 +524,7 @@ fn what_is_true_is_verified(#[case] compression: Compression) {
     };
     push_as(&registry.host, "name:tag", &before(), &what).unwrap();
     let pushed = push_as(&registry.host, "name:tag", &after(), &what).unwrap();
-    assert_eq!(pushed.remarks, [""; 0]);
+    assert_eq!(pushed.warnings, [""; 0]);
 }
 
 /// A bomb of zeros is not decompressed to its end, and garbage is no error of ours.

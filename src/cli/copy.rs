@@ -49,7 +49,7 @@ pub(super) fn run(
         Destination::Registry(reference) => {
             let (line, others) = describe_push(reference, &settings.push.options, digest);
             for other in others {
-                printer.remark(&format!("also {other}"));
+                printer.note(&format!("also {other}"));
             }
             line
         }
@@ -60,7 +60,7 @@ pub(super) fn run(
         Destination::Archive {
             target: ArchiveTarget::Stdout,
             ..
-        } => printer.remark(&line),
+        } => printer.note(&line),
         _ if printer.is_quiet() => {}
         _ => printer.data(&line)?,
     }
@@ -87,8 +87,8 @@ fn copy(
                 Root::Index(index) => registry::push_index(index, reference, how, what, context)?,
             };
             reporter.end();
-            for remark in &pushed.remarks {
-                printer.remark(remark);
+            for warning in &pushed.warnings {
+                printer.note(warning);
             }
             return Ok(pushed.manifest.digest);
         }

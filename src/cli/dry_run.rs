@@ -35,8 +35,8 @@ pub(super) fn run(
     };
     let mut sent = BTreeMap::new();
     for (image, plan) in root.images().into_iter().zip(&plans) {
-        for remark in &plan.remarks {
-            printer.remark(remark);
+        for warning in &plan.warnings {
+            printer.note(warning);
         }
         let heading = match root {
             Root::Image(_) => String::new(),
@@ -137,7 +137,7 @@ mod tests {
             ],
             repository: "h.x/a".to_owned(),
             tags: vec!["1".to_owned(), "2".to_owned()],
-            remarks: Vec::new(),
+            warnings: Vec::new(),
         };
         let mut sent = BTreeMap::new();
         assert_eq!(

@@ -37,6 +37,6 @@ pub(super) fn run(
         output.display(),
         image.manifest_descriptor.digest
     );
-    printer.remark(&line);
+    printer.note(&line);
     Ok(())
 }

@@ -21,8 +21,8 @@ pub(super) fn run(
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    let remarks = Printer::new(arguments.quiet);
-    let unseen = Unseen(&remarks);
+    let notes = Printer::new(arguments.quiet);
+    let unseen = Unseen(&notes);
     let context = interruption.context(&unseen);
     let options = arguments.source.options();
     if let Some(file) = &arguments.update {
@@ -32,10 +32,10 @@ pub(super) fn run(
         let source = Source::connect(&old.reference(&document)?, &options, context)?;
         let new = source.lock(&platforms, context)?;
         for line in old.changes(&new) {
-            remarks.remark(&line);
+            notes.note(&line);
         }
         if old == new {
-            remarks.remark("nothing changed");
+            notes.note("nothing changed");
             return Ok(());
         }
         let write = |writer: &mut dyn Write| {

@@ -56,7 +56,7 @@ pub(super) fn run(
         let _ = writeln!(lines, "docker-archive:{shown}:{name}@{digest}");
     }
     if is_stdout(output) {
-        said.remark(&lines);
+        said.note(&lines);
     } else if !said.is_quiet() {
         said.data(&lines)?;
     }

@@ -144,7 +144,7 @@ impl<'a> Reporter<'a> {
                 HumanBytes(present.bytes)
             ),
         };
-        self.printer.remark(&format!(
+        self.printer.note(&format!(
             "copied {} ({}{compressed}){there} in {:.1} s{}",
             count(copied.layers),
             HumanBytes(copied.bytes),
@@ -177,7 +177,7 @@ impl<'a> Reporter<'a> {
         if self.bar.is_hidden() {
             let size = HumanBytes(blob.size);
             self.printer
-                .remark(&format!("{name} {} {size} {how}", blob.digest));
+                .note(&format!("{name} {} {size} {how}", blob.digest));
         } else {
             let total = self.layers.len();
             let there = match present {
@@ -225,8 +225,8 @@ impl Progress for Reporter<'_> {
         }
     }
 
-    fn remark(&self, text: &str) {
-        self.bar.suspend(|| self.printer.remark(text));
+    fn warn(&self, text: &str) {
+        self.bar.suspend(|| self.printer.note(text));
     }
 }
 
@@ -234,8 +234,8 @@ impl Progress for Reporter<'_> {
 pub(super) struct Unseen<'a>(pub(super) &'a Printer);
 
 impl Progress for Unseen<'_> {
-    fn remark(&self, text: &str) {
-        self.0.remark(text);
+    fn warn(&self, text: &str) {
+        self.0.note(text);
     }
 }
 

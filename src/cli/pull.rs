@@ -114,7 +114,7 @@ impl Job<'_> {
             .source
             .find(platform, self.interruption.context(&Unseen(self.printer)))?;
         if let Some(index) = &image.index {
-            self.printer.remark(&format!(
+            self.printer.note(&format!(
                 "{} is an index; its image for {platform} is {}",
                 index.digest, image.manifest.digest
             ));
@@ -157,7 +157,7 @@ impl Job<'_> {
         if let (Some(asked), Some(own)) = (asked, own)
             && !own.fits(asked)
         {
-            self.printer.remark(&format!(
+            self.printer.note(&format!(
                 "warning: {} is for {own} and not for {asked}; name the digest of the index, or of the \
                  image for {asked}",
                 image.manifest.digest

@@ -48,7 +48,7 @@ pub(super) fn run(
         lines.extend([format!("{address}/{name}@{digest}\n")]);
     }
     if !address.ip().is_loopback() {
-        said.remark("whoever reaches this address can read the images");
+        said.note("whoever reaches this address can read the images");
     }
     let observer = Observer {
         context: interruption.context(&log),
@@ -86,7 +86,7 @@ struct Log<'a>(&'a Printer);
 impl Progress for Log<'_> {
     fn finish(&self, blob: &Descriptor, _: Outcome) {
         let (digest, size) = (blob.digest, HumanBytes(blob.size));
-        self.0.remark(&format!("sent {digest} ({size})"));
+        self.0.note(&format!("sent {digest} ({size})"));
     }
 }
 

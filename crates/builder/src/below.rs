@@ -73,8 +73,8 @@ fn check_platform(found: &mut ImageConfig, path: &str, wanted: &Platform) -> Res
 }
 
 /// What whoever builds on `base` should know.
-pub(super) fn remarks(base: &Base) -> Vec<String> {
-    let mut remarks = Vec::new();
+pub(super) fn warnings(base: &Base) -> Vec<String> {
+    let mut warnings = Vec::new();
     let triggers = base
         .config
         .as_ref()
@@ -83,21 +83,21 @@ pub(super) fn remarks(base: &Base) -> Vec<String> {
         .and_then(|triggers| triggers.as_array())
         .is_some_and(|list| !list.is_empty())
     {
-        remarks.push(
+        warnings.push(
             "warning: the base image has ONBUILD instructions, which are not run\n\
              hint: do what they say in copyToRoot and config"
                 .to_owned(),
         );
     }
     if base.is_compressed {
-        remarks.push(
+        warnings.push(
             "warning: the base image is an archive that is compressed as a whole, so that each \
              copy of one of its layers decompresses everything before it\n\
              hint: decompress it, or build it with compressor = \"none\""
                 .to_owned(),
         );
     }
-    remarks
+    warnings
 }
 
 /// Asks for a compression where the base does not say and is not compressed.

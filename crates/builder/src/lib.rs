@@ -42,7 +42,7 @@ pub struct Settings {
     pub store_location: Option<PathBuf>,
 }
 
-/// Builds what `.attrs.json` asks for; gives remarks for the build log.
+/// Builds what `.attrs.json` asks for; gives warnings for the build log.
 pub fn run(settings: &Settings) -> Result<Vec<String>> {
     let bytes = std::fs::read(&settings.attrs_file)
         .map_err(|error| Error::io("read", &settings.attrs_file)(error))?;
@@ -74,7 +74,7 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
     }
 }
 
-/// Builds a layer or an image; gives the remarks.
+/// Builds a layer or an image; gives the warnings.
 fn build_layers(
     request: Request,
     closure: Vec<ClosureEntry>,
@@ -127,14 +127,14 @@ fn build_layers(
     unmatched.extend(digested_unmatched);
 
     unmatched.dedup();
-    let mut remarks: Vec<String> = unmatched.iter().map(remark).collect();
+    let mut warnings: Vec<String> = unmatched.iter().map(warning).collect();
     let count = records.len() + base.count();
     if request.image.is_some() && count > MOST_LAYERS {
-        remarks.push(too_many_layers(count));
+        warnings.push(too_many_layers(count));
     }
-    remarks.extend(below::remarks(&base));
+    warnings.extend(below::warnings(&base));
     write_output(output, request, store, plan.perms, base, records)?;
-    Ok(remarks)
+    Ok(warnings)
 }
 
 fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
@@ -307,7 +307,7 @@ fn write_output(
     output.write_layers(&layers)
 }
 
-fn remark(PathRule { path, rule }: &PathRule) -> String {
+fn warning(PathRule { path, rule }: &PathRule) -> String {
     format!(
         "warning: perms: the regex {:?} matches no file of {path}\n\
          hint: it is searched in full source paths, such as {path}/etc/passwd",

@@ -186,7 +186,7 @@ mod tests {
     use strata_progress::Context;
     use strata_testing::image::annotated;
 
-    /// A base's remarks about its layers are true of the compressed ones, too.
+    /// A base's warnings about its layers are true of the compressed ones, too.
     #[test]
     fn compressed_layers_keep_their_annotations() {
         let layers = [annotated(b"layer", "key", "value")];

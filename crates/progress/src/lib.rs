@@ -40,7 +40,7 @@ pub trait Progress: Sync {
     fn finish(&self, _blob: &Descriptor, _outcome: Outcome) {}
 
     /// Something that the user should know now and not at the end: why nothing happens.
-    fn remark(&self, _text: &str) {}
+    fn warn(&self, _text: &str) {}
 }
 
 /// Nobody watches.

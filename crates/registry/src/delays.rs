@@ -21,7 +21,7 @@ impl Delays {
     pub(crate) fn tell(&self, context: Context<'_>) {
         let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for reason in std::mem::take(&mut *reasons) {
-            context.progress.remark(&reason);
+            context.progress.warn(&reason);
         }
     }
 }

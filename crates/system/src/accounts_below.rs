@@ -264,7 +264,7 @@ fn taken(name: &[u8], id: &[u8], other: &[u8], kind: &Kind) -> Error {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n# a remark\ndaemon:x:1:1::/:/bin/sh\n\
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n# a comment\ndaemon:x:1:1::/:/bin/sh\n\
                           app:x:7:7::/srv:/bin/sh\n+::::::";
     const GROUP: &str = "root:x:0:\nnogroup:x:65534:\napp:x:7:daemon\n";
 
@@ -316,7 +316,7 @@ mod tests {
         let merged = merged(&own).unwrap();
         assert_eq!(
             text(merged.passwd),
-            "root:x:0:0:root:/root:/bin/bash\n# a remark\ndaemon:x:1:1::/:/bin/sh\n\
+            "root:x:0:0:root:/root:/bin/bash\n# a comment\ndaemon:x:1:1::/:/bin/sh\n\
              app:x:7:7:App:/app:/bin/app\n+::::::\nnew:x:8:7::/new:/bin/sh\n\
              nobody:x:65534:65534::/:/bin/false\n"
         );

@@ -137,7 +137,7 @@ pub(crate) fn stays_as_it_is(image: &Image, what: &PushOptions) -> bool {
 }
 
 /// What to say of layers that are compressed already, and not as it is wanted for this push.
-pub(crate) fn remark_on_compressed(image: &Image, what: &PushOptions) -> Option<String> {
+pub(crate) fn warning_about_compressed(image: &Image, what: &PushOptions) -> Option<String> {
     let wanted = what
         .compression
         .filter(|wanted| *wanted != Compression::None)?;

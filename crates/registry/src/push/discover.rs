@@ -44,7 +44,7 @@ pub(crate) struct Knowledge {
     /// The platforms of the indexes under tags that are to be written, as far as they are said.
     pub(crate) indexes: Vec<(String, Vec<Option<Platform>>)>,
     /// What could not be learned although it was asked for.
-    pub(crate) remarks: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A name in a registry.
@@ -91,7 +91,7 @@ impl Knowledge {
         context: Context<'_>,
     ) -> Result<Self> {
         let mut knowledge = Self::default();
-        let others = connect(client, options, what, context, &mut knowledge.remarks)?;
+        let others = connect(client, options, what, context, &mut knowledge.warnings)?;
         let repositories = others
             .iter()
             .filter(|(_, other)| other.same_registry(client));
@@ -163,7 +163,7 @@ impl Knowledge {
             match ended {
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
                 Err(error) if place.is_asked_for => {
-                    self.remarks.push(format!("nothing is reused: {error}"));
+                    self.warnings.push(format!("nothing is reused: {error}"));
                 }
                 Ok(()) | Err(_) => {}
             }
@@ -223,7 +223,7 @@ fn connect(
     options: &Options,
     what: &PushOptions,
     context: Context<'_>,
-    remarks: &mut Vec<String>,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<(Reference, Client)>> {
     let mut clients = Vec::new();
     for reference in &what.reuse_from {
@@ -238,7 +238,7 @@ fn connect(
         match Client::connect(reference, Purpose::Pull, options, context) {
             Ok(other) => clients.push((reference.clone(), other)),
             Err(Error::Interrupted) => return Err(Error::Interrupted),
-            Err(error) => remarks.push(format!("nothing is reused from {reference}: {error}")),
+            Err(error) => warnings.push(format!("nothing is reused from {reference}: {error}")),
         }
     }
     Ok(clients)

@@ -13,7 +13,7 @@ pub struct Plan {
     /// The tags that the manifest would get; none if it is pushed to its digest.
     pub tags: Vec<String>,
     /// What the user should know.
-    pub remarks: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// What would be done for a layer.

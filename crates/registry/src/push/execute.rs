@@ -56,7 +56,7 @@ pub struct Pushed {
     /// The manifest. Its digest is not the image's own if layers were compressed on the way.
     pub manifest: Descriptor,
     /// What the user should know.
-    pub remarks: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Pushes `image` to `reference`: to its tag, to its digest if there is only that, else to `latest`.
@@ -101,7 +101,7 @@ pub(crate) struct Push<'a> {
     pub(crate) tags: Vec<String>,
     pub(crate) what: &'a PushOptions,
     pub(crate) cache: Option<Cache>,
-    pub(crate) remarks: Mutex<Vec<String>>,
+    pub(crate) warnings: Mutex<Vec<String>>,
     pub(crate) context: Context<'a>,
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn run(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<(Pushed, Names)> 
     });
     let pushed = Pushed {
         manifest,
-        remarks: std::mem::take(&mut *push.remarks()),
+        warnings: std::mem::take(&mut *push.warnings()),
     };
     Ok((pushed, names.collect()))
 }
@@ -153,7 +153,7 @@ pub(crate) fn foresee(push: &Push<'_>, jobs: &[Job<'_>]) -> Result<Plan> {
         layers: layers.collect(),
         repository: push.client.name.clone(),
         tags: push.tags.clone(),
-        remarks: std::mem::take(&mut *push.remarks()),
+        warnings: std::mem::take(&mut *push.warnings()),
     })
 }
 
@@ -264,8 +264,8 @@ impl Push<'_> {
         Ok(descriptor)
     }
 
-    pub(crate) fn remarks(&self) -> MutexGuard<'_, Vec<String>> {
-        self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn warnings(&self) -> MutexGuard<'_, Vec<String>> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -24,7 +24,7 @@ pub fn push_index(
     connected(reference, options, what, context, |destination| {
         check_early(index, reference, what)?;
         let mut names = Names::new();
-        let (mut manifests, mut remarks) = (Vec::new(), Vec::new());
+        let (mut manifests, mut warnings) = (Vec::new(), Vec::new());
         let platforms = platforms(index);
         for part in parts(index, reference, &platforms) {
             let part = Part {
@@ -34,9 +34,9 @@ pub fn push_index(
             let (pushed, learned) = prepare(destination, &part, run)?;
             names.extend(learned);
             manifests.push(pushed.manifest);
-            for remark in pushed.remarks {
-                if !remarks.contains(&remark) {
-                    remarks.push(remark);
+            for warning in pushed.warnings {
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
                 }
             }
         }
@@ -57,7 +57,7 @@ pub fn push_index(
             &index.descriptor,
             context,
         )?;
-        Ok(Pushed { manifest, remarks })
+        Ok(Pushed { manifest, warnings })
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use crate::Options;
 use crate::client::{Client, Purpose};
-use crate::push::blob_upload::{Job, remark_on_compressed, stays_as_it_is};
+use crate::push::blob_upload::{Job, stays_as_it_is, warning_about_compressed};
 use crate::push::cache::Cache;
 use crate::push::discover::{Knowledge, Wanted};
 use crate::push::execute::{Push, PushOptions, check_reference};
@@ -136,7 +136,9 @@ pub(crate) fn prepare<T>(
         knowledge.gather_from_others(client, &tags, what, wanted, context)?;
         consider(&knowledge);
     }
-    knowledge.remarks.extend(remark_on_compressed(image, what));
+    knowledge
+        .warnings
+        .extend(warning_about_compressed(image, what));
     let push = Push {
         image,
         client,
@@ -145,7 +147,7 @@ pub(crate) fn prepare<T>(
         tags,
         what,
         cache,
-        remarks: Mutex::new(knowledge.remarks),
+        warnings: Mutex::new(knowledge.warnings),
         context,
     };
     let result = work(&push, &jobs);

@@ -143,7 +143,7 @@ impl Push<'_> {
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => error.to_string(),
         };
-        self.remarks().push(format!("not reused: {reason}"));
+        self.warnings().push(format!("not reused: {reason}"));
         Ok(false)
     }
 
