@@ -18,7 +18,7 @@ impl Delays {
     }
 
     /// Tells what was noted since the last time.
-    pub(crate) fn tell(&self, context: Context<'_>) {
+    pub(crate) fn notify(&self, context: Context<'_>) {
         let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for reason in std::mem::take(&mut *reasons) {
             context.progress.warn(&reason);

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::client::{Client, Purpose};
-use crate::{Options, Retry};
+use crate::auth::Purpose;
+use crate::client::Client;
+use crate::options::{Options, Retry};
 use strata_error::Result;
 use strata_oci::Reference;
 use strata_progress::Context;
@@ -42,7 +43,7 @@ pub(crate) fn write_script(path: &Path, script: &str) {
     assert!(command.status().unwrap().success());
 }
 
-type Answer = dyn Fn(&Request) -> Vec<u8> + Send + Sync;
+type Handler = dyn Fn(&Request) -> Vec<u8> + Send + Sync;
 
 /// A server whose threads end with the test's process.
 pub(crate) struct Server {
@@ -54,16 +55,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one that answers requests without bodies: the status with its reason, headers and body.
     /// In what it answers, `HOST` is its own name. It hangs up after each answer.
-    pub(crate) fn start(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(handler: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (seen, answer): (_, Arc<Answer>) = (Arc::clone(&requests), Arc::new(answer));
+        let (seen, handler): (_, Arc<Handler>) = (Arc::clone(&requests), Arc::new(handler));
         let own = host.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (seen, answer, own) = (seen.clone(), answer.clone(), own.clone());
-                thread::spawn(move || serve(&stream, &seen, &*answer, &own));
+                let (seen, handler, own) = (seen.clone(), handler.clone(), own.clone());
+                thread::spawn(move || serve(&stream, &seen, &*handler, &own));
             }
         });
         Self { host, requests }
@@ -104,7 +105,7 @@ impl Server {
 fn serve(
     mut stream: &TcpStream,
     seen: &Mutex<Vec<Request>>,
-    answer: &Answer,
+    handler: &Handler,
     host: &str,
 ) -> Option<()> {
     let mut lines = BufReader::new(stream).lines();
@@ -114,9 +115,9 @@ fn serve(
     let headers = headers.take_while(|line| !line.is_empty()).collect();
     let request = Request { target, headers };
     seen.lock().unwrap().push(request.clone());
-    let answer = answer(&request);
+    let response = handler(&request);
     // Else the client sends its next request to where nobody listens any more.
-    let own = String::from_utf8_lossy(&answer)
+    let own = String::from_utf8_lossy(&response)
         .replace("HOST", host)
         .replacen("\r\n", "\r\nconnection: close\r\n", 1);
     stream.write_all(b"HTTP/1.1 ").ok()?;

@@ -28,6 +28,7 @@ mod options;
 mod proxy;
 pub mod pull;
 mod push;
+mod request;
 mod response;
 mod tls;
 mod transport;
@@ -37,5 +38,5 @@ pub use auth::Credentials;
 pub use options::{Options, Retry, Timeouts};
 pub use proxy::Proxies;
 pub use push::{
-    How, Plan, PlannedLayer, PushOptions, Pushed, plan, plan_index, push, push_index, tags,
+    Action, Plan, PlannedLayer, PushOptions, Pushed, plan, plan_index, push, push_index, tags,
 };

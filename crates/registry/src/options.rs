@@ -54,7 +54,7 @@ impl Default for Options {
 }
 
 /// How often to try what may work the next time: connections that are refused or dropped, time-outs, and
-/// the answers 408, 429, 500, 502, 503 and 504.
+/// the response 408, 429, 500, 502, 503 and 504.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
     /// Tries in all, at least one.
@@ -87,30 +87,30 @@ impl Default for Retry {
 pub struct Timeouts {
     /// To find the host, connect and shake hands.
     pub connect: Duration,
-    /// For an answer, once the request is sent, and for the whole of its body; also for each read and
+    /// For a response, once the request is sent, and for the whole of its body; also for each read and
     /// write that does not context.
-    pub answer: Duration,
-    /// For the answer to a whole blob: some registries then copy it to where it belongs.
-    pub upload_answer: Duration,
+    pub response: Duration,
+    /// For the response to a whole blob: some registries then copy it to where it belongs.
+    pub upload_response: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(30),
-            answer: Duration::from_mins(1),
-            upload_answer: Duration::from_mins(10),
+            response: Duration::from_mins(1),
+            upload_response: Duration::from_mins(10),
         }
     }
 }
 
-/// The slowest that a download may be, in bytes a second, beyond the time for an answer.
+/// The slowest that a download may be, in bytes a second, beyond the time for a response.
 const SLOWEST: u64 = 16 << 10;
 
 impl Timeouts {
-    /// How long the body of an answer may take as a whole, if it is `expected` to have so many bytes.
+    /// How long the body of a response may take as a whole, if it is `expected` to have so many bytes.
     pub(crate) fn body(&self, expected: Option<u64>) -> Duration {
-        self.answer + Duration::from_secs(expected.unwrap_or_default() / SLOWEST)
+        self.response + Duration::from_secs(expected.unwrap_or_default() / SLOWEST)
     }
 }
 

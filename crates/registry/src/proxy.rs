@@ -10,7 +10,7 @@ use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 
 use super::address::is_loopback;
-use super::error::Problem;
+use super::error::RegistryError;
 
 /// The proxies of a user. Their addresses can hold passwords, which the debug form does not show.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -63,7 +63,10 @@ impl Proxies {
     }
 
     /// The proxy for `target`, and the variable that names it. This machine is reached without any.
-    pub(super) fn choose(&self, target: &Uri) -> Result<Option<(Proxy, &'static str)>, Problem> {
+    pub(super) fn choose(
+        &self,
+        target: &Uri,
+    ) -> Result<Option<(Proxy, &'static str)>, RegistryError> {
         let is_https = target.scheme() == Some(&Scheme::HTTPS);
         let own = if is_https { &self.https } else { &self.http };
         let Some(setting) = own.as_ref().or(self.all.as_ref()) else {
@@ -76,7 +79,7 @@ impl Proxies {
         }
         // The parser's own message can quote a password.
         let proxy = Proxy::new(&setting.address).map_err(|_| {
-            Problem::lasting(
+            RegistryError::permanent(
                 format!("{} is not the address of a proxy", setting.variable),
                 "write http://[USER:PASSWORD@]HOST:PORT; https, socks4 and socks5 are known too",
             )

@@ -1,126 +1,169 @@
-//! Work in two stages: many quick questions at once, and few long answers, the first of which begin
-//! before the last question was asked.
+//! A pool of workers for the blobs of an image: many quick checks at once, and few long transfers, the
+//! first of which begin before the last check.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use strata_error::{Error, Result};
+use strata_progress::{Cancel, Context};
 
-/// The most questions at once: what a registry answers from memory, and the network delays.
-const QUESTIONS: usize = 8;
-/// The most transfers at once, on any number of cores: while one waits for a registry's answer, others
+/// The most checks at once: what a registry answers from memory, and the network delays.
+const CHECKS: usize = 8;
+/// The most transfers at once, on any number of cores: while one waits for a registry's response, others
 /// make and compress layers. More hardly fill a line better, and registries limit requests.
 const TRANSFERS: usize = 4;
 
-/// What waits for the second stage.
-struct Waiting {
-    jobs: BTreeSet<usize>,
-    /// Workers of the first stage that are not done.
-    asking: usize,
-    failure: Option<Error>,
-}
-
-struct Stages<'a> {
-    waiting: Mutex<Waiting>,
-    changed: Condvar,
-    stop: &'a AtomicBool,
-}
-
-/// Runs `ask` for each of `jobs` jobs, and `transfer` for those for which it says that this is needed,
-/// the lowest number first. The first failure is the result; it sets `stop`, which the work looks at.
-pub(crate) fn in_two_stages(
-    jobs: usize,
-    ask: impl Fn(usize) -> Result<bool> + Sync,
-    transfer: impl Fn(usize) -> Result<()> + Sync,
-    stop: &AtomicBool,
-) -> Result<()> {
-    let asking = jobs.min(QUESTIONS);
-    let stages = Stages {
-        waiting: Mutex::new(Waiting {
-            jobs: BTreeSet::new(),
-            asking,
-            failure: None,
-        }),
-        changed: Condvar::new(),
-        stop,
+/// Calls `check` for each of `jobs`, and `transfer` for those for which it gives no result, the first of
+/// them first. Gives the results in the order of the jobs. The first failure is the result of all; the
+/// context of the other jobs is cancelled then.
+pub(crate) fn run<J: Sync, T: Send>(
+    jobs: &[J],
+    context: Context<'_>,
+    check: impl Fn(&J, Context<'_>) -> Result<Option<T>> + Sync,
+    transfer: impl Fn(&J, Context<'_>) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let checkers = jobs.len().min(CHECKS);
+    let stop = Stop {
+        stopped: AtomicBool::new(false),
+        cancel: context.cancel,
     };
+    let pool = Pool {
+        queue: Mutex::new(Queue::new(checkers)),
+        changed: Condvar::new(),
+        stop: &stop,
+    };
+    let context = context.cancelled_by(&stop);
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for _ in 0..asking {
+        for _ in 0..checkers {
             scope.spawn(|| {
-                while let Some(job) = stages.next_question(&next, jobs) {
-                    match ask(job) {
-                        Ok(true) => stages.change(|waiting| {
-                            waiting.jobs.insert(job);
+                while let Some((number, job)) = pool.next_check(&next, jobs) {
+                    match check(job, context) {
+                        Ok(Some(result)) => pool.finish(number, result),
+                        Ok(None) => pool.change(|queue| {
+                            queue.waiting.insert(number);
                         }),
-                        Ok(false) => {}
-                        Err(error) => stages.fail(error),
+                        Err(error) => pool.fail(error),
                     }
                 }
-                stages.change(|waiting| waiting.asking -= 1);
+                pool.change(|queue| queue.checkers -= 1);
             });
         }
-        for _ in 0..jobs.min(TRANSFERS) {
+        for _ in 0..jobs.len().min(TRANSFERS) {
             scope.spawn(|| {
-                while let Some(job) = stages.next_transfer() {
-                    if let Err(error) = transfer(job) {
-                        stages.fail(error);
+                while let Some((number, job)) = pool.next_transfer(jobs) {
+                    match transfer(job, context) {
+                        Ok(result) => pool.finish(number, result),
+                        Err(error) => pool.fail(error),
                     }
                 }
             });
         }
     });
-    let waiting = stages.waiting.into_inner();
-    let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
-    waiting.failure.map_or(Ok(()), Err)
+    let queue = pool.queue.into_inner();
+    let queue = queue.unwrap_or_else(PoisonError::into_inner);
+    match queue.failure {
+        Some(error) => Err(error),
+        None => Ok(queue.results.into_values().collect()),
+    }
 }
 
-impl Stages<'_> {
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+/// Stops a job because another one failed, or because the user gave up.
+struct Stop<'a> {
+    stopped: AtomicBool,
+    cancel: &'a dyn Cancel,
+}
+
+impl Stop<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+impl Cancel for Stop<'_> {
+    fn check(&self) -> Result<()> {
+        // The failure of the other one is what is reported.
+        if self.is_stopped() {
+            return Err(Error::Interrupted);
+        }
+        self.cancel.check()
+    }
+}
+
+/// What the workers share.
+struct Queue<T> {
+    /// The jobs that wait to be transferred.
+    waiting: BTreeSet<usize>,
+    /// Workers that may still find such jobs.
+    checkers: usize,
+    results: BTreeMap<usize, T>,
+    failure: Option<Error>,
+}
+
+impl<T> Queue<T> {
+    fn new(checkers: usize) -> Self {
+        Self {
+            waiting: BTreeSet::new(),
+            checkers,
+            results: BTreeMap::new(),
+            failure: None,
+        }
+    }
+}
+
+struct Pool<'a, T> {
+    queue: Mutex<Queue<T>>,
+    changed: Condvar,
+    stop: &'a Stop<'a>,
+}
+
+impl<T> Pool<'_, T> {
+    fn next_check<'j, J>(&self, next: &AtomicUsize, jobs: &'j [J]) -> Option<(usize, &'j J)> {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let job = jobs.get(number)?;
+        (!self.stop.is_stopped()).then_some((number, job))
     }
 
-    fn next_question(&self, next: &AtomicUsize, jobs: usize) -> Option<usize> {
-        let job = next.fetch_add(1, Ordering::Relaxed);
-        (job < jobs && !self.stopped()).then_some(job)
-    }
-
-    fn next_transfer(&self) -> Option<usize> {
-        let mut waiting = self.lock();
+    fn next_transfer<'j, J>(&self, jobs: &'j [J]) -> Option<(usize, &'j J)> {
+        let mut queue = self.lock();
         loop {
-            if self.stopped() {
+            if self.stop.is_stopped() {
                 return None;
             }
-            if let Some(job) = waiting.jobs.pop_first() {
-                return Some(job);
+            if let Some(number) = queue.waiting.pop_first() {
+                return Some((number, jobs.get(number)?));
             }
-            if waiting.asking == 0 {
+            if queue.checkers == 0 {
                 return None;
             }
-            waiting = self
+            queue = self
                 .changed
-                .wait(waiting)
+                .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Waiting)) {
+    fn finish(&self, number: usize, result: T) {
+        self.lock().results.insert(number, result);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Queue<T>)) {
         change(&mut self.lock());
         self.changed.notify_all();
     }
 
     fn fail(&self, error: Error) {
-        self.change(|waiting| {
-            waiting.failure.get_or_insert(error);
+        self.change(|queue| {
+            queue.failure.get_or_insert(error);
             // After the reason: others fail because of it.
-            self.stop.store(true, Ordering::Relaxed);
+            self.stop.stopped.store(true, Ordering::Relaxed);
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,72 +173,71 @@ mod tests {
 
     use super::*;
 
-    fn run(
-        jobs: usize,
-        ask: impl Fn(usize) -> Result<bool> + Sync,
-        transfer: impl Fn(usize) -> Result<()> + Sync,
-    ) -> Result<()> {
-        in_two_stages(jobs, ask, transfer, &AtomicBool::new(false))
+    fn numbers(count: usize) -> Vec<usize> {
+        (0..count).collect()
     }
 
     #[test]
-    fn what_is_asked_for_is_transferred_once() {
+    fn what_no_check_settles_is_transferred_once() {
         let done = Mutex::new(Vec::new());
-        run(
-            100,
-            |job| Ok(job % 3 == 0),
-            |job| {
-                done.lock().unwrap().push(job);
-                Ok(())
-            },
-        )
-        .unwrap();
-        let mut done = done.into_inner().unwrap();
+        let transfer = |number: &usize, _: Context<'_>| {
+            done.lock().unwrap().push(*number);
+            Ok((*number, "transferred"))
+        };
+        let check =
+            |number: &usize, _: Context<'_>| Ok((number % 3 > 0).then_some((*number, "checked")));
+        let results = run(&numbers(100), Context::silent(), check, transfer).unwrap();
+        let expected = (0..100).map(|number| match number % 3 {
+            0 => (number, "transferred"),
+            _ => (number, "checked"),
+        });
+        assert_eq!(results, expected.collect::<Vec<_>>());
+        let mut done = done.lock().unwrap();
         done.sort_unstable();
-        assert_eq!(done, (0..100).step_by(3).collect::<Vec<_>>());
-        run(0, |_| Ok(true), |_| Ok(())).unwrap();
+        assert_eq!(*done, (0..100).step_by(3).collect::<Vec<_>>());
+        assert_eq!(run(&[], Context::silent(), check, transfer).unwrap(), []);
     }
 
     /// Whoever sees that it should stop finds the reason there already.
     #[test]
     fn the_first_failure_is_the_result() {
-        let stop = AtomicBool::new(false);
-        let stages = Stages {
-            waiting: Mutex::new(Waiting {
-                jobs: BTreeSet::new(),
-                asking: 0,
-                failure: None,
-            }),
+        let stop = Stop {
+            stopped: AtomicBool::new(false),
+            cancel: Context::silent().cancel,
+        };
+        let pool = Pool::<()> {
+            queue: Mutex::new(Queue::new(0)),
             changed: Condvar::new(),
             stop: &stop,
         };
         thread::scope(|scope| {
-            let waiting = stages.lock();
-            scope.spawn(|| stages.fail(Error::Interrupted));
+            let queue = pool.lock();
+            scope.spawn(|| pool.fail(Error::Interrupted));
             // Time enough to do what must not be done.
             thread::sleep(Duration::from_millis(20));
-            assert!(!stages.stopped());
-            drop(waiting);
+            assert!(!stop.is_stopped());
+            drop(queue);
         });
-        assert!(stages.stopped() && stages.lock().failure.is_some());
+        assert!(stop.check().is_err() && pool.lock().failure.is_some());
     }
 
     #[test]
     fn a_failure_ends_everything() {
         let count = AtomicUsize::new(0);
-        let fail = |_| {
+        let fail = |_: &usize, _: Context<'_>| -> Result<()> {
             count.fetch_add(1, Ordering::Relaxed);
             Err(Error::Interrupted)
         };
-        assert!(run(1000, |_| Ok(true), fail).is_err());
+        let jobs = numbers(1000);
+        assert!(run(&jobs, Context::silent(), |_, _| Ok(None), fail).is_err());
         assert!(count.load(Ordering::Relaxed) <= TRANSFERS);
-        let question = |job| {
-            if job == 3 {
+        let check = |number: &usize, _: Context<'_>| {
+            if *number == 3 {
                 Err(Error::Interrupted)
             } else {
-                Ok(false)
+                Ok(Some(()))
             }
         };
-        assert!(run(1000, question, |_| Ok(())).is_err());
+        assert!(run(&jobs, Context::silent(), check, |_, _| Ok(())).is_err());
     }
 }

@@ -7,12 +7,12 @@ use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use crate::auth::keychain::Credentials;
+use crate::auth::credentials::Credentials;
 use strata_error::{Error, Result};
 use strata_oci::Reference;
 
 /// An error about the file `name`, without what is in it.
-pub(crate) fn bad_file(name: &str, message: &str) -> Error {
+pub(super) fn bad_file(name: &str, message: &str) -> Error {
     Error::Document {
         document: name.to_owned(),
         message: message.to_owned(),
@@ -22,7 +22,7 @@ pub(crate) fn bad_file(name: &str, message: &str) -> Error {
 
 /// The fields that matter of `auth.json` and `config.json`.
 #[derive(Deserialize)]
-pub(crate) struct AuthFile {
+pub(super) struct AuthFile {
     #[serde(skip)]
     name: String,
     #[serde(default)]
@@ -45,7 +45,7 @@ struct Entry {
 
 impl AuthFile {
     /// Parses the file `name`.
-    pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
+    pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
         let parsed: Self = serde_json::from_slice(bytes).map_err(|error| {
             // The parser's own message can quote a secret.
             let place = format!("line {}, column {}", error.line(), error.column());
@@ -62,7 +62,7 @@ impl AuthFile {
 
     /// The credentials of the longest key that `reference` is below: a whole repository, its
     /// parents, the registry.
-    pub(crate) fn credentials(&self, reference: &Reference) -> Result<Option<Credentials>> {
+    pub(super) fn credentials(&self, reference: &Reference) -> Result<Option<Credentials>> {
         for scope in scopes(reference) {
             let entries = self.auths.iter().filter(|(key, _)| normalize(key) == scope);
             for (key, entry) in entries {
@@ -97,7 +97,7 @@ impl AuthFile {
     }
 
     /// The helper that keeps the credentials of this registry, and of no other (`credHelpers`).
-    pub(crate) fn helper(&self, reference: &Reference) -> Option<&str> {
+    pub(super) fn helper(&self, reference: &Reference) -> Option<&str> {
         scopes(reference).into_iter().find_map(|scope| {
             self.helpers
                 .iter()
@@ -107,7 +107,7 @@ impl AuthFile {
     }
 
     /// The helper that keeps all other credentials (`credsStore`).
-    pub(crate) fn store(&self) -> Option<&str> {
+    pub(super) fn store(&self) -> Option<&str> {
         (!self.store.is_empty()).then_some(self.store.as_str())
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 /// A way to log in that Strata knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Challenge {
+pub(super) enum Challenge {
     /// User name and password with each request (RFC 7617).
     Basic,
     /// A token, which an authorization server hands out.
     Bearer {
-        /// The address of that server.
+        /// The URL of that server.
         realm: String,
         /// Which registry the token is for.
         service: Option<String>,
@@ -22,7 +22,7 @@ pub(crate) enum Challenge {
 impl Challenge {
     /// The best of what the headers offer: a token, which need not be the password itself, or else
     /// basic authentication.
-    pub(crate) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Self> {
+    pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut offers: Vec<_> = headers.flat_map(parse).collect();
         let basic = offers
             .iter()

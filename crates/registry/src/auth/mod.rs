@@ -1,10 +1,15 @@
-//! Logging in: where credentials are found, and how requests are authorized with them.
+//! Logging in: where credentials are found ([`keychain`]), and how requests are authorized with them
+//! ([`authorization`]).
 
 mod auth_file;
-pub(crate) mod authorization;
+mod authorization;
 mod challenge;
 mod credential_helper;
-pub(crate) mod keychain;
+mod credentials;
+mod keychain;
 mod netrc;
+mod token;
 
-pub use keychain::Credentials;
+pub(crate) use authorization::{Authorizer, Purpose};
+pub use credentials::Credentials;
+pub(crate) use keychain::Keychain;

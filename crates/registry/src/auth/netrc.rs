@@ -1,10 +1,10 @@
 //! The `netrc` file of curl and others: lines of words, `machine HOST login USER password PASSWORD`.
 
-use crate::auth::keychain::Credentials;
+use crate::auth::credentials::Credentials;
 
 /// What the first entry for one of `hosts` says that has a user and a password. What comes under
 /// `default` is for no registry: it is rarely meant to be sent to all of them.
-pub(crate) fn find(text: &str, hosts: &[&str]) -> Option<Credentials> {
+pub(super) fn find(text: &str, hosts: &[&str]) -> Option<Credentials> {
     let mut words = words(text).into_iter();
     // The entry at hand: whether it is about one of the hosts, and what it says.
     let (mut is_meant, mut user, mut password) = (false, None, None);

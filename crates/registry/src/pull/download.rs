@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{Method, StatusCode};
 
-use crate::client::{Client, Failure};
-use crate::error::Problem;
-use crate::transport::Request;
+use crate::client::Client;
+use crate::error::{Failure, RegistryError};
+use crate::request::Request;
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Digest, Hasher};
+use strata_progress::Context;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 128 << 10;
@@ -17,26 +18,24 @@ const BUFFER: usize = 128 << 10;
 impl Client {
     /// Fetches a blob to `writer`, which gets each byte once, also where a connection breaks off and
     /// the rest is asked for. Other bytes than the descriptor promises are an error, which is known
-    /// after the last one. `advance` hears how many bytes came, `interrupted` is asked while there are
-    /// none; an error of one of them ends the work.
+    /// after the last one. `context` hears how many bytes came, and may stop it.
     pub(crate) fn download(
         &self,
         blob: &Descriptor,
         writer: &mut dyn Write,
-        interrupted: &(dyn Fn() -> Result<()> + Sync),
-        advance: &dyn Fn(u64) -> Result<()>,
+        context: Context<'_>,
     ) -> Result<()> {
         let mut received = 0;
         let mut hasher = Hasher::default();
         let mut buffer = vec![0; BUFFER];
         let operation = format!("cannot fetch {} from {}", blob.digest, self.name);
-        self.persist(&operation, interrupted, || {
+        self.retry(&operation, context.cancel, || {
             let mut reader = self.open_blob(blob, received)?;
             loop {
                 let count = match reader.read(&mut buffer) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(Problem::from(ureq::Error::from(error)).into()),
+                    Err(error) => return Err(RegistryError::from(ureq::Error::from(error)).into()),
                 };
                 let part = buffer.get(..count).unwrap_or_default();
                 if count == 0 {
@@ -44,7 +43,7 @@ impl Client {
                 }
                 if received + count as u64 > blob.size {
                     let message = format!("sends more than the {} bytes of it", blob.size);
-                    return Err(Problem::lasting(message, "").into());
+                    return Err(RegistryError::permanent(message, "").into());
                 }
                 // Hashing goes to memory and cannot fail.
                 let _ = hasher.write_all(part);
@@ -52,11 +51,13 @@ impl Client {
                     .write_all(part)
                     .map_err(|error| Failure::Fatal(Error::stream("a blob")(error)))?;
                 received += count as u64;
-                advance(count as u64).map_err(Failure::Fatal)?;
+                context
+                    .advance(blob, count as u64)
+                    .map_err(Failure::Fatal)?;
             }
             if received < blob.size {
                 let message = format!("ended after {received} of {} bytes", blob.size);
-                return Err(Problem::passing(message, "").into());
+                return Err(RegistryError::temporary(message, "").into());
             }
             Ok(())
         })?;
@@ -74,14 +75,14 @@ impl Client {
 
     /// How many bytes a blob has (end-2 with `HEAD`).
     pub(crate) fn blob_size(&self, digest: &Digest) -> Result<u64, Failure> {
-        let address = self.address(&format!("blobs/{digest}"))?;
-        let answer = self.send(Request::new(Method::HEAD, address))?;
-        if answer.status != StatusCode::OK {
-            return Err(answer.problem().into());
+        let url = self.url(&format!("blobs/{digest}"))?;
+        let response = self.send(Request::new(Method::HEAD, url))?;
+        if response.status != StatusCode::OK {
+            return Err(response.error().into());
         }
-        let size = answer.header(CONTENT_LENGTH);
+        let size = response.header(CONTENT_LENGTH);
         size.and_then(|size| size.parse().ok()).ok_or_else(|| {
-            Problem::lasting(format!("does not say how long {digest} is"), "").into()
+            RegistryError::permanent(format!("does not say how long {digest} is"), "").into()
         })
     }
 }
@@ -89,7 +90,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Purpose;
+    use crate::auth::Purpose;
     use crate::fixture::Server;
 
     /// What is written for the blob `promised` if the registry answers the first request with one and
@@ -107,7 +108,7 @@ mod tests {
         let client = server.client_that_tries(3, Purpose::Pull);
         let blob = Descriptor::of("a/b", b"promised");
         let mut bytes = Vec::new();
-        let result = client.download(&blob, &mut bytes, &|| Ok(()), &|_| Ok(()));
+        let result = client.download(&blob, &mut bytes, Context::silent());
         let text = String::from_utf8(bytes).unwrap();
         let count = server.requests().len() - 1;
         (

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::Options;
-use crate::client::{Client, Purpose};
+use crate::auth::Purpose;
+use crate::client::Client;
+use crate::options::Options;
 use crate::pull::choose::choose;
-use crate::worker_pool::in_two_stages;
+use crate::worker_pool;
 use strata_copy::directory::{MANIFEST_FILE, publish};
 use strata_copy::staging;
 use strata_error::{Error, Result};
@@ -85,24 +85,21 @@ impl Source {
         let mut blobs: Vec<&Descriptor> = blobs.into_values().collect();
         blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
         publish(path, |staging| {
-            let stop = AtomicBool::new(false);
-            let is_missing = |job: usize| match blobs.get(job) {
-                Some(blob) if staging::is_present(&path.join(blob.digest.hex()), blob.size) => {
+            let is_present = |blob: &&Descriptor, context: Context<'_>| {
+                let there = path.join(blob.digest.hex());
+                let is_present = staging::is_present(&there, blob.size);
+                if is_present {
                     context.progress.begin(blob);
                     context.progress.finish(blob, Outcome::Present);
-                    Ok(false)
                 }
-                blob => Ok(blob.is_some()),
+                Ok(is_present.then_some(()))
             };
-            let fetch = |job: usize| match blobs.get(job) {
-                Some(blob) => {
-                    let file = staging.join(blob.digest.hex());
-                    self.fetch_to_file(blob, &file, path, &stop, context)
-                }
-                None => Ok(()),
+            let fetch = |blob: &&Descriptor, context: Context<'_>| {
+                let file = staging.join(blob.digest.hex());
+                self.fetch_to_file(blob, &file, path, context)
             };
             self.watch(context, || {
-                in_two_stages(blobs.len(), is_missing, fetch, &stop)
+                worker_pool::run(&blobs, context, is_present, fetch)
             })?;
             staging::write_bytes(&staging.join(MANIFEST_FILE), &image.manifest_bytes, path)?;
             let names = blobs.iter().map(|blob| blob.digest.hex());
@@ -123,7 +120,7 @@ impl Source {
     pub fn describe_blob(&self, digest: Digest, context: Context<'_>) -> Result<Descriptor> {
         let operation = format!("cannot find {digest} in {}", self.name());
         let size = self.watch(context, || {
-            self.client.persist(&operation, &|| context.check(), || {
+            self.client.retry(&operation, context.cancel, || {
                 self.client.blob_size(&digest)
             })
         })?;
@@ -161,25 +158,12 @@ impl Source {
         blob: &Descriptor,
         file: &Path,
         destination: &Path,
-        stop: &AtomicBool,
         context: Context<'_>,
     ) -> Result<()> {
         context.progress.begin(blob);
-        let mut opened = File::create_new(file).map_err(Error::io("write", destination))?;
-        let interrupted = || {
-            // Another blob failed; that is what is reported.
-            if stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            context.check()
-        };
-        let advance = |bytes| {
-            interrupted()?;
-            context.advance(blob, bytes)
-        };
-        self.client
-            .download(blob, &mut opened, &interrupted, &advance)?;
-        opened.sync_all().map_err(Error::io("write", destination))?;
+        let mut writer = File::create_new(file).map_err(Error::io("write", destination))?;
+        self.client.download(blob, &mut writer, context)?;
+        writer.sync_all().map_err(Error::io("write", destination))?;
         context.progress.finish(blob, Outcome::Copied);
         Ok(())
     }
@@ -191,9 +175,7 @@ impl Source {
         context: Context<'_>,
     ) -> Result<()> {
         context.progress.begin(blob);
-        let advance = |bytes| context.advance(blob, bytes);
-        let interrupted = || context.check();
-        self.client.download(blob, writer, &interrupted, &advance)?;
+        self.client.download(blob, writer, context)?;
         context.progress.finish(blob, Outcome::Copied);
         Ok(())
     }
@@ -215,7 +197,7 @@ impl Source {
             codes: Vec::new(),
             hint,
         };
-        let found = self.client.persist(&operation, &|| context.check(), || {
+        let found = self.client.retry(&operation, context.cancel, || {
             self.client.manifest(name, &media_type::DOCUMENTS)
         })?;
         let found = found.ok_or_else(|| {

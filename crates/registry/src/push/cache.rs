@@ -19,7 +19,7 @@ const MOST_FILES: usize = 8192;
 const LARGEST_FILE: u64 = 1024;
 
 /// A directory of names.
-pub(crate) struct Cache {
+pub(super) struct Cache {
     folder: PathBuf,
 }
 
@@ -32,14 +32,14 @@ struct Entry {
 
 impl Cache {
     /// The cache in a directory that need not exist.
-    pub(crate) fn new(directory: &Path) -> Self {
+    pub(super) fn new(directory: &Path) -> Self {
         Self {
             folder: directory.join(FOLDER),
         }
     }
 
     /// What a layer was called when it was compressed like this.
-    pub(crate) fn find(&self, diff_id: Digest, compression: Compression) -> Option<Descriptor> {
+    pub(super) fn find(&self, diff_id: Digest, compression: Compression) -> Option<Descriptor> {
         let path = self.path(diff_id, compression);
         // Anything else could keep whoever reads it waiting.
         fs::symlink_metadata(&path)
@@ -53,7 +53,7 @@ impl Cache {
     }
 
     /// Remembers what a layer is called. That this fails is nobody's problem.
-    pub(crate) fn keep(&self, diff_id: Digest, compression: Compression, blob: &Descriptor) {
+    pub(super) fn keep(&self, diff_id: Digest, compression: Compression, blob: &Descriptor) {
         let entry = Entry {
             digest: blob.digest,
             size: blob.size,
@@ -69,7 +69,7 @@ impl Cache {
     }
 
     /// Removes the oldest files when there are too many.
-    pub(crate) fn prune(&self) {
+    pub(super) fn prune(&self) {
         self.prune_to(MOST_FILES);
     }
 

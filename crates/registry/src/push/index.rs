@@ -1,38 +1,40 @@
 //! An index: its images one after the other under their digests, and then the index under its names,
 //! so that a name never leads to images that are not there.
 
-use std::collections::BTreeMap;
-
-use crate::Options;
+use crate::options::Options;
 use crate::push::blob_upload::stays_as_it_is;
-use crate::push::dry_run::Plan;
-use crate::push::execute::{Names, PushOptions, Pushed, check_reference, foresee, put, run};
-use crate::push::plan::{Part, connected, prepare, tags};
+use crate::push::execute::{Pushed, execute};
+use crate::push::manifest::put_document;
+use crate::push::options::{PushOptions, tags};
+use crate::push::plan::{Destination, ImagePush, LayerNames, PushPlan, check_reference};
+use crate::push::resolve::{Plan, dry_run};
 use strata_error::Result;
 use strata_image::ImageIndex;
 use strata_oci::{Descriptor, Digest, Platform, Reference, json, media_type};
 use strata_progress::Context;
 
-/// Pushes `index` and its images as [`crate::push::execute`] does one. What images share is sent once.
+/// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
 pub fn push_index(
     index: &ImageIndex,
     reference: &Reference,
-    options: &Options,
-    what: &PushOptions,
+    client_options: &Options,
+    options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Pushed> {
-    connected(reference, options, what, context, |destination| {
-        check_early(index, reference, what)?;
-        let mut names = Names::new();
+    let destination = Destination::connect(reference, client_options, options, context)?;
+    destination.watch(|| {
+        check_early(index, reference, options)?;
+        let mut known = LayerNames::new();
         let (mut manifests, mut warnings) = (Vec::new(), Vec::new());
         let platforms = platforms(index);
-        for part in parts(index, reference, &platforms) {
-            let part = Part {
-                names: names.clone(),
-                ..part
+        for image in images(index, reference, &platforms) {
+            let image = ImagePush {
+                known: known.clone(),
+                ..image
             };
-            let (pushed, learned) = prepare(destination, &part, run)?;
-            names.extend(learned);
+            let plan = PushPlan::resolve(&destination, &image)?;
+            let (pushed, names) = execute(&plan, &destination)?;
+            known.extend(names);
             manifests.push(pushed.manifest);
             for warning in pushed.warnings {
                 if !warnings.contains(&warning) {
@@ -40,23 +42,7 @@ pub fn push_index(
                 }
             }
         }
-        let pushed = index.index.with_manifests(manifests.iter());
-        let bytes = if pushed == index.index {
-            index.index_bytes.clone()
-        } else {
-            json::to_bytes(&pushed)
-        };
-        let manifest = Descriptor::of(media_type::INDEX, &bytes);
-        check_reference(reference, &manifest.digest, &index.descriptor.digest)?;
-        let tags = tags(reference, what);
-        put(
-            destination.client,
-            &tags,
-            &manifest,
-            &bytes,
-            &index.descriptor,
-            context,
-        )?;
+        let manifest = put_index(index, &manifests, &destination)?;
         Ok(Pushed { manifest, warnings })
     })
 }
@@ -65,24 +51,54 @@ pub fn push_index(
 pub fn plan_index(
     index: &ImageIndex,
     reference: &Reference,
-    options: &Options,
-    what: &PushOptions,
+    client_options: &Options,
+    options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Vec<Plan>> {
-    connected(reference, options, what, context, |destination| {
-        check_early(index, reference, what)?;
+    let destination = Destination::connect(reference, client_options, options, context)?;
+    destination.watch(|| {
+        check_early(index, reference, options)?;
         let platforms = platforms(index);
-        parts(index, reference, &platforms)
-            .map(|part| prepare(destination, &part, foresee))
+        let images = images(index, reference, &platforms);
+        images
+            .map(|image| dry_run(&PushPlan::resolve(&destination, &image)?, &destination))
             .collect()
     })
 }
 
+/// Makes the index of what was pushed and pushes it, under its names one after the other.
+fn put_index(
+    index: &ImageIndex,
+    manifests: &[Descriptor],
+    destination: &Destination<'_>,
+) -> Result<Descriptor> {
+    let Destination {
+        client,
+        reference,
+        options,
+        context,
+        ..
+    } = destination;
+    let pushed = index.index.with_manifests(manifests.iter());
+    let bytes = if pushed == index.index {
+        index.index_bytes.clone()
+    } else {
+        json::to_bytes(&pushed)
+    };
+    let descriptor = Descriptor::of(media_type::INDEX, &bytes);
+    // Whoever watches knows the index's own.
+    let shown = &index.descriptor;
+    check_reference(reference, &descriptor.digest, &shown.digest)?;
+    let tags = tags(reference, options);
+    put_document(client, &tags, &descriptor, &bytes, shown, *context)?;
+    Ok(descriptor)
+}
+
 /// Refuses a digest that the index cannot have, where that is known before anything is sent.
-fn check_early(index: &ImageIndex, reference: &Reference, what: &PushOptions) -> Result<()> {
+fn check_early(index: &ImageIndex, reference: &Reference, options: &PushOptions) -> Result<()> {
     let own = &index.descriptor.digest;
     let mut images = index.images.iter();
-    if images.all(|image| stays_as_it_is(image, what)) {
+    if images.all(|image| stays_as_it_is(image, options)) {
         check_reference(reference, own, own)?;
     }
     Ok(())
@@ -93,17 +109,17 @@ fn platforms(index: &ImageIndex) -> Vec<Platform> {
     images.map(|image| image.config.platform()).collect()
 }
 
-fn parts<'a>(
+fn images<'a>(
     index: &'a ImageIndex,
     reference: &Reference,
     platforms: &'a [Platform],
-) -> impl Iterator<Item = Part<'a>> {
+) -> impl Iterator<Item = ImagePush<'a>> {
     let wanted: Option<Digest> = reference.digest;
-    index.images.iter().map(move |image| Part {
+    index.images.iter().map(move |image| ImagePush {
         image,
         as_it_is: wanted == Some(index.descriptor.digest),
         is_named: false,
         platforms,
-        names: BTreeMap::new(),
+        known: LayerNames::new(),
     })
 }

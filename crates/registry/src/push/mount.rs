@@ -4,47 +4,48 @@
 use ureq::http::{Method, StatusCode, Uri};
 
 use crate::address::with_parameter;
-use crate::client::{Client, Failure};
-use crate::error::Problem;
+use crate::client::Client;
+use crate::error::{Failure, RegistryError};
 use crate::push::manifest::check_digest;
-use crate::transport::Request;
+use crate::request::Request;
 use strata_oci::Digest;
 
 /// What a registry said to a mount.
 #[derive(Debug)]
-pub(crate) enum Mount {
+pub(super) enum Mount {
     /// The blob is there now.
     Mounted,
     /// It is not, but an upload is open.
-    Opened(Uri),
+    Accepted(Uri),
     /// Neither.
     Refused,
 }
 
 impl Client {
-    /// Asks the registry to take a blob from its repository `from` (end-11). Any answer but 201 means
+    /// Asks the registry to take a blob from its repository `from` (end-11). Any response but 201 means
     /// that the blob has to be uploaded: registries may not know mounts, or not allow them.
-    pub(crate) fn mount(&self, blob: &Digest, from: &str) -> Result<Mount, Failure> {
-        let too_long = || Problem::lasting("cannot be asked for a mount: the name is too long", "");
-        let address = self.address("blobs/uploads/")?;
-        let address = with_parameter(&address, "mount", &blob.to_string())
-            .and_then(|address| with_parameter(&address, "from", from))
+    pub(super) fn mount(&self, blob: &Digest, from: &str) -> Result<Mount, Failure> {
+        let too_long =
+            || RegistryError::permanent("cannot be asked for a mount: the name is too long", "");
+        let url = self.url("blobs/uploads/")?;
+        let url = with_parameter(&url, "mount", &blob.to_string())
+            .and_then(|url| with_parameter(&url, "from", from))
             .ok_or_else(too_long)?;
-        let answer = match self.send(Request::new(Method::POST, address)) {
-            Ok(answer) => answer,
-            Err(Failure::Problem(problem)) if !problem.temporary => return Ok(Mount::Refused),
+        let response = match self.send(Request::new(Method::POST, url)) {
+            Ok(response) => response,
+            Err(Failure::Registry(error)) if !error.temporary => return Ok(Mount::Refused),
             Err(failure) => return Err(failure),
         };
-        match answer.status {
-            StatusCode::CREATED if check_digest(&answer, blob).is_ok() => Ok(Mount::Mounted),
+        match response.status {
+            StatusCode::CREATED if check_digest(&response, blob).is_ok() => Ok(Mount::Mounted),
             StatusCode::ACCEPTED => Ok(self
-                .upload_location(&answer)
-                .map_or(Mount::Refused, Mount::Opened)),
+                .upload_location(&response)
+                .map_or(Mount::Refused, Mount::Accepted)),
             status if status.is_success() => Ok(Mount::Refused),
             _ => {
-                let problem = answer.problem();
-                if problem.temporary {
-                    Err(problem.into())
+                let error = response.error();
+                if error.temporary {
+                    Err(error.into())
                 } else {
                     Ok(Mount::Refused)
                 }

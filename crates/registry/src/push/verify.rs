@@ -2,15 +2,15 @@
 
 use std::io::{self, Read};
 
-use crate::client::{Client, Failure};
-use crate::error::Problem;
+use crate::client::Client;
+use crate::error::{Failure, RegistryError};
 use strata_archive::decompress;
 use strata_oci::{Descriptor, Digest, Hasher};
 
 impl Client {
     /// Fetches a blob, decompresses it and compares it with the layer that has this diff ID and so many
     /// bytes.
-    pub(crate) fn is_layer(
+    pub(super) fn is_layer(
         &self,
         blob: &Descriptor,
         diff_id: Digest,
@@ -23,7 +23,7 @@ impl Client {
         let found = digest(&mut fetched, &blob.media_type, size);
         if let Some(error) = fetched.failed {
             let message = format!("cannot be read: {error}");
-            return Err(Problem::passing(message, "").into());
+            return Err(RegistryError::temporary(message, "").into());
         }
         Ok(found.is_ok_and(|found| found == (diff_id, size)))
     }
