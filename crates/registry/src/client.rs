@@ -14,8 +14,7 @@ use crate::delays::Delays;
 use crate::error::{Failure, Reached, RegistryError};
 use crate::options::{Options, Retry};
 use crate::request::{Body, Request};
-use crate::response::Response;
-use crate::response::ResponseReader;
+use crate::response::{Response, ResponseReader};
 use crate::transport::{LAST_COURTESY, Transport};
 use strata_error::{Error, Result};
 use strata_oci::Reference;
@@ -74,9 +73,9 @@ impl Client {
             let _ = sender.send(Self::open(&reference, purpose, &options, noted, &stopped));
         });
         loop {
-            let opened = receiver.recv_timeout(STEP);
+            let connected = receiver.recv_timeout(STEP);
             delays.notify(context);
-            match opened {
+            match connected {
                 Ok(client) => return client,
                 Err(RecvTimeoutError::Timeout) => context.check().inspect_err(|_| {
                     gave_up.store(true, Ordering::Relaxed);
@@ -151,8 +150,9 @@ impl Client {
         }
     }
 
-    /// Does `work`, and tells `progress` what it waits for. When that says that the user gave up, uploads get a moment to end, and then
-    /// whatever waits for the registry ends within a second, with [`Error::Interrupted`] out of [`Self::retry`].
+    /// Does `work`, and tells `context` what it waits for. When that says that the user gave up, uploads get
+    /// a moment to end, and then whatever waits for the registry ends within a second, with
+    /// [`Error::Interrupted`] out of [`Self::retry`].
     pub(crate) fn watch<T>(&self, context: Context<'_>, work: impl FnOnce() -> T) -> T {
         let (working, done) = mpsc::channel::<()>();
         thread::scope(|scope| {

@@ -1,14 +1,23 @@
-//! `docker://`: a client of registries (OCI distribution specification, spec.md).
+//! A client of registries (OCI distribution specification): pushes images and indexes, pulls images and
+//! single blobs, logs in.
 //!
-//! ```text
-//!  push ──> client ──> http ─────────> connection ──> ureq
-//!  pull     login,     one exchange:   proxies, TLS
-//!           retries    redirects,
-//!                      limits, time-outs
-//! ```
+//! It knows no command line and prints nothing; what the user should know is in its results or goes to
+//! the [`Context`](strata_progress::Context). It spools nothing and holds no layer whole in memory: a layer
+//! is made while it is sent, and made again when an upload has to start over.
 //!
-//! Layers are made while they are sent: nothing is spooled and nothing is held whole in memory. A
-//! layer can be made again, so an upload that fails is cancelled and started over.
+//! - `auth/`: credentials, where they are found, tokens; it knows no client.
+//! - `push/` and `pull/`: what is done with a repository; neither knows the other.
+//! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `transport.rs` (one
+//!   exchange: redirects, limits, time-outs), `fetch.rs`, `worker_pool.rs`, `error.rs`, `options.rs`.
+//!
+//! A push from its arguments to the manifest: `push` (push/mod.rs), `Client::connect` (client.rs),
+//! `PushPlan::resolve` (plan.rs), `Discovery::discover` (discover.rs), `execute` (execute.rs), `run`
+//! (worker_pool.rs), and for each blob `Resolver::find` (resolve.rs), `Client::mount` (mount.rs),
+//! `Upload::attempt` (upload.rs: check, initiate, stream, commit), `BlobSource::read` (blob_source.rs); last
+//! `put_document` (manifest.rs). A dry run ends after `Resolver::find`.
+//!
+//! It is written by hand because no crate does all that it is for: to compress a layer while it is sent,
+//! to go on with an upload or a download that broke off, to end at once when the user gives up.
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

@@ -88,7 +88,7 @@ pub struct Timeouts {
     /// To find the host, connect and shake hands.
     pub connect: Duration,
     /// For a response, once the request is sent, and for the whole of its body; also for each read and
-    /// write that does not context.
+    /// write that does not progress.
     pub response: Duration,
     /// For the response to a whole blob: some registries then copy it to where it belongs.
     pub upload_response: Duration,

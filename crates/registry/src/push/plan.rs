@@ -81,7 +81,7 @@ impl<'a> ImagePush<'a> {
 }
 
 /// What a push does for an image. What there is to do for each of its blobs is asked when it is its turn
-/// ([`super::resolve`]), so that the first is sent before the last is asked for.
+/// (resolve.rs), so that the first is sent before the last is asked for.
 pub(super) struct PushPlan<'a> {
     /// The image.
     pub(super) image: &'a Image,
