@@ -8,25 +8,33 @@ use std::time::{Duration, Instant};
 
 use ureq::http::{Method, StatusCode, Uri};
 
-use crate::address::{api_host, is_loopback, resolve, same_origin};
 use crate::auth::{Authorizer, Keychain, Purpose};
 use crate::delays::Delays;
 use crate::error::{Failure, Reached, RegistryError};
+use crate::http::{Http, LAST_COURTESY};
 use crate::options::{Options, Retry};
 use crate::request::{Body, Request};
 use crate::response::{Response, ResponseReader};
-use crate::transport::{LAST_COURTESY, Transport};
 use strata_error::{Error, Result};
+use strata_http::url::{is_loopback, resolve, same_origin};
 use strata_oci::Reference;
 use strata_progress::{Cancel, Context};
 
 /// How often somebody who waits looks whether the user gave up, and tells what takes time.
 const STEP: Duration = Duration::from_millis(50);
 
+/// The host that answers for a registry. Docker Hub's API is not where its name says.
+fn api_host(registry: &str) -> &str {
+    match registry {
+        "docker.io" => "registry-1.docker.io",
+        other => other,
+    }
+}
+
 /// The repository of one registry.
 pub(crate) struct Client {
     /// Its connections.
-    transport: Transport,
+    http: Http,
     /// The URL of the API: `https://host/v2/`.
     secure: Uri,
     /// The same without TLS.
@@ -116,7 +124,7 @@ impl Client {
                 .map_err(|_| invalid())
         };
         let client = Self {
-            transport: Transport::new(&reference.registry, options, &environment)?,
+            http: Http::new(&reference.registry, options, &environment)?,
             secure: base("https")?,
             plain: base("http")?,
             is_plain: AtomicBool::new(false),
@@ -164,10 +172,10 @@ impl Client {
                         return;
                     }
                     if context.check().is_err() {
-                        if self.transport.refuse() {
+                        if self.http.refuse() {
                             let _ = done.recv_timeout(LAST_COURTESY);
                         }
-                        return self.transport.interrupt();
+                        return self.http.interrupt();
                     }
                 }
             });
@@ -238,7 +246,7 @@ impl Client {
         let target = resolve(&response.url, location).ok_or_else(|| {
             RegistryError::permanent("answered with a location that is no address", "")
         })?;
-        self.transport.check_downgrade(&response.url, &target)?;
+        self.http.check_downgrade(&response.url, &target)?;
         Ok(target)
     }
 
@@ -256,7 +264,7 @@ impl Client {
             let mut error = match attempt() {
                 Ok(result) => return Ok(result),
                 Err(Failure::Fatal(error)) => return Err(error),
-                Err(Failure::Registry(_)) if self.transport.is_interrupted() => {
+                Err(Failure::Registry(_)) if self.http.is_interrupted() => {
                     return Err(Error::Interrupted);
                 }
                 Err(Failure::Registry(error)) => error,
@@ -295,7 +303,7 @@ impl Client {
             Purpose::Push => error.hint,
             Purpose::Pull => error.hint.replace("--dest-", "--"),
         };
-        let hint = hint.replace("SSL_CERT_FILE", self.transport.certificate_variable());
+        let hint = hint.replace("SSL_CERT_FILE", self.http.certificate_variable());
         RegistryError { hint, ..error }.during(operation, tries)
     }
 
@@ -324,9 +332,9 @@ impl Client {
         let streams = matches!(request.body, Body::Stream { .. });
         let url = request.url.clone();
         if trusted {
-            request.authorization = self.authorizer.header(&self.transport, self.base())?;
+            request.authorization = self.authorizer.header(&self.http, self.base())?;
         }
-        let response = self.transport.open(&mut request)?;
+        let response = self.http.open(&mut request)?;
         let refused = response.head.status == StatusCode::UNAUTHORIZED;
         if !refused || !trusted || !same_origin(&response.head.url, self.base()) {
             return Ok(response);
@@ -335,7 +343,7 @@ impl Client {
         let Some(fresh) = self.authorizer.renew(
             &response,
             request.authorization.as_ref(),
-            &self.transport,
+            &self.http,
             self.base(),
         )?
         else {
@@ -350,7 +358,7 @@ impl Client {
         }
         request.url = url;
         request.authorization = Some(fresh);
-        Ok(self.transport.open(&mut request)?)
+        Ok(self.http.open(&mut request)?)
     }
 }
 

@@ -7,14 +7,14 @@
 //!
 //! - `auth/`: credentials, where they are found, tokens; it knows no client.
 //! - `push/` and `pull/`: what is done with a repository; neither knows the other.
-//! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `transport.rs` (one
+//! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `http.rs` (one
 //!   exchange: redirects, limits, time-outs), `fetch.rs`, `worker_pool.rs`, `error.rs`, `options.rs`.
 //!
 //! A push from its arguments to the manifest: `push` (push/mod.rs), `Client::connect` (client.rs),
-//! `PushPlan::resolve` (plan.rs), `Discovery::discover` (discover.rs), `execute` (execute.rs), `run`
-//! (worker_pool.rs), and for each blob `Resolver::find` (resolve.rs), `Client::mount` (mount.rs),
-//! `Upload::attempt` (upload.rs: check, initiate, stream, commit), `BlobSource::read` (blob_source.rs); last
-//! `put_document` (manifest.rs). A dry run ends after `Resolver::find`.
+//! `PushPlan::resolve` (plan.rs), `Discovery::discover` (discover.rs), `execute` (execute.rs); for each blob,
+//! on the threads of worker_pool.rs, `Resolver::find` (resolve.rs), `Client::mount` (mount.rs),
+//! `Upload::attempt` (upload.rs: check, initiate, stream, commit) and `BlobSource::read` (blob_source.rs);
+//! last `put_document` (manifest.rs). A dry run ends after `Resolver::find`.
 //!
 //! It is written by hand because no crate does all that it is for: to compress a layer while it is sent,
 //! to go on with an upload or a download that broke off, to end at once when the user gives up.
@@ -23,29 +23,25 @@
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
-mod address;
 mod auth;
-pub mod certificates;
+mod certificates;
 mod client;
-mod connection;
 mod delays;
 mod error;
 mod fetch;
 #[cfg(test)]
 mod fixture;
+mod http;
 mod options;
-mod proxy;
 pub mod pull;
 mod push;
 mod request;
 mod response;
-mod tls;
-mod transport;
 mod worker_pool;
 
 pub use auth::Credentials;
 pub use options::{Options, Retry, Timeouts};
-pub use proxy::Proxies;
 pub use push::{
     Action, Plan, PlannedLayer, PushOptions, Pushed, plan, plan_index, push, push_index, tags,
 };
+pub use strata_http::Proxies;

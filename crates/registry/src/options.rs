@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::Credentials;
-use crate::proxy::Proxies;
+use strata_http::Proxies;
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Default for Options {
             default_auth_file: None,
             certificate_directory: None,
             proxies: None,
-            user_agent: concat!("strata/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: strata_http::USER_AGENT.to_owned(),
             retry: Retry::default(),
             timeouts: Timeouts::default(),
         }

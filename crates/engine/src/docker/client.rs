@@ -1,7 +1,6 @@
 //! Requests to an engine's API, over whatever connection leads there.
 
 use std::io::{self, Read};
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -9,14 +8,13 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{Request, StatusCode, Uri};
-use ureq::unversioned::transport::{Connector as _, RustlsConnector};
-use ureq::{Agent, SendBody};
+use ureq::{Agent, SendBody, Timeout};
 
-use super::connection::{CONNECT, EngineConnector, EngineResolver, Line};
 use super::endpoint::{Address, Endpoint};
 use super::message::{self, Info, Inspected, Listed, failure_of_load, message};
 use super::tls;
 use strata_error::{Error, Result, printable};
+use strata_http::{Route, Transport};
 use strata_oci::{Digest, Platform};
 use strata_progress::Context;
 
@@ -27,6 +25,8 @@ const OLDEST: Version = Version(1, 24);
 /// The first version whose lists say which blobs are there.
 const TELLS_BLOBS: Version = Version(1, 47);
 
+/// For a connection.
+const CONNECT: Duration = Duration::from_secs(30);
 /// For the answer to a question.
 const ANSWER: Duration = Duration::from_mins(1);
 /// For each piece of an archive that the engine does not take.
@@ -58,7 +58,7 @@ pub(super) struct Client<'a> {
     /// The beginning of every address.
     base: String,
     version: Version,
-    line: Arc<Line>,
+    transport: Transport,
     context: Context<'a>,
 }
 
@@ -84,30 +84,21 @@ impl<'a> Client<'a> {
         version: Option<&str>,
         context: Context<'a>,
     ) -> Result<Self> {
-        let line = Arc::new(Line::default());
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .user_agent(concat!("strata/", env!("CARGO_PKG_VERSION")))
+        let tls = endpoint.tls.as_ref().map(tls::load).transpose()?;
+        let route = match &endpoint.address {
+            Address::Unix(path) => Route::Unix(path.clone()),
+            Address::Tcp(_) => Route::Tcp,
+            Address::Ssh(ssh) => Route::Ssh(ssh.clone()),
+        };
+        // An engine that refuses an archive answers in its middle.
+        let transport = Transport::new(route, tls).reading_after_hang_up();
+        let config = strata_http::config()
             .timeout_connect(Some(CONNECT))
             .timeout_resolve(Some(CONNECT))
             .timeout_send_request(Some(ANSWER))
             .timeout_recv_body(Some(ANSWER))
-            .timeout_per_write(Some(WRITE));
-        if let Some(tls) = &endpoint.tls {
-            config = config.tls_config(tls::config(tls)?);
-        }
-        let connector = EngineConnector {
-            address: endpoint.address.clone(),
-            line: Arc::clone(&line),
-        };
-        let is_remote = matches!(endpoint.address, Address::Tcp(_));
-        let agent = Agent::with_parts(
-            config.build(),
-            connector.chain(RustlsConnector::default()),
-            EngineResolver { is_remote },
-        );
+            .timeout_per_write(Some(WRITE))
+            .build();
         let scheme = if endpoint.tls.is_some() {
             "https"
         } else {
@@ -119,11 +110,11 @@ impl<'a> Client<'a> {
             Address::Unix(_) | Address::Ssh(_) => "localhost",
         };
         let mut client = Self {
-            agent,
+            agent: transport.agent(config),
             host: &endpoint.host,
             base: format!("{scheme}://{authority}"),
             version: NEWEST,
-            line,
+            transport,
             context,
         };
         client.version = match version {
@@ -276,7 +267,7 @@ impl<'a> Client<'a> {
             Ask::Upload(archive) => {
                 let mut archive = UntilHangUp {
                     archive,
-                    line: &self.line,
+                    transport: &self.transport,
                 };
                 let request = request
                     .method("POST")
@@ -337,12 +328,16 @@ impl<'a> Client<'a> {
 
     /// The engine could not be asked, or did not answer.
     fn unreached(&self, operation: &str, error: ureq::Error) -> Error {
-        if let Some(words) = self.line.words_of_ssh() {
+        if let Some(stderr) = self.transport.ssh_stderr() {
             let hint = "try it by hand: ssh HOST docker system dial-stdio";
-            return self.error(operation, format!("ssh: {}", printable(&words)), hint);
+            return self.error(operation, format!("ssh: {}", printable(&stderr)), hint);
         }
         let (message, hint) = match error {
             ureq::Error::Io(error) => describe(&error),
+            ureq::Error::Timeout(Timeout::Connect) => (
+                "connection timed out".to_owned(),
+                "check the engine's address",
+            ),
             ureq::Error::Timeout(_) => (
                 "no answer in time".to_owned(),
                 "is the engine busy or stuck?",
@@ -390,12 +385,12 @@ fn describe(error: &io::Error) -> (String, &'static str) {
 /// An archive that ends when the engine does not listen any more, so that its answer is read.
 struct UntilHangUp<'r> {
     archive: &'r mut dyn Read,
-    line: &'r Line,
+    transport: &'r Transport,
 }
 
 impl Read for UntilHangUp<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.line.is_hung_up() {
+        if self.transport.is_hung_up() {
             return Ok(0);
         }
         self.archive.read(buffer)

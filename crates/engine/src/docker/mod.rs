@@ -1,10 +1,10 @@
 //! `docker-daemon:`: a Docker engine, by its API.
 //!
 //! ```text
-//!  endpoint ──> client ──> connection
-//!  context      requests   unix, tcp (tls), ssh
-//!                │
-//!  known ────────┴──> load without the layers that are there ──> check ──> tag
+//!  resolve ───> client ──> strata-http
+//!  context,     requests   unix, tcp (tls), ssh
+//!  endpoint     │
+//!  known ───────┴──> load without the layers that are there ──> check ──> tag
 //! ```
 //!
 //! An archive is loaded without a name, looked for, and only then named, so that a name never means
@@ -13,20 +13,22 @@
 //! have the image afterwards, everything is sent once.
 
 mod client;
-mod connection;
 mod context;
 mod endpoint;
+mod environment;
 mod known;
 mod message;
+mod resolve;
 mod tls;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use self::client::Client;
-use self::endpoint::{Endpoint, text};
+use self::environment::text;
 use self::known::{Known, Store};
 use self::message::Listed;
+use self::resolve::resolve;
 use strata_copy::{CopyName, archive, blobs};
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -70,7 +72,7 @@ fn connected<T>(
     work: impl FnOnce(Client<'_>) -> Result<T>,
 ) -> Result<T> {
     let environment = |name: &str| std::env::var_os(name);
-    let endpoint = Endpoint::find(options.host.as_deref(), &environment)?;
+    let endpoint = resolve(options.host.as_deref(), &environment)?;
     let version = text(&environment, "DOCKER_API_VERSION");
     work(Client::connect(&endpoint, version.as_deref(), context)?)
 }

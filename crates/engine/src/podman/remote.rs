@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use super::{Podman, command};
+use super::client::{Podman, command};
 use crate::process;
 use strata_copy::{CopyName, archive};
 use strata_error::{Error, Result};

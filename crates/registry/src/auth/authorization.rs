@@ -13,8 +13,8 @@ use crate::auth::credentials::Credentials;
 use crate::auth::keychain::{COMMAND_LINE, Keychain};
 use crate::auth::token::{Token, TokenRequest, basic, secret_header};
 use crate::error::{Failure, Reached, RegistryError};
+use crate::http::Http;
 use crate::response::Response;
-use crate::transport::Transport;
 use strata_oci::Reference;
 
 /// What a client is for, which is what it asks authorization servers to allow.
@@ -139,11 +139,7 @@ impl Authorizer {
     }
 
     /// The header for the next request, with a token that will not expire on the way.
-    pub(crate) fn header(
-        &self,
-        transport: &Transport,
-        base: &Uri,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    pub(crate) fn header(&self, http: &Http, base: &Uri) -> Result<Option<HeaderValue>, Failure> {
         let mut state = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(current) = state.as_ref() else {
             return Ok(None);
@@ -152,7 +148,7 @@ impl Authorizer {
             return Ok(Some(current.header.clone()));
         }
         let challenge = current.challenge.clone();
-        let fresh = self.authorize(challenge, transport, base)?;
+        let fresh = self.authorize(challenge, http, base)?;
         let header = fresh.as_ref().map(|fresh| fresh.header.clone());
         *state = fresh;
         Ok(header)
@@ -163,7 +159,7 @@ impl Authorizer {
         &self,
         response: &Response,
         used: Option<&HeaderValue>,
-        transport: &Transport,
+        http: &Http,
         base: &Uri,
     ) -> Result<Option<HeaderValue>, Failure> {
         let mut state = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +174,7 @@ impl Authorizer {
         let Some(challenge) = challenge else {
             return Ok(None);
         };
-        let fresh = self.authorize(challenge, transport, base)?;
+        let fresh = self.authorize(challenge, http, base)?;
         let header = fresh.as_ref().map(|fresh| fresh.header.clone());
         *state = fresh;
         Ok(header.filter(|header| used != Some(header)))
@@ -188,7 +184,7 @@ impl Authorizer {
     fn authorize(
         &self,
         challenge: Challenge,
-        transport: &Transport,
+        http: &Http,
         base: &Uri,
     ) -> Result<Option<Authorization>, Failure> {
         let (text, expires) = match (&challenge, &self.keychain.credentials) {
@@ -212,8 +208,7 @@ impl Authorizer {
                 },
                 _,
             ) => {
-                let token =
-                    self.token(realm, service.as_deref(), scope.as_deref(), transport, base)?;
+                let token = self.token(realm, service.as_deref(), scope.as_deref(), http, base)?;
                 let expires = Instant::now() + token.life();
                 (format!("Bearer {}", token.text()), Some(expires))
             }
@@ -231,7 +226,7 @@ impl Authorizer {
         realm: &str,
         service: Option<&str>,
         asked: Option<&str>,
-        transport: &Transport,
+        http: &Http,
         base: &Uri,
     ) -> Result<Token, Failure> {
         let sources = self
@@ -240,11 +235,11 @@ impl Authorizer {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let scopes = self.scopes(&sources, asked);
-        match self.request_token(realm, service, &scopes, transport, base) {
+        match self.request_token(realm, service, &scopes, http, base) {
             // A server should allow less then, but some refuse. Mounts can fail, the rest cannot.
             Err(Failure::Registry(error)) if !error.temporary && !sources.is_empty() => {
                 let scopes = self.scopes(&BTreeSet::new(), asked);
-                let token = self.request_token(realm, service, &scopes, transport, base)?;
+                let token = self.request_token(realm, service, &scopes, http, base)?;
                 self.sources
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -282,13 +277,13 @@ impl Authorizer {
         realm: &str,
         service: Option<&str>,
         scopes: &[String],
-        transport: &Transport,
+        http: &Http,
         base: &Uri,
     ) -> Result<Token, Failure> {
         let credentials = self.keychain.credentials.as_ref();
         let request = TokenRequest::new(realm, service, scopes, credentials)?;
-        transport.check_downgrade(base, &request.url)?;
-        let response = transport
+        http.check_downgrade(base, &request.url)?;
+        let response = http
             .send(&mut request.as_request())
             .map_err(|error| error.of_authorization_server(&request.url))?;
         if matches!(

@@ -3,11 +3,11 @@
 
 use ureq::http::{Method, StatusCode, Uri};
 
-use crate::address::with_parameter;
 use crate::client::Client;
 use crate::error::{Failure, RegistryError};
 use crate::push::manifest::check_digest;
 use crate::request::Request;
+use strata_http::url::with_parameter;
 use strata_oci::Digest;
 
 /// What a registry said to a mount.

@@ -17,7 +17,6 @@ use std::sync::atomic::Ordering;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use ureq::http::{Method, StatusCode, Uri};
 
-use crate::address::with_parameter;
 use crate::client::Client;
 use crate::error::{Failure, RegistryError};
 use crate::push::blob_source::{BlobSource, UploadReader};
@@ -25,6 +24,7 @@ use crate::push::manifest::check_digest;
 use crate::request::{Body, Request};
 use crate::response::Response;
 use strata_error::{Error, Result};
+use strata_http::url::with_parameter;
 use strata_oci::Descriptor;
 use strata_progress::Context;
 

@@ -32,8 +32,8 @@ impl Client {
 /// The digest of what is compressed in `reader`, and how much of it there is; no more than one byte
 /// beyond `size` is decompressed.
 fn digest(reader: &mut dyn Read, media_type: &str, size: u64) -> io::Result<(Digest, u64)> {
-    let (packing, mut reader) = decompress(reader)?;
-    if packing.layer_media_type() != media_type {
+    let (format, mut reader) = decompress(reader)?;
+    if format.layer_media_type() != media_type {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut hasher = Hasher::default();

@@ -1,0 +1,298 @@
+//! One exchange with a server, by `ureq`: redirects, limits and time-outs, and no credentials to
+//! strangers.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ureq::http::header::{CONTENT_LENGTH, EXPECT, LOCATION};
+use ureq::http::uri::Scheme;
+use ureq::http::{self, Method, StatusCode, Uri};
+use ureq::{Agent, AsSendBody, SendBody};
+
+use crate::certificates::Trust;
+use crate::error::{Reached, RegistryError};
+use crate::options::{Options, Timeouts};
+use crate::request::{Body, Request};
+use crate::response::{Response, ResponseReader};
+use strata_error::Result;
+use strata_http::url::{resolve, same_origin};
+use strata_http::{Proxies, Route, Tls, Transport};
+
+/// The most redirects that one request may take.
+const MOST_REDIRECTS: usize = 5;
+
+/// From this size of a body on, in bytes, the server is asked to agree first: else one that answers
+/// early and hangs up, to a token that expired or a size above its limit, would not be heard. What is
+/// smaller is on its way before a response could be read.
+const ASK_FIRST: u64 = 256 << 10;
+
+/// How long to wait at most for a response that does not matter.
+const COURTESY: Duration = Duration::from_secs(5);
+/// The same for everything about it, and for bodies that end, when the user waits for the end.
+pub(crate) const LAST_COURTESY: Duration = Duration::from_secs(1);
+
+/// What was done when certificates cannot be used.
+const SETUP: &str = "cannot set up TLS";
+/// What to do then.
+const SETUP_HINT: &str = "check the client certificate and its key, *.cert and *.key";
+
+/// The connections of one copy.
+pub(crate) struct Http {
+    agent: Mutex<Agent>,
+    transport: Transport,
+    proxies: Proxies,
+    interrupted: AtomicBool,
+    /// How many exchanges end soon by themselves when the user gives up, and tell where an upload is:
+    /// those that open one, and bodies without a promised length.
+    ending: AtomicUsize,
+    timeouts: Timeouts,
+    certificate_variable: &'static str,
+    /// Whether what begins with HTTPS may go on without.
+    may_downgrade: bool,
+}
+
+impl Http {
+    /// Sets up what `options` say about `registry`; connects to nothing yet.
+    pub(crate) fn new(
+        registry: &str,
+        options: &Options,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self> {
+        let directory = options.certificate_directory.as_deref();
+        let trust = Trust::find(directory, registry, environment)?;
+        let insecure = options.tls_verify == Some(false);
+        let tls = if insecure {
+            Tls::insecure(trust.clients)
+        } else {
+            Tls::new(trust.authorities, trust.clients)
+        };
+        let tls = tls.map_err(|error| {
+            RegistryError::permanent(error.to_string(), SETUP_HINT).during(SETUP, 1)
+        })?;
+        let timeouts = options.timeouts;
+        let config = strata_http::config()
+            .user_agent(&options.user_agent)
+            .max_idle_connections_per_host(8)
+            .timeout_connect(Some(timeouts.connect))
+            .timeout_resolve(Some(timeouts.connect))
+            .timeout_send_request(Some(timeouts.response))
+            .timeout_per_write(Some(timeouts.response))
+            .timeout_recv_response(Some(timeouts.response))
+            .timeout_recv_body(Some(timeouts.response))
+            .build();
+        let transport = Transport::new(Route::Tcp, Some(tls));
+        Ok(Self {
+            agent: Mutex::new(transport.agent(config)),
+            transport,
+            proxies: options
+                .proxies
+                .clone()
+                .unwrap_or_else(|| Proxies::from_environment(environment)),
+            interrupted: AtomicBool::new(false),
+            ending: AtomicUsize::new(0),
+            timeouts,
+            certificate_variable: strata_http::certificate_variable(environment),
+            may_downgrade: insecure,
+        })
+    }
+
+    /// The variable that names the file of the authorities that are trusted.
+    pub(crate) fn certificate_variable(&self) -> &'static str {
+        self.certificate_variable
+    }
+
+    /// Sends `request`, and again to where redirects lead.
+    pub(crate) fn send(&self, request: &mut Request<'_>) -> Result<Response, RegistryError> {
+        self.open(request)?.read()
+    }
+
+    /// The same, but the body of the response is still to be read.
+    pub(crate) fn open(&self, request: &mut Request<'_>) -> Result<ResponseReader, RegistryError> {
+        for _ in 0..=MOST_REDIRECTS {
+            let reader = self.exchange(request)?;
+            if redirect(&reader.head).is_none() {
+                return Ok(reader);
+            }
+            let response = reader.read()?;
+            let Some(location) = redirect(&response) else {
+                return Ok(response.into());
+            };
+            self.follow(request, response.status, location)?;
+        }
+        Err(RegistryError::permanent("redirects without end", ""))
+    }
+
+    /// Whether the user gave up, see [`Self::interrupt`].
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Begins no more exchanges but those that cancel uploads. Gives whether there are some that end soon
+    /// by themselves.
+    pub(crate) fn refuse(&self) -> bool {
+        self.interrupted.store(true, Ordering::Relaxed);
+        self.ending.load(Ordering::Relaxed) > 0
+    }
+
+    /// Ends every exchange, also those of other threads that wait for a response. After this only
+    /// uploads can be cancelled, in a short time.
+    pub(crate) fn interrupt(&self) {
+        self.refuse();
+        let fresh = self.transport.agent(self.agent().config().clone());
+        let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *agent, fresh).shutdown();
+    }
+
+    fn agent(&self) -> Agent {
+        self.agent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Turns `request` into the one that a redirect asks for.
+    fn follow(
+        &self,
+        request: &mut Request<'_>,
+        status: StatusCode,
+        location: &str,
+    ) -> Result<(), RegistryError> {
+        let target = resolve(&request.url, location)
+            .ok_or_else(|| RegistryError::permanent("redirects to what is not an address", ""))?;
+        let reads = matches!(request.method, Method::GET | Method::HEAD);
+        let repeats = matches!(status.as_u16(), 307 | 308)
+            && matches!(request.body, Body::Empty | Body::Bytes(_));
+        if !reads && !repeats {
+            let host = target.host().unwrap_or_default();
+            return Err(RegistryError::permanent(
+                format!(
+                    "answered {} and redirects a write to {host}",
+                    status.as_u16()
+                ),
+                "name the host that it redirects to",
+            ));
+        }
+        self.check_downgrade(&request.url, &target)?;
+        if !same_origin(&request.url, &target) {
+            request.authorization = None;
+        }
+        request.url = target;
+        Ok(())
+    }
+
+    /// Refuses to leave HTTPS, unless the user does not care.
+    pub(crate) fn check_downgrade(&self, from: &Uri, to: &Uri) -> Result<(), RegistryError> {
+        let leaves = from.scheme() == Some(&Scheme::HTTPS) && to.scheme() != Some(&Scheme::HTTPS);
+        if leaves && !self.may_downgrade {
+            return Err(RegistryError::permanent(
+                format!(
+                    "leads from https to http at {}",
+                    to.host().unwrap_or_default()
+                ),
+                "a proxy before the registry must tell it the scheme (X-Forwarded-Proto)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// One request, one answer.
+    fn exchange(&self, request: &mut Request<'_>) -> Result<ResponseReader, RegistryError> {
+        // In this order: an interruption from here on shuts this agent down, one before is seen.
+        let agent = self.agent();
+        if self.is_interrupted() && request.method != Method::DELETE {
+            return Err(RegistryError::permanent("was not asked: interrupted", ""));
+        }
+        let mut builder = http::Request::builder()
+            .method(request.method.clone())
+            .uri(request.url.clone());
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(authorization) = &request.authorization {
+            builder = builder.header(http::header::AUTHORIZATION, authorization);
+        }
+        let mut bytes: &[u8] = &[];
+        let (length, reader): (Option<u64>, &mut dyn Read) = match &mut request.body {
+            // Some registries want to see the length of nothing.
+            Body::Empty if matches!(request.method, Method::POST | Method::PUT) => {
+                (Some(0), &mut bytes)
+            }
+            Body::Empty => {
+                let response = self.run(&agent, builder, (), request.expected)?;
+                return Ok(ResponseReader::new(response, request));
+            }
+            Body::Bytes(content) => {
+                bytes = content;
+                (Some(bytes.len() as u64), &mut bytes)
+            }
+            Body::Stream {
+                size,
+                expected,
+                reader,
+            } => {
+                if *expected > ASK_FIRST && !self.transport.is_silent(&request.url) {
+                    builder = builder.header(EXPECT, "100-continue");
+                }
+                (*size, &mut **reader)
+            }
+        };
+        if let Some(length) = length {
+            builder = builder.header(CONTENT_LENGTH, length);
+        }
+        let body = SendBody::from_reader(reader);
+        let ending = usize::from(length.is_none() || request.method == Method::POST);
+        self.ending.fetch_add(ending, Ordering::Relaxed);
+        let response = self.run(&agent, builder, body, request.expected);
+        self.ending.fetch_sub(ending, Ordering::Relaxed);
+        Ok(ResponseReader::new(response?, request))
+    }
+
+    fn run(
+        &self,
+        agent: &Agent,
+        builder: http::request::Builder,
+        body: impl AsSendBody,
+        expected: Option<u64>,
+    ) -> Result<http::Response<ureq::Body>, RegistryError> {
+        let request = builder.body(body).map_err(ureq::Error::from)?;
+        let response = match *request.method() {
+            Method::PATCH | Method::PUT => self.timeouts.upload_response,
+            Method::DELETE => self.timeouts.response.min(COURTESY),
+            _ => self.timeouts.response,
+        };
+        let proxy = self
+            .proxies
+            .choose(request.uri())
+            .map_err(|error| RegistryError::permanent(error.to_string(), error.hint()))?;
+        let is_courtesy = request.method() == Method::DELETE;
+        let mut config = agent
+            .configure_request(request)
+            .proxy(proxy.as_ref().map(|(proxy, _)| proxy.clone()))
+            .timeout_recv_response(Some(response))
+            .timeout_per_read(Some(response))
+            .timeout_recv_body(Some(self.timeouts.body(expected)));
+        if is_courtesy && self.is_interrupted() {
+            config = config.timeout_global(Some(LAST_COURTESY));
+        }
+        agent.run(config.build()).map_err(|error| {
+            let error = RegistryError::from(error);
+            match &proxy {
+                // Nobody else was asked.
+                Some((proxy, variable)) if error.reached == Reached::Nobody => {
+                    error.of_proxy(proxy.host(), proxy.port(), variable)
+                }
+                _ => error,
+            }
+        })
+    }
+}
+
+/// Where a response leads, if it is a redirect.
+fn redirect(response: &Response) -> Option<&str> {
+    matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308)
+        .then(|| response.header(LOCATION))
+        .flatten()
+}
