@@ -189,8 +189,8 @@ fn wrong_size(blob: &Descriptor) -> Error {
     }
 }
 
-/// A writer that reports what passes through it, and stops when it is told to. Others than that of
-/// `strata_progress` keep the reason: not all that is between here and the reader hands it on.
+/// A writer that reports what passes through it, and stops when it is told to. Unlike the one of
+/// `strata_progress` it keeps the reason aside: the encoders between here and the reader lose it.
 struct Watched<'w, 'a> {
     writer: &'w mut dyn Write,
     blob: &'a Descriptor,
