@@ -60,12 +60,12 @@ pub(super) fn copy(
 /// The hex digits by which the cluster knows the image that is called `full`.
 fn find(output: &[u8], full: &str) -> serde_json::Result<Option<String>> {
     #[derive(Deserialize)]
-    struct Listed {
+    struct ListedImage {
         id: String,
         #[serde(rename = "repoTags", default)]
         tags: Option<Vec<String>>,
     }
-    let images: Option<Vec<Listed>> = serde_json::from_slice(output)?;
+    let images: Option<Vec<ListedImage>> = serde_json::from_slice(output)?;
     let is_ours =
         |tag: &String| Reference::parse(tag).is_ok_and(|reference| reference.to_string() == full);
     let mut images = images.unwrap_or_default().into_iter();
