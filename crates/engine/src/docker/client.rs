@@ -134,7 +134,7 @@ impl<'a> Client<'a> {
     fn negotiate(&self) -> Result<Version> {
         let response = self.request(
             "be asked for its version",
-            Method::GET,
+            &Method::GET,
             "/_ping",
             Body::Empty,
         )?;
@@ -170,7 +170,7 @@ impl<'a> Client<'a> {
     pub(super) fn inspect(&self, name: &str) -> Result<Option<ImageInspect>> {
         let operation = "be asked for an image";
         let path = format!("/images/{name}/json");
-        let response = self.send(operation, Method::GET, &path, Body::Empty)?;
+        let response = self.send(operation, &Method::GET, &path, Body::Empty)?;
         if response.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -181,14 +181,14 @@ impl<'a> Client<'a> {
     /// Gives the image `id` a name, which another image may have had.
     pub(super) fn tag(&self, id: Digest, repository: &str, tag: &str) -> Result<()> {
         let path = format!("/images/{id}/tag?repo={repository}&tag={tag}");
-        self.request("name the image", Method::POST, &path, Body::Empty)
+        self.request("name the image", &Method::POST, &path, Body::Empty)
             .map(|_| ())
     }
 
     /// Removes an image that has no name.
     pub(super) fn remove(&self, id: Digest) -> Result<()> {
         let path = format!("/images/{id}?noprune=1");
-        self.request("remove an image", Method::DELETE, &path, Body::Empty)
+        self.request("remove an image", &Method::DELETE, &path, Body::Empty)
             .map(|_| ())
     }
 
@@ -196,7 +196,7 @@ impl<'a> Client<'a> {
     pub(super) fn load(&self, archive: &mut dyn Read) -> Result<()> {
         let operation = "load the image";
         let path = "/images/load?quiet=1";
-        let response = self.request(operation, Method::POST, path, Body::Archive(archive))?;
+        let response = self.request(operation, &Method::POST, path, Body::Archive(archive))?;
         match failure_of_load(&response.body) {
             None => Ok(()),
             Some(failure) => Err(self.refused(operation, &failure)),
@@ -204,7 +204,7 @@ impl<'a> Client<'a> {
     }
 
     fn get<T: DeserializeOwned>(&self, operation: &str, path: &str) -> Result<T> {
-        let response = self.request(operation, Method::GET, path, Body::Empty)?;
+        let response = self.request(operation, &Method::GET, path, Body::Empty)?;
         self.parse(operation, &response)
     }
 
@@ -219,7 +219,7 @@ impl<'a> Client<'a> {
     fn request(
         &self,
         operation: &str,
-        method: Method,
+        method: &Method,
         path: &str,
         body: Body<'_>,
     ) -> Result<Response> {
@@ -245,13 +245,13 @@ impl<'a> Client<'a> {
     fn send(
         &self,
         operation: &str,
-        method: Method,
+        method: &Method,
         path: &str,
         body: Body<'_>,
     ) -> Result<Response> {
         self.context.check()?;
         let url = format!("{}{path}", self.base);
-        let result = self.watched(|| self.exchange(&method, &url, body));
+        let result = self.watched(|| self.exchange(method, &url, body));
         result.map_err(|error| match self.context.check() {
             Err(interrupted) => interrupted,
             Ok(()) => self.unreached(operation, error),
