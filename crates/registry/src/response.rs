@@ -1,46 +1,48 @@
 //! What a registry answered, and what its error documents say.
 
+use std::io::{Cursor, Read};
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::Value;
-use ureq::http::{HeaderMap, StatusCode, Uri, header};
+use ureq::http::{self, HeaderMap, Method, StatusCode, Uri, header};
 
-use super::problem::{Problem, Reached};
+use crate::error::{Reached, RegistryError};
+use crate::request::Request;
 use strata_error::printable;
 
-/// The most errors of one answer that are shown.
+/// The most errors of one response that are shown.
 const MOST_ERRORS: usize = 3;
 
-/// An answer, with as much of its body as was asked for.
-pub(super) struct Answer {
-    /// The address that answered, after redirects.
-    pub(super) address: Uri,
+/// A response, with as much of its body as was asked for.
+pub(crate) struct Response {
+    /// The URL that answered, after redirects.
+    pub(crate) url: Uri,
     /// The status.
-    pub(super) status: StatusCode,
+    pub(crate) status: StatusCode,
     /// The headers.
-    pub(super) headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// The body, cut at the limit of the request.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// A header's text.
-    pub(super) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+    pub(crate) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The answer if it is a success (2xx), else what went wrong.
-    pub(super) fn success(self) -> Result<Self, Problem> {
+    /// The response if it is a success (2xx), else what went wrong.
+    pub(crate) fn success(self) -> Result<Self, RegistryError> {
         if self.status.is_success() {
             Ok(self)
         } else {
-            Err(self.problem())
+            Err(self.error())
         }
     }
 
-    /// What this answer means as a failure.
-    pub(super) fn problem(&self) -> Problem {
+    /// What this response means as a failure.
+    pub(crate) fn error(&self) -> RegistryError {
         let mut message = format!("answered {}", self.status.as_u16());
         if let Some(reason) = self.status.canonical_reason() {
             message.push(' ');
@@ -52,12 +54,12 @@ impl Answer {
             message.push_str(&details);
         }
         let errors = document.map(|document| document.errors).unwrap_or_default();
-        Problem {
+        RegistryError {
             message,
             codes: errors.into_iter().map(|entry| entry.code).collect(),
             hint: hint(self.status).to_owned(),
             temporary: is_temporary(self.status),
-            reached: Reached::Answer,
+            reached: Reached::Response,
             pause: self
                 .header(header::RETRY_AFTER)
                 .and_then(|text| retry_after(text, SystemTime::now())),
@@ -65,7 +67,68 @@ impl Answer {
     }
 }
 
-/// Answers that the next try may not get.
+/// A response whose body is still to be read.
+pub(crate) struct ResponseReader {
+    /// The response without its body.
+    pub(crate) head: Response,
+    /// The body, unless it is in the response already.
+    body: Option<ureq::Body>,
+    limit: usize,
+    /// Whether the body is what was asked for; elsewhere the status says enough.
+    matters: bool,
+}
+
+impl ResponseReader {
+    pub(crate) fn new(response: http::Response<ureq::Body>, request: &Request<'_>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self {
+            head: Response {
+                url: request.url.clone(),
+                status: parts.status,
+                headers: parts.headers,
+                body: Vec::new(),
+            },
+            body: Some(body),
+            limit: request.limit,
+            matters: request.method == Method::GET && parts.status.is_success(),
+        }
+    }
+
+    /// The response with its body, cut at the limit of the request.
+    pub(crate) fn read(mut self) -> Result<Response, RegistryError> {
+        if let Some(mut body) = self.body {
+            let mut reader = body.as_reader().take(self.limit as u64);
+            let received = reader.read_to_end(&mut self.head.body);
+            if let Err(error) = received
+                && self.matters
+            {
+                return Err(ureq::Error::from(error).into());
+            }
+        }
+        Ok(self.head)
+    }
+
+    /// The body, to be read as it comes.
+    pub(crate) fn into_body(self) -> Box<dyn Read + Send> {
+        match self.body {
+            Some(body) => Box::new(body.into_reader()),
+            None => Box::new(Cursor::new(self.head.body)),
+        }
+    }
+}
+
+impl From<Response> for ResponseReader {
+    fn from(response: Response) -> Self {
+        Self {
+            head: response,
+            body: None,
+            limit: 0,
+            matters: false,
+        }
+    }
+}
+
+/// Responses that the next try may not get.
 fn is_temporary(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
@@ -94,7 +157,7 @@ fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The `errors` of an answer (distribution specification, "Error Codes"), or what authorization
+/// The `errors` of a response (distribution specification, "Error Codes"), or what authorization
 /// servers and proxies say instead.
 #[derive(Deserialize)]
 struct Document {
@@ -152,9 +215,9 @@ mod tests {
     use super::*;
     use strata_error::LONGEST_TEXT;
 
-    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
-        Answer {
-            address: Uri::from_static("http://r/"),
+    fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
+        Response {
+            url: Uri::from_static("http://r/"),
             status: StatusCode::from_u16(status).unwrap(),
             headers: headers
                 .iter()
@@ -191,9 +254,9 @@ mod tests {
                 r#"answered 403 Forbidden: {"errors":"odd"}"#,
             ),
         ] {
-            assert_eq!(answer(403, &[], body).problem().message, message, "{body}");
+            assert_eq!(response(403, &[], body).error().message, message, "{body}");
         }
-        let long = answer(500, &[], &"é".repeat(70_000)).problem().message;
+        let long = response(500, &[], &"é".repeat(70_000)).error().message;
         assert_eq!(
             long.chars().count(),
             "answered 500 Internal Server Error: …".chars().count() + LONGEST_TEXT
@@ -201,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn only_some_answers_are_worth_another_try() {
+    fn only_some_responses_are_worth_another_try() {
         for (status, temporary) in [
             (500, true),
             (503, true),
@@ -211,12 +274,12 @@ mod tests {
             (501, false),
         ] {
             assert_eq!(
-                answer(status, &[], "").problem().temporary,
+                response(status, &[], "").error().temporary,
                 temporary,
                 "{status}"
             );
         }
-        let pause = |value| answer(429, &[("retry-after", value)], "").problem().pause;
+        let pause = |value| response(429, &[("retry-after", value)], "").error().pause;
         assert_eq!(pause("2"), Some(Duration::from_secs(2)));
         assert_eq!(pause("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert!(pause("Fri, 31 Dec 9999 23:59:59 GMT") > Some(Duration::from_hours(1)));

@@ -2,36 +2,32 @@
 //! (distribution's `docs/spec/auth/token.md`, and its `oauth.md` for identity tokens).
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
-use ureq::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
-use ureq::http::{HeaderValue, Method, StatusCode, Uri};
+use ureq::http::header::WWW_AUTHENTICATE;
+use ureq::http::{HeaderValue, StatusCode, Uri};
 
-use super::answer::Answer;
-use super::challenge::Challenge;
-use super::client::{Client, Failure, Purpose};
-use super::credentials::{COMMAND_LINE, Credentials};
-use super::http::{Body, Request};
-use super::problem::{Problem, Reached};
-use strata_http::percent_encode;
-use strata_http::url::with_parameter;
+use crate::auth::challenge::Challenge;
+use crate::auth::credentials::Credentials;
+use crate::auth::keychain::{COMMAND_LINE, Keychain};
+use crate::auth::token::{Token, TokenRequest, basic, secret_header};
+use crate::error::{Failure, Reached, RegistryError};
+use crate::http::Http;
+use crate::response::Response;
+use strata_oci::Reference;
 
-/// Tokens are used for no longer than this part of their life.
-const TOKEN_LIFE_USED: f64 = 0.8;
-/// How long a token lives that does not say it, in seconds, and the least for all (token protocol,
-/// `expires_in`).
-const LEAST_TOKEN_LIFE: u64 = 60;
-/// The longest that a token is believed to live, in seconds.
-const MOST_TOKEN_LIFE: u64 = 24 * 60 * 60;
-/// The largest answer of an authorization server.
-const TOKEN_LIMIT: usize = 1 << 20;
+/// What a client is for, which is what it asks authorization servers to allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To read a repository.
+    Pull,
+    /// To read and to write it.
+    Push,
+}
 
 /// How requests are authorized, once the registry said how it wants it.
-pub(super) struct Authorization {
+pub(crate) struct Authorization {
     header: HeaderValue,
     challenge: Challenge,
     /// When to get another token.
@@ -44,10 +40,37 @@ impl Authorization {
     }
 }
 
-impl Client {
+/// Authorizes the requests of one client.
+pub(crate) struct Authorizer {
+    /// What to log in with.
+    keychain: Keychain,
+    purpose: Purpose,
+    /// The registry as the user wrote it.
+    registry: String,
+    /// The repository.
+    repository: String,
+    /// Other repositories of the registry, which tokens must allow to read.
+    sources: Mutex<BTreeSet<String>>,
+    /// What the next request is authorized with.
+    current: Mutex<Option<Authorization>>,
+}
+
+impl Authorizer {
+    /// Knows nothing yet of how the registry of `reference` wants to be asked.
+    pub(crate) fn new(keychain: Keychain, purpose: Purpose, reference: &Reference) -> Self {
+        Self {
+            keychain,
+            purpose,
+            registry: reference.registry.clone(),
+            repository: reference.repository.clone(),
+            sources: Mutex::default(),
+            current: Mutex::default(),
+        }
+    }
+
     /// Says which other repositories of the registry blobs will be mounted from, so that tokens allow
     /// to read them. Some registries want that in the token that allows to write (Docker Hub).
-    pub(super) fn mounts_from(&self, repositories: impl IntoIterator<Item = String>) {
+    pub(crate) fn mounts_from(&self, repositories: impl IntoIterator<Item = String>) {
         let others = repositories
             .into_iter()
             .filter(|other| *other != self.repository);
@@ -56,10 +79,7 @@ impl Client {
         sources.extend(others);
         let more = sources.len() > before;
         drop(sources);
-        let mut state = self
-            .authorization
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         // The next request gets a token that says so.
         if let Some(current) = state.as_mut()
             && more
@@ -70,38 +90,39 @@ impl Client {
     }
 
     /// What to tell a user whom the registry does not let in.
-    pub(super) fn refusal(&self, answer: &Answer) -> Problem {
-        let Problem { message, .. } = answer.problem();
-        let registry = self.registry();
+    pub(crate) fn refusal(&self, response: &Response) -> RegistryError {
+        let RegistryError { message, .. } = response.error();
+        let registry = &self.registry;
+        let name = format!("{registry}/{}", self.repository);
         let how = format!("pass --dest-creds USER:PASSWORD, or run `docker login {registry}`");
-        let login = &self.login;
-        let how = if login.source == COMMAND_LINE {
+        let keychain = &self.keychain;
+        let how = if keychain.source == COMMAND_LINE {
             "check the user and the password, or the token, of --dest-creds and its like".to_owned()
         } else {
             how
         };
-        let (reason, hint) = match &login.credentials {
-            None if !login.troubles.is_empty() => (
+        let (reason, hint) = match &keychain.credentials {
+            None if !keychain.troubles.is_empty() => (
                 "no credentials were sent".to_owned(),
-                format!("{}; {how}", login.troubles.join("; ")),
+                format!("{}; {how}", keychain.troubles.join("; ")),
             ),
             None => (
                 "no credentials were sent, since none were found".to_owned(),
                 how,
             ),
-            Some(_) if answer.status == StatusCode::FORBIDDEN => (
-                format!("the credentials from {} do not allow this", login.source),
+            Some(_) if response.status == StatusCode::FORBIDDEN => (
+                format!("the credentials from {} do not allow this", keychain.source),
                 match self.purpose {
                     Purpose::Push => {
-                        format!("check that they may push to {}, or {how}", self.name)
+                        format!("check that they may push to {name}, or {how}")
                     }
-                    Purpose::Pull => format!("check that they may pull {}, or {how}", self.name),
+                    Purpose::Pull => format!("check that they may pull {name}, or {how}"),
                 },
             ),
             Some(_) => (
                 format!(
                     "the registry does not take the credentials from {}",
-                    login.source
+                    keychain.source
                 ),
                 match self.purpose {
                     Purpose::Push => how,
@@ -111,18 +132,15 @@ impl Client {
                 },
             ),
         };
-        Problem {
+        RegistryError {
             reached: Reached::Refusal,
-            ..Problem::lasting(format!("{message}: {reason}"), hint)
+            ..RegistryError::permanent(format!("{message}: {reason}"), hint)
         }
     }
 
     /// The header for the next request, with a token that will not expire on the way.
-    pub(super) fn authorization(&self) -> Result<Option<HeaderValue>, Failure> {
-        let mut state = self
-            .authorization
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn header(&self, http: &Http, base: &Uri) -> Result<Option<HeaderValue>, Failure> {
+        let mut state = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(current) = state.as_ref() else {
             return Ok(None);
         };
@@ -130,49 +148,53 @@ impl Client {
             return Ok(Some(current.header.clone()));
         }
         let challenge = current.challenge.clone();
-        let fresh = self.authorize(challenge)?;
+        let fresh = self.authorize(challenge, http, base)?;
         let header = fresh.as_ref().map(|fresh| fresh.header.clone());
         *state = fresh;
         Ok(header)
     }
 
     /// A header that answers the challenge of a refusal, if there is one that was not just `used`.
-    pub(super) fn renew(
+    pub(crate) fn renew(
         &self,
-        answer: &Answer,
+        response: &Response,
         used: Option<&HeaderValue>,
+        http: &Http,
+        base: &Uri,
     ) -> Result<Option<HeaderValue>, Failure> {
-        let mut state = self
-            .authorization
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = state.as_ref()
             && used.is_some_and(|used| *used != current.header)
         {
             // Another thread was faster.
             return Ok(Some(current.header.clone()));
         }
-        let headers = answer.headers.get_all(WWW_AUTHENTICATE);
+        let headers = response.headers.get_all(WWW_AUTHENTICATE);
         let challenge = Challenge::choose(headers.iter().filter_map(|value| value.to_str().ok()));
         let Some(challenge) = challenge else {
             return Ok(None);
         };
-        let fresh = self.authorize(challenge)?;
+        let fresh = self.authorize(challenge, http, base)?;
         let header = fresh.as_ref().map(|fresh| fresh.header.clone());
         *state = fresh;
         Ok(header.filter(|header| used != Some(header)))
     }
 
     /// Follows a challenge. `None` if there is nothing to answer it with.
-    fn authorize(&self, challenge: Challenge) -> Result<Option<Authorization>, Failure> {
-        let (text, expires) = match (&challenge, &self.login.credentials) {
+    fn authorize(
+        &self,
+        challenge: Challenge,
+        http: &Http,
+        base: &Uri,
+    ) -> Result<Option<Authorization>, Failure> {
+        let (text, expires) = match (&challenge, &self.keychain.credentials) {
             (_, Some(Credentials::RegistryToken(token))) => (format!("Bearer {token}"), None),
             (Challenge::Basic, None) => return Ok(None),
             (Challenge::Basic, Some(Credentials::Basic { username, password })) => {
                 (basic(username, password), None)
             }
             (Challenge::Basic, Some(Credentials::IdentityToken(_))) => {
-                return Err(Problem::lasting(
+                return Err(RegistryError::permanent(
                     "wants a password, and there is only an identity token",
                     "pass --dest-creds USER:PASSWORD",
                 )
@@ -186,7 +208,7 @@ impl Client {
                 },
                 _,
             ) => {
-                let token = self.token(realm, service.as_deref(), scope.as_deref())?;
+                let token = self.token(realm, service.as_deref(), scope.as_deref(), http, base)?;
                 let expires = Instant::now() + token.life();
                 (format!("Bearer {}", token.text()), Some(expires))
             }
@@ -204,6 +226,8 @@ impl Client {
         realm: &str,
         service: Option<&str>,
         asked: Option<&str>,
+        http: &Http,
+        base: &Uri,
     ) -> Result<Token, Failure> {
         let sources = self
             .sources
@@ -211,11 +235,11 @@ impl Client {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let scopes = self.scopes(&sources, asked);
-        match self.request_token(realm, service, &scopes) {
+        match self.request_token(realm, service, &scopes, http, base) {
             // A server should allow less then, but some refuse. Mounts can fail, the rest cannot.
-            Err(Failure::Problem(problem)) if !problem.temporary && !sources.is_empty() => {
+            Err(Failure::Registry(error)) if !error.temporary && !sources.is_empty() => {
                 let scopes = self.scopes(&BTreeSet::new(), asked);
-                let token = self.request_token(realm, service, &scopes)?;
+                let token = self.request_token(realm, service, &scopes, http, base)?;
                 self.sources
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -253,170 +277,44 @@ impl Client {
         realm: &str,
         service: Option<&str>,
         scopes: &[String],
+        http: &Http,
+        base: &Uri,
     ) -> Result<Token, Failure> {
-        let TokenRequest {
-            address,
-            authorization,
-            form,
-        } = self.token_request(realm, service, scopes)?;
-        let mut request = if form.is_empty() {
-            Request::new(Method::GET, address)
-        } else {
-            Request::new(Method::POST, address)
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(Body::Bytes(form.as_bytes()))
-        };
-        request.authorization = authorization;
-        request.limit = TOKEN_LIMIT;
-        let server = request.address.clone();
-        let answer = self
-            .http
-            .send(&mut request)
-            .map_err(|problem| problem.of_authorization_server(&server))?;
+        let credentials = self.keychain.credentials.as_ref();
+        let request = TokenRequest::new(realm, service, scopes, credentials)?;
+        http.check_downgrade(base, &request.url)?;
+        let response = http
+            .send(&mut request.as_request())
+            .map_err(|error| error.of_authorization_server(&request.url))?;
         if matches!(
-            answer.status,
+            response.status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
         ) {
-            return Err(self.refusal(&answer).into());
+            return Err(self.refusal(&response).into());
         }
-        let answer = answer.success().map_err(|problem| Problem {
-            message: format!("its authorization server {}", problem.message),
-            ..problem
+        let response = response.success().map_err(|error| RegistryError {
+            message: format!("its authorization server {}", error.message),
+            ..error
         })?;
-        let token = serde_json::from_slice::<Token>(&answer.body).ok();
+        let token = serde_json::from_slice::<Token>(&response.body).ok();
         token
             .filter(|token| !token.text().is_empty())
             .ok_or_else(|| {
-                Problem::lasting("its authorization server answered without a token", "").into()
+                RegistryError::permanent("its authorization server answered without a token", "")
+                    .into()
             })
     }
-
-    /// The request for a token: a GET, or a POST in its `OAuth2` form for identity tokens.
-    fn token_request(
-        &self,
-        realm: &str,
-        service: Option<&str>,
-        scopes: &[String],
-    ) -> Result<TokenRequest, Problem> {
-        let bad_realm = || Problem::lasting("names an authorization server that is no address", "");
-        let mut address: Uri = realm.parse().map_err(|_| bad_realm())?;
-        if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none() {
-            return Err(bad_realm());
-        }
-        self.http.check_downgrade(self.base(), &address)?;
-        let service = service.map(|service| ("service", service));
-        if let Some(Credentials::IdentityToken(refresh)) = &self.login.credentials {
-            let scope = scopes.join(" ");
-            let form = [
-                ("grant_type", "refresh_token"),
-                ("client_id", "strata"),
-                ("refresh_token", refresh.as_str()),
-                ("scope", &scope),
-            ];
-            let form: Vec<String> = form
-                .into_iter()
-                .chain(service)
-                .map(|(name, value)| format!("{name}={}", percent_encode(value)))
-                .collect();
-            return Ok(TokenRequest {
-                address,
-                authorization: None,
-                form: form.join("&"),
-            });
-        }
-        let scopes = scopes.iter().map(|scope| ("scope", scope.as_str()));
-        let parameters = service.into_iter().chain(scopes);
-        for (name, value) in parameters {
-            address = with_parameter(&address, name, value).ok_or_else(bad_realm)?;
-        }
-        let authorization = match &self.login.credentials {
-            Some(Credentials::Basic { username, password }) => {
-                Some(secret_header(&basic(username, password))?)
-            }
-            _ => None,
-        };
-        Ok(TokenRequest {
-            address,
-            authorization,
-            form: String::new(),
-        })
-    }
-}
-
-/// What to ask an authorization server.
-struct TokenRequest {
-    address: Uri,
-    authorization: Option<HeaderValue>,
-    /// The body of a POST; empty for a GET.
-    form: String,
-}
-
-/// What an authorization server hands out.
-#[derive(Deserialize)]
-struct Token {
-    /// The token, under the first of its two names.
-    #[serde(default, rename = "token")]
-    docker: String,
-    /// The token, under the name that it has in `OAuth2`.
-    #[serde(default, rename = "access_token")]
-    oauth2: String,
-    /// How long it is good, in seconds.
-    expires_in: Option<u64>,
-}
-
-impl Token {
-    /// How long it is used.
-    fn life(&self) -> Duration {
-        let seconds = self.expires_in.unwrap_or_default();
-        Duration::from_secs(seconds.clamp(LEAST_TOKEN_LIFE, MOST_TOKEN_LIFE))
-            .mul_f64(TOKEN_LIFE_USED)
-    }
-
-    fn text(&self) -> &str {
-        if self.docker.is_empty() {
-            &self.oauth2
-        } else {
-            &self.docker
-        }
-    }
-}
-
-/// The header of basic authentication (RFC 7617).
-fn basic(username: &str, password: &str) -> String {
-    format!("Basic {}", BASE64.encode(format!("{username}:{password}")))
-}
-
-/// A header that debug output does not show.
-fn secret_header(text: &str) -> Result<HeaderValue, Problem> {
-    let mut header = HeaderValue::from_str(text)
-        .map_err(|_| Problem::lasting("its authorization server answered with an odd token", ""))?;
-    header.set_sensitive(true);
-    Ok(header)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Server;
-    use super::*;
+    use std::time::Duration;
 
-    fn token(document: &str) -> Token {
-        serde_json::from_str(document).unwrap()
-    }
+    use super::*;
+    use crate::fixture::Server;
 
     #[test]
-    fn a_token_is_not_used_until_it_expires() {
-        for (document, seconds) in [
-            (r#"{"token":"t"}"#, 48),
-            (r#"{"token":"t","expires_in":0}"#, 48),
-            (r#"{"token":"t","expires_in":300}"#, 240),
-            (r#"{"token":"t","expires_in":18446744073709551615}"#, 69_120),
-        ] {
-            assert_eq!(
-                token(document).life(),
-                Duration::from_secs(seconds),
-                "{document}"
-            );
-        }
+    fn what_expires_is_renewed() {
         let now = Instant::now();
         let expiring = |expires| Authorization {
             header: HeaderValue::from_static("Bearer t"),
@@ -450,8 +348,10 @@ mod tests {
         let client = server.client(Purpose::Push);
         let own = "/token?scope=repository:name:pull%2Cpush";
         assert_eq!(targets(), [format!("{own}&scope=a:b:c")]);
-        client.mounts_from(["name", "base", "other"].map(str::to_owned));
-        client.mounts_from(["base".to_owned()]);
+        client
+            .authorizer
+            .mounts_from(["name", "base", "other"].map(str::to_owned));
+        client.authorizer.mounts_from(["base".to_owned()]);
         client.manifest("tag", &[]).unwrap();
         client.manifest("tag", &[]).unwrap();
         let sources = "scope=repository:base:pull&scope=repository:other:pull";
@@ -484,14 +384,8 @@ mod tests {
             }
         });
         let client = server.client(Purpose::Push);
-        client.mounts_from(["base".to_owned()]);
+        client.authorizer.mounts_from(["base".to_owned()]);
         assert!(client.manifest("tag", &[]).unwrap().is_none());
-        assert!(client.sources.lock().unwrap().is_empty());
-    }
-
-    #[test]
-    fn both_names_of_a_token_are_known() {
-        assert_eq!(token(r#"{"token":"a","access_token":"b"}"#).text(), "a");
-        assert_eq!(token(r#"{"access_token":"b","issued_at":"x"}"#).text(), "b");
+        assert!(client.authorizer.sources.lock().unwrap().is_empty());
     }
 }

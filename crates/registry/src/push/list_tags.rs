@@ -1,11 +1,12 @@
-//! The tags of a repository (distribution specification, "Content Discovery", end-8), to learn from some
-//! of them.
+//! The tags of a repository (distribution specification, "Content Discovery", end-8), to discover what
+//! some of them say.
 
 use serde::Deserialize;
 use ureq::http::{Method, Uri};
 
-use super::client::{Client, Failure};
-use super::http::Request;
+use crate::client::Client;
+use crate::error::Failure;
+use crate::request::Request;
 use strata_oci::validate_tag;
 
 /// How many tags are asked for. Registries that give fewer at once do that.
@@ -17,19 +18,19 @@ const LARGEST_LIST: usize = 1 << 20;
 const BESIDE_IMAGES: &str = "sha256-";
 
 impl Client {
-    /// The first tags of the repository, in the registry's order and one answer.
-    pub(super) fn tags(&self) -> Result<Vec<String>, Failure> {
-        let address: Uri = self.address(&format!("tags/list?n={MOST_TAGS}"))?;
+    /// The first tags of the repository, in the registry's order and one response.
+    pub(super) fn list_tags(&self) -> Result<Vec<String>, Failure> {
+        let url: Uri = self.url(&format!("tags/list?n={MOST_TAGS}"))?;
         let request = Request {
             limit: LARGEST_LIST,
-            ..Request::new(Method::GET, address)
+            ..Request::new(Method::GET, url)
         };
-        let answer = self.send(request)?.success()?;
-        Ok(images(&answer.body))
+        let response = self.send(request)?.success()?;
+        Ok(images(&response.body))
     }
 }
 
-/// The tags in an answer that may be images. A registry must not lead elsewhere with what is no tag.
+/// The tags in a response that may be images. A registry must not lead elsewhere with what is no tag.
 fn images(body: &[u8]) -> Vec<String> {
     #[derive(Deserialize)]
     struct List {

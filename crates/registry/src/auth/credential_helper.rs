@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::client::Interrupted;
-use super::credentials::Credentials;
+use crate::auth::credentials::Credentials;
 use strata_error::{Result, printable};
+use strata_progress::Cancel;
 
-/// The longest answer that is read, in bytes. Tokens in it can have some kilobytes.
-const LONGEST_ANSWER: u64 = 256 << 10;
+/// The longest output that is read, in bytes. Tokens in it can have some kilobytes.
+const LONGEST_OUTPUT: u64 = 256 << 10;
 /// How long a helper may take: some ask their cloud, some the user.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// How often is looked whether the user gave up.
@@ -31,7 +31,7 @@ pub(super) fn ask(
     helper: &str,
     server: &str,
     path: &OsStr,
-    interrupted: &Interrupted<'_>,
+    cancel: &dyn Cancel,
 ) -> Result<Result<Option<Credentials>, String>> {
     if !is_name(helper) {
         return Ok(Err("its name is not one of a program".to_owned()));
@@ -51,7 +51,7 @@ pub(super) fn ask(
         }
         Err(error) => return Ok(Err(format!("{program} cannot be run: {error}"))),
     };
-    let result = converse(&mut child, server, interrupted);
+    let result = converse(&mut child, server, cancel);
     // It has ended, or must.
     let _ = child.kill();
     let _ = child.wait();
@@ -68,66 +68,66 @@ fn is_name(name: &str) -> bool {
 fn converse(
     child: &mut Child,
     server: &str,
-    interrupted: &Interrupted<'_>,
+    cancel: &dyn Cancel,
 ) -> Result<Result<Option<Credentials>, String>> {
     if let Some(mut input) = child.stdin.take() {
         // A helper need not read it.
         let _ = input.write_all(server.as_bytes());
     }
     let end = Instant::now() + LONGEST_WAIT;
-    let answer = read(child);
-    let answer = loop {
-        match answer.recv_timeout(STEP) {
-            Ok(answer) => break answer,
-            Err(RecvTimeoutError::Timeout) if Instant::now() < end => interrupted()?,
+    let output = read(child);
+    let output = loop {
+        match output.recv_timeout(STEP) {
+            Ok(output) => break output,
+            Err(RecvTimeoutError::Timeout) if Instant::now() < end => cancel.check()?,
             Err(_) => return Ok(Err("did not answer in time".to_owned())),
         }
     };
-    if answer.len() as u64 > LONGEST_ANSWER {
+    if output.len() as u64 > LONGEST_OUTPUT {
         return Ok(Err("answered too much".to_owned()));
     }
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < end => interrupted()?,
+            Ok(None) if Instant::now() < end => cancel.check()?,
             _ => return Ok(Err("did not end in time".to_owned())),
         }
         thread::sleep(STEP);
     };
     Ok(if status.success() {
-        understand(&answer)
+        parse(&output)
     } else {
-        refusal(&answer)
+        refusal(&output)
     })
 }
 
 /// What the helper writes, on a thread of its own: something that it started may keep the pipe open.
 fn read(child: &mut Child) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
-    if let Some(output) = child.stdout.take() {
+    if let Some(pipe) = child.stdout.take() {
         thread::spawn(move || {
-            let mut answer = Vec::new();
+            let mut output = Vec::new();
             // What was read before an error does not parse, or is enough.
-            let _ = output.take(LONGEST_ANSWER + 1).read_to_end(&mut answer);
+            let _ = pipe.take(LONGEST_OUTPUT + 1).read_to_end(&mut output);
             // Nobody listens any more if it took too long.
-            let _ = sender.send(answer);
+            let _ = sender.send(output);
         });
     }
     receiver
 }
 
-/// The credentials of an answer.
-fn understand(answer: &[u8]) -> Result<Option<Credentials>, String> {
+/// The credentials of an output.
+fn parse(output: &[u8]) -> Result<Option<Credentials>, String> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Output {
         #[serde(default, rename = "Username")]
         username: String,
         #[serde(default, rename = "Secret")]
         secret: String,
     }
     // The parser's own message can quote a secret.
-    let Answer { username, secret } =
-        serde_json::from_slice(answer).map_err(|_| "answered what is not JSON".to_owned())?;
+    let Output { username, secret } =
+        serde_json::from_slice(output).map_err(|_| "answered what is not JSON".to_owned())?;
     Ok(match (username.as_str(), secret.is_empty()) {
         (_, true) => None,
         (TOKEN_USER, false) => Some(Credentials::IdentityToken(secret)),
@@ -139,8 +139,8 @@ fn understand(answer: &[u8]) -> Result<Option<Credentials>, String> {
 }
 
 /// What a helper means that ends with a failure.
-fn refusal(answer: &[u8]) -> Result<Option<Credentials>, String> {
-    let text = printable(&String::from_utf8_lossy(answer));
+fn refusal(output: &[u8]) -> Result<Option<Credentials>, String> {
+    let text = printable(&String::from_utf8_lossy(output));
     if text == NOT_FOUND {
         return Ok(None);
     }
@@ -155,20 +155,17 @@ fn refusal(answer: &[u8]) -> Result<Option<Credentials>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::write_script;
     use super::*;
+    use crate::fixture::write_script;
     use strata_error::Error;
 
     /// What `docker-credential-test` gives that is this shell script.
-    fn run(
-        script: &str,
-        interrupted: &Interrupted<'_>,
-    ) -> Result<Result<Option<Credentials>, String>> {
+    fn run(script: &str, cancel: &dyn Cancel) -> Result<Result<Option<Credentials>, String>> {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("docker-credential-test");
         write_script(&program, script);
         let path = format!("{}:/usr/bin:/bin", directory.path().display());
-        ask("test", "r.example:5000", path.as_ref(), interrupted)
+        ask("test", "r.example:5000", path.as_ref(), cancel)
     }
 
     fn result(script: &str) -> Result<Option<Credentials>, String> {
@@ -183,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_understood() {
+    fn outputs_are_understood() {
         let script = r#"[ "$*:$(cat)" = get:r.example:5000 ] &&
             echo '{"ServerURL":"r.example:5000","Username":"me","Secret":"secret"}'"#;
         assert_eq!(result(script), Ok(Some(basic("me", "secret"))));
@@ -231,13 +228,13 @@ mod tests {
     #[test]
     fn a_wait_can_be_interrupted() {
         let start = Instant::now();
-        let interrupted = || {
+        let cancel = || {
             if start.elapsed() < Duration::from_millis(200) {
                 return Ok(());
             }
             Err(Error::Interrupted)
         };
-        let result = run("sleep 60", &interrupted);
+        let result = run("sleep 60", &cancel);
         assert!(matches!(result, Err(Error::Interrupted)));
         assert!(start.elapsed() < Duration::from_secs(30));
     }

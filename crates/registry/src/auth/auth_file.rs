@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use super::credentials::Credentials;
+use crate::auth::credentials::Credentials;
 use strata_error::{Error, Result};
 use strata_oci::Reference;
 

@@ -7,23 +7,24 @@ use strata_compress::compress_layer;
 use strata_error::{Error, Result};
 use strata_layer::{Layer, piped};
 use strata_oci::{Compression, Descriptor};
+use strata_progress::Context;
 
 /// A blob to be sent.
 #[derive(Clone, Copy)]
-pub(super) enum Content<'a> {
+pub(super) enum BlobSource<'a> {
     /// The config.
-    Document(&'a Descriptor, &'a [u8]),
+    Config(&'a Descriptor, &'a [u8]),
     /// A layer as the image describes it.
     Layer(&'a dyn Layer),
     /// A layer that is compressed while it is sent.
     Compressed(&'a dyn Layer, Compression),
 }
 
-impl<'a> Content<'a> {
+impl<'a> BlobSource<'a> {
     /// How the image describes it.
-    pub(super) fn source(&self) -> &'a Descriptor {
+    pub(super) fn descriptor(&self) -> &'a Descriptor {
         match self {
-            Self::Document(descriptor, _) => descriptor,
+            Self::Config(descriptor, _) => descriptor,
             Self::Layer(layer) | Self::Compressed(layer, _) => layer.descriptor(),
         }
     }
@@ -31,34 +32,39 @@ impl<'a> Content<'a> {
     /// How the registry will describe it, if that is known before it is made.
     pub(super) fn known(&self) -> Option<&'a Descriptor> {
         match self {
-            Self::Document(..) | Self::Layer(_) => Some(self.source()),
+            Self::Config(..) | Self::Layer(_) => Some(self.descriptor()),
             Self::Compressed(..) => None,
         }
     }
 
     /// Lets `consume` read the bytes, which are made meanwhile; gives its result and how the registry
-    /// will describe them. `advance` hears how many bytes were made, before they are compressed; its
-    /// error ends the work.
+    /// will describe them. `context` hears how many bytes were made, before they are compressed, and
+    /// may stop it.
     pub(super) fn read<T>(
         &self,
-        advance: &(dyn Fn(u64) -> Result<()> + Sync),
+        context: Context<'_>,
         consume: impl FnOnce(&mut dyn Read) -> Result<T>,
     ) -> Result<(T, Descriptor)> {
         let stopped = Mutex::new(None);
+        let write = |layer: &dyn Layer, writer: &mut dyn Write| {
+            layer.write_to(&mut Watched {
+                writer,
+                blob: self.descriptor(),
+                context,
+                stopped: &stopped,
+            })
+        };
         let result = match self {
-            Self::Document(descriptor, bytes) => {
-                advance(bytes.len() as u64)?;
+            Self::Config(descriptor, bytes) => {
+                context.advance(descriptor, bytes.len() as u64)?;
                 consume(&mut &**bytes).map(|used| (used, (*descriptor).clone()))
             }
-            Self::Layer(layer) => piped(
-                |writer| layer.write_to(&mut Watched::new(writer, advance, &stopped)),
-                consume,
-            )
-            .map(|((), used)| (used, self.source().clone())),
+            Self::Layer(layer) => piped(|writer| write(*layer, writer), consume)
+                .map(|((), used)| (used, self.descriptor().clone())),
             Self::Compressed(layer, compression) => piped(
                 |writer| {
                     compress_layer(layer.descriptor(), *compression, writer, |writer| {
-                        layer.write_to(&mut Watched::new(writer, advance, &stopped))
+                        write(*layer, writer)
                     })
                 },
                 consume,
@@ -73,7 +79,7 @@ impl<'a> Content<'a> {
 }
 
 /// The bytes of a blob for an upload: where it is in them, and what is wrong with them.
-pub(super) struct Source<'a> {
+pub(super) struct UploadReader<'a> {
     reader: &'a mut dyn Read,
     /// What was promised, if anything was.
     known: Option<&'a Descriptor>,
@@ -81,7 +87,7 @@ pub(super) struct Source<'a> {
     failure: Option<Error>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> UploadReader<'a> {
     /// The bytes that `reader` gives, of a blob that may be known.
     pub(super) fn new(reader: &'a mut dyn Read, known: Option<&'a Descriptor>) -> Self {
         Self {
@@ -134,9 +140,9 @@ impl<'a> Source<'a> {
     }
 }
 
-impl Source<'_> {
+impl UploadReader<'_> {
     /// Ends what cannot go on. Where no length was promised, the registry then answers where the upload
-    /// is, and it can be cancelled: docker-registry 2.8 does not know it any more at its old address.
+    /// is, and it can be cancelled: docker-registry 2.8 does not know it any more at its old URL.
     fn stop(&self) -> io::Result<usize> {
         match self.known {
             Some(_) => Err(io::Error::other("stopped")),
@@ -145,7 +151,7 @@ impl Source<'_> {
     }
 }
 
-impl Read for Source<'_> {
+impl Read for UploadReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.failure.is_some() {
             return self.stop();
@@ -183,35 +189,25 @@ fn wrong_size(blob: &Descriptor) -> Error {
     }
 }
 
-/// A writer that reports what passes through it, and stops when it is told to.
-struct Watched<'a> {
-    writer: &'a mut dyn Write,
-    advance: &'a (dyn Fn(u64) -> Result<()> + Sync),
+/// A writer that reports what passes through it, and stops when it is told to. Others than that of
+/// `strata_progress` keep the reason: not all that is between here and the reader hands it on.
+struct Watched<'w, 'a> {
+    writer: &'w mut dyn Write,
+    blob: &'a Descriptor,
+    context: Context<'a>,
     /// Why it stopped, if it was told to.
     stopped: &'a Mutex<Option<Error>>,
 }
 
-impl<'a> Watched<'a> {
-    fn new(
-        writer: &'a mut dyn Write,
-        advance: &'a (dyn Fn(u64) -> Result<()> + Sync),
-        stopped: &'a Mutex<Option<Error>>,
-    ) -> Self {
-        Self {
-            writer,
-            advance,
-            stopped,
-        }
-    }
-}
-
-impl Write for Watched<'_> {
+impl Write for Watched<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.writer.write(bytes)?;
-        (self.advance)(count as u64).map_err(|error| {
-            *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            io::Error::other("stopped")
-        })?;
+        self.context
+            .advance(self.blob, count as u64)
+            .map_err(|error| {
+                *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                io::Error::other("stopped")
+            })?;
         Ok(count)
     }
 

@@ -1,4 +1,5 @@
-//! Blobs on their way into a repository (distribution specification, "Push").
+//! Blobs on their way into a repository (distribution specification, "Push"): check, initiate, stream,
+//! commit.
 //!
 //! ```text
 //!  POST ──> PATCH, all bytes ──> PUT ?digest=
@@ -16,15 +17,16 @@ use std::sync::atomic::Ordering;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use ureq::http::{Method, StatusCode, Uri};
 
-use super::answer::Answer;
-use super::client::{Client, Failure};
-use super::content::{Content, Source};
-use super::http::{Body, Request};
-use super::manifest::check_digest;
-use super::problem::Problem;
+use crate::client::Client;
+use crate::error::{Failure, RegistryError};
+use crate::push::blob_source::{BlobSource, UploadReader};
+use crate::push::manifest::check_digest;
+use crate::request::{Body, Request};
+use crate::response::Response;
 use strata_error::{Error, Result};
 use strata_http::url::with_parameter;
 use strata_oci::Descriptor;
+use strata_progress::Context;
 
 /// The media type of bytes on their way.
 const BYTES: &str = "application/octet-stream";
@@ -32,23 +34,23 @@ const BYTES: &str = "application/octet-stream";
 const PIECE: usize = 4 << 20;
 
 impl Client {
-    /// Whether the registry has the blob already. An answer that says neither is taken for no: the
+    /// Whether the registry has the blob already. A response that says neither is taken for no: the
     /// upload will tell what is wrong.
     pub(super) fn has_blob(&self, blob: &Descriptor) -> Result<bool, Failure> {
-        let address = self.address(&format!("blobs/{}", blob.digest))?;
-        let answer = match self.send(Request::new(Method::HEAD, address)) {
-            Ok(answer) => answer,
-            Err(Failure::Problem(problem)) if !problem.temporary => return Ok(false),
+        let url = self.url(&format!("blobs/{}", blob.digest))?;
+        let response = match self.send(Request::new(Method::HEAD, url)) {
+            Ok(response) => response,
+            Err(Failure::Registry(error)) if !error.temporary => return Ok(false),
             Err(failure) => return Err(failure),
         };
-        let problem = answer.problem();
-        if problem.temporary {
-            return Err(problem.into());
+        let error = response.error();
+        if error.temporary {
+            return Err(error.into());
         }
-        let size = answer
+        let size = response
             .header(CONTENT_LENGTH)
             .and_then(|size| size.parse::<u64>().ok());
-        Ok(answer.status == StatusCode::OK && size.is_none_or(|size| size == blob.size))
+        Ok(response.status == StatusCode::OK && size.is_none_or(|size| size == blob.size))
     }
 
     /// Asks the registry to forget an upload. Only courtesy, as registries forget them by themselves, in
@@ -59,21 +61,21 @@ impl Client {
     }
 
     /// Where to upload the next blob to (end-4a).
-    fn begin_upload(&self) -> Result<Uri, Failure> {
-        let address = self.address("blobs/uploads/")?;
-        let answer = self.send(Request::new(Method::POST, address))?.success()?;
-        self.upload_location(&answer)
+    fn initiate_upload(&self) -> Result<Uri, Failure> {
+        let url = self.url("blobs/uploads/")?;
+        let response = self.send(Request::new(Method::POST, url))?.success()?;
+        self.upload_location(&response)
     }
 
-    /// Where an answer says that an upload is.
-    pub(super) fn upload_location(&self, answer: &Answer) -> Result<Uri, Failure> {
-        let location = answer.header(LOCATION).ok_or_else(|| {
-            Problem::lasting(
+    /// Where a response says that an upload is.
+    pub(super) fn upload_location(&self, response: &Response) -> Result<Uri, Failure> {
+        let location = response.header(LOCATION).ok_or_else(|| {
+            RegistryError::permanent(
                 "opened an upload without saying where",
                 "is this a registry?",
             )
         })?;
-        Ok(self.next_address(answer, location)?)
+        Ok(self.next_url(response, location)?)
     }
 }
 
@@ -88,7 +90,7 @@ enum Sent {
 /// One blob on its way, in as many tries as it takes.
 pub(super) struct Upload<'a> {
     client: &'a Client,
-    content: Content<'a>,
+    source: BlobSource<'a>,
     /// What the registry will hold, once that is known.
     blob: Option<Descriptor>,
     /// Where the upload is now, if one is open.
@@ -105,11 +107,11 @@ pub(super) struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     /// Nothing is sent yet. `location` is that of an upload that is open already.
-    pub(super) fn new(client: &'a Client, content: Content<'a>, location: Option<Uri>) -> Self {
+    pub(super) fn new(client: &'a Client, source: BlobSource<'a>, location: Option<Uri>) -> Self {
         Self {
             client,
-            content,
-            blob: content.known().cloned(),
+            source,
+            blob: source.known().cloned(),
             location,
             offset: 0,
             sent: 0,
@@ -118,43 +120,36 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// One try; gives what the registry holds then. `advance` hears how many bytes of the blob were
+    /// One try; gives what the registry holds then. `context` hears how many bytes of the blob were
     /// made, before they are compressed.
     ///
     /// After a failure that may pass, an upload may be open, to go on with the next time; whoever does
     /// not try again cancels it.
-    pub(super) fn attempt(
-        &mut self,
-        advance: &(dyn Fn(u64) -> Result<()> + Sync),
-    ) -> Result<Descriptor, Failure> {
+    pub(super) fn attempt(&mut self, context: Context<'_>) -> Result<Descriptor, Failure> {
         if std::mem::replace(&mut self.tried, true)
             && let Some(blob) = self.there_after_all()?
         {
             return Ok(blob);
         }
-        let sent = self.open().and_then(|()| self.send(advance));
+        let streamed = self.initiate().and_then(|()| self.stream(context));
         let resumed = self.offset > 0;
-        let result = sent.and_then(|blob| {
+        let result = streamed.and_then(|blob| {
             self.blob = Some(blob.clone());
-            let finished = self.finish(&blob);
-            if finished.is_err() {
+            let committed = self.commit(&blob);
+            if committed.is_err() {
                 self.cancel();
             }
-            finished.map(|()| blob)
+            committed.map(|()| blob)
         });
         match result {
             // ECR takes what is sent after the first PATCH, and forgets it.
-            Err(Failure::Problem(problem)) if resumed && !problem.temporary => {
+            Err(Failure::Registry(error)) if resumed && !error.temporary => {
                 self.resumable = false;
                 self.cancel();
                 let temporary = true;
-                Err(Problem {
-                    temporary,
-                    ..problem
-                }
-                .into())
+                Err(RegistryError { temporary, ..error }.into())
             }
-            Err(Failure::Problem(problem)) if problem.temporary => Err(problem.into()),
+            Err(Failure::Registry(error)) if error.temporary => Err(error.into()),
             Err(failure) => {
                 self.cancel();
                 Err(failure)
@@ -171,7 +166,7 @@ impl<'a> Upload<'a> {
         (self.offset, self.sent) = (0, 0);
     }
 
-    /// The blob, if the registry has it although the last try failed: an answer can be lost.
+    /// The blob, if the registry has it although the last try failed: a response can be lost.
     fn there_after_all(&mut self) -> Result<Option<Descriptor>, Failure> {
         let Some(blob) = self.blob.clone() else {
             return Ok(None);
@@ -184,7 +179,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Makes sure that an upload is open: the one that broke off if it can go on, else a fresh one.
-    fn open(&mut self) -> Result<(), Failure> {
+    fn initiate(&mut self) -> Result<(), Failure> {
         if self.sent > 0 {
             match self.arrived()? {
                 Some((location, offset)) => {
@@ -196,7 +191,7 @@ impl<'a> Upload<'a> {
             }
         }
         if self.location.is_none() {
-            self.location = Some(self.client.begin_upload()?);
+            self.location = Some(self.client.initiate_upload()?);
         }
         Ok(())
     }
@@ -207,55 +202,52 @@ impl<'a> Upload<'a> {
         let Some(location) = self.location.clone().filter(|_| self.resumable) else {
             return Ok(None);
         };
-        let answer = match self
+        let response = match self
             .client
             .send(Request::new(Method::GET, location.clone()))
         {
-            Ok(answer) => answer,
-            Err(Failure::Problem(problem)) if !problem.temporary => return Ok(None),
+            Ok(response) => response,
+            Err(Failure::Registry(error)) if !error.temporary => return Ok(None),
             Err(failure) => return Err(failure),
         };
-        let offset = answer.header(RANGE).and_then(end_of_range);
+        let offset = response.header(RANGE).and_then(end_of_range);
         let plausible = self.offset + 1..=self.sent;
         let Some(offset) =
-            offset.filter(|offset| answer.status.is_success() && plausible.contains(offset))
+            offset.filter(|offset| response.status.is_success() && plausible.contains(offset))
         else {
             return Ok(None);
         };
-        let location = match answer.header(LOCATION) {
-            Some(next) => self.client.next_address(&answer, next)?,
+        let location = match response.header(LOCATION) {
+            Some(next) => self.client.next_url(&response, next)?,
             None => location,
         };
         Ok(Some((location, offset)))
     }
 
     /// Sends what the registry lacks; in pieces if it wants that.
-    fn send(
-        &mut self,
-        advance: &(dyn Fn(u64) -> Result<()> + Sync),
-    ) -> Result<Descriptor, Failure> {
+    fn stream(&mut self, context: Context<'_>) -> Result<Descriptor, Failure> {
         if !self.client.pieces.load(Ordering::Relaxed) {
-            if let Some(blob) = self.make(advance, Self::patch)? {
+            if let Some(blob) = self.make(context, Self::patch)? {
                 return Ok(blob);
             }
             self.client.pieces.store(true, Ordering::Relaxed);
             self.cancel();
-            self.open()?;
+            self.initiate()?;
         }
-        let blob = self.make(advance, Self::patches)?;
-        blob.ok_or_else(|| Problem::lasting("takes no blob of any size", "").into())
+        let blob = self.make(context, Self::patches)?;
+        blob.ok_or_else(|| RegistryError::permanent("takes no blob of any size", "").into())
     }
 
     /// Makes the blob and lets `send` read what the registry lacks. `None` if that is too much for it.
     fn make(
         &mut self,
-        advance: &(dyn Fn(u64) -> Result<()> + Sync),
-        send: impl FnOnce(&mut Self, &mut Source<'_>) -> Result<Sent, Failure>,
+        context: Context<'_>,
+        send: impl FnOnce(&mut Self, &mut UploadReader<'_>) -> Result<Sent, Failure>,
     ) -> Result<Option<Descriptor>, Failure> {
-        let content = self.content;
+        let blob = self.source;
         let mut outcome = None;
-        let made = content.read(advance, |reader| {
-            let mut source = Source::new(reader, content.known());
+        let made = blob.read(context, |reader| {
+            let mut source = UploadReader::new(reader, blob.known());
             let result = match source.skip(self.offset) {
                 Ok(()) => send(self, &mut source),
                 Err(error) => Err(Failure::Fatal(Error::stream("a blob")(error))),
@@ -276,11 +268,11 @@ impl<'a> Upload<'a> {
     }
 
     /// One PATCH with all that is left, as every registry takes it first (end-5).
-    fn patch(&mut self, source: &mut Source<'_>) -> Result<Sent, Failure> {
+    fn patch(&mut self, source: &mut UploadReader<'_>) -> Result<Sent, Failure> {
         let size = source.left();
         let mut request = self.patch_request()?.body(Body::Stream {
             size,
-            expected: size.unwrap_or(self.content.source().size),
+            expected: size.unwrap_or(self.source.descriptor().size),
             reader: source,
         });
         if let Some(size) = size
@@ -289,21 +281,21 @@ impl<'a> Upload<'a> {
             let range = format!("{}-{}", self.offset, self.offset + size.saturating_sub(1));
             request = request.header(CONTENT_RANGE, range);
         }
-        let answer = self.client.send(request)?;
-        let limits = matches!(answer.status.as_u16(), 413 | 416);
-        if limits && self.content.source().size > PIECE as u64 {
+        let response = self.client.send(request)?;
+        let limits = matches!(response.status.as_u16(), 413 | 416);
+        if limits && self.source.descriptor().size > PIECE as u64 {
             return Ok(Sent::TooMuch);
         }
-        self.moved(&answer.success()?)?;
+        self.moved(&response.success()?)?;
         if source.is_at_end() {
             Ok(Sent::All)
         } else {
-            Err(Problem::passing("answered before it had the whole blob", "").into())
+            Err(RegistryError::temporary("answered before it had the whole blob", "").into())
         }
     }
 
     /// A PATCH for each piece, with its range.
-    fn patches(&mut self, source: &mut Source<'_>) -> Result<Sent, Failure> {
+    fn patches(&mut self, source: &mut UploadReader<'_>) -> Result<Sent, Failure> {
         let mut piece = Vec::new();
         loop {
             let start = source.position();
@@ -318,8 +310,8 @@ impl<'a> Upload<'a> {
             };
             let range = format!("{start}-{}", start + last as u64);
             let request = self.patch_request()?.header(CONTENT_RANGE, range);
-            let answer = self.client.send(request.body(Body::Bytes(&piece)))?;
-            self.moved(&answer.success()?)?;
+            let response = self.client.send(request.body(Body::Bytes(&piece)))?;
+            self.moved(&response.success()?)?;
         }
     }
 
@@ -328,35 +320,37 @@ impl<'a> Upload<'a> {
     }
 
     /// Where the upload is.
-    fn here(&self) -> Result<Uri, Problem> {
-        let none = || Problem::passing("forgot where the upload is", "");
+    fn here(&self) -> Result<Uri, RegistryError> {
+        let none = || RegistryError::temporary("forgot where the upload is", "");
         self.location.clone().ok_or_else(none)
     }
 
-    /// Follows the upload to where an answer says that it is now.
-    fn moved(&mut self, answer: &Answer) -> Result<(), Failure> {
-        if let Some(next) = answer.header(LOCATION) {
-            self.location = Some(self.client.next_address(answer, next)?);
+    /// Follows the upload to where a response says that it is now.
+    fn moved(&mut self, response: &Response) -> Result<(), Failure> {
+        if let Some(next) = response.header(LOCATION) {
+            self.location = Some(self.client.next_url(response, next)?);
         }
         Ok(())
     }
 
     /// The PUT that ends the upload (end-6).
-    fn finish(&self, blob: &Descriptor) -> Result<(), Failure> {
-        let end = with_parameter(&self.here()?, "digest", &blob.digest.to_string())
-            .ok_or_else(|| Problem::lasting("answered with a location that is too long", ""))?;
+    fn commit(&self, blob: &Descriptor) -> Result<(), Failure> {
+        let end =
+            with_parameter(&self.here()?, "digest", &blob.digest.to_string()).ok_or_else(|| {
+                RegistryError::permanent("answered with a location that is too long", "")
+            })?;
         let request = Request::new(Method::PUT, end).header(CONTENT_TYPE, BYTES);
-        let answer = self.client.send(request)?;
-        if answer.status.is_success() {
-            check_digest(&answer, &blob.digest)?;
+        let response = self.client.send(request)?;
+        if response.status.is_success() {
+            check_digest(&response, &blob.digest)?;
             return Ok(());
         }
-        let problem = answer.problem();
+        let error = response.error();
         // Some registries are done when they have answered 201 to the PATCH.
-        if !problem.temporary && self.client.has_blob(blob)? {
+        if !error.temporary && self.client.has_blob(blob)? {
             return Ok(());
         }
-        Err(problem.into())
+        Err(error.into())
     }
 }
 

@@ -1,12 +1,82 @@
-//! What compressed layers are called, read from manifests and configs that are somewhere already. Pure:
-//! whoever fetched the documents gives their bytes.
+//! Which blobs of a registry may be which layers. Pure: whoever fetched the documents gives their bytes.
 //!
 //! A manifest names the layers of an image as they are compressed, its config names them
 //! uncompressed (`rootfs.diff_ids`), both in the same order. Nobody checks that they belong together.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use strata_oci::{Descriptor, Digest, media_type};
+
+/// A blob that a registry may have, and which layer it may be.
+#[derive(Clone, Debug)]
+pub(super) struct BlobCandidate {
+    /// The blob.
+    pub(super) blob: Descriptor,
+    /// Who says so: a name in a registry. `None` if nobody needs to be believed.
+    pub(super) origin: Option<String>,
+    /// Repositories of the same registry that have it.
+    pub(super) repositories: Vec<String>,
+}
+
+/// What is known of the blobs of a registry.
+#[derive(Default)]
+pub(super) struct BlobIndex {
+    /// What layers are called when they are compressed, by their diff IDs; the best first.
+    layers: BTreeMap<Digest, Vec<BlobCandidate>>,
+    /// Other repositories of the registry that have a blob.
+    repositories: BTreeMap<Digest, Vec<String>>,
+}
+
+impl BlobIndex {
+    /// What a layer may be called that is compressed, the best first.
+    pub(super) fn candidates(&self, diff_id: Digest) -> &[BlobCandidate] {
+        self.layers.get(&diff_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// A blob whose name nobody has to be believed for.
+    pub(super) fn candidate(&self, blob: Descriptor) -> BlobCandidate {
+        let repositories = self.repositories.get(&blob.digest);
+        BlobCandidate {
+            origin: None,
+            repositories: repositories.cloned().unwrap_or_default(),
+            blob,
+        }
+    }
+
+    /// Adds what a layer is called for certain; that is the best.
+    pub(super) fn add_known(&mut self, diff_id: Digest, blob: Descriptor) {
+        let candidate = self.candidate(blob);
+        self.layers.entry(diff_id).or_default().insert(0, candidate);
+    }
+
+    /// Adds that `origin` says that a blob is a layer; it can be mounted if it is in another
+    /// `repository` of the registry.
+    pub(super) fn add(
+        &mut self,
+        diff_id: Digest,
+        blob: Descriptor,
+        origin: String,
+        repository: Option<&String>,
+    ) {
+        let candidates = self.layers.entry(diff_id).or_default();
+        let mut known = candidates.iter_mut();
+        match known.find(|known| known.blob.digest == blob.digest) {
+            Some(known) => known.repositories.extend(repository.cloned()),
+            None => candidates.push(BlobCandidate {
+                blob,
+                origin: Some(origin),
+                repositories: repository.into_iter().cloned().collect(),
+            }),
+        }
+    }
+
+    /// Adds that another repository of the registry has a blob.
+    pub(super) fn add_repository(&mut self, blob: Digest, repository: String) {
+        self.repositories.entry(blob).or_default().push(repository);
+    }
+}
 
 /// The diff IDs of an image configuration.
 pub(super) fn diff_ids(config: &[u8]) -> Option<Vec<Digest>> {
@@ -94,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn other_configs_teach_nothing() {
+    fn other_configs_say_nothing() {
         for config in ["", "{}", r#"{"rootfs":{"diff_ids":["x"]}}"#] {
             assert_eq!(diff_ids(config.as_bytes()), None, "{config}");
         }

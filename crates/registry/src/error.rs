@@ -10,10 +10,10 @@ use strata_error::{Error, printable};
 /// How far a request came that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
-    /// There was an answer: we may not in, or not do that.
+    /// There was a response: we may not in, or not do that.
     Refusal,
-    /// There was an answer, or at least what stood for one.
-    Answer,
+    /// There was a response, or at least what stood for one.
+    Response,
     /// There was a connection, and it broke.
     Connection,
     /// Nobody spoke to us: no such host, no listener.
@@ -26,44 +26,44 @@ pub(crate) enum Reached {
 
 /// A registry that refused, failed or could not be reached.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct RegistryError {
     /// What happened. No secrets, no addresses with their parameters (those can be signed).
-    pub(super) message: String,
+    pub(crate) message: String,
     /// The codes of the registry's errors, as far as it answered with some.
-    pub(super) codes: Vec<String>,
+    pub(crate) codes: Vec<String>,
     /// The way out.
-    pub(super) hint: String,
+    pub(crate) hint: String,
     /// Whether the next try may succeed.
-    pub(super) temporary: bool,
+    pub(crate) temporary: bool,
     /// How far the request came.
-    pub(super) reached: Reached,
+    pub(crate) reached: Reached,
     /// How long the registry asks to wait before the next try.
-    pub(super) pause: Option<Duration>,
+    pub(crate) pause: Option<Duration>,
 }
 
-impl Problem {
+impl RegistryError {
     /// A failure that no further try mends.
-    pub(super) fn lasting(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             codes: Vec::new(),
             hint: hint.into(),
             temporary: false,
-            reached: Reached::Answer,
+            reached: Reached::Response,
             pause: None,
         }
     }
 
     /// A failure that the next try may mend.
-    pub(super) fn passing(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn temporary(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             temporary: true,
-            ..Self::lasting(message, hint)
+            ..Self::permanent(message, hint)
         }
     }
 
     /// The same, where it was the proxy that a variable names which could not be reached.
-    pub(super) fn of_proxy(self, host: &str, port: u16, variable: &str) -> Self {
+    pub(crate) fn of_proxy(self, host: &str, port: u16, variable: &str) -> Self {
         Self {
             message: format!("the proxy {host}:{port} ({variable}): {}", self.message),
             hint: format!("is the proxy running? check {variable}; hosts in NO_PROXY need none"),
@@ -71,11 +71,11 @@ impl Problem {
         }
     }
 
-    /// The same, where it was the authorization server at `address` that did not answer.
-    pub(super) fn of_authorization_server(self, address: &Uri) -> Self {
+    /// The same, where it was the authorization server at `url` that did not answer.
+    pub(crate) fn of_authorization_server(self, url: &Uri) -> Self {
         // Not the whole authority, in which a password can be.
-        let host = address.host().unwrap_or_default();
-        let port = address
+        let host = url.host().unwrap_or_default();
+        let port = url
             .port()
             .map_or_else(String::new, |port| format!(":{port}"));
         let hint = match self.reached {
@@ -93,7 +93,7 @@ impl Problem {
     }
 
     /// The error of the whole `operation`, after so many tries.
-    pub(super) fn during(self, operation: &str, tries: u32) -> Error {
+    pub(crate) fn during(self, operation: &str, tries: u32) -> Error {
         let message = match tries {
             0 | 1 => self.message,
             _ => format!("{} ({tries} tries)", self.message),
@@ -107,50 +107,66 @@ impl Problem {
     }
 }
 
-impl From<ureq::Error> for Problem {
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The registry or the way to it; perhaps not the next time.
+    Registry(RegistryError),
+    /// Something else, which another try does not mend: the layer cannot be made, the user
+    /// interrupted.
+    Fatal(Error),
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(error)
+    }
+}
+
+impl From<ureq::Error> for RegistryError {
     fn from(error: ureq::Error) -> Self {
         match error {
             ureq::Error::Io(error) => from_io(&error),
             ureq::Error::HostNotFound => Self {
                 reached: Reached::Nobody,
-                ..Self::lasting("no such host", LOOKUP_HINT)
+                ..Self::permanent("no such host", LOOKUP_HINT)
             },
             ureq::Error::Timeout(which) => Self {
                 reached: match which {
                     ureq::Timeout::Connect | ureq::Timeout::Resolve => Reached::Nobody,
                     _ => Reached::Connection,
                 },
-                ..Self::passing(
+                ..Self::temporary(
                     format!("did not answer in time ({which})"),
                     "the registry or the network is slow; try again",
                 )
             },
-            ureq::Error::Protocol(error) => Self::passing(
+            ureq::Error::Protocol(error) => Self::temporary(
                 printable(&format!("answered what is not HTTP: {error}")),
                 "is this a registry?",
             ),
             ureq::Error::LargeResponseHeader(..) => {
-                Self::lasting("answered with endless headers", "is this a registry?")
+                Self::permanent("answered with endless headers", "is this a registry?")
             }
             ureq::Error::Tls(message) => Self {
                 reached: Reached::Other,
-                ..Self::lasting(message, "check the registry's name")
+                ..Self::permanent(message, "check the registry's name")
             },
             ureq::Error::Rustls(error) => from_tls(&error.to_string()),
             ureq::Error::ConnectProxyFailed(reason) => Self {
                 reached: Reached::Other,
-                ..Self::lasting(
+                ..Self::permanent(
                     printable(&format!("the proxy refused the connection: {reason}")),
                     "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
                 )
             },
-            ureq::Error::Other(error) => Self::lasting(printable(&error.to_string()), ""),
-            // Their texts can hold addresses.
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::lasting(
+            ureq::Error::Other(error) => Self::permanent(printable(&error.to_string()), ""),
+            // Their texts can hold URLes.
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::permanent(
                 "the address is not one that can be asked",
                 "check the registry's name",
             ),
-            other => Self::lasting(printable(&other.to_string()), ""),
+            other => Self::permanent(printable(&other.to_string()), ""),
         }
     }
 }
@@ -162,21 +178,21 @@ const LOOK_AGAIN: [&str; 2] = ["Temporary failure in name resolution", "Try agai
 /// What to do about a name that is not found.
 const LOOKUP_HINT: &str = "check the registry's name and the network";
 
-fn from_io(error: &io::Error) -> Problem {
+fn from_io(error: &io::Error) -> RegistryError {
     let text = error.to_string();
     if text.starts_with(LOOKUP) {
-        return Problem {
+        return RegistryError {
             reached: Reached::Nobody,
             temporary: LOOK_AGAIN.iter().any(|again| text.contains(again)),
-            ..Problem::lasting(printable(&text), LOOKUP_HINT)
+            ..RegistryError::permanent(printable(&text), LOOKUP_HINT)
         };
     }
     match error.kind() {
         // How rustls reports through a stream.
         io::ErrorKind::InvalidData => from_tls(&text),
-        io::ErrorKind::ConnectionRefused => Problem {
+        io::ErrorKind::ConnectionRefused => RegistryError {
             reached: Reached::Nobody,
-            ..Problem::passing(
+            ..RegistryError::temporary(
                 "connection refused",
                 "is the registry running, and on this port?",
             )
@@ -184,17 +200,17 @@ fn from_io(error: &io::Error) -> Problem {
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => Problem {
+        | io::ErrorKind::UnexpectedEof => RegistryError {
             reached: Reached::Connection,
-            ..Problem::passing(
+            ..RegistryError::temporary(
                 "dropped the connection",
                 "the registry or a proxy before it may limit the size or the time of an upload; \
                  its log says more",
             )
         },
-        _ => Problem {
+        _ => RegistryError {
             reached: Reached::Nobody,
-            ..Problem::passing(
+            ..RegistryError::temporary(
                 printable(&text),
                 "check the network and the registry's name",
             )
@@ -202,7 +218,7 @@ fn from_io(error: &io::Error) -> Problem {
     }
 }
 
-fn from_tls(text: &str) -> Problem {
+fn from_tls(text: &str) -> RegistryError {
     let (reached, hint) = if ["CertificateRequired", "BadCertificate"]
         .iter()
         .any(|alert| text.contains(alert))
@@ -230,9 +246,9 @@ fn from_tls(text: &str) -> Problem {
             "if the registry speaks plain HTTP, pass --dest-tls-verify=false",
         )
     };
-    Problem {
+    RegistryError {
         reached,
-        ..Problem::lasting(printable(&format!("TLS: {text}")), hint)
+        ..RegistryError::permanent(printable(&format!("TLS: {text}")), hint)
     }
 }
 
@@ -250,9 +266,9 @@ mod tests {
             ("Try again", true),
         ] {
             let error = io::Error::other(format!("{LOOKUP}: {text}"));
-            let problem = Problem::from(ureq::Error::Io(error));
-            assert_eq!(problem.temporary, temporary, "{text}");
-            assert_eq!(problem.reached, Reached::Nobody);
+            let error = RegistryError::from(ureq::Error::Io(error));
+            assert_eq!(error.temporary, temporary, "{text}");
+            assert_eq!(error.reached, Reached::Nobody);
         }
     }
 }

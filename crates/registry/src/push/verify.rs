@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-use super::client::{Client, Failure};
-use super::problem::Problem;
+use crate::client::Client;
+use crate::error::{Failure, RegistryError};
 use strata_archive::decompress;
 use strata_oci::{Descriptor, Digest, Hasher};
 
@@ -23,7 +23,7 @@ impl Client {
         let found = digest(&mut fetched, &blob.media_type, size);
         if let Some(error) = fetched.failed {
             let message = format!("cannot be read: {error}");
-            return Err(Problem::passing(message, "").into());
+            return Err(RegistryError::temporary(message, "").into());
         }
         Ok(found.is_ok_and(|found| found == (diff_id, size)))
     }

@@ -1,73 +1,52 @@
-//! What to log in with, and where it is looked for.
+//! What to log in with, and where it is looked for: the command line, the files of `podman login` and
+//! `docker login`, the programs that those name, and netrc.
+//!
+//! No crate does this: those that read `config.json` know neither podman's files and their keys for
+//! repositories, nor netrc, nor a user who gives up while a helper waits.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-use super::auth_file::AuthFile;
-use super::client::Interrupted;
-use super::{credential_helper, netrc};
+use crate::auth::auth_file::AuthFile;
+use crate::auth::credentials::Credentials;
+use crate::auth::{credential_helper, netrc};
 use strata_error::{Result, small_file};
 use strata_oci::Reference;
+use strata_progress::Cancel;
 
 /// What the source of credentials is called that were given.
-pub(super) const COMMAND_LINE: &str = "the command line";
+pub(crate) const COMMAND_LINE: &str = "the command line";
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
 
-/// What to log in with. Its debug form shows no secret.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// A user name and a password (or an access token in its place).
-    Basic {
-        /// The user name.
-        username: String,
-        /// The password.
-        password: String,
-    },
-    /// An `OAuth2` refresh token, which some registries give out at login in place of a password.
-    IdentityToken(String),
-    /// A token that the registry itself takes, in place of one from its authorization server.
-    RegistryToken(String),
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Basic { .. } => "Basic(…)",
-            Self::IdentityToken(_) => "IdentityToken(…)",
-            Self::RegistryToken(_) => "RegistryToken(…)",
-        })
-    }
-}
-
 /// What was found to log in with.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Login {
+pub(crate) struct Keychain {
     /// The credentials; without them the registry is asked anonymously.
-    pub(super) credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
     /// Where they are from, for messages.
-    pub(super) source: String,
+    pub(crate) source: String,
     /// Why credential helpers that files name for this registry gave none.
-    pub(super) troubles: Vec<String>,
+    pub(crate) troubles: Vec<String>,
 }
 
-impl Login {
+impl Keychain {
     /// What to log in with at the registry of `reference`: what was `given`, else the first match in
     /// the files of [`files`] and what they point to.
-    pub(super) fn find(
+    pub(crate) fn find(
         given: Option<&Credentials>,
         auth_file: Option<&Path>,
         default_file: Option<&Path>,
         reference: &Reference,
         environment: &Environment<'_>,
-        interrupted: &Interrupted<'_>,
+        cancel: &dyn Cancel,
     ) -> Result<Self> {
-        let mut login = Self::default();
+        let mut keychain = Self::default();
         if let Some(credentials) = given {
-            login.found(credentials.clone(), COMMAND_LINE);
-            return Ok(login);
+            keychain.found(credentials.clone(), COMMAND_LINE);
+            return Ok(keychain);
         }
         let files = files(auth_file, default_file, environment);
         let only = files.iter().any(|file| file.named);
@@ -75,33 +54,33 @@ impl Login {
             let Some(bytes) = read(&file)? else { continue };
             let name = file.path.display().to_string();
             let document = AuthFile::parse(&name, &bytes)?;
-            let ask = |helper: Option<&str>, login: &mut Self| match helper {
-                Some(helper) => login.ask(helper, &name, reference, environment, interrupted),
+            let ask = |helper: Option<&str>, keychain: &mut Self| match helper {
+                Some(helper) => keychain.ask(helper, &name, reference, environment, cancel),
                 None => Ok(()),
             };
-            ask(document.helper(reference), &mut login)?;
-            if login.credentials.is_none()
+            ask(document.helper(reference), &mut keychain)?;
+            if keychain.credentials.is_none()
                 && let Some(credentials) = document.credentials(reference)?
             {
-                login.found(credentials, &name);
+                keychain.found(credentials, &name);
             }
-            if login.credentials.is_none() {
-                ask(document.store(), &mut login)?;
+            if keychain.credentials.is_none() {
+                ask(document.store(), &mut keychain)?;
             }
-            if login.credentials.is_some() {
-                return Ok(login);
+            if keychain.credentials.is_some() {
+                return Ok(keychain);
             }
         }
         if !only && let Some(file) = netrc_file(environment) {
             let Some(bytes) = read(&file)? else {
-                return Ok(login);
+                return Ok(keychain);
             };
             let hosts = hosts(&reference.registry);
             if let Some(credentials) = netrc::find(&String::from_utf8_lossy(&bytes), &hosts) {
-                login.found(credentials, file.path.display());
+                keychain.found(credentials, file.path.display());
             }
         }
-        Ok(login)
+        Ok(keychain)
     }
 
     fn found(&mut self, credentials: Credentials, source: impl fmt::Display) {
@@ -117,11 +96,11 @@ impl Login {
         file: &str,
         reference: &Reference,
         environment: &Environment<'_>,
-        interrupted: &Interrupted<'_>,
+        cancel: &dyn Cancel,
     ) -> Result<()> {
         let path = environment("PATH").unwrap_or_default();
         for server in servers(&reference.registry) {
-            match credential_helper::ask(helper, server, &path, interrupted)? {
+            match credential_helper::ask(helper, server, &path, cancel)? {
                 Ok(Some(credentials)) => {
                     let source = format!("docker-credential-{helper} ({file})");
                     self.found(credentials, source);
@@ -140,9 +119,9 @@ impl Login {
 }
 
 /// What the variables of the environment say.
-pub(super) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+pub(crate) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
-/// What helpers know a registry by. `docker login` gives Docker Hub the address that it once had.
+/// What helpers know a registry by. `docker login` gives Docker Hub the URL that it once had.
 fn servers(registry: &str) -> Vec<&str> {
     match registry {
         "docker.io" => vec!["https://index.docker.io/v1/", "docker.io"],
@@ -164,7 +143,7 @@ fn hosts(registry: &str) -> Vec<&str> {
 }
 
 /// A file that may hold credentials.
-struct Candidate {
+struct CredentialFile {
     path: PathBuf,
     /// Whether the user named it, so that it has to be there.
     named: bool,
@@ -176,13 +155,13 @@ fn files(
     auth_file: Option<&Path>,
     default_file: Option<&Path>,
     environment: &Environment<'_>,
-) -> Vec<Candidate> {
+) -> Vec<CredentialFile> {
     let variable = |name| variable(environment, name);
     if let Some(path) = auth_file
         .map(Path::to_path_buf)
         .or_else(|| variable("REGISTRY_AUTH_FILE"))
     {
-        return vec![Candidate { path, named: true }];
+        return vec![CredentialFile { path, named: true }];
     }
     let home = variable("HOME");
     let user = rustix::process::getuid().as_raw();
@@ -202,17 +181,17 @@ fn files(
     ]
     .into_iter()
     .flatten()
-    .map(|path| Candidate { path, named: false })
+    .map(|path| CredentialFile { path, named: false })
     .collect()
 }
 
 /// The netrc file of curl: the one that `NETRC` names, or the one in the home directory.
-fn netrc_file(environment: &Environment<'_>) -> Option<Candidate> {
+fn netrc_file(environment: &Environment<'_>) -> Option<CredentialFile> {
     let named = variable(environment, "NETRC");
     let path = named
         .clone()
         .or_else(|| Some(variable(environment, "HOME")?.join(".netrc")))?;
-    Some(Candidate {
+    Some(CredentialFile {
         path,
         named: named.is_some(),
     })
@@ -225,7 +204,7 @@ fn variable(environment: &Environment<'_>, name: &str) -> Option<PathBuf> {
 }
 
 /// The bytes of a file, `None` if it is a usual place where there is none.
-fn read(file: &Candidate) -> Result<Option<Vec<u8>>> {
+fn read(file: &CredentialFile) -> Result<Option<Vec<u8>>> {
     let path = &file.path;
     match std::fs::File::open(path) {
         Err(error) if !file.named && is_missing(&error) => Ok(None),
@@ -243,19 +222,14 @@ fn is_missing(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::write_script;
     use super::*;
+    use crate::fixture::write_script;
 
     fn basic(username: &str, password: &str) -> Credentials {
         Credentials::Basic {
             username: username.to_owned(),
             password: password.to_owned(),
         }
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        assert!(!format!("{:?}", basic("secret", "secret")).contains("secret"));
     }
 
     #[test]
@@ -331,7 +305,7 @@ mod tests {
             Some(directory.path().join(place).into_os_string())
         };
         let find = |given: Option<&Credentials>, file: Option<&Path>, reference: &str| {
-            Login::find(
+            Keychain::find(
                 given,
                 file,
                 Some(&directory.path().join("default.json")),
@@ -387,13 +361,13 @@ mod tests {
                 _ => None,
             };
             let reference = Reference::parse(reference).unwrap();
-            let login =
-                Login::find(None, None, None, &reference, &environment, &|| Ok(())).unwrap();
-            let user = match login.credentials {
+            let keychain =
+                Keychain::find(None, None, None, &reference, &environment, &|| Ok(())).unwrap();
+            let user = match keychain.credentials {
                 Some(Credentials::Basic { username, .. }) => username,
                 other => format!("{other:?}"),
             };
-            (user, login.source)
+            (user, keychain.source)
         };
         // The user `file`.
         let auths = r#""auths":{"r.example":{"auth":"ZmlsZTp4"}}"#;

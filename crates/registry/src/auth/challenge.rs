@@ -10,7 +10,7 @@ pub(super) enum Challenge {
     Basic,
     /// A token, which an authorization server hands out.
     Bearer {
-        /// The address of that server.
+        /// The URL of that server.
         realm: String,
         /// Which registry the token is for.
         service: Option<String>,

@@ -1,14 +1,15 @@
-//! Asking registries what layers are called when they are compressed, and where blobs can be mounted
-//! from.
+//! Discovers what registries call layers when they are compressed, and where blobs can be mounted from.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::Read;
 use std::thread;
 
-use super::client::{Client, Failure, Purpose};
-use super::learned::{diff_ids, pair, reusable};
-use super::problem::Problem;
-use super::{Options, PushOptions};
+use crate::auth::Purpose;
+use crate::client::Client;
+use crate::error::{Failure, RegistryError};
+use crate::options::Options;
+use crate::push::blob_index::{BlobIndex, diff_ids, pair, reusable};
+use crate::push::options::PushOptions;
 use strata_error::{Error, Result};
 use strata_oci::media_type::DOCUMENTS;
 use strata_oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference};
@@ -16,39 +17,26 @@ use strata_progress::Context;
 
 /// The most documents that are read of one name: an index may lead to others.
 const MOST_DOCUMENTS: usize = 8;
-/// The most tags that are learned from without being named.
+/// The most tags that are asked without being named.
 const MOST_OTHER_TAGS: usize = 3;
-/// The tag that is learned from besides those that are written.
+/// The tag that is asked besides those that are written.
 const LATEST: &str = "latest";
 /// The largest config that is read, in bytes.
 const LARGEST_CONFIG: u64 = 4 << 20;
 
-/// A blob that a registry may have, and which layer it may be.
-#[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    /// The blob.
-    pub(super) blob: Descriptor,
-    /// Who says so: a name in a registry. `None` if nobody needs to be believed.
-    pub(super) origin: Option<String>,
-    /// Repositories of the same registry that have it.
-    pub(super) repositories: Vec<String>,
-}
-
 /// What registries say.
 #[derive(Default)]
-pub(super) struct Knowledge {
-    /// What layers are called when they are compressed, by their diff IDs; the best first.
-    pub(super) names: BTreeMap<Digest, Vec<Candidate>>,
-    /// Other repositories of the registry that have a blob.
-    pub(super) repositories: BTreeMap<Digest, Vec<String>>,
+pub(super) struct Discovery {
+    /// What their blobs may be.
+    pub(super) blobs: BlobIndex,
     /// The platforms of the indexes under tags that are to be written, as far as they are said.
     pub(super) indexes: Vec<(String, Vec<Option<Platform>>)>,
-    /// What could not be learned although it was asked for.
+    /// What could not be discovered although it was asked for.
     pub(super) warnings: Vec<String>,
 }
 
 /// A name in a registry.
-struct Place<'a> {
+struct DiscoverySource<'a> {
     client: &'a Client,
     /// A tag or a digest.
     name: String,
@@ -56,13 +44,13 @@ struct Place<'a> {
     repository: Option<String>,
     /// Whether the image will be written there.
     is_target: bool,
-    /// Whether the user named it to be learned from.
+    /// Whether the user named it to be asked.
     is_asked_for: bool,
 }
 
-/// What one place says.
+/// What one source says.
 #[derive(Default)]
-struct Lesson {
+struct Discovered {
     /// The layers of the manifests, and which diff ID each has as far as that is known.
     layers: Vec<Descriptor>,
     pairs: Vec<(Digest, Descriptor)>,
@@ -79,90 +67,101 @@ pub(super) struct Wanted<'a> {
     pub(super) names: bool,
 }
 
-impl Knowledge {
+impl Discovery {
     /// Asks everybody at once. `tags` are those that the image will be written under. Only an
-    /// interruption is an error: what cannot be learned is done without.
-    pub(super) fn gather(
+    /// interruption is an error: what cannot be discovered is done without.
+    pub(super) fn discover(
         client: &Client,
         tags: &[String],
-        options: &Options,
-        what: &PushOptions,
+        client_options: &Options,
+        options: &PushOptions,
         wanted: Wanted<'_>,
         context: Context<'_>,
     ) -> Result<Self> {
-        let mut knowledge = Self::default();
-        let others = connect(client, options, what, context, &mut knowledge.warnings)?;
+        let mut discovery = Self::default();
+        let others = connect(
+            client,
+            client_options,
+            options,
+            context,
+            &mut discovery.warnings,
+        )?;
         let repositories = others
             .iter()
-            .filter(|(_, other)| other.same_registry(client));
+            .filter(|(_, other)| is_same_registry(other, client));
         let repositories = repositories.map(|(_, other)| other.repository.clone());
-        client.mounts_from(repositories.chain(what.mount_from.iter().cloned()));
-        let mut places: Vec<Place<'_>> = tags
+        client
+            .authorizer
+            .mounts_from(repositories.chain(options.mount_from.iter().cloned()));
+        let mut sources: Vec<DiscoverySource<'_>> = tags
             .iter()
-            .map(|tag| Place::own(client, tag, true))
+            .map(|tag| DiscoverySource::own(client, tag, true))
             .collect();
-        if wanted.names && !what.no_reuse && !tags.iter().any(|tag| tag == LATEST) {
-            places.push(Place::own(client, LATEST, false));
+        if wanted.names && !options.no_reuse && !tags.iter().any(|tag| tag == LATEST) {
+            sources.push(DiscoverySource::own(client, LATEST, false));
         }
-        places.extend(others.iter().map(|(reference, other)| {
-            Place {
+        sources.extend(others.iter().map(|(reference, other)| {
+            DiscoverySource {
                 client: other,
                 name: name(reference),
-                repository: (other.same_registry(client) && other.repository != client.repository)
+                repository: (is_same_registry(other, client)
+                    && other.repository != client.repository)
                     .then(|| other.repository.clone()),
                 is_target: false,
                 is_asked_for: true,
             }
         }));
-        knowledge.ask(&places, what, wanted, context)?;
-        Ok(knowledge)
+        discovery.ask(&sources, options, wanted, context)?;
+        Ok(discovery)
     }
 
-    /// Asks for other tags of the repository, and learns from the last few: where names or dates grow,
+    /// Lists the other tags of the repository, and asks the last few: where names or dates grow,
     /// those are the newest, and else any image shares layers with this one. That a registry has no list,
     /// or keeps it to itself, is nobody's problem. `tags` are those that were asked before.
-    pub(super) fn gather_from_others(
+    pub(super) fn add_other_tags(
         &mut self,
         client: &Client,
         tags: &[String],
-        what: &PushOptions,
+        options: &PushOptions,
         wanted: Wanted<'_>,
         context: Context<'_>,
     ) -> Result<()> {
-        let listed = client.tags();
+        let listed = client.list_tags();
         context.check()?;
         let mut others = listed.unwrap_or_default();
         others.retain(|tag| tag != LATEST && !tags.contains(tag));
         let last = others.iter().rev().take(MOST_OTHER_TAGS);
-        let places: Vec<Place<'_>> = last.map(|tag| Place::own(client, tag, false)).collect();
-        self.ask(&places, what, wanted, context)
+        let sources: Vec<DiscoverySource<'_>> = last
+            .map(|tag| DiscoverySource::own(client, tag, false))
+            .collect();
+        self.ask(&sources, options, wanted, context)
     }
 
-    /// Asks all of `places` at once.
+    /// Asks all of `sources` at once.
     fn ask(
         &mut self,
-        places: &[Place<'_>],
-        what: &PushOptions,
+        sources: &[DiscoverySource<'_>],
+        options: &PushOptions,
         wanted: Wanted<'_>,
         context: Context<'_>,
     ) -> Result<()> {
-        let lessons = thread::scope(|scope| {
-            let asked: Vec<_> = places
+        let all = thread::scope(|scope| {
+            let asked: Vec<_> = sources
                 .iter()
-                .map(|place| scope.spawn(move || place.ask(wanted, context)))
+                .map(|source| scope.spawn(move || source.ask(wanted, context)))
                 .collect();
-            let lesson = |thread: thread::ScopedJoinHandle<'_, _>| {
-                let nothing = (Lesson::default(), Err(Error::Interrupted));
+            let discovered = |thread: thread::ScopedJoinHandle<'_, _>| {
+                let nothing = (Discovered::default(), Err(Error::Interrupted));
                 thread.join().unwrap_or(nothing)
             };
-            asked.into_iter().map(lesson).collect::<Vec<_>>()
+            asked.into_iter().map(discovered).collect::<Vec<_>>()
         });
-        for (place, (lesson, ended)) in places.iter().zip(lessons) {
+        for (source, (discovered, ended)) in sources.iter().zip(all) {
             // What was read before a failure is as good as the rest.
-            self.add(place, lesson, what);
+            self.add(source, discovered, options);
             match ended {
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
-                Err(error) if place.is_asked_for => {
+                Err(error) if source.is_asked_for => {
                     self.warnings.push(format!("nothing is reused: {error}"));
                 }
                 Ok(()) | Err(_) => {}
@@ -171,71 +170,48 @@ impl Knowledge {
         Ok(())
     }
 
-    /// A blob whose name nobody has to be believed for.
-    pub(super) fn candidate(&self, blob: Descriptor) -> Candidate {
-        let repositories = self.repositories.get(&blob.digest);
-        Candidate {
-            origin: None,
-            repositories: repositories.cloned().unwrap_or_default(),
-            blob,
+    fn add(&mut self, source: &DiscoverySource<'_>, found: Discovered, options: &PushOptions) {
+        if let Some(platforms) = found.platforms.filter(|_| source.is_target) {
+            self.indexes.push((source.name.clone(), platforms));
         }
-    }
-
-    fn add(&mut self, place: &Place<'_>, lesson: Lesson, what: &PushOptions) {
-        if let Some(platforms) = lesson.platforms.filter(|_| place.is_target) {
-            self.indexes.push((place.name.clone(), platforms));
-        }
-        if what.no_reuse {
+        if options.no_reuse {
             return;
         }
-        if let Some(repository) = &place.repository {
-            for layer in lesson.layers {
-                let repositories = self.repositories.entry(layer.digest).or_default();
-                repositories.push(repository.clone());
+        if let Some(repository) = &source.repository {
+            for layer in found.layers {
+                self.blobs.add_repository(layer.digest, repository.clone());
             }
         }
-        for (diff_id, blob) in lesson.pairs {
-            let names = self.names.entry(diff_id).or_default();
-            match names
-                .iter_mut()
-                .find(|known| known.blob.digest == blob.digest)
-            {
-                Some(known) => known.repositories.extend(place.repository.clone()),
-                None => names.push(Candidate {
-                    blob,
-                    origin: Some(place.shown()),
-                    repositories: place.repository.iter().cloned().collect(),
-                }),
-            }
+        for (diff_id, blob) in found.pairs {
+            let repository = source.repository.as_ref();
+            self.blobs.add(diff_id, blob, source.shown(), repository);
         }
     }
 }
 
-impl Client {
-    fn same_registry(&self, other: &Self) -> bool {
-        self.base() == other.base()
-    }
+fn is_same_registry(one: &Client, other: &Client) -> bool {
+    one.base() == other.base()
 }
 
 /// Clients for `--reuse-from`. What is meant for the destination does not go to other registries.
 fn connect(
     client: &Client,
-    options: &Options,
-    what: &PushOptions,
+    client_options: &Options,
+    options: &PushOptions,
     context: Context<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(Reference, Client)>> {
     let mut clients = Vec::new();
-    for reference in &what.reuse_from {
+    for reference in &options.reuse_from {
         let is_here = client.name.starts_with(&format!("{}/", reference.registry));
         let elsewhere = Options {
             tls_verify: None,
             credentials: None,
             certificate_directory: None,
-            ..options.clone()
+            ..client_options.clone()
         };
-        let options = if is_here { options } else { &elsewhere };
-        match Client::connect(reference, Purpose::Pull, options, context) {
+        let client_options = if is_here { client_options } else { &elsewhere };
+        match Client::connect(reference, Purpose::Pull, client_options, context) {
             Ok(other) => clients.push((reference.clone(), other)),
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => warnings.push(format!("nothing is reused from {reference}: {error}")),
@@ -252,7 +228,7 @@ fn name(reference: &Reference) -> String {
     }
 }
 
-impl<'a> Place<'a> {
+impl<'a> DiscoverySource<'a> {
     /// A tag of the repository that is pushed to.
     fn own(client: &'a Client, tag: &str, is_target: bool) -> Self {
         Self {
@@ -269,33 +245,38 @@ impl<'a> Place<'a> {
         format!("{}{separator}{}", self.client.name, self.name)
     }
 
-    /// What the place says, as far as it could be read.
-    fn ask(&self, wanted: Wanted<'_>, context: Context<'_>) -> (Lesson, Result<()>) {
-        let mut lesson = Lesson::default();
-        let mut read = || self.read(wanted, context, &mut lesson);
+    /// What the source says, as far as it could be read.
+    fn ask(&self, wanted: Wanted<'_>, context: Context<'_>) -> (Discovered, Result<()>) {
+        let mut discovered = Discovered::default();
+        let mut read = || self.read(wanted, context, &mut discovered);
         // The destination's own client is watched already, for as long as the push takes.
         let ended = if self.is_asked_for {
             self.client.watch(context, read)
         } else {
             read()
         };
-        (lesson, ended)
+        (discovered, ended)
     }
 
-    fn read(&self, wanted: Wanted<'_>, context: Context<'_>, lesson: &mut Lesson) -> Result<()> {
+    fn read(
+        &self,
+        wanted: Wanted<'_>,
+        context: Context<'_>,
+        discovered: &mut Discovered,
+    ) -> Result<()> {
         let mut names = VecDeque::from([self.name.clone()]);
         for number in 0..MOST_DOCUMENTS {
             let Some(name) = names.pop_front() else {
                 break;
             };
-            let found = self.persist(context, || self.client.manifest(&name, &DOCUMENTS))?;
+            let found = self.retry(context, || self.client.manifest(&name, &DOCUMENTS))?;
             let document = found.and_then(|found| Document::parse(&found.bytes).ok());
             match document.map(|(_, document)| document) {
                 Some(Document::Index(mut entries)) => {
                     entries.retain(|entry| !entry.is_attestation());
                     if number == 0 {
                         let platforms = entries.iter().map(IndexEntry::platform);
-                        lesson.platforms = Some(platforms.collect());
+                        discovered.platforms = Some(platforms.collect());
                     }
                     let ours = entries.into_iter().filter(|entry| {
                         let platform = entry.platform();
@@ -305,11 +286,11 @@ impl<'a> Place<'a> {
                 }
                 Some(Document::Image { config, layers }) => {
                     let layers: Vec<_> = layers.iter().map(reusable).collect();
-                    lesson.layers.extend(layers.iter().flatten().cloned());
+                    discovered.layers.extend(layers.iter().flatten().cloned());
                     if wanted.names && config.size <= LARGEST_CONFIG {
-                        let bytes = self.persist(context, || self.document(&config))?;
+                        let bytes = self.retry(context, || self.document(&config))?;
                         let diff_ids = diff_ids(&bytes).unwrap_or_default();
-                        lesson.pairs.extend(pair(diff_ids, layers));
+                        discovered.pairs.extend(pair(diff_ids, layers));
                     }
                 }
                 None if number == 0 && self.is_asked_for => {
@@ -331,17 +312,16 @@ impl<'a> Place<'a> {
         self.client
             .blob(descriptor)?
             .read_to_end(&mut bytes)
-            .map_err(|error| Problem::passing(format!("cannot be read: {error}"), ""))?;
+            .map_err(|error| RegistryError::temporary(format!("cannot be read: {error}"), ""))?;
         Ok(bytes)
     }
 
-    fn persist<T>(
+    fn retry<T>(
         &self,
         context: Context<'_>,
         attempt: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T> {
         let operation = format!("cannot read {}", self.shown());
-        self.client
-            .persist(&operation, &|| context.check(), attempt)
+        self.client.retry(&operation, context.cancel, attempt)
     }
 }

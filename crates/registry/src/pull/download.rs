@@ -1,15 +1,16 @@
 //! Whole blobs out of a repository, to where they are kept (distribution specification, "Pull").
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
-use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{Method, StatusCode};
 
-use super::client::{Client, Failure};
-use super::http::Request;
-use super::problem::Problem;
+use crate::client::Client;
+use crate::error::{Failure, RegistryError};
+use crate::request::Request;
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Digest, Hasher};
+use strata_progress::Context;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 128 << 10;
@@ -17,26 +18,24 @@ const BUFFER: usize = 128 << 10;
 impl Client {
     /// Fetches a blob to `writer`, which gets each byte once, also where a connection breaks off and
     /// the rest is asked for. Other bytes than the descriptor promises are an error, which is known
-    /// after the last one. `advance` hears how many bytes came, `interrupted` is asked while there are
-    /// none; an error of one of them ends the work.
+    /// after the last one. `context` hears how many bytes came, and may stop it.
     pub(crate) fn download(
         &self,
         blob: &Descriptor,
         writer: &mut dyn Write,
-        interrupted: &(dyn Fn() -> Result<()> + Sync),
-        advance: &dyn Fn(u64) -> Result<()>,
+        context: Context<'_>,
     ) -> Result<()> {
         let mut received = 0;
         let mut hasher = Hasher::default();
         let mut buffer = vec![0; BUFFER];
         let operation = format!("cannot fetch {} from {}", blob.digest, self.name);
-        self.persist(&operation, interrupted, || {
+        self.retry(&operation, context.cancel, || {
             let mut reader = self.open_blob(blob, received)?;
             loop {
                 let count = match reader.read(&mut buffer) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(Problem::from(ureq::Error::from(error)).into()),
+                    Err(error) => return Err(RegistryError::from(ureq::Error::from(error)).into()),
                 };
                 let part = buffer.get(..count).unwrap_or_default();
                 if count == 0 {
@@ -44,7 +43,7 @@ impl Client {
                 }
                 if received + count as u64 > blob.size {
                     let message = format!("sends more than the {} bytes of it", blob.size);
-                    return Err(Problem::lasting(message, "").into());
+                    return Err(RegistryError::permanent(message, "").into());
                 }
                 // Hashing goes to memory and cannot fail.
                 let _ = hasher.write_all(part);
@@ -52,11 +51,13 @@ impl Client {
                     .write_all(part)
                     .map_err(|error| Failure::Fatal(Error::stream("a blob")(error)))?;
                 received += count as u64;
-                advance(count as u64).map_err(Failure::Fatal)?;
+                context
+                    .advance(blob, count as u64)
+                    .map_err(Failure::Fatal)?;
             }
             if received < blob.size {
                 let message = format!("ended after {received} of {} bytes", blob.size);
-                return Err(Problem::passing(message, "").into());
+                return Err(RegistryError::temporary(message, "").into());
             }
             Ok(())
         })?;
@@ -74,61 +75,23 @@ impl Client {
 
     /// How many bytes a blob has (end-2 with `HEAD`).
     pub(crate) fn blob_size(&self, digest: &Digest) -> Result<u64, Failure> {
-        let address = self.address(&format!("blobs/{digest}"))?;
-        let answer = self.send(Request::new(Method::HEAD, address))?;
-        if answer.status != StatusCode::OK {
-            return Err(answer.problem().into());
+        let url = self.url(&format!("blobs/{digest}"))?;
+        let response = self.send(Request::new(Method::HEAD, url))?;
+        if response.status != StatusCode::OK {
+            return Err(response.error().into());
         }
-        let size = answer.header(CONTENT_LENGTH);
+        let size = response.header(CONTENT_LENGTH);
         size.and_then(|size| size.parse().ok()).ok_or_else(|| {
-            Problem::lasting(format!("does not say how long {digest} is"), "").into()
+            RegistryError::permanent(format!("does not say how long {digest} is"), "").into()
         })
-    }
-
-    /// Opens a blob behind its first `skip` bytes; a registry that cannot begin there sends them all.
-    pub(super) fn open_blob(
-        &self,
-        blob: &Descriptor,
-        skip: u64,
-    ) -> Result<Box<dyn Read + Send>, Failure> {
-        let address = self.address(&format!("blobs/{}", blob.digest))?;
-        let mut request = Request {
-            expected: Some(blob.size),
-            ..Request::new(Method::GET, address)
-        };
-        if skip > 0 {
-            request = request.header(RANGE, format!("bytes={skip}-"));
-        }
-        let opened = self.open_answer(request)?;
-        let (is_part, left) = match opened.answer.status {
-            StatusCode::OK => (false, blob.size),
-            StatusCode::PARTIAL_CONTENT if skip > 0 => (true, blob.size - skip),
-            _ => return Err(opened.read()?.problem().into()),
-        };
-        let range = opened.answer.header(CONTENT_RANGE).unwrap_or_default();
-        if is_part && !range.starts_with(&format!("bytes {skip}-")) {
-            return Err(Problem::lasting("answers with another part of a blob", "").into());
-        }
-        let length = opened.answer.header(CONTENT_LENGTH);
-        let length = length.and_then(|length| length.parse::<u64>().ok());
-        if let Some(length) = length.filter(|length| *length != left) {
-            let message = format!("has {length} bytes, and {left} were promised");
-            return Err(Problem::lasting(message, "").into());
-        }
-        let mut reader = opened.into_reader();
-        if !is_part {
-            io::copy(&mut reader.by_ref().take(skip), &mut io::sink())
-                .map_err(|error| Problem::from(ureq::Error::from(error)))?;
-        }
-        Ok(reader)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::Purpose;
-    use super::super::fixture::Server;
     use super::*;
+    use crate::auth::Purpose;
+    use crate::fixture::Server;
 
     /// What is written for the blob `promised` if the registry answers the first request with one and
     /// others, which come with a range, with the other; and how many requests there were.
@@ -145,7 +108,7 @@ mod tests {
         let client = server.client_that_tries(3, Purpose::Pull);
         let blob = Descriptor::of("a/b", b"promised");
         let mut bytes = Vec::new();
-        let result = client.download(&blob, &mut bytes, &|| Ok(()), &|_| Ok(()));
+        let result = client.download(&blob, &mut bytes, Context::silent());
         let text = String::from_utf8(bytes).unwrap();
         let count = server.requests().len() - 1;
         (
