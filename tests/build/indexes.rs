@@ -410,7 +410,7 @@ fn blobs_go_once_and_the_index_last() {
         plans
             .iter()
             .flat_map(|plan| &plan.layers)
-            .all(|layer| layer.how.is_found())
+            .all(|layer| layer.action.is_found())
     );
     assert_eq!(plans.len(), 2);
 }
