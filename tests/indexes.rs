@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use strata_image::{Built, ImageIndex};
+use strata_image::{ImageIndex, ManifestOrIndex};
 use strata_layer::ImagesFile;
 use strata_oci::{Compression, Digest, Reference};
 use strata_progress::Context;
@@ -91,9 +91,9 @@ impl Scene {
 }
 
 fn open(path: &Path) -> ImageIndex {
-    match Built::open(path).unwrap() {
-        Built::Index(index) => *index,
-        Built::Image(_) => panic!("{} is an image", path.display()),
+    match ManifestOrIndex::open(path).unwrap() {
+        ManifestOrIndex::Index(index) => *index,
+        ManifestOrIndex::Image(_) => panic!("{} is an image", path.display()),
     }
 }
 
@@ -249,7 +249,7 @@ fn variants_are_platforms_of_their_own() {
         .collect();
     assert_eq!(platforms, ["linux/arm/v6", "linux/arm/v7"]);
     let chosen = |platform: &str| {
-        let built = Built::open(&scene.index()).unwrap();
+        let built = ManifestOrIndex::open(&scene.index()).unwrap();
         let image = built.into_image(&platform.parse().unwrap());
         image.map(|image| image.config.platform().to_string())
     };

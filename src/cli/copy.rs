@@ -14,7 +14,7 @@ use crate::destination::{ArchiveForm, ArchiveTarget, Destination};
 use strata_copy::{CopyName, archive, directory, layout};
 use strata_engine::{containerd, docker, podman, skopeo};
 use strata_error::{Error, Result};
-use strata_image::{Built, Image, Root};
+use strata_image::{Image, ManifestOrIndex, ManifestOrIndexRef};
 use strata_layer::ImageName;
 use strata_oci::{Digest, Reference};
 use strata_progress::Context;
@@ -30,9 +30,9 @@ pub(super) fn run(
     check_destination(&settings, printer).map_err(Failure::Usage)?;
     check_digest_file(&settings).map_err(Failure::Usage)?;
     let printer = Printer::new(settings.quiet);
-    let built = Built::open(&settings.image)?;
+    let built = ManifestOrIndex::open(&settings.image)?;
     let built = platform::choose(built, &settings, interruption.context(&Unseen(&printer)))?;
-    let root = built.root();
+    let root = built.borrowed();
     if settings.push.dry_run {
         return dry_run::run(root, &settings, &printer, interruption);
     }
@@ -69,7 +69,7 @@ pub(super) fn run(
 
 /// Copies, and gives the digest of the manifest that is at the destination then.
 fn copy(
-    root: Root<'_>,
+    root: ManifestOrIndexRef<'_>,
     settings: &CopySettings,
     printer: &Printer,
     reporter: &Reporter<'_>,
@@ -83,8 +83,12 @@ fn copy(
         (Destination::Registry(reference), _) => {
             let (how, what) = (&settings.registry, &settings.push.options);
             let pushed = match root {
-                Root::Image(image) => registry::push(image, reference, how, what, context)?,
-                Root::Index(index) => registry::push_index(index, reference, how, what, context)?,
+                ManifestOrIndexRef::Image(image) => {
+                    registry::push(image, reference, how, what, context)?
+                }
+                ManifestOrIndexRef::Index(index) => {
+                    registry::push_index(index, reference, how, what, context)?
+                }
             };
             reporter.end();
             for warning in &pushed.warnings {
@@ -113,8 +117,10 @@ fn copy(
                 archive::stream_all(&[(root, &name)], writer, &nothing, context)
             })?;
         }
-        (_, Root::Image(image)) => return copy_to_engine(image, &name, settings, context),
-        (destination, Root::Index(_)) => {
+        (_, ManifestOrIndexRef::Image(image)) => {
+            return copy_to_engine(image, &name, settings, context);
+        }
+        (destination, ManifestOrIndexRef::Index(_)) => {
             return Err(Failure::Failed(Error::Name {
                 what: "destination",
                 value: destination.to_string(),

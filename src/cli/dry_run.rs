@@ -11,13 +11,13 @@ use super::printer::Printer;
 use super::progress::Unseen;
 use super::settings::CopySettings;
 use crate::destination::Destination;
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_oci::Digest;
 use strata_registry::{How, Plan, plan, plan_index};
 
 /// Prints a line for each layer, and the sum.
 pub(super) fn run(
-    root: Root<'_>,
+    root: ManifestOrIndexRef<'_>,
     settings: &CopySettings,
     printer: &Printer,
     interruption: &Interruption,
@@ -30,8 +30,8 @@ pub(super) fn run(
     let unseen = Unseen(printer);
     let context = interruption.context(&unseen);
     let plans = match root {
-        Root::Image(image) => vec![plan(image, reference, how, what, context)?],
-        Root::Index(index) => plan_index(index, reference, how, what, context)?,
+        ManifestOrIndexRef::Image(image) => vec![plan(image, reference, how, what, context)?],
+        ManifestOrIndexRef::Index(index) => plan_index(index, reference, how, what, context)?,
     };
     let mut sent = BTreeMap::new();
     for (image, plan) in root.images().into_iter().zip(&plans) {
@@ -39,12 +39,12 @@ pub(super) fn run(
             printer.note(warning);
         }
         let heading = match root {
-            Root::Image(_) => String::new(),
-            Root::Index(_) => format!("{}:\n", image.config.platform()),
+            ManifestOrIndexRef::Image(_) => String::new(),
+            ManifestOrIndexRef::Index(_) => format!("{}:\n", image.config.platform()),
         };
         printer.data(&(heading + &describe(plan, &mut sent)))?;
     }
-    if let Root::Index(_) = root {
+    if let ManifestOrIndexRef::Index(_) = root {
         let (number, bytes) = (sent.len(), HumanBytes(sent.values().sum()));
         printer.data(&format!(
             "index: {number} layers would be sent, {bytes} uncompressed\n"

@@ -4,21 +4,25 @@ use super::settings::CopySettings;
 use crate::destination::Destination;
 use strata_engine::{docker, podman};
 use strata_error::Result;
-use strata_image::Built;
+use strata_image::ManifestOrIndex;
 use strata_oci::Platform;
 use strata_progress::Context;
 
 /// What of `built` is copied: the image that was asked for; where one image must do, the one for the
 /// engine; else all.
-pub(super) fn choose(built: Built, settings: &CopySettings, context: Context<'_>) -> Result<Built> {
-    let image = |built: Built, platform: &Platform| {
+pub(super) fn choose(
+    built: ManifestOrIndex,
+    settings: &CopySettings,
+    context: Context<'_>,
+) -> Result<ManifestOrIndex> {
+    let image = |built: ManifestOrIndex, platform: &Platform| {
         let image = built.into_image(platform)?;
-        Ok(Built::Image(Box::new(image)))
+        Ok(ManifestOrIndex::Image(Box::new(image)))
     };
     match (&settings.platform, &built) {
         (Some(platform), _) => image(built, platform),
-        (None, Built::Image(_)) => Ok(built),
-        (None, Built::Index(_)) => match of_engine(settings, context)? {
+        (None, ManifestOrIndex::Image(_)) => Ok(built),
+        (None, ManifestOrIndex::Index(_)) => match of_engine(settings, context)? {
             Some(platform) => image(built, &platform),
             None => Ok(built),
         },

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::printer::Printer;
-use strata_image::{Image, Root};
+use strata_image::{Image, ManifestOrIndexRef};
 use strata_oci::{Descriptor, Digest};
 use strata_progress::{Outcome, Progress};
 use strata_registry::pull::RemoteImage;
@@ -53,15 +53,15 @@ impl Count {
 impl<'a> Reporter<'a> {
     /// A reporter for copying the blobs of images and indexes.
     pub(super) fn for_copy<'r>(
-        roots: impl IntoIterator<Item = Root<'r>>,
+        roots: impl IntoIterator<Item = ManifestOrIndexRef<'r>>,
         printer: &'a Printer,
     ) -> Self {
-        let roots: Vec<Root<'_>> = roots.into_iter().collect();
-        let images: Vec<&Image> = roots.iter().flat_map(Root::images).collect();
+        let roots: Vec<ManifestOrIndexRef<'_>> = roots.into_iter().collect();
+        let images: Vec<&Image> = roots.iter().flat_map(ManifestOrIndexRef::images).collect();
         let documents = images
             .iter()
             .flat_map(|image| [&image.manifest.config, &image.manifest_descriptor])
-            .chain(roots.iter().map(Root::descriptor));
+            .chain(roots.iter().map(ManifestOrIndexRef::descriptor));
         let blobs: BTreeMap<Digest, u64> = layers(&images)
             .chain(documents)
             .map(|blob| (blob.digest, blob.size))

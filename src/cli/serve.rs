@@ -12,7 +12,7 @@ use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Unseen;
 use strata_error::{Error, Result};
-use strata_image::Built;
+use strata_image::ManifestOrIndex;
 use strata_oci::Descriptor;
 use strata_progress::{Outcome, Progress};
 use strata_serve::{Catalog, Limits, Observer, Server, compress_all_images};
@@ -29,7 +29,7 @@ pub(super) fn run(
     let said = Printer::new(arguments.quiet);
     let log = Log(&said);
     let images = arguments.images.iter().map(|path| {
-        let built = Built::open(path)?;
+        let built = ManifestOrIndex::open(path)?;
         compress_all_images(
             built,
             arguments.compression,
@@ -43,8 +43,8 @@ pub(super) fn run(
     let mut catalog = Catalog::default();
     let mut lines = format!("http://{address}\n");
     for image in &images {
-        let name = catalog.add(image.root())?;
-        let digest = image.root().digest();
+        let name = catalog.add(image.borrowed())?;
+        let digest = image.borrowed().digest();
         lines.extend([format!("{address}/{name}@{digest}\n")]);
     }
     if !address.ip().is_loopback() {

@@ -7,8 +7,8 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use super::bounds::LARGEST_LAYER;
+use super::damaged::{DAMAGED, damaged};
 use super::medium::Place;
-use super::{DAMAGED, damaged};
 use strata_archive::{ArchiveReader, Packing, decompress};
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, open_stored};

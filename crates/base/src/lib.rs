@@ -13,6 +13,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod bounds;
+mod damaged;
 mod documents;
 mod files;
 mod inherit;
@@ -26,16 +27,3 @@ pub use inherit::{Inheritance, inherit};
 pub use medium::is_archive;
 pub use read::{Base, read};
 pub use select::Selection;
-
-use strata_error::Error;
-
-/// The way out of most things that are wrong with a base.
-const DAMAGED: &str = "fetch or build the base image again; this one is damaged, or no image";
-
-fn damaged(document: &str, message: &str) -> Error {
-    Error::Document {
-        document: document.to_owned(),
-        message: message.to_owned(),
-        hint: DAMAGED.to_owned(),
-    }
-}

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::bounds::{LARGEST_DOCUMENT, MOST_DOCUMENTS, MOST_LINKS, MOST_MEMBERS};
-use super::{DAMAGED, damaged};
+use super::damaged::{DAMAGED, damaged};
 use strata_archive::{ArchiveEntryKind, ArchiveReader, Packing, clean_path, decompress};
 use strata_error::{Error, Result};
 use strata_nix::Store;

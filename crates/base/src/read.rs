@@ -1,11 +1,11 @@
 //! Reading a base image, whatever its form.
 
 use super::bounds::{DEEPEST_INDEX, MOST_LAYERS, MOST_MANIFESTS};
+use super::damaged::{DAMAGED, damaged};
 use super::documents::{DockerImage, parse_config, parse_docker_manifest, parse_manifest};
 use super::layers::{self, Expected};
 use super::medium::{Medium, Place};
 use super::select::{Candidate, Selection};
-use super::{DAMAGED, damaged};
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, Documents, ImagesFile, LayerRecord};
 use strata_nix::Store;

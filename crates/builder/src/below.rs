@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use strata_base as base;
 use strata_base::Base;
 use strata_error::{Error, Result};
 use strata_nix::Store;
@@ -24,7 +23,7 @@ pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<Below> {
     let Some(request) = &image.base else {
         return Ok(Below::default());
     };
-    let mut base = base::read(
+    let mut base = strata_base::read(
         &request.path,
         &request.selection,
         &image.platform.architecture,

@@ -18,7 +18,7 @@ use crate::CopyName;
 use strata_archive::{ArchiveWriter, Metadata, Mode, write_error};
 use strata_compress::Compressor;
 use strata_error::Result;
-use strata_image::{Image, Root};
+use strata_image::{Image, ManifestOrIndexRef};
 use strata_oci::{Compression, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
 use strata_progress::{Context, Outcome};
 
@@ -26,11 +26,11 @@ use strata_progress::{Context, Outcome};
 const DOCKER_MANIFEST: &str = "manifest.json";
 
 /// An image or index, and what it is called in an archive.
-pub type Named<'a> = (Root<'a>, &'a CopyName);
+pub type Named<'a> = (ManifestOrIndexRef<'a>, &'a CopyName);
 
 /// Copies an image, or an index with its images, to the archive at `path`, as [`write_all`].
 pub fn write<'a>(
-    root: impl Into<Root<'a>>,
+    root: impl Into<ManifestOrIndexRef<'a>>,
     path: &Path,
     name: &CopyName,
     context: Context<'_>,

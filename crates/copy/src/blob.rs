@@ -5,7 +5,7 @@ use std::io::Write;
 
 use strata_archive::write_error;
 use strata_error::Result;
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_layer::Layer;
 use strata_oci::{Descriptor, Digest};
 use strata_progress::{Context, Outcome, Watched};
@@ -21,10 +21,10 @@ pub enum Blob<'a> {
 
 /// Every blob of an image, or of an index and its images. They may hold the same layer several times;
 /// it is one blob.
-pub fn blobs<'a>(root: impl Into<Root<'a>>) -> BTreeMap<Digest, Blob<'a>> {
+pub fn blobs<'a>(root: impl Into<ManifestOrIndexRef<'a>>) -> BTreeMap<Digest, Blob<'a>> {
     let root = root.into();
     let mut blobs = BTreeMap::new();
-    if let Root::Index(index) = root {
+    if let ManifestOrIndexRef::Index(index) = root {
         let document = Blob::Document(&index.descriptor, &index.index_bytes);
         blobs.insert(index.descriptor.digest, document);
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::blob::blobs;
 use super::staging;
 use strata_error::{Error, Result};
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_oci::Digest;
 use strata_progress::{Context, Outcome};
 
@@ -28,7 +28,11 @@ const MANIFEST_END: &str = ".manifest.json";
 /// A new directory appears whole. An image that is there already is replaced, as skopeo does, and
 /// blobs that the new one does not need are removed. An empty directory is filled; any other one is
 /// an error. After an error everything is as it was.
-pub fn write<'a>(root: impl Into<Root<'a>>, path: &Path, context: Context<'_>) -> Result<()> {
+pub fn write<'a>(
+    root: impl Into<ManifestOrIndexRef<'a>>,
+    path: &Path,
+    context: Context<'_>,
+) -> Result<()> {
     let root = root.into();
     let manifests: BTreeSet<Digest> = root
         .images()

@@ -11,7 +11,7 @@ use super::blob::blobs;
 use super::staging;
 use crate::CopyName;
 use strata_error::{Error, Result};
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_oci::{Descriptor, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
 use strata_progress::{Context, Outcome};
 
@@ -31,7 +31,7 @@ const LARGEST_MARKER: u64 = 64 << 10;
 /// as a layout without images; any other directory is an error. After an error everything is as
 /// it was; a process that is killed leaves at most blobs that no image of the layout has.
 pub fn write<'a>(
-    root: impl Into<Root<'a>>,
+    root: impl Into<ManifestOrIndexRef<'a>>,
     path: &Path,
     name: &CopyName,
     context: Context<'_>,
@@ -61,7 +61,7 @@ pub fn write<'a>(
 }
 
 /// The entry of an image or index in the index of a layout.
-pub fn entry(root: Root<'_>, name: &CopyName) -> Descriptor {
+pub fn entry(root: ManifestOrIndexRef<'_>, name: &CopyName) -> Descriptor {
     let Descriptor {
         media_type,
         digest,
@@ -81,7 +81,12 @@ pub fn entry(root: Root<'_>, name: &CopyName) -> Descriptor {
 }
 
 /// Adds the image to a layout that exists.
-fn add(root: Root<'_>, path: &Path, name: &CopyName, context: Context<'_>) -> Result<()> {
+fn add(
+    root: ManifestOrIndexRef<'_>,
+    path: &Path,
+    name: &CopyName,
+    context: Context<'_>,
+) -> Result<()> {
     check_layout(path)?;
     // A broken index is better found before gigabytes are written.
     read_index(&path.join(INDEX_FILE))?;

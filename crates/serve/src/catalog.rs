@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use strata_copy::{Blob, blobs};
 use strata_error::{Error, Result};
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_oci::{Digest, Reference, split_registry};
 
 /// Images to serve.
@@ -26,7 +26,7 @@ pub(super) struct Repository<'a> {
 
 impl<'a> Catalog<'a> {
     /// Adds an image or index and gives what it is called here: its own name without the registry, and its tag.
-    pub fn add(&mut self, root: impl Into<Root<'a>>) -> Result<String> {
+    pub fn add(&mut self, root: impl Into<ManifestOrIndexRef<'a>>) -> Result<String> {
         let root = root.into();
         let error = |message: String, hint: &str| Error::Document {
             document: format!("image {}", root.digest()),
@@ -55,7 +55,7 @@ impl<'a> Catalog<'a> {
     }
 
     /// Adds an image or index under this name and tag, of which the caller knows that they are good.
-    pub fn add_as(&mut self, root: impl Into<Root<'a>>, name: &str, tag: &str) {
+    pub fn add_as(&mut self, root: impl Into<ManifestOrIndexRef<'a>>, name: &str, tag: &str) {
         let root = root.into();
         let repository = self.repositories.entry(name.to_owned()).or_default();
         repository.tags.insert(tag.to_owned(), root.digest());

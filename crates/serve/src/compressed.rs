@@ -2,27 +2,27 @@
 
 use strata_copy::compressed::{Made, compress_all};
 use strata_error::Result;
-use strata_image::{Built, CompressedLayer, Image};
+use strata_image::{CompressedLayer, Image, ManifestOrIndex};
 use strata_layer::Layer;
 use strata_oci::{Compression, Descriptor, Manifest, json as canonical, media_type};
 use strata_progress::Context;
 
 /// The same with each image of an index as [`compress`] makes it.
 pub fn compress_all_images(
-    built: Built,
+    built: ManifestOrIndex,
     compression: Compression,
     context: Context<'_>,
-) -> Result<Built> {
+) -> Result<ManifestOrIndex> {
     match built {
-        Built::Image(image) => {
+        ManifestOrIndex::Image(image) => {
             let image = compress(*image, compression, context)?;
-            Ok(Built::Image(Box::new(image)))
+            Ok(ManifestOrIndex::Image(Box::new(image)))
         }
-        Built::Index(mut index) => {
+        ManifestOrIndex::Index(mut index) => {
             let images = std::mem::take(&mut index.images).into_iter();
             let images = images.map(|image| compress(image, compression, context));
             let images = images.collect::<Result<Vec<_>>>()?;
-            Ok(Built::Index(Box::new(index.with_images(images))))
+            Ok(ManifestOrIndex::Index(Box::new(index.with_images(images))))
         }
     }
 }

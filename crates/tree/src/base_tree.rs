@@ -1,7 +1,8 @@
 //! What the layers of a base make together: its directories with their metadata, its symlinks, and
 //! where files are.
 
-use crate::{ImagePath, MOST_ENTRIES, Node, Overlay};
+use super::overlay::{Listing, MOST_ENTRIES, Node, Overlay};
+use super::path::ImagePath;
 use strata_archive::{ArchiveEntry, ArchiveEntryKind, Entry, EntryKind, Metadata, Mode};
 
 /// How many entries the layers may still have: all of them, whiteouts and repetitions too.
@@ -9,7 +10,7 @@ pub struct EntriesLeft(pub usize);
 
 /// What one layer has.
 #[derive(Debug, Default)]
-pub struct BaseListing(crate::Listing<Listed>);
+pub struct BaseListing(Listing<Listed>);
 
 /// What a layer has at a path.
 #[derive(Debug)]

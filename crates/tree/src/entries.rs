@@ -5,10 +5,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::rules::EntryType;
-use super::{CompiledRules, ImagePath, Recipe, Rule, Source};
+use super::path::ImagePath;
+use super::recipe::{Recipe, Source};
+use super::rules::{CompiledRules, EntryType, Rule};
+use super::source::{check_size, compile, invalid_recipe, locate, source_path};
 use strata_archive::{Entry, EntryKind, Metadata, Mode, WHITEOUT};
-use strata_error::{Error, Result};
+use strata_error::Result;
 use strata_nix::walk::{Kind, Visit};
 use strata_nix::{Store, nar, walk};
 
@@ -268,45 +270,4 @@ fn insert(root: &mut Directory, path: &[u8], node: Node) -> Result<(), String> {
     )?;
     parent.children.entry(name.to_vec()).or_insert(node);
     Ok(())
-}
-
-pub(super) fn compile(source: &Source) -> Result<CompiledRules> {
-    CompiledRules::new(&source.rules).map_err(|error| invalid_recipe(error.to_string()))
-}
-
-/// Where a source is: a store path, or what an image derivation made below its own.
-pub(super) fn locate(store: &Store, source: &Source) -> PathBuf {
-    store.locate_below(&source.store_path)
-}
-
-/// The full path in the store that rules are matched with.
-pub(super) fn source_path(source: &Source, relative: &[u8]) -> Vec<u8> {
-    let mut path = source.store_path.clone().into_bytes();
-    if !relative.is_empty() {
-        path.push(b'/');
-        path.extend_from_slice(relative);
-    }
-    path
-}
-
-/// Refuses a store path that does not have the size that Nix recorded: it was damaged, or shows
-/// other kinds of files than it holds (NixOS/nix#10456), and its digest would match nowhere else.
-pub(super) fn check_size(source: &Source, size: u64) -> Result<()> {
-    if size == source.nar_size {
-        return Ok(());
-    }
-    Err(Error::Mismatch {
-        what: format!("store path {}", source.store_path),
-        expected: format!("an archive of {} bytes, as Nix recorded", source.nar_size),
-        found: format!("one of {size} bytes"),
-        hint: format!("repair it: nix-store --repair-path {}", source.store_path),
-    })
-}
-
-fn invalid_recipe(message: impl Into<String>) -> Error {
-    Error::Document {
-        document: "layers.json".into(),
-        message: message.into(),
-        hint: "rebuild the image with this version of Strata".into(),
-    }
 }

@@ -13,11 +13,11 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::entries::{check_size, locate, source_path};
-use super::recipe::follow;
-use super::rules::EntryType;
-use super::{Changes, CompiledRules, DirectoryRecord, ImagePath, Rule, Source};
-use crate::{BaseTree, Below, Obstacle};
+use super::base_tree::{BaseTree, Below, Obstacle};
+use super::path::ImagePath;
+use super::recipe::{DirectoryRecord, Source, follow};
+use super::rules::{Changes, CompiledRules, EntryType, Rule};
+use super::source::{check_size, compile, locate, source_path};
 use strata_archive::{Metadata, Mode};
 use strata_error::{Error, Result};
 use strata_nix::walk::{Kind, Visit};
@@ -156,7 +156,7 @@ impl Merge<'_> {
     fn add(&mut self, number: usize) -> Result<()> {
         let source = self.sources[number].source;
         let root = locate(self.store, source);
-        self.rules.push(super::entries::compile(source)?);
+        self.rules.push(compile(source)?);
         let mut size = nar::SizeCounter::default();
         walk::walk(&root, &mut |found| self.node(number, &found, &mut size))?;
         check_size(source, size.total())?;

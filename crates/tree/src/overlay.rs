@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::ImagePath;
+use super::path::ImagePath;
 use super::whiteout::Marker;
+
+/// The most entries of all layers, whiteouts too; those of a layer that is there twice count twice.
+pub const MOST_ENTRIES: usize = 10_000_000;
 
 /// What one layer has, and what it hides of those below it.
 #[derive(Clone, Debug)]

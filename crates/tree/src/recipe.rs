@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImagePath, Rule};
+use super::path::ImagePath;
+use super::rules::Rule;
 use strata_archive::Metadata;
 
 /// How to make a layer.

@@ -1,6 +1,6 @@
 //! What names in a layer say about lower layers (OCI layer.md, "Whiteouts").
 
-use super::ImagePath;
+use super::path::ImagePath;
 use strata_archive::WHITEOUT;
 
 /// The name of a marker that hides everything that lower layers have in its directory.

@@ -9,7 +9,7 @@ mod tree;
 use std::io::{self, Read, Write};
 
 use self::tree::{Listing, Place, Tree, Winners};
-use super::Image;
+use crate::Image;
 use strata_archive::{
     ArchiveEntry, ArchiveEntryKind, ArchiveReader, ArchiveWriter, Metadata, Mode, decompress,
 };
