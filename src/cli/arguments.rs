@@ -42,7 +42,7 @@ struct Arguments {
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Copy an image to a registry, an engine, an archive or a directory
-    #[command(after_help = COPY_HELP)]
+    #[command(after_help = copy_help())]
     Copy(Box<CopyArguments>),
     /// Show what an image consists of
     Inspect(InspectArguments),
@@ -71,19 +71,14 @@ pub(super) enum Command {
     Man(ManArguments),
 }
 
-const COPY_HELP: &str = "\
-Destinations:
-  docker://NAME[:TAG]               a registry; NAME may begin with HOST[:PORT]/
-  docker-daemon:[NAME[:TAG]]        a Docker engine
-  podman:[NAME[:TAG]]               podman; also containers-storage:
-  containerd:[NAME[:TAG]]           containerd; also k3s:, kind:, minikube:
-  docker-archive:PATH[:NAME[:TAG]]  a file for `docker load` and others; - is standard output
-  oci-archive:PATH[:TAG]            the same file, to be named by a tag
-  oci:PATH[:TAG]                    a directory, an OCI image layout; keeps its other images
-  dir:PATH                          a directory of blobs, in skopeo's form
-
-A PATH ends at its first colon. An archive that exists is replaced.
-On success the destination and the image's digest are printed.";
+fn copy_help() -> String {
+    format!(
+        "Destinations:\n{}\n\
+         A PATH ends at its first colon. An archive that exists is replaced.\n\
+         On success the destination and the image's digest are printed.",
+        crate::destination::help()
+    )
+}
 
 const SERVE_HELP: &str = "\
 Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.

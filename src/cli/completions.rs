@@ -5,7 +5,7 @@ use clap::builder::PossibleValuesParser;
 use super::Failure;
 use super::arguments::{CompletionsArguments, commands};
 use super::printer::Printer;
-use crate::destination::transports;
+use crate::destination::beginnings;
 
 pub(super) fn run(arguments: &CompletionsArguments, printer: &Printer) -> Result<(), Failure> {
     let mut script = Vec::new();
@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &CompletionsArguments, printer: &Printer) -> Result
 fn offering() -> clap::Command {
     commands().mut_subcommands(|verb| {
         verb.mut_args(|argument| match argument.get_id().as_str() {
-            "destination" => argument.value_parser(PossibleValuesParser::new(transports())),
+            "destination" => argument.value_parser(PossibleValuesParser::new(beginnings())),
             "compression" => {
                 argument.value_parser(PossibleValuesParser::new(["gzip", "zstd", "none"]))
             }

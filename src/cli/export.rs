@@ -4,9 +4,9 @@ use super::Failure;
 use super::arguments::ExportArguments;
 use super::interruption::Interruption;
 use super::output::{check_archive, write_to_stdout};
-use super::platform::of_this_machine;
 use super::printer::Printer;
 use crate::destination::is_stdout;
+use crate::platform::of_this_machine;
 use strata_copy::archive;
 use strata_image::{ManifestOrIndex, flatten};
 use strata_progress::Cancel;
@@ -29,7 +29,7 @@ pub(super) fn run(
     };
     let advance = |_| interruption.check();
     if is_stdout(output) {
-        return write_to_stdout(printer, |writer| flatten(&image, writer, &advance));
+        return write_to_stdout(|writer| flatten(&image, writer, &advance));
     }
     archive::to_file(output, |writer| flatten(&image, writer, &advance))?;
     let line = format!(

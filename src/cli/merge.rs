@@ -9,7 +9,7 @@ use super::interruption::Interruption;
 use super::output::{check_archive, write_to_stdout};
 use super::printer::Printer;
 use super::progress::Reporter;
-use crate::destination::{Destination, is_stdout};
+use crate::destination::{self, is_stdout};
 use strata_copy::{CopyName, archive};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
@@ -34,7 +34,7 @@ pub(super) fn run(
     let all: Vec<_> = roots.clone().zip(&names).collect();
     let reporter = Reporter::for_copy(roots, &said);
     let written = if is_stdout(output) {
-        write_to_stdout(printer, |writer| {
+        write_to_stdout(|writer| {
             archive::stream_all(
                 &all,
                 writer,
@@ -65,7 +65,7 @@ pub(super) fn run(
 
 /// What the images are called in the archive, which is what they are called anyway.
 fn names(images: &[ManifestOrIndex]) -> Result<Vec<CopyName>> {
-    let archive: Destination = "docker-archive:-".parse()?;
+    let archive = destination::parse("docker-archive:-")?;
     let mut known = BTreeMap::new();
     let mut names = Vec::new();
     for built in images {

@@ -9,7 +9,6 @@ mod arguments;
 mod completions;
 mod compress;
 mod copy;
-mod dry_run;
 mod export;
 mod inspect;
 mod interruption;
@@ -17,7 +16,6 @@ mod lock;
 mod man;
 mod merge;
 mod output;
-mod platform;
 mod printer;
 mod progress;
 mod pull;
@@ -47,6 +45,17 @@ enum Failure {
     Refuted,
     /// Whoever read our output has read enough.
     OutputClosed,
+}
+
+impl Failure {
+    /// Why standard output was not written. Whoever reads it may have read enough.
+    fn of_stdout(error: Error) -> Self {
+        if error.is_broken_pipe() {
+            Self::OutputClosed
+        } else {
+            Self::Failed(error)
+        }
+    }
 }
 
 impl From<Error> for Failure {

@@ -4,14 +4,15 @@ use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
+use super::Failure;
 use super::arguments::PullArguments;
 use super::interruption::Interruption;
 use super::output::write_to_stdout;
 use super::printer::Printer;
 use super::progress::{Reporter, Unseen};
 use super::source_arguments::reference;
-use super::{Failure, platform};
 use crate::destination::is_stdout;
+use crate::platform::of_this_machine;
 use strata_copy::write_file;
 use strata_error::Error;
 use strata_oci::{Digest, Platform, Reference};
@@ -62,10 +63,7 @@ pub(super) fn run(
     let printer = Printer::new(arguments.quiet || printer.is_quiet());
     let unseen = Unseen(&printer);
     let context = interruption.context(&unseen);
-    let wanted = arguments
-        .platform
-        .clone()
-        .unwrap_or_else(platform::of_this_machine);
+    let wanted = arguments.platform.clone().unwrap_or_else(of_this_machine);
     let source = Source::connect(&reference, &arguments.source.options(), context)?;
     let job = Job {
         source: &source,
@@ -172,7 +170,7 @@ impl Job<'_> {
         fill: impl FnOnce(&mut dyn Write) -> strata_error::Result<()>,
     ) -> Result<(), Failure> {
         if is_stdout(output) {
-            return write_to_stdout(self.printer, fill);
+            return write_to_stdout(fill);
         }
         Ok(write_file(output, fill)?)
     }

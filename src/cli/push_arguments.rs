@@ -97,10 +97,10 @@ impl PushArguments {
     /// `environment` is asked for the directory of the cache.
     pub(super) fn settings(
         self,
-        destination: &Destination,
+        destination: &dyn Destination,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<PushSettings> {
-        let Destination::Registry(reference) = destination else {
+        let Some(reference) = destination.reference() else {
             return match self.only_for_registries() {
                 None => Ok(PushSettings::default()),
                 Some(flag) => Err(Error::Name {
@@ -260,8 +260,9 @@ mod tests {
 
     #[test]
     fn flags_that_mean_nothing_elsewhere_are_refused() {
-        let destination: Destination = "oci:x".parse().unwrap();
-        let settings = |arguments: PushArguments| arguments.settings(&destination, &|_| None);
+        let destination = crate::destination::parse("oci:x").unwrap();
+        let settings =
+            |arguments: PushArguments| arguments.settings(destination.as_ref(), &|_| None);
         for flag in [
             "--compression=gzip",
             "--additional-tag=1",

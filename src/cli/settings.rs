@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::arguments::CopyArguments;
-use super::platform::of_this_machine;
+use super::printer::Printer;
 use super::push_arguments::PushSettings;
-use crate::destination::Destination;
+use crate::destination::{self, Destination};
+use crate::platform::of_this_machine;
 use strata_engine::{containerd, docker};
 use strata_error::Result;
 use strata_oci::Platform;
@@ -16,17 +17,13 @@ pub(super) struct CopySettings {
     /// The output of the image's derivation.
     pub(super) image: PathBuf,
     /// Where it goes.
-    pub(super) destination: Destination,
+    pub(super) destination: Box<dyn Destination>,
     /// Which image of an index is copied.
     pub(super) platform: Option<Platform>,
-    /// How to reach a registry.
-    pub(super) registry: Options,
-    /// What goes to a registry, and how.
-    pub(super) push: PushSettings,
-    /// How to reach a Docker engine.
-    pub(super) docker: docker::Options,
-    /// How to reach containerd.
-    pub(super) containerd: containerd::Options,
+    /// What the destination is handed.
+    pub(super) options: destination::Options,
+    /// Whether only to say what would be done.
+    pub(super) dry_run: bool,
     /// The file that the digest is written to.
     pub(super) digest_file: Option<PathBuf>,
     /// Whether nothing but errors is to be said.
@@ -37,10 +34,10 @@ impl TryFrom<CopyArguments> for CopySettings {
     type Error = strata_error::Error;
 
     fn try_from(arguments: CopyArguments) -> Result<Self> {
-        let destination = arguments.destination.parse()?;
-        let push = arguments
+        let destination = destination::parse(&arguments.destination)?;
+        let PushSettings { options, dry_run } = arguments
             .push
-            .settings(&destination, &|name| std::env::var_os(name))?;
+            .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
         let mut registry = Options {
             tls_verify: arguments.dest_tls_verify,
             anonymous: arguments.dest_no_creds,
@@ -67,16 +64,20 @@ impl TryFrom<CopyArguments> for CopySettings {
                 Some("system") => Some(of_this_machine()),
                 _ => arguments.platform,
             },
-            registry,
-            push,
-            docker: docker::Options {
-                host: arguments.dest_daemon_host,
+            options: destination::Options {
+                registry,
+                push: options,
+                docker: docker::Options {
+                    host: arguments.dest_daemon_host,
+                },
+                containerd: containerd::Options {
+                    address: arguments.containerd_address,
+                    namespace: arguments.containerd_namespace,
+                    cluster: arguments.cluster,
+                },
+                stdout: Printer::stdout,
             },
-            containerd: containerd::Options {
-                address: arguments.containerd_address,
-                namespace: arguments.containerd_namespace,
-                cluster: arguments.cluster,
-            },
+            dry_run,
             digest_file: arguments.digestfile,
             quiet: arguments.quiet,
         })
@@ -118,30 +119,48 @@ mod tests {
     #[test]
     fn flags_become_options_of_the_registry() {
         let none = settings(&[]);
-        assert_eq!(none.registry.tls_verify, None);
-        assert_eq!(none.registry.retry.tries, Options::default().retry.tries);
-        assert!(!none.registry.anonymous && !none.quiet);
-        assert!(settings(&["--dest-no-creds"]).registry.anonymous);
+        assert_eq!(none.options.registry.tls_verify, None);
+        assert_eq!(
+            none.options.registry.retry.tries,
+            Options::default().retry.tries
+        );
+        assert!(!none.options.registry.anonymous && !none.quiet);
+        assert!(settings(&["--dest-no-creds"]).options.registry.anonymous);
         for (flag, verify) in [
             ("--dest-tls-verify", true),
             ("--dest-tls-verify=1", true),
             ("--dest-tls-verify=False", false),
         ] {
-            assert_eq!(settings(&[flag]).registry.tls_verify, Some(verify));
+            assert_eq!(settings(&[flag]).options.registry.tls_verify, Some(verify));
         }
-        assert_eq!(settings(&["--retry-times=0"]).registry.retry.tries, 1);
-        assert_eq!(settings(&["--retry-times=7"]).registry.retry.tries, 8);
-        assert!(settings(&["--retry-times=7"]).registry.retry.awaits_start);
-        assert!(!none.registry.retry.awaits_start);
+        assert_eq!(
+            settings(&["--retry-times=0"]).options.registry.retry.tries,
+            1
+        );
+        assert_eq!(
+            settings(&["--retry-times=7"]).options.registry.retry.tries,
+            8
+        );
+        assert!(
+            settings(&["--retry-times=7"])
+                .options
+                .registry
+                .retry
+                .awaits_start
+        );
+        assert!(!none.options.registry.retry.awaits_start);
         let path = |text: &str| Some(PathBuf::from(text));
         let all = settings(&["--authfile=a", "--dest-cert-dir=c", "--digestfile=d"]);
-        assert_eq!(all.registry.auth_file, path("a"));
-        assert_eq!(all.registry.certificate_directory, path("c"));
+        assert_eq!(all.options.registry.auth_file, path("a"));
+        assert_eq!(all.options.registry.certificate_directory, path("c"));
         assert_eq!(all.digest_file, path("d"));
-        let token = settings(&["--dest-registry-token=t"]).registry.credentials;
+        let token = settings(&["--dest-registry-token=t"])
+            .options
+            .registry
+            .credentials;
         assert_eq!(token, Some(Credentials::RegistryToken("t".into())));
         let both = settings(&["--authfile=a", "--dest-authfile=b"]);
-        assert_eq!(both.registry.auth_file, path("b"));
+        assert_eq!(both.options.registry.auth_file, path("b"));
     }
 
     #[test]
