@@ -1,9 +1,9 @@
-//! Where the bytes go that a verb was asked for: a file, or standard output.
+//! Where the bytes go that a command was asked for: a file, or standard output.
 
 use std::io::Write;
 use std::path::Path;
 
-use super::Failure;
+use super::failure::Failure;
 use super::printer::Printer;
 use crate::destination::{check_archive_name, is_stdout};
 use strata_error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 
-use super::Failure;
+use super::failure::Failure;
 use strata_error::Error;
 
 /// Bytes that are collected before they are written to a pipe.

@@ -1,22 +1,42 @@
 //! `strata export IMAGE [OUTPUT]`.
 
-use super::Failure;
-use super::arguments::ExportArguments;
-use super::interruption::Interruption;
-use super::output::{check_archive, write_to_stdout};
-use super::printer::Printer;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::output::{check_archive, write_to_stdout};
+use crate::cli::printer::Printer;
 use crate::destination::is_stdout;
 use crate::platform::of_this_machine;
 use strata_copy::archive;
 use strata_image::{ManifestOrIndex, flatten};
+use strata_oci::Platform;
 use strata_progress::Cancel;
 
-pub(super) fn run(
-    arguments: &ExportArguments,
+/// Write the root file system of an image as one archive, without layers
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    image: PathBuf,
+
+    /// The file to write, compressed if it ends in .gz; - is standard output
+    #[arg(default_value = "-")]
+    output: PathBuf,
+
+    /// The image for this platform, of an index; without it the one for this machine
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+}
+
+/// Runs the command.
+pub(crate) fn run(
+    arguments: &ExportArgs,
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    let ExportArguments {
+    let ExportArgs {
         image,
         output,
         platform,
