@@ -12,7 +12,7 @@ use strata_error::Result;
 use strata_image::ManifestOrIndexRef;
 use strata_oci::{Digest, Reference, without_password};
 use strata_progress::Context;
-use strata_registry::{self as registry, How, Plan, PushOptions};
+use strata_registry::{self as registry, Action, Plan, PushOptions};
 
 pub(super) const DOCKER: Transport = Transport {
     name: "docker",
@@ -148,21 +148,21 @@ fn describe(plan: &Plan, sent: &mut BTreeMap<Digest, u64>) -> String {
     let count = plan.layers.len();
     let (mut number, mut bytes) = (0_usize, 0_u64);
     for (index, layer) in plan.layers.iter().enumerate() {
-        let is_found = layer.how.is_found();
+        let is_found = layer.action.is_found();
         let is_new = !is_found && sent.insert(layer.digest, layer.size).is_none();
         if is_new {
             number += 1;
             bytes = bytes.saturating_add(layer.size);
         }
-        let what = match &layer.how {
+        let what = match &layer.action {
             _ if !is_found && !is_new => "sent already by then".to_owned(),
-            How::Present { known_from: None } => "already there".to_owned(),
-            How::Present {
+            Action::Present { known_from: None } => "already there".to_owned(),
+            Action::Present {
                 known_from: Some(name),
             } => format!("already there, says {name}"),
-            How::Mounted { from } => format!("taken from {from}, if the registry does that"),
-            How::Sent => "sent".to_owned(),
-            How::Compressed(compression) => format!("compressed with {compression} and sent"),
+            Action::Mounted { from } => format!("taken from {from}, if the registry does that"),
+            Action::Sent => "sent".to_owned(),
+            Action::Compressed(compression) => format!("compressed with {compression} and sent"),
         };
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -231,28 +231,28 @@ mod tests {
     #[test]
     fn every_layer_is_told_about() {
         let digests = ["a", "b", "c", "d", "e"].map(|text| Digest::of(text.as_bytes()));
-        let layer = |digest, how| PlannedLayer {
+        let layer = |digest, action| PlannedLayer {
             digest,
             size: 2048,
-            how,
+            action,
         };
         let plan = Plan {
             layers: vec![
-                layer(digests[0], How::Present { known_from: None }),
+                layer(digests[0], Action::Present { known_from: None }),
                 layer(
                     digests[1],
-                    How::Present {
+                    Action::Present {
                         known_from: Some("h.x/a:1".to_owned()),
                     },
                 ),
                 layer(
                     digests[2],
-                    How::Mounted {
+                    Action::Mounted {
                         from: "b".to_owned(),
                     },
                 ),
-                layer(digests[3], How::Sent),
-                layer(digests[4], How::Compressed(Compression::GZIP)),
+                layer(digests[3], Action::Sent),
+                layer(digests[4], Action::Compressed(Compression::GZIP)),
             ],
             repository: "h.x/a".to_owned(),
             tags: vec!["1".to_owned(), "2".to_owned()],

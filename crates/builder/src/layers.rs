@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use super::below::{self, Below};
+use super::base_image::{self, BaseImage};
 use super::output::Output;
-use super::{accounts, database, lower};
+use super::{accounts, database, parent_layers};
 use strata_base::{Base, inherit};
 use strata_error::{Error, Result};
 use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
 use strata_nix::{Closure, ClosureEntry, Request, Store};
 use strata_oci::json;
-use strata_plan::{BaseLayers, CheckedRequest, MOST_LAYERS, PlannedLayer, check, plan};
+use strata_plan::{BaseLayers, CheckedRequest, LayerSpec, MOST_LAYERS, check, plan};
 use strata_tree::{BaseTree, ImagePath, Recipe, Redirect, RootSource, Surroundings, merge};
 
 /// Builds a layer or an image; gives the warnings.
@@ -24,25 +24,25 @@ pub(super) fn build(
 ) -> Result<Vec<String>> {
     let request = check(request, store, out)?;
     let closure = parse_closure(closure, store)?;
-    let Below { base, hidden } = match &request.image {
-        Some(image) => below::read(image, store)?,
-        None => Below::default(),
+    let BaseImage { base, hidden } = match &request.image {
+        Some(image) => base_image::read(image, store)?,
+        None => BaseImage::default(),
     };
-    let lower = lower::read(&request.layers, store)?;
+    let parents = parent_layers::read(&request.layers, store)?;
     let base_layers = BaseLayers {
         count: base.count() + usize::from(!hidden.is_empty()),
         own: &base.layers,
     };
-    let mut plan = plan(&request, &closure, &lower, base_layers)?;
+    let mut plan = plan(&request, &closure, &parents, base_layers)?;
     if !hidden.is_empty() {
         // Below everything else of the image, which may use the same paths.
-        plan.layers.insert(0, below::hiding(hidden, &request));
-        plan.lower += 1;
+        plan.layers.insert(0, base_image::hiding(hidden, &request));
+        plan.parents += 1;
     }
     let output = Output::create(store.locate_below(out))?;
     if request.image.is_some() {
-        let below = lower.iter().flat_map(|file| &file.accounts);
-        let accounts: Vec<_> = below.chain(&request.accounts).collect();
+        let inherited = parents.iter().flat_map(|file| &file.accounts);
+        let accounts: Vec<_> = inherited.chain(&request.accounts).collect();
         accounts::merge(&mut plan.layers, &accounts, &base, store, out)?;
     }
     if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
@@ -53,9 +53,9 @@ pub(super) fn build(
     let own_from = if request.image.is_some() {
         0
     } else {
-        plan.lower
+        plan.parents
     };
-    let known = known_digests(&lower);
+    let known = known_digests(&parents);
     let planned: Vec<_> = plan
         .layers
         .into_iter()
@@ -72,7 +72,7 @@ pub(super) fn build(
     if request.image.is_some() && count > MOST_LAYERS {
         warnings.push(too_many_layers(count));
     }
-    warnings.extend(below::warnings(&base));
+    warnings.extend(base_image::warnings(&base));
     write_output(output, request, store, plan.perms, base, records)?;
     Ok(warnings)
 }
@@ -93,7 +93,7 @@ fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
 
 /// Merges what goes to the root and completes the recipes; gives the rules that match no file.
 fn settle(
-    layers: &[PlannedLayer],
+    layers: &[LayerSpec],
     base: &BaseTree,
     store: &Store,
 ) -> Result<(Vec<Recipe>, Vec<PathRule>)> {
@@ -117,18 +117,18 @@ fn settle(
         whiteouts: &whiteouts,
         base,
     };
-    let mut layout = merge(&root, &surroundings, store)?;
+    let mut merged = merge(&root, &surroundings, store)?;
     let redirect = |(path, to)| Redirect { path, to };
     let recipes = layers.iter().enumerate().map(|(number, layer)| Recipe {
-        directories: layout.directories.remove(&number).unwrap_or_default(),
+        directories: merged.directories.remove(&number).unwrap_or_default(),
         sources: layer.sources.clone(),
-        omit: layout
+        omit: merged
             .omit
             .remove(&number)
             .unwrap_or_default()
             .into_iter()
             .collect(),
-        redirects: layout
+        redirects: merged
             .redirects
             .remove(&number)
             .unwrap_or_default()
@@ -139,12 +139,12 @@ fn settle(
     });
     let recipes = recipes.collect();
     let rule = |(path, rule)| PathRule { path, rule };
-    Ok((recipes, layout.unmatched.into_iter().map(rule).collect()))
+    Ok((recipes, merged.unmatched.into_iter().map(rule).collect()))
 }
 
 /// The layers that `buildLayer` has digested, by their recipes.
-fn known_digests(lower: &[LayersFile]) -> BTreeMap<Vec<u8>, &LayerRecord> {
-    let records = lower.iter().flat_map(|file| &file.layers);
+fn known_digests(parents: &[LayersFile]) -> BTreeMap<Vec<u8>, &LayerRecord> {
+    let records = parents.iter().flat_map(|file| &file.layers);
     records
         .map(|record| (json::to_bytes(&record.recipe), record))
         .collect()
@@ -155,7 +155,7 @@ type Made = (Digested, Option<String>);
 
 /// Digests what is not known, keeps the tars that are to be kept.
 fn make_records(
-    planned: &[(PlannedLayer, Recipe)],
+    planned: &[(LayerSpec, Recipe)],
     known: &BTreeMap<Vec<u8>, &LayerRecord>,
     output: &Output,
     out: &str,
@@ -200,7 +200,7 @@ fn make_records(
 
 /// What `buildLayer` made of the same recipe.
 fn made_before(
-    layer: &PlannedLayer,
+    layer: &LayerSpec,
     recipe: &Recipe,
     known: &BTreeMap<Vec<u8>, &LayerRecord>,
 ) -> Option<Made> {
@@ -231,9 +231,9 @@ fn write_output(
             tag: image.tag.clone(),
         };
         let mut config = image.config.clone();
-        below::compress(&mut base, request.compression);
-        if let (Some(below), Some(checked)) = (&base.config, &image.base) {
-            config = inherit(&below.config, config, &checked.inheritance);
+        base_image::compress(&mut base, request.compression);
+        if let (Some(base_config), Some(checked)) = (&base.config, &image.base) {
+            config = inherit(&base_config.config, config, &checked.inheritance);
         }
         records.splice(0..0, base.layers);
         let mut layers = LayersFile::new(store.dir.clone(), Some(name), records);

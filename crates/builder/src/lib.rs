@@ -8,7 +8,7 @@
 //!
 //! - `run`: which kind of request it is
 //! - `layers`: a layer or an image, from the request to its records
-//! - `below`, `lower`: what lies below: a base image, and outputs of `buildLayer`
+//! - `base_image`, `parent_layers`: what lies below: an image, and outputs of `buildLayer`
 //! - `accounts`, `database`: files that follow from what is below
 //! - `index`, `system`: the other kinds
 //! - `output`: what is written, and removed again after an error
@@ -18,12 +18,12 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod accounts;
-mod below;
+mod base_image;
 mod database;
 mod index;
 mod layers;
-mod lower;
 mod output;
+mod parent_layers;
 mod run;
 mod system;
 

@@ -18,4 +18,4 @@ pub mod small_file;
 mod text;
 
 pub use error::{Error, Result};
-pub use text::{LONGEST_TEXT, percent_encode, printable};
+pub use text::{LONGEST_TEXT, printable};

@@ -11,4 +11,4 @@ mod platform;
 mod popularity;
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
-pub use plan::{BaseLayers, MOST_LAYERS, Plan, PlannedLayer, plan};
+pub use plan::{BaseLayers, LayerSpec, MOST_LAYERS, Plan, plan};

@@ -13,7 +13,7 @@ use super::check::CheckedRequest;
 use super::popularity;
 /// A layer before its recipe is settled.
 #[derive(Debug)]
-pub struct PlannedLayer {
+pub struct LayerSpec {
     /// What goes in, sorted by store path; rules are those of the whole image.
     pub sources: Vec<Source>,
     /// What it hides of a base image. Sorted.
@@ -30,13 +30,13 @@ pub struct PlannedLayer {
 /// mounts have room for no more.
 pub const MOST_LAYERS: usize = 125;
 
-/// The layers of an image, or of a layer with those below it.
+/// The layers of an image, or of a layer with its parent layers.
 #[derive(Debug)]
 pub struct Plan {
     /// The layers, lowest first.
-    pub layers: Vec<PlannedLayer>,
-    /// How many of them come from `lower`.
-    pub lower: usize,
+    pub layers: Vec<LayerSpec>,
+    /// How many of them come from `parents`.
+    pub parents: usize,
     /// The rules that the request itself gives.
     pub perms: Vec<PathRule>,
 }
@@ -50,12 +50,12 @@ pub struct BaseLayers<'a> {
     pub own: &'a [LayerRecord],
 }
 
-/// Plans a request on top of `base`. `lower` holds the layers that it names and those below them,
+/// Plans a request on top of `base`. `parents` holds the layers that it names and their parents,
 /// lowest first.
 pub fn plan(
     request: &CheckedRequest,
     closure: &Closure,
-    lower: &[LayersFile],
+    parents: &[LayersFile],
     base: BaseLayers<'_>,
 ) -> Result<Plan> {
     let mut placed = Placed::default();
@@ -63,16 +63,16 @@ pub fn plan(
         placed.add(source);
     }
     check_rules(request, &placed)?;
-    let rules = rules_by_path(lower, &request.perms);
+    let rules = rules_by_path(parents, &request.perms);
     let mut layers = Vec::new();
-    for record in lower.iter().flat_map(|file| &file.layers) {
+    for record in parents.iter().flat_map(|file| &file.layers) {
         let sources = record
             .recipe
             .sources
             .iter()
             .filter(|source| placed.add(source));
         let sources: Vec<Source> = sources.cloned().collect();
-        layers.push(PlannedLayer {
+        layers.push(LayerSpec {
             sources,
             whiteouts: Vec::new(),
             history: record.history.clone(),
@@ -81,11 +81,11 @@ pub fn plan(
         });
     }
     layers.retain(|layer| !layer.sources.is_empty());
-    let lower_count = layers.len();
+    let parent_count = layers.len();
 
     let budget = budget(request.max_layers, base.count, layers.len())?;
     for group in own_groups(request, closure, &mut placed, budget)? {
-        layers.push(PlannedLayer {
+        layers.push(LayerSpec {
             sources: group,
             whiteouts: Vec::new(),
             history: request.history.clone(),
@@ -96,28 +96,28 @@ pub fn plan(
     apply_rules(&mut layers, &rules, request)?;
     Ok(Plan {
         layers,
-        lower: lower_count,
+        parents: parent_count,
         perms: request.perms.clone(),
     })
 }
 
 /// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
 /// but at least one.
-fn budget(max_layers: NonZeroUsize, base: usize, lower: usize) -> Result<NonZeroUsize> {
+fn budget(max_layers: NonZeroUsize, base: usize, parents: usize) -> Result<NonZeroUsize> {
     if base == 0 {
         return Ok(max_layers);
     }
-    if base + lower >= MOST_LAYERS {
+    if base + parents >= MOST_LAYERS {
         return Err(Error::Attribute {
             attribute: "fromImage".into(),
             message: format!(
-                "has {base} layers, and `layers` {lower}: one more for the files is too many, Docker takes {MOST_LAYERS}"
+                "has {base} layers, and `layers` {parents}: one more for the files is too many, Docker takes {MOST_LAYERS}"
             ),
             hint: "build on an image with fewer layers, or flatten it".into(),
         });
     }
     let left = max_layers.get().saturating_sub(base);
-    let budget = left.min(MOST_LAYERS - base - lower);
+    let budget = left.min(MOST_LAYERS - base - parents);
     Ok(NonZeroUsize::new(budget).unwrap_or(NonZeroUsize::MIN))
 }
 
@@ -140,7 +140,7 @@ impl Placed {
     }
 }
 
-/// What of the request's closure is not in a lower layer, cut into layers.
+/// What of the request's closure is not in a parent layer, cut into layers.
 fn own_groups(
     request: &CheckedRequest,
     closure: &Closure,
@@ -233,10 +233,10 @@ fn source(entry: &ClosureEntry, to_root: bool) -> Source {
     }
 }
 
-/// All rules of the image, lower layers' first, so that the image's own win.
-fn rules_by_path(lower: &[LayersFile], own: &[PathRule]) -> BTreeMap<String, Vec<Rule>> {
+/// All rules of the image, parent layers' first, so that the image's own win.
+fn rules_by_path(parents: &[LayersFile], own: &[PathRule]) -> BTreeMap<String, Vec<Rule>> {
     let mut rules: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
-    for PathRule { path, rule } in lower.iter().flat_map(|file| &file.perms).chain(own) {
+    for PathRule { path, rule } in parents.iter().flat_map(|file| &file.perms).chain(own) {
         rules.entry(path.clone()).or_default().push(rule.clone());
     }
     rules
@@ -259,7 +259,7 @@ fn check_rules(request: &CheckedRequest, placed: &Placed) -> Result<()> {
 /// Gives each source the rules about it; where a path is both at the root and in the store, they
 /// are about the root.
 fn apply_rules(
-    layers: &mut [PlannedLayer],
+    layers: &mut [LayerSpec],
     rules: &BTreeMap<String, Vec<Rule>>,
     request: &CheckedRequest,
 ) -> Result<()> {

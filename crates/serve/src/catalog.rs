@@ -15,13 +15,13 @@ pub struct Catalog<'a> {
 
 /// What is known under one name.
 #[derive(Default)]
-pub(super) struct Repository<'a> {
+pub(crate) struct Repository<'a> {
     /// The manifests by tag.
-    pub(super) tags: BTreeMap<String, Digest>,
+    pub(crate) tags: BTreeMap<String, Digest>,
     /// The manifests.
-    pub(super) manifests: BTreeMap<Digest, Blob<'a>>,
+    pub(crate) manifests: BTreeMap<Digest, Blob<'a>>,
     /// The configs and layers.
-    pub(super) blobs: BTreeMap<Digest, Blob<'a>>,
+    pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
 }
 
 impl<'a> Catalog<'a> {
@@ -72,12 +72,12 @@ impl<'a> Catalog<'a> {
     }
 
     /// The names, in their order.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.repositories.keys().map(String::as_str)
     }
 
     /// What is known under a name.
-    pub(super) fn repository(&self, name: &str) -> Option<&Repository<'a>> {
+    pub(crate) fn repository(&self, name: &str) -> Option<&Repository<'a>> {
         self.repositories.get(name)
     }
 }

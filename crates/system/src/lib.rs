@@ -11,8 +11,8 @@
 
 mod account_files;
 mod accounts;
-mod accounts_below;
 mod argument;
+mod base_accounts;
 mod channel;
 mod configuration;
 mod environment;
@@ -24,10 +24,10 @@ mod system;
 mod tree;
 
 pub use accounts::{Accounts, Group, User};
-pub use accounts_below::{AccountFiles, Usual, merge_accounts};
+pub use base_accounts::{AccountFiles, Usual, merge_accounts};
 pub use channel::channel_tree;
 pub use environment::Environment;
 pub use manifest::manifest;
 pub use profile::{Package, check_packages};
 pub use system::{OutputPaths, system_tree};
-pub use tree::{Node, Tree};
+pub use tree::{Tree, TreeEntry};

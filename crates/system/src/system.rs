@@ -1,7 +1,7 @@
 //! The tree of a base system, from the arguments of `baseSystem`.
 
 use super::accounts::Accounts;
-use super::tree::{Node, Tree};
+use super::tree::{Tree, TreeEntry};
 use super::{account_files, argument, channel, configuration, flake_registry, profile};
 use strata_error::Result;
 use strata_nix::{Store, System};
@@ -25,15 +25,19 @@ pub fn system_tree(system: &System, outputs: OutputPaths<'_>, store: &Store) -> 
     add_configuration(&mut tree, system)?;
     for (path, text) in &system.files {
         let attribute = argument::field("files", path);
-        tree.add(&attribute, path, Node::File(text.clone()))?;
+        tree.add(&attribute, path, TreeEntry::File(text.clone()))?;
     }
     for (path, target) in &system.links {
         let attribute = argument::field("links", path);
         argument::target(&attribute, target)?;
-        tree.add(&attribute, path, Node::Link(target.clone()))?;
+        tree.add(&attribute, path, TreeEntry::Link(target.clone()))?;
     }
     for (number, path) in system.directories.iter().enumerate() {
-        tree.add(&format!("directories[{number}]"), path, Node::Directory)?;
+        tree.add(
+            &format!("directories[{number}]"),
+            path,
+            TreeEntry::Directory,
+        )?;
     }
     if let Some(profile) = &system.profile {
         profile::add_links(&mut tree, profile, outputs.profile)?;
@@ -54,13 +58,14 @@ fn add_accounts(tree: &mut Tree, system: &System) -> Result<()> {
     for user in users {
         if user.create_home {
             let attribute = format!("{}.home", argument::field("users", &user.name));
-            tree.add(&attribute, &user.home, Node::Directory)?;
+            tree.add(&attribute, &user.home, TreeEntry::Directory)?;
         }
     }
     if users.is_empty() && groups.is_empty() {
         return Ok(());
     }
-    let mut add = |attribute: &str, path: &str, text| tree.add(attribute, path, Node::File(text));
+    let mut add =
+        |attribute: &str, path: &str, text| tree.add(attribute, path, TreeEntry::File(text));
     add("users", "/etc/passwd", account_files::passwd(users))?;
     add("groups", "/etc/group", account_files::group(groups))?;
     if system.shadow {
@@ -73,7 +78,8 @@ fn add_accounts(tree: &mut Tree, system: &System) -> Result<()> {
 }
 
 fn add_configuration(tree: &mut Tree, system: &System) -> Result<()> {
-    let mut add = |attribute: &str, path: &str, text| tree.add(attribute, path, Node::File(text));
+    let mut add =
+        |attribute: &str, path: &str, text| tree.add(attribute, path, TreeEntry::File(text));
     if system.nsswitch {
         let text = configuration::NSSWITCH.to_owned();
         add("nsswitch", "/etc/nsswitch.conf", text)?;

@@ -130,18 +130,23 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Starts one, with further arguments. A process has one at most, because all would share
-    /// containerd's namespace.
+    /// Starts one, with further arguments, in a namespace of containerd of its own.
     pub fn start(arguments: &[&str]) -> Self {
         let directory = new_directory();
         let at = |name: &str| format!("{}/{name}", directory.display());
         let socket = format!("unix://{}", at("socket"));
         let (data, exec, pid) = (at("data"), at("exec"), at("pid"));
+        let namespace = directory.file_name().unwrap().to_str().unwrap();
+        let (containers, plugins) = (namespace.to_owned(), format!("{namespace}-plugins"));
         let mut command = vec![
             "dockerd",
             "--bridge=none",
             "--containerd",
             containerd().socket.as_str(),
+            "--containerd-namespace",
+            &containers,
+            "--containerd-plugins-namespace",
+            &plugins,
             "--data-root",
             &data,
             "--exec-root",

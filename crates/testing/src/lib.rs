@@ -11,22 +11,16 @@
 
 pub mod bases;
 pub mod engines;
-pub mod fake_docker;
 pub mod fake_registry;
 pub mod fake_store;
-pub mod flake;
 pub mod image;
 pub mod keeper;
 pub mod listing;
 pub mod memory_image;
 pub mod nix;
 pub mod oci;
-pub mod proxy;
 pub mod pushing;
 pub mod registry;
-pub mod remote;
-pub mod socket_proxy;
-pub mod speaker;
 
 /// Where Cargo put a program of the workspace, for tests and benchmarks of its root package.
 pub fn program(name: &str) -> String {

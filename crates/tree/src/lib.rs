@@ -16,10 +16,10 @@ mod rules;
 mod source;
 mod whiteout;
 
-pub use base_tree::{BaseListing, BaseTree, Below, EntriesLeft, Obstacle, Stored};
+pub use base_tree::{BaseEntry, BaseListing, BaseTree, EntriesLeft, Obstacle, Stored};
 pub use entries::LayerTree;
-pub use merge::{Layout, RootSource, Surroundings, merge};
-pub use overlay::{Listing, MOST_ENTRIES, Node, Overlay};
+pub use merge::{MergedRoot, RootSource, Surroundings, merge};
+pub use overlay::{Listing, MOST_ENTRIES, Overlay, OverlayNode};
 pub use path::ImagePath;
 pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
 pub use rules::{Changes, CompiledRules, EntryType, Rule};

@@ -188,6 +188,9 @@ in
       // attributes
     );
 
+  # It evaluates, and has what it names; a shell needs more of nixpkgs.
+  mkShell = { packages }: final.runCommand "shell" { nativeBuildInputs = packages; } "touch $out";
+
   writeTextFile = writeScriptTo;
   writeText = name: text: writeScriptTo { inherit name text; };
   writeTextDir =

@@ -1,0 +1,14 @@
+//! What `strata-builder` makes: layers, images, indexes and base systems, byte by byte.
+
+mod bad_input;
+mod base;
+mod base_programs;
+mod bytes;
+mod database;
+mod indexes;
+mod inheritance;
+mod nar;
+mod plan;
+mod profile;
+mod regressions;
+mod system;

@@ -1,0 +1,8 @@
+//! The command line, as people and scripts use it.
+
+mod commands;
+mod compression;
+mod copies;
+mod crashes;
+mod help;
+mod merge;

@@ -1,0 +1,7 @@
+//! What neither the compiler nor clippy sees: rules about the code and its size, and that documents are
+//! true.
+
+mod code;
+mod crates;
+mod documents;
+mod source;
