@@ -1,13 +1,14 @@
 # make demo    build an image with Nix, copy it, run it
 # make test    every test
 # make bench   how fast layers are digested and copied
+# make docs    the book, with its links checked
 # make fmt     format Rust and Nix
 # make lint    formatting, clippy, shellcheck
 # make build   the binaries, and the package set that stands for nixpkgs here
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test bench fmt lint build
+.PHONY: demo test bench docs fmt lint build
 
 demo:
 	@scripts/setup demo
@@ -22,6 +23,9 @@ test:
 bench:
 	@scripts/setup test
 	@scripts/bench
+
+docs:
+	@scripts/docs
 
 fmt:
 	@scripts/setup lint

@@ -4,7 +4,8 @@
 
   Give the result to the `copyToRoot` of an image or a layer, or its arguments to the `system` of an
   image. Owners and modes come with it, as its attribute `perms`: `/tmp` and `/var/tmp` are 1777,
-  homes are 0700 and belong to their user, `/etc/shadow` is 0640.
+  `/root` and the homes are 0700 and belong to their users, `/etc/shadow` is 0640, other files are 0644
+  and directories 0755. Rules in the `perms` of the image come after these.
 
   On a base image, users and groups are added to the base's. A name that the base has needs the
   same numbers.
@@ -12,15 +13,23 @@
   # Inputs
 
   `users` (attribute set of users by name; default: `{ }`)
-  : Besides `root` and `nobody`, whose fields can be changed here. Each has `uid` (required), `gid`
-    (default: that of the group of the same name, else 65534), `home` (default: `"/var/empty"`),
-    `shell` (default: `"/bin/false"`), `description`, `groups` (names of more groups),
-    `createHome` (default: whether `home` is not `"/var/empty"`) and `password` (the field in
-    `/etc/shadow`; default: `"!"`).
+  : Besides `root` and `nobody`, whose fields can be changed here. Each has
+
+    - `uid` (required);
+    - `gid` (default: that of the group of the same name, else 65534);
+    - `home` (default: `"/var/empty"`);
+    - `shell` (default: `"/bin/false"`);
+    - `description` (default: `""`);
+    - `groups`: names of more groups (default: `[ ]`);
+    - `createHome`: whether the home directory is made (default: whether `home` is not
+      `"/var/empty"`);
+    - `password`: the field in `/etc/shadow` (default: `"!"`).
 
   `groups` (attribute set of groups by name; default: `{ }`)
-  : Besides `root` and `nobody`. Each has `gid` (required) and `members` (names of users, besides
-    those whose `groups` name it).
+  : Besides `root` and `nobody`. Each has
+
+    - `gid` (required);
+    - `members`: names of users, besides those whose `groups` name it (default: `[ ]`).
 
   `nixBuildUsers` (integer; default: `null`)
   : How many users `nixbld1`, `nixbld2`, .. there are, in a group `nixbld`. `null` takes 32 if there
@@ -92,6 +101,20 @@
 
   `directories` (list of strings; default: `[ ]`)
   : More directories.
+
+  # Examples
+
+  ```nix
+  strata.buildImage {
+    name = "app";
+    copyToRoot = strata.baseSystem {
+      users.app = { uid = 1000; home = "/home/app"; };
+      groups.app.gid = 1000;
+      binSh = "${pkgs.bash}/bin/bash";
+    };
+    config = { Cmd = [ "${app}/bin/app" ]; User = "app"; };
+  }
+  ```
 */
 { pkgs, internal }:
 let

@@ -2,28 +2,12 @@
   Build an OCI image.
 
   The result is an OCI image layout whose layers are recipes: the bytes of a layer are made when
-  the image is copied. What `config` mentions is in the image.
+  the image is copied. The store paths that the strings in `config` mention are in the image, with
+  everything that they refer to. Text without Nix's string context does not count: what
+  `builtins.unsafeDiscardStringContext` gives, or a file that was read.
 
-  The image has the attributes `imageName`, `imageTag`, `imageRefUnsafe` (`NAME:TAG` without a
-  dependency on the image), `fromImage` (as it was given), `override`, `meta`, and
-
-  - `copyTo`: `nix run .#image.copyTo -- DESTINATION` copies it (`docker://`, `oci:`, ..),
-  - `copyToRegistry`: copies it to `docker://NAME:TAG`,
-  - `copyToDockerDaemon`: copies it to the Docker engine, as `NAME:TAG`,
-  - `copyToPodman`: copies it to podman, as `NAME:TAG`,
-  - `copyToContainerd`: copies it to containerd, as `NAME:TAG`,
-  - `serve`: offers it to whoever pulls from this machine,
-  - `inspect`: shows its layers and store paths,
-  - `verify`: makes every layer again and names what changed,
-  - `compressed`: the same image with the digests of its compressed layers, so that the digest that a
-    registry will give it is known before (`digest` in it). It has the commands of an image, and
-    `override { compression = "zstd"; }`,
-  - `stream`: a script that writes a docker-archive to standard output,
-  - `archive`: a docker-archive in the store,
-  - `ociArchive`: an OCI archive in the store,
-  - `rootfs`: the root file system as a tar in the store.
-
-  Commands take the flags of `strata`, after `--`.
+  Warnings, such as of a rule in `perms` that matches nothing, are in the build log: `nix build -L`, or
+  `nix log`.
 
   # Inputs
 
@@ -34,35 +18,67 @@
   : The tag. `null` takes the hash part of the image's store path.
 
   `config` (attribute set; default: `{ }`)
-  : The configuration as the OCI image specification describes it (`Entrypoint`, `Env`, ..). Known
-    keys may be in any case, unknown ones are kept. The store paths in its strings are in the
-    image.
-
-  `layers` (list of layers; default: `[ ]`)
-  : Layers of `buildLayer`, the lowest first. What they hold is not repeated.
+  : The [configuration](https://github.com/opencontainers/image-spec/blob/main/config.md) as the OCI
+    image specification describes it: `Entrypoint`, `Cmd`, `Env`, `User`, `WorkingDir`, .. Known keys
+    may be in any case, unknown ones are kept. The store paths in its strings are in the image.
 
   `copyToRoot` (derivation, path, string, or a list of them; default: `null`)
   : Their content goes to `/`, and what they refer to goes to its place in the store. Use
     `pkgs.buildEnv` to put parts of packages together.
 
+    A path in `copyToRoot` is at `/` and not in the store, unless something still needs it there:
+    `config` mentions it, or another store path of the image refers to it. Then it is in both places.
+
+  `contents` (as `copyToRoot`; default: `null`)
+  : The former name of `copyToRoot`. It warns.
+
   `system` (attribute set; default: `null`)
   : The arguments of a `baseSystem` that goes to `/`, such as `{ users.app.uid = 1000; }`.
 
-  `contents` (as `copyToRoot`; default: `null`)
-  : The former name of `copyToRoot`.
+  `layers` (list of layers; default: `[ ]`)
+  : Layers of `buildLayer`, the lowest first. What they hold is not repeated.
+
+  `maxLayers` (positive integer; default: `1`)
+  : How many layers to make at most, besides those in `layers`; the layers of `fromImage` count, but
+    one is always made. The store paths to which the most ways lead through the closure get a layer
+    each, and the last layer takes the rest.
+
+  `perms` (list of attribute sets; default: `[ ]`)
+  : Ownership and modes, which the store cannot hold. Rules are applied in order, and the last one that
+    matches wins, field by field. Each has
+
+    - `path`: the derivation or store path whose files it is for;
+    - `regex` (default: `""`, which is found everywhere): searched in the full path of each of these
+      files, such as `/nix/store/..-files/home/app`, in RE2's syntax;
+    - `mode`: an octal string, not for symlinks;
+    - `orMode`: an octal string, bits that are added to the mode;
+    - `uid`, `gid`: integers;
+    - `uname`, `gname`: names. A number other than 0 without a name leaves the name empty;
+    - `capabilities`: a list of names such as `"CAP_NET_BIND_SERVICE"`, for regular files;
+    - `xattrs`: an attribute set of strings, for files and directories.
+
+    ```nix
+    perms = [
+      { path = files; regex = "/tmp$"; mode = "1777"; }
+      { path = files; regex = "/home/app"; uid = 1000; gid = 1000; uname = "app"; gname = "app"; }
+    ];
+    ```
 
   `fromImage` (image, path, string, or attribute set; default: `null`)
-  : The image below this one: an image of `buildImage`, an archive of `docker save`, `podman save` or
-    `dockerTools`, an OCI archive or layout, or a directory of skopeo (`dir:`), as a file compressed
-    or not. Where there are several, `{ image = ..; tag = ".."; }` chooses one, with `name`, `tag`,
-    `digest` and `platform` (`"linux/arm64"`); without `platform`, it is the one for `arch`. Its
-    layers stay as they are.
+  : The image below this one: an image of `buildImage`, an index of `buildIndex`, what `pullImage` or
+    `pullImageFromManifest` fetches, an archive of `docker save`, `podman save` or `dockerTools`, an OCI
+    archive or layout, or a directory of skopeo (`dir:`), as a file compressed or not. Its layers stay as
+    they are.
+
+    Where there are several images, `{ image = ..; tag = ".."; }` chooses one, with `name`, `tag`,
+    `digest` and `platform` (`"linux/arm64"`); without `platform`, it is the one for `arch`.
 
   `inheritConfig` (boolean or list of strings; default: `true`)
-  : Which fields of the configuration of `fromImage` are taken over, as a Dockerfile does: all, none,
-    or those with these names (`[ "Env" "User" ]`). `Env` is merged by variable, `Labels`,
-    `ExposedPorts` and `Volumes` by key, an own `Entrypoint` drops the base's `Cmd`, and other fields
-    of `config` replace those of the base.
+  : Which fields of the configuration of `fromImage` are taken over, as after `FROM` in a Dockerfile: all,
+    none, or those with these names (`[ "Env" "User" ]`). `Env` is merged by variable, `Labels`,
+    `ExposedPorts` and `Volumes` by key, an own `Entrypoint` drops the base's `Cmd`, a relative
+    `WorkingDir` is below the base's, and other fields of `config` replace those of the base. `OnBuild`
+    is dropped with a warning.
 
   `fromImageEnv` (boolean; default: `false`)
   : Whether `Env` is taken over, too, where `inheritConfig` says otherwise.
@@ -72,7 +88,7 @@
     are hidden in a layer of their own.
 
   `arch` (string; default: `pkgs.go.GOARCH`)
-  : The architecture, as Go names it.
+  : The architecture, as Go names it: `"amd64"`, `"arm64"`.
 
   `architecture` (string; default: `null`)
   : The name of `arch` in dockerTools. It wins.
@@ -88,20 +104,21 @@
   `platform` (string; default: `null`)
   : All of these in one, instead of them: `"linux/arm64"`, `"linux/arm/v7"`.
 
-  `perms` (list of attribute sets; default: `[ ]`)
-  : Ownership and modes. In each rule, `path` is the derivation or store path that it is for, and
-    `regex` (default: `""`) is searched in the full path of each of its files; the rule sets `mode`
-    (octal string), `orMode` (octal string: bits to add), `uid`, `gid` (integers), `uname`, `gname`
-    (strings), `capabilities` (list of strings) and `xattrs` (attribute set of strings). The last
-    rule that matches wins, field by field.
+  `compression` (string; default: `null`)
+  : How layers that do not say so themselves are compressed where they go to a registry: `"gzip"`,
+    `"zstd"`, `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image,
+    where gzip is the default.
 
-  `maxLayers` (positive integer; default: `1`)
-  : How many layers to make at most, besides those in `layers`; the layers of `fromImage` count, but
-    one is always made. Store paths that many others refer to get layers of their own.
+  `created` (string; default: `"0001-01-01T00:00:00Z"`)
+  : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
+
+  `annotations` (attribute set of strings; default: `{ }`)
+  : The annotations of the manifest. They win over those that come from `meta`.
 
   `initializeNixDatabase` (boolean; default: `false`)
   : Whether to make a database with which Nix in the image knows the store paths of the image, and
-    garbage collector roots for them. The database that `fromImage` has is merged into it.
+    garbage collector roots for them. The database that `fromImage` has is merged into it. Nix itself has
+    to be in the image for it to be of use.
 
   `nixUid` (integer; default: `0`)
   : Who owns the Nix database and the store directory.
@@ -113,22 +130,99 @@
   : Whether `nixUid` and `nixGid` own all store paths in the image, too. A user who runs Nix without
     a daemon can then remove and repair them.
 
-  `compression` (string; default: `null`)
-  : How layers that do not say so themselves are compressed where they go to a registry: `"gzip"`, `"zstd"`,
-    `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
-
-  `created` (string; default: `"0001-01-01T00:00:00Z"`)
-  : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
-
-  `annotations` (attribute set of strings; default: `{ }`)
-  : The annotations of the manifest. They win over those that come from `meta`.
-
   `meta` (attribute set; default: `{ }`)
   : The `meta` of the derivation. `description`, `homepage`, `license`, `title`, `version`,
     `source`, `documentation` and `vendor` also become annotations (`org.opencontainers.image.*`).
 
   `passthru` (attribute set; default: `{ }`)
   : More attributes of the result.
+
+  # Attributes
+
+  The image has these attributes, besides `meta` and what `passthru` holds. Commands are run with
+  `nix run .#image.copyTo`, and take the flags of `strata` after `--`.
+
+  `copyTo` (command)
+  : Copies the image anywhere: `nix run .#image.copyTo -- DESTINATION` (`docker://`, `oci:`, ..).
+
+  `copyToRegistry` (command)
+  : Copies it to the registry that is part of its name, `docker://NAME:TAG`.
+
+  `copyToDockerDaemon` (command)
+  : Copies it to the Docker engine, as `NAME:TAG`.
+
+  `copyToPodman` (command)
+  : Copies it to podman, as `NAME:TAG`.
+
+  `copyToContainerd` (command)
+  : Copies it to containerd, as `NAME:TAG`.
+
+  `serve` (command)
+  : Offers it to whoever pulls from this machine.
+
+  `inspect` (command)
+  : Shows its layers, sizes and store paths.
+
+  `verify` (command)
+  : Makes every layer again and names what changed.
+
+  `stream` (script)
+  : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG`, as the first
+    argument, calls the image so.
+
+  `archive` (derivation)
+  : A docker-archive in the store, for those who need a file.
+
+  `ociArchive` (derivation)
+  : An OCI archive in the store.
+
+  `rootfs` (derivation)
+  : The root file system as a tar in the store.
+
+  `compressed` (derivation)
+  : The same image with the digests of its compressed layers: `digest` in it is the digest that a registry
+    will give it. It has the commands of an image, and `override { compression = "zstd"; }`.
+
+  `imageName` (string)
+  : The name, lower-cased.
+
+  `imageTag` (string)
+  : The tag.
+
+  `imageRefUnsafe` (string)
+  : `NAME:TAG` without a dependency on the image.
+
+  `fromImage` (as it was given)
+  : The image below: `image.fromImage.getManifest`.
+
+  `override` (function)
+  : Changes arguments: `image.override { tag = "2.0"; }`.
+
+  # Examples
+
+  ```nix
+  strata.buildImage {
+    name = "app";
+    system = {
+      users.app.uid = 1000;
+      groups.app.gid = 1000;
+    };
+    config = {
+      Cmd = [ "${app}/bin/app" ];
+      User = "app";
+    };
+  }
+  ```
+
+  On an image that is in a registry:
+
+  ```nix
+  strata.buildImage {
+    name = "app";
+    fromImage = strata.pullImage { lock = ./image.lock.json; };
+    config.Cmd = [ "${app}/bin/app" ];
+  }
+  ```
 */
 {
   pkgs,

@@ -1,9 +1,15 @@
 /**
-  Build an index: one name for images of several platforms.
+  Build an index: one name for images of several platforms. Who pulls it gets the image for their
+  machine.
 
   The result is an OCI image layout that refers to the images. The index has the attributes of an
   image, such as `copyTo`, `copyToRegistry`, `serve`, `inspect`, `verify` and `compressed`: they are about
-  all images, but for an engine, which gets the image for what it runs on.
+  all images, but for an engine, which gets the image for what it runs on. `copyToRegistry` pushes the
+  images and the index in one command, and layers that several images have are sent once. `compressed`
+  is an index of compressed images, so that its `digest` is the one that a registry will have.
+
+  Programs differ from platform to platform: the functions of a cross package set make images of its
+  packages, with tools of the machine that builds.
 
   # Inputs
 
@@ -24,6 +30,16 @@
 
   `passthru` (attribute set; default: `{ }`)
   : More attributes of the result.
+
+  # Examples
+
+  ```nix
+  strata.buildIndex {
+    name = "ghcr.io/me/site";
+    images = map (platform: strata.buildImage { name = "site"; inherit platform; copyToRoot = files; })
+      [ "linux/amd64" "linux/arm64" ];
+  }
+  ```
 */
 {
   pkgs,

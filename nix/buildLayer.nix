@@ -14,7 +14,7 @@
     `pkgs.buildEnv` to put parts of packages together.
 
   `contents` (as `copyToRoot`; default: `null`)
-  : The former name of `copyToRoot`.
+  : The former name of `copyToRoot`. It warns.
 
   `ignore` (derivation, path, string, or a list of them; default: `null`)
   : Store paths to leave out. What they refer to is not left out.
@@ -27,14 +27,11 @@
     kept in the output, next to their digests.
 
   `perms` (list of attribute sets; default: `[ ]`)
-  : Ownership and modes. In each rule, `path` is the derivation or store path that it is for, and
-    `regex` (default: `""`) is searched in the full path of each of its files; the rule sets `mode`
-    (octal string), `orMode` (octal string: bits to add), `uid`, `gid` (integers), `uname`, `gname`
-    (strings), `capabilities` (list of strings) and `xattrs` (attribute set of strings). The last
-    rule that matches wins, field by field.
+  : Ownership and modes, as for `buildImage`. Rules of an image come after those of its layers.
 
   `maxLayers` (positive integer; default: `1`)
-  : How many layers to make at most. Store paths that many others refer to get layers of their own.
+  : How many layers to make at most. The store paths to which the most ways lead through the closure
+    get a layer each, and the last layer takes the rest.
 
   `compression` (string; default: `null`)
   : How the layers are compressed where they go to a registry: `"gzip"`, `"zstd"`,
@@ -45,7 +42,18 @@
 
   `capabilities` (list of attribute sets; default: `[ ]`)
   : File capabilities. `path` and `regex` as in `perms`, `caps` is a list of names
-    (`CAP_NET_BIND_SERVICE`).
+    (`"CAP_NET_BIND_SERVICE"`).
+
+  # Examples
+
+  ```nix
+  strata.buildImage {
+    name = "app";
+    layers = [ (strata.buildLayer { deps = [ pkgs.bash pkgs.python3 ]; }) ];
+    copyToRoot = pkgs.buildEnv { name = "root"; paths = [ pkgs.coreutils ]; pathsToLink = [ "/bin" ]; };
+    config.Cmd = [ "${app}/bin/app" ];
+  }
+  ```
 */
 { pkgs, internal }:
 pkgs.lib.makeOverridable (

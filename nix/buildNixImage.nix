@@ -4,12 +4,6 @@
   It has a shell, git, curl and the like in a profile that `nix-env` manages, a channel, and a
   database that knows all store paths of the image. What changes seldom is in layers of its own.
 
-  The result has all attributes of an image, and
-
-  - `tarball`: a directory with `image.tar.gz`, a compressed docker-archive, and what Hydra needs to
-    offer it,
-  - `baseSystem`: the `baseSystem` in it.
-
   # Inputs
 
   `name` (string; default: `nix.pname or "nix"`)
@@ -140,6 +134,30 @@
 
   `which` (package; default: `pkgs.which`)
   : For the profile.
+
+  # Attributes
+
+  The result has all attributes of an image of `buildImage`, and
+
+  `tarball` (derivation)
+  : A directory with `image.tar.gz`, a compressed docker-archive, and what Hydra needs to offer it.
+
+  `baseSystem` (derivation)
+  : The `baseSystem` in it.
+
+  # Examples
+
+  An image with Nix for a user, who owns the store and needs no daemon:
+
+  ```nix
+  strata.buildNixImage {
+    uid = 1000;
+    gid = 1000;
+    uname = "nix";
+    gname = "nix";
+    nixConf.experimental-features = [ "nix-command" "flakes" ];
+  }
+  ```
 */
 {
   pkgs,

@@ -3,25 +3,31 @@
 
   Either `imageName`, `imageDigest` and a hash say which, or a lock file does, which needs no hash:
 
-  ```
-  strata lock alpine:3.20 > image.lock.json
-  strata lock --update image.lock.json
+  ```sh
+  strata lock alpine:3.20 > image.lock.json   # which manifests, configs and layers the name means now
+  strata lock --update image.lock.json        # asks again, and rewrites the file
   ```
 
-  With a hash, the result is the directory that `skopeo copy docker://.. dir:..` writes, as with
-  nix2container's function of this name, and the hash is the same. With a lock file it is a directory
-  of links to the manifest, the config and each layer, which are derivations of their own: what two
-  images share is fetched once.
+  A lock file has all platforms that the name has, and the one for `os`, `arch` and `variant` is taken.
+  The result is a directory of links to the manifest, the config and each layer, which are derivations
+  of their own, fixed by their digests: what two images share is fetched once.
+
+  With a hash, the result is the directory that `skopeo copy docker://.. dir:..` writes, byte for byte, as
+  with nix2container's function of this name, and the hash is the same.
 
   The result has the attributes `imageName`, `imageTag` (null without a lock file that has one),
   `imageDigest`, `baseName` (what an image on top of it says in its annotation
   `org.opencontainers.image.base.name`) and `override`.
 
-  Fetching goes through the proxies of the environment (`https_proxy` and so on), or of the Nix
-  daemon's environment if that builds.
+  An image on a pulled one says so in its annotations (`org.opencontainers.image.base.name` and
+  `.digest`).
+
+  Fetching goes through the proxies of the environment (`https_proxy`, `no_proxy` and so on), or of the
+  Nix daemon's environment if that builds. `NIX_SSL_CERT_FILE` comes from there, too.
 
   Credentials are found in `authFile`, in the file that the variable `REGISTRY_AUTH_FILE` or `NETRC`
-  of that environment names, and nowhere else in the sandbox. These files must be visible there:
+  of that environment names, and nowhere else: Nix fetches in its sandbox, where your home is not.
+  These files must be visible there, and readable for the group of the build users:
 
   ```
   extra-sandbox-paths = /etc/skopeo/auth.json=/etc/nix/skopeo/auth.json
@@ -34,7 +40,7 @@
 
   `imageDigest` (string; default: `null`)
   : The digest of its manifest, or of an index of images, of which the one for `os`, `arch` and
-    `variant` is taken.
+    `variant` is taken. The build log says which.
 
   `sha256` (string; default: `null`)
   : The hash of the directory, as Nix writes it for a recursive output: hexadecimal, base 32 or
@@ -64,6 +70,22 @@
 
   `name` (string; default: `null`)
   : The name of the derivation. `null` takes `docker-image-` and the image's name.
+
+  # Examples
+
+  ```nix
+  strata.pullImage { lock = ./image.lock.json; }
+  ```
+
+  With nix2container's arguments:
+
+  ```nix
+  strata.pullImage {
+    imageName = "alpine";
+    imageDigest = "sha256:beefdbd8a1da6d2915566fde36db9db0b524eb737fc57cd1367effd16dc0d06d";
+    sha256 = "0000000000000000000000000000000000000000000000000000";
+  }
+  ```
 */
 { pkgs, internal }:
 let
@@ -96,7 +118,7 @@ lib.makeOverridable (
     nameFor =
       image:
       if name != null then name else lib.replaceStrings [ "/" ":" ] [ "-" "-" ] "docker-image-${image}";
-    # The name with its registry, completed as Docker does it (src/oci/reference.rs).
+    # The name with its registry, completed as Docker does it (crates/oci/src/reference.rs).
     fullName =
       name:
       let

@@ -3,12 +3,12 @@
 
   Each layer and the config are derivations of their own, fixed by the digests in the manifest, so no
   other hash is needed, and what two images share is fetched once. The result is a directory of links
-  to them.
+  to them. This is nix2container's way to pin an image.
 
   The result has the attributes `imageName`, `imageTag`, `getManifest` and `override`. `getManifest`
   fetches the manifest that a name means now; for an image that has this one as its `fromImage`:
 
-  ```
+  ```sh
   nix run .#image.fromImage.getManifest > manifest.json
   ```
 
@@ -17,7 +17,7 @@
 
   # Inputs
 
-  `imageName` (string; default: required)
+  `imageName` (string)
   : The repository in the registry, such as `"library/alpine"`.
 
   `imageManifest` (path; default: `null`)

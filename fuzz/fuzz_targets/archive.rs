@@ -2,12 +2,12 @@
 
 #![no_main]
 
-use strata_archive::Packing;
+use strata_archive::CompressionFormat;
 use strata_fuzz::{read_archive, repair};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut bytes = bytes.to_vec();
-    if Packing::of(&bytes) == Packing::None {
+    if CompressionFormat::of(&bytes) == CompressionFormat::None {
         repair(&mut bytes);
     }
     read_archive(&bytes);

@@ -1,11 +1,25 @@
-# The users and groups that every system has, and those of Nix's builds.
+/**
+  The users and groups that every system has, and those of Nix's builds.
+
+  # Inputs
+
+  `users` (attribute set of users by name)
+  : Those that were asked for.
+
+  `groups` (attribute set of groups by name)
+  : Those that were asked for.
+
+  `shell` (string)
+  : The shell of root.
+
+  `nixBuildUsers` (integer)
+  : How many users build for Nix.
+*/
 { lib }:
 {
   users,
   groups,
-  # The shell of root.
   shell,
-  # How many users build for Nix.
   nixBuildUsers,
 }:
 let

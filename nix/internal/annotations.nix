@@ -1,7 +1,14 @@
-# The standard annotations of an image, from its `meta`.
-#
-# An attribute that nixpkgs knows under another name goes by that name (`homepage`, `license`), the
-# others by the name of the annotation.
+/**
+  The standard annotations of an image, from its `meta`.
+
+  An attribute that nixpkgs knows under another name goes by that name (`homepage`, `license`), the
+  others by the name of the annotation.
+
+  # Inputs
+
+  `meta` (attribute set)
+  : The `meta` of a derivation.
+*/
 { lib }:
 let
   spdxId =

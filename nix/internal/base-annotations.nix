@@ -1,5 +1,12 @@
-# The annotations that say on what an image is, if that was pulled (image-spec, annotations.md). A
-# push to the same registry takes the layers from there.
+/**
+  The annotations that say on what an image is, if that was pulled (image-spec, annotations.md). A
+  push to the same registry takes the layers from there.
+
+  # Inputs
+
+  `fromImage` (image, path, string, or attribute set)
+  : As `buildImage` takes it.
+*/
 { lib }:
 fromImage:
 let

@@ -1,14 +1,24 @@
-# What people run with a finished image.
+/**
+  What people run with a finished image.
+
+  # Inputs
+
+  `image` (derivation)
+  : The image's derivation.
+
+  `baseName` (string)
+  : How the scripts and archives are called.
+
+  `reference` (string)
+  : `NAME:TAG`.
+*/
 { tools, strata }:
 let
   inherit (tools.lib) escapeShellArg;
 in
 {
-  # The image's derivation.
   image,
-  # How the scripts and archives are called.
   baseName,
-  # NAME:TAG
   reference,
 }:
 let

@@ -1,5 +1,18 @@
-# What goes to the root of the file system, under its new name and the one before: its `paths`, and
-# the `perms` and `accounts` that come with them, as with a `baseSystem`.
+/**
+  What goes to the root of the file system, under its new name and the one before: its `paths`, and
+  the `perms` and `accounts` that come with them, as with a `baseSystem`.
+
+  # Inputs
+
+  `function` (string)
+  : The function whose arguments these are, for errors.
+
+  `copyToRoot` (derivation, path, string, or a list of them)
+  : As `buildImage` takes it; `null` if it is not given.
+
+  `contents` (as `copyToRoot`)
+  : The same.
+*/
 { lib, storePaths }:
 function:
 { copyToRoot, contents }:

@@ -1,4 +1,20 @@
-# What the public functions share.
+/**
+  What the public functions share.
+
+  # Inputs
+
+  `pkgs` (attribute set)
+  : The package set that image contents are built for.
+
+  `tools` (attribute set)
+  : That of the machine that builds.
+
+  `strata` (package)
+  : The command line.
+
+  `strata-builder` (package)
+  : The builder.
+*/
 {
   pkgs,
   tools,

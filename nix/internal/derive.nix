@@ -1,20 +1,31 @@
-# The derivation of a layer or an image.
+/**
+  The derivation of a layer or an image.
+
+  Arguments that are not listed go into the request as they are, so that a new one is named by who gives
+  it and by the builder alone (docs/reference/request.md).
+
+  # Inputs
+
+  `name` (string)
+  : The name of the derivation.
+
+  `copyToRoot` (attribute set)
+  : `paths`, `perms` and `accounts`, as of `internal.copyToRoot`.
+
+  `deps` (list of strings)
+  : What goes to its place in the store.
+
+  `perms` (list of attribute sets)
+  : The rules of the user, which win over those of `copyToRoot`.
+*/
 { storePaths, runBuilder }:
 {
   name,
   copyToRoot,
   deps,
-  layers,
-  ignore ? [ ],
   perms,
-  maxLayers,
-  reproducible ? true,
-  compression ? null,
-  metadata ? {
-    created_by = "strata";
-  },
-  image ? null,
-}:
+  ...
+}@arguments:
 let
   wholeDeps = storePaths.unique (map storePaths.wholePath deps);
 in
@@ -22,19 +33,17 @@ runBuilder {
   inherit name;
   closure = storePaths.unique (wholeDeps ++ map storePaths.wholePath copyToRoot.paths);
   request = {
+    ignore = [ ];
+    reproducible = true;
+    compression = null;
+    metadata.created_by = "strata";
+    image = null;
+  }
+  // removeAttrs arguments [ "name" ]
+  // {
     copyToRoot = copyToRoot.paths;
-    # The last rule wins: the user's.
     perms = copyToRoot.perms ++ perms;
     deps = wholeDeps;
-    inherit
-      ignore
-      layers
-      maxLayers
-      reproducible
-      compression
-      metadata
-      image
-      ;
   }
   // (if copyToRoot.accounts == [ ] then { } else { inherit (copyToRoot) accounts; });
 }

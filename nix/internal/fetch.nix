@@ -1,14 +1,25 @@
-# Fixed-output derivations whose builder is `strata pull`, and what they have in common.
+/**
+  Fixed-output derivations whose builder is `strata pull`, and what they have in common.
+
+  # Inputs
+
+  `repository` (string)
+  : The registry and the repository; a part of an image is found by its own digest.
+
+  `tlsVerify` (boolean)
+  : Whether to insist on HTTPS with a good certificate.
+
+  `authFile` (string)
+  : The file inside of the sandbox that may have credentials.
+*/
 {
   lib,
   tools,
   strata,
 }:
 {
-  # The registry and the repository; a part of an image is found by its own digest.
   repository,
   tlsVerify,
-  # The file inside of the sandbox that may have credentials.
   authFile,
 }:
 let
@@ -63,7 +74,9 @@ let
   hex = lib.removePrefix "sha256:";
 in
 {
-  # A whole image as a directory.
+  /**
+    A whole image as a directory.
+  */
   image =
     {
       name,
@@ -82,11 +95,15 @@ in
       };
     };
 
-  # The manifest that has this digest.
+  /**
+    The manifest that has this digest.
+  */
   manifest = digest: byDigest digest "${repository}@${digest}" "manifest";
 
-  # An image as a directory of links: its manifest, and the blobs that it names, each a derivation of
-  # its own, so that images share them.
+  /**
+    An image as a directory of links: its manifest, and the blobs that it names, each a derivation of
+    its own, so that images share them.
+  */
   join =
     {
       name,

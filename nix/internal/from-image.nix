@@ -1,4 +1,11 @@
-# What `fromImage` says, as the builder wants it; null for no base.
+/**
+  What `fromImage` says, as the builder wants it; null for no base.
+
+  # Inputs
+
+  `fromImage` (image, path, string, or attribute set)
+  : As `buildImage` takes it.
+*/
 { lib }:
 fromImage:
 let

@@ -1,4 +1,17 @@
-# A script that writes the manifest that a name means now to standard output.
+/**
+  A script that writes the manifest that a name means now to standard output.
+
+  # Inputs
+
+  `reference` (string)
+  : The name in the registry.
+
+  `platform` (string)
+  : Which of several images, as in `linux/arm64`.
+
+  `tlsVerify` (boolean)
+  : Whether to insist on HTTPS with a good certificate.
+*/
 { tools, strata }:
 let
   inherit (tools.lib) boolToString escapeShellArg;

@@ -1,4 +1,14 @@
-# What a profile needs to know of a package.
+/**
+  What a profile needs to know of a package.
+
+  # Inputs
+
+  `function` (string)
+  : The function whose argument it is in, for errors.
+
+  `package` (package)
+  : The package.
+*/
 { lib }:
 function: package:
 let

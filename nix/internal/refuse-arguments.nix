@@ -1,9 +1,20 @@
-# Tells those who give an argument that only other functions have what to do instead, where Nix would
-# call it unexpected.
+/**
+  Tells those who give an argument that only other functions have what to do instead, where Nix would
+  call it unexpected.
+
+  # Inputs
+
+  `name` (string)
+  : How the function is called.
+
+  `refused` (attribute set of strings)
+  : The way out, by argument.
+
+  `function` (function)
+  : What has the other arguments.
+*/
 { lib }:
-name:
-# The way out, by argument.
-refused: function:
+name: refused: function:
 lib.setFunctionArgs (
   arguments:
   let

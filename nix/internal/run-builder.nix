@@ -1,5 +1,21 @@
-# A derivation whose builder is the binary, and whose input is the request that docs/formats.md
-# describes.
+/**
+  A derivation whose builder is the binary, and whose input is the request that docs/internals/formats.md
+  describes.
+
+  # Inputs
+
+  `name` (string)
+  : The name of the derivation; characters that the store does not know are replaced.
+
+  `outputs` (list of strings; default: `[ "out" ]`)
+  : The outputs.
+
+  `closure` (list of store paths; default: `[ ]`)
+  : Whose closure the builder gets to know.
+
+  `request` (attribute set)
+  : What is asked for, without `version` and `storeDir`.
+*/
 {
   lib,
   system,

@@ -1,4 +1,6 @@
-# Which store paths a value names.
+/**
+  Which store paths a value names.
+*/
 { lib }:
 let
   inherit (builtins)
@@ -95,7 +97,9 @@ let
       [ ];
 in
 rec {
-  # Each store path once, in order of path.
+  /**
+    Each store path once, in order of path.
+  */
   unique =
     paths:
     attrValues (
@@ -107,11 +111,15 @@ rec {
       )
     );
 
-  # The store paths that an image configuration mentions.
+  /**
+    The store paths that an image configuration mentions.
+  */
   configRoots = config: unique (lib.concatMap rootsOfString (leaves config));
 
-  # Derivations, paths and strings, alone or in nested lists, as strings. `argument` is what they are
-  # the value of.
+  /**
+    Derivations, paths and strings, alone or in nested lists, as strings. `argument` is what they are
+    the value of.
+  */
   toPaths =
     argument: value:
     map (
@@ -124,7 +132,9 @@ rec {
         hint: give derivations, such as `pkgs.hello`, or absolute paths'' path
     ) (lib.flatten value);
 
-  # The store path that a file is in.
+  /**
+    The store path that a file is in.
+  */
   wholePath =
     path:
     let

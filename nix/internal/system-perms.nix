@@ -1,15 +1,43 @@
-# The rules of a base system: owners and modes that the store cannot hold.
+/**
+  The rules of a base system: owners and modes that the store cannot hold.
+
+  # Inputs
+
+  `system` (derivation)
+  : The base system's derivation.
+
+  `users` (attribute set of users by name)
+  : All of them.
+
+  `groups` (attribute set of groups by name)
+  : All of them.
+
+  `shadow` (boolean)
+  : Whether there is `/etc/shadow`.
+
+  `gshadow` (boolean)
+  : Whether there is `/etc/gshadow`.
+
+  `shared` (list of strings)
+  : Directories that everybody may write to.
+
+  `nixUid` (integer)
+  : Who owns what is below `/nix`.
+
+  `nixGid` (integer)
+  : Which group owns what is below `/nix`.
+
+  `hasNix` (boolean)
+  : Whether there is anything below `/nix`.
+*/
 { lib }:
 {
-  # The base system's derivation.
   system,
   users,
   groups,
   shadow,
   gshadow,
-  # Directories that everybody may write to.
   shared,
-  # Who owns what is below `/nix`, if there is anything.
   nixUid,
   nixGid,
   hasNix,

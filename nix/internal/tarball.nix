@@ -1,4 +1,14 @@
-# A compressed docker-archive in the store, and the line by which Hydra offers it.
+/**
+  A compressed docker-archive in the store, and the line by which Hydra offers it.
+
+  # Inputs
+
+  `image` (image)
+  : What is in the archive.
+
+  `description` (string)
+  : The `meta.description` of the result.
+*/
 { tools, strata }:
 { image, description }:
 let

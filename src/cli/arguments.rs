@@ -366,7 +366,7 @@ const WITHOUT_EFFECT: [&str; 7] = [
 ];
 
 /// All commands with their flags and explanations, without those that are there for skopeo's sake.
-pub(super) fn commands() -> clap::Command {
+pub fn commands() -> clap::Command {
     Arguments::command()
 }
 

@@ -10,7 +10,7 @@ use super::progress::Reporter;
 use strata_builder as builder;
 use strata_copy::compressed;
 use strata_error::Error;
-use strata_image::{Built, Root};
+use strata_image::{ManifestOrIndex, ManifestOrIndexRef};
 
 pub(super) fn run(
     arguments: &CompressArguments,
@@ -25,9 +25,9 @@ pub(super) fn run(
     } = arguments;
     limit_threads();
     let said = Printer::new(*quiet);
-    let image = match Built::open(path)? {
-        Built::Image(image) => image,
-        Built::Index(_) => {
+    let image = match ManifestOrIndex::open(path)? {
+        ManifestOrIndex::Image(image) => image,
+        ManifestOrIndex::Index(_) => {
             return Err(Failure::Failed(Error::Document {
                 document: path.display().to_string(),
                 message: "an index of images".to_owned(),
@@ -37,8 +37,14 @@ pub(super) fn run(
             }));
         }
     };
-    let reporter = Reporter::for_copy([Root::Image(&image)], &said, interruption);
-    let written = compressed::write(path, &image, output, *compression, &reporter);
+    let reporter = Reporter::for_copy([ManifestOrIndexRef::Image(&image)], &said);
+    let written = compressed::write(
+        path,
+        &image,
+        output,
+        *compression,
+        interruption.context(&reporter),
+    );
     reporter.end();
     let digest = written?;
     if said.is_quiet() {

@@ -14,9 +14,10 @@ use crate::destination::{ArchiveForm, ArchiveTarget, Destination};
 use strata_copy::{CopyName, archive, directory, layout};
 use strata_engine::{containerd, docker, podman, skopeo};
 use strata_error::{Error, Result};
-use strata_image::{Built, Image, Root};
+use strata_image::{Image, ManifestOrIndex, ManifestOrIndexRef};
 use strata_layer::ImageName;
 use strata_oci::{Digest, Reference};
+use strata_progress::Context;
 use strata_registry as registry;
 use strata_registry::PushOptions;
 
@@ -29,14 +30,14 @@ pub(super) fn run(
     check_destination(&settings, printer).map_err(Failure::Usage)?;
     check_digest_file(&settings).map_err(Failure::Usage)?;
     let printer = Printer::new(settings.quiet);
-    let built = Built::open(&settings.image)?;
-    let built = platform::choose(built, &settings, &Unseen(&printer, interruption))?;
-    let root = built.root();
+    let built = ManifestOrIndex::open(&settings.image)?;
+    let built = platform::choose(built, &settings, interruption.context(&Unseen(&printer)))?;
+    let root = built.borrowed();
     if settings.push.dry_run {
         return dry_run::run(root, &settings, &printer, interruption);
     }
-    let reporter = Reporter::for_copy([root], &printer, interruption);
-    let copied = copy(root, &settings, &printer, &reporter);
+    let reporter = Reporter::for_copy([root], &printer);
+    let copied = copy(root, &settings, &printer, &reporter, interruption);
     reporter.end();
     let digest = copied?;
     reporter.summarize();
@@ -48,7 +49,7 @@ pub(super) fn run(
         Destination::Registry(reference) => {
             let (line, others) = describe_push(reference, &settings.push.options, digest);
             for other in others {
-                printer.remark(&format!("also {other}"));
+                printer.note(&format!("also {other}"));
             }
             line
         }
@@ -59,7 +60,7 @@ pub(super) fn run(
         Destination::Archive {
             target: ArchiveTarget::Stdout,
             ..
-        } => printer.remark(&line),
+        } => printer.note(&line),
         _ if printer.is_quiet() => {}
         _ => printer.data(&line)?,
     }
@@ -68,24 +69,30 @@ pub(super) fn run(
 
 /// Copies, and gives the digest of the manifest that is at the destination then.
 fn copy(
-    root: Root<'_>,
+    root: ManifestOrIndexRef<'_>,
     settings: &CopySettings,
     printer: &Printer,
     reporter: &Reporter<'_>,
+    interruption: &Interruption,
 ) -> Result<Digest, Failure> {
+    let context = interruption.context(reporter);
     let name = settings.destination.copy_name(root.name())?;
     match (&settings.destination, root) {
-        (Destination::Layout { path, .. }, _) => layout::write(root, path, &name, reporter)?,
-        (Destination::Directory { path }, _) => directory::write(root, path, reporter)?,
+        (Destination::Layout { path, .. }, _) => layout::write(root, path, &name, context)?,
+        (Destination::Directory { path }, _) => directory::write(root, path, context)?,
         (Destination::Registry(reference), _) => {
             let (how, what) = (&settings.registry, &settings.push.options);
             let pushed = match root {
-                Root::Image(image) => registry::push(image, reference, how, what, reporter)?,
-                Root::Index(index) => registry::push_index(index, reference, how, what, reporter)?,
+                ManifestOrIndexRef::Image(image) => {
+                    registry::push(image, reference, how, what, context)?
+                }
+                ManifestOrIndexRef::Index(index) => {
+                    registry::push_index(index, reference, how, what, context)?
+                }
             };
             reporter.end();
-            for remark in &pushed.remarks {
-                printer.remark(remark);
+            for warning in &pushed.warnings {
+                printer.note(warning);
             }
             return Ok(pushed.manifest.digest);
         }
@@ -96,7 +103,7 @@ fn copy(
             },
             _,
         ) => {
-            archive::write(root, path, &name, reporter)?;
+            archive::write(root, path, &name, context)?;
         }
         (
             Destination::Archive {
@@ -107,11 +114,13 @@ fn copy(
         ) => {
             let nothing = BTreeSet::new();
             write_to_stdout(printer, |writer| {
-                archive::stream_all(&[(root, &name)], writer, &nothing, reporter)
+                archive::stream_all(&[(root, &name)], writer, &nothing, context)
             })?;
         }
-        (_, Root::Image(image)) => return copy_to_engine(image, &name, settings, reporter),
-        (destination, Root::Index(_)) => {
+        (_, ManifestOrIndexRef::Image(image)) => {
+            return copy_to_engine(image, &name, settings, context);
+        }
+        (destination, ManifestOrIndexRef::Index(_)) => {
             return Err(Failure::Failed(Error::Name {
                 what: "destination",
                 value: destination.to_string(),
@@ -128,16 +137,16 @@ fn copy_to_engine(
     image: &Image,
     name: &CopyName,
     settings: &CopySettings,
-    reporter: &Reporter<'_>,
+    context: Context<'_>,
 ) -> Result<Digest, Failure> {
     match &settings.destination {
-        Destination::Docker(_) => docker::copy(image, name, &settings.docker, reporter)?,
-        Destination::Podman(_) => return Ok(podman::copy(image, name, reporter)?),
+        Destination::Docker(_) => docker::copy(image, name, &settings.docker, context)?,
+        Destination::Podman(_) => return Ok(podman::copy(image, name, context)?),
         Destination::Containerd { runner, .. } => {
-            containerd::copy(image, *runner, name, &settings.containerd, reporter)?;
+            containerd::copy(image, *runner, name, &settings.containerd, context)?;
         }
         Destination::Skopeo(destination) => {
-            return Ok(skopeo::copy(image, destination, reporter)?);
+            return Ok(skopeo::copy(image, destination, context)?);
         }
         Destination::Layout { .. }
         | Destination::Directory { .. }

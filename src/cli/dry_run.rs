@@ -11,13 +11,13 @@ use super::printer::Printer;
 use super::progress::Unseen;
 use super::settings::CopySettings;
 use crate::destination::Destination;
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_oci::Digest;
-use strata_registry::{How, Plan, plan, plan_index};
+use strata_registry::{Action, Plan, plan, plan_index};
 
 /// Prints a line for each layer, and the sum.
 pub(super) fn run(
-    root: Root<'_>,
+    root: ManifestOrIndexRef<'_>,
     settings: &CopySettings,
     printer: &Printer,
     interruption: &Interruption,
@@ -27,23 +27,24 @@ pub(super) fn run(
         return Ok(());
     };
     let (how, what) = (&settings.registry, &settings.push.options);
-    let progress = Unseen(printer, interruption);
+    let unseen = Unseen(printer);
+    let context = interruption.context(&unseen);
     let plans = match root {
-        Root::Image(image) => vec![plan(image, reference, how, what, &progress)?],
-        Root::Index(index) => plan_index(index, reference, how, what, &progress)?,
+        ManifestOrIndexRef::Image(image) => vec![plan(image, reference, how, what, context)?],
+        ManifestOrIndexRef::Index(index) => plan_index(index, reference, how, what, context)?,
     };
     let mut sent = BTreeMap::new();
     for (image, plan) in root.images().into_iter().zip(&plans) {
-        for remark in &plan.remarks {
-            printer.remark(remark);
+        for warning in &plan.warnings {
+            printer.note(warning);
         }
         let heading = match root {
-            Root::Image(_) => String::new(),
-            Root::Index(_) => format!("{}:\n", image.config.platform()),
+            ManifestOrIndexRef::Image(_) => String::new(),
+            ManifestOrIndexRef::Index(_) => format!("{}:\n", image.config.platform()),
         };
         printer.data(&(heading + &describe(plan, &mut sent)))?;
     }
-    if let Root::Index(_) = root {
+    if let ManifestOrIndexRef::Index(_) = root {
         let (number, bytes) = (sent.len(), HumanBytes(sent.values().sum()));
         printer.data(&format!(
             "index: {number} layers would be sent, {bytes} uncompressed\n"
@@ -59,21 +60,21 @@ fn describe(plan: &Plan, sent: &mut BTreeMap<Digest, u64>) -> String {
     let count = plan.layers.len();
     let (mut number, mut bytes) = (0_usize, 0_u64);
     for (index, layer) in plan.layers.iter().enumerate() {
-        let is_found = layer.how.is_found();
+        let is_found = layer.action.is_found();
         let is_new = !is_found && sent.insert(layer.digest, layer.size).is_none();
         if is_new {
             number += 1;
             bytes = bytes.saturating_add(layer.size);
         }
-        let what = match &layer.how {
+        let what = match &layer.action {
             _ if !is_found && !is_new => "sent already by then".to_owned(),
-            How::Present { known_from: None } => "already there".to_owned(),
-            How::Present {
+            Action::Present { known_from: None } => "already there".to_owned(),
+            Action::Present {
                 known_from: Some(name),
             } => format!("already there, says {name}"),
-            How::Mounted { from } => format!("taken from {from}, if the registry does that"),
-            How::Sent => "sent".to_owned(),
-            How::Compressed(compression) => format!("compressed with {compression} and sent"),
+            Action::Mounted { from } => format!("taken from {from}, if the registry does that"),
+            Action::Sent => "sent".to_owned(),
+            Action::Compressed(compression) => format!("compressed with {compression} and sent"),
         };
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -111,32 +112,32 @@ mod tests {
     #[test]
     fn every_layer_is_told_about() {
         let digests = ["a", "b", "c", "d", "e"].map(|text| Digest::of(text.as_bytes()));
-        let layer = |digest, how| PlannedLayer {
+        let layer = |digest, action| PlannedLayer {
             digest,
             size: 2048,
-            how,
+            action,
         };
         let plan = Plan {
             layers: vec![
-                layer(digests[0], How::Present { known_from: None }),
+                layer(digests[0], Action::Present { known_from: None }),
                 layer(
                     digests[1],
-                    How::Present {
+                    Action::Present {
                         known_from: Some("h.x/a:1".to_owned()),
                     },
                 ),
                 layer(
                     digests[2],
-                    How::Mounted {
+                    Action::Mounted {
                         from: "b".to_owned(),
                     },
                 ),
-                layer(digests[3], How::Sent),
-                layer(digests[4], How::Compressed(Compression::GZIP)),
+                layer(digests[3], Action::Sent),
+                layer(digests[4], Action::Compressed(Compression::GZIP)),
             ],
             repository: "h.x/a".to_owned(),
             tags: vec!["1".to_owned(), "2".to_owned()],
-            remarks: Vec::new(),
+            warnings: Vec::new(),
         };
         let mut sent = BTreeMap::new();
         assert_eq!(

@@ -8,7 +8,8 @@ use super::platform::of_this_machine;
 use super::printer::Printer;
 use crate::destination::is_stdout;
 use strata_copy::archive;
-use strata_image::{Built, flatten};
+use strata_image::{ManifestOrIndex, flatten};
+use strata_progress::Cancel;
 
 pub(super) fn run(
     arguments: &ExportArguments,
@@ -21,8 +22,8 @@ pub(super) fn run(
         platform,
     } = arguments;
     check_archive(output, printer).map_err(Failure::Usage)?;
-    let image = match (Built::open(image)?, platform) {
-        (Built::Image(image), None) => *image,
+    let image = match (ManifestOrIndex::open(image)?, platform) {
+        (ManifestOrIndex::Image(image), None) => *image,
         (built, Some(platform)) => built.into_image(platform)?,
         (built, None) => built.into_image(&of_this_machine())?,
     };
@@ -36,6 +37,6 @@ pub(super) fn run(
         output.display(),
         image.manifest_descriptor.digest
     );
-    printer.remark(&line);
+    printer.note(&line);
     Ok(())
 }

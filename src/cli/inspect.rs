@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::arguments::InspectArguments;
 use super::printer::Printer;
-use strata_image::{Built, Image, ImageIndex};
+use strata_image::{Image, ImageIndex, ManifestOrIndex};
 use strata_layer::Layer;
 use strata_oci::media_type;
 
 pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(), Failure> {
-    let text = match (Built::open(&arguments.image)?, arguments.json) {
-        (Built::Image(image), true) => format!("{:#}\n", describe(&image)),
-        (Built::Image(image), false) => table(&image),
-        (Built::Index(index), true) => format!("{:#}\n", describe_index(&index)),
-        (Built::Index(index), false) => table_of_index(&index),
+    let text = match (ManifestOrIndex::open(&arguments.image)?, arguments.json) {
+        (ManifestOrIndex::Image(image), true) => format!("{:#}\n", describe(&image)),
+        (ManifestOrIndex::Image(image), false) => table(&image),
+        (ManifestOrIndex::Index(index), true) => format!("{:#}\n", describe_index(&index)),
+        (ManifestOrIndex::Index(index), false) => table_of_index(&index),
     };
     printer.data(&text)
 }

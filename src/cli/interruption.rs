@@ -7,6 +7,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use strata_error::{Error, Result};
+use strata_progress::{Cancel, Context, Progress};
 
 /// What shells report for a program that Ctrl-C ended.
 pub(super) const EXIT_CODE: u8 = 130;
@@ -34,8 +35,17 @@ impl Interruption {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// An error once a signal has come.
-    pub(super) fn check(&self) -> Result<()> {
+    /// What `progress` watches, and a signal stops.
+    pub(super) fn context<'a>(&'a self, progress: &'a dyn Progress) -> Context<'a> {
+        Context {
+            progress,
+            cancel: self,
+        }
+    }
+}
+
+impl Cancel for Interruption {
+    fn check(&self) -> Result<()> {
         if self.happened() {
             Err(Error::Interrupted)
         } else {

@@ -21,20 +21,21 @@ pub(super) fn run(
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    let remarks = Printer::new(arguments.quiet);
-    let silent = Unseen(&remarks, interruption);
+    let notes = Printer::new(arguments.quiet);
+    let unseen = Unseen(&notes);
+    let context = interruption.context(&unseen);
     let options = arguments.source.options();
     if let Some(file) = &arguments.update {
         let document = file.display().to_string();
         let old = read(file)?;
         let platforms = old.platforms(&document)?;
-        let source = Source::connect(&old.reference(&document)?, &options, &silent)?;
-        let new = source.lock(&platforms, &silent)?;
+        let source = Source::connect(&old.reference(&document)?, &options, context)?;
+        let new = source.lock(&platforms, context)?;
         for line in old.changes(&new) {
-            remarks.remark(&line);
+            notes.note(&line);
         }
         if old == new {
-            remarks.remark("nothing changed");
+            notes.note("nothing changed");
             return Ok(());
         }
         let write = |writer: &mut dyn Write| {
@@ -45,8 +46,8 @@ pub(super) fn run(
     }
     // One of the two is there.
     let reference = reference(arguments.image.as_deref().unwrap_or_default());
-    let source = Source::connect(&reference.map_err(Failure::Usage)?, &options, &silent)?;
-    let lock = source.lock(&arguments.platform, &silent)?;
+    let source = Source::connect(&reference.map_err(Failure::Usage)?, &options, context)?;
+    let lock = source.lock(&arguments.platform, context)?;
     printer.data(&lock.to_text())
 }
 

@@ -12,7 +12,7 @@ use super::progress::Reporter;
 use crate::destination::{Destination, is_stdout};
 use strata_copy::{CopyName, archive};
 use strata_error::{Error, Result};
-use strata_image::Built;
+use strata_image::ManifestOrIndex;
 use strata_layer::ImageName;
 
 pub(super) fn run(
@@ -27,18 +27,23 @@ pub(super) fn run(
     } = arguments;
     check_archive(output, printer).map_err(Failure::Usage)?;
     let said = Printer::new(*quiet);
-    let images = images.iter().map(|path| Built::open(path));
+    let images = images.iter().map(|path| ManifestOrIndex::open(path));
     let images = images.collect::<Result<Vec<_>>>()?;
     let names = names(&images)?;
-    let roots = images.iter().map(Built::root);
+    let roots = images.iter().map(ManifestOrIndex::borrowed);
     let all: Vec<_> = roots.clone().zip(&names).collect();
-    let reporter = Reporter::for_copy(roots, &said, interruption);
+    let reporter = Reporter::for_copy(roots, &said);
     let written = if is_stdout(output) {
         write_to_stdout(printer, |writer| {
-            archive::stream_all(&all, writer, &BTreeSet::new(), &reporter)
+            archive::stream_all(
+                &all,
+                writer,
+                &BTreeSet::new(),
+                interruption.context(&reporter),
+            )
         })
     } else {
-        archive::write_all(&all, output, &reporter).map_err(Failure::Failed)
+        archive::write_all(&all, output, interruption.context(&reporter)).map_err(Failure::Failed)
     };
     reporter.end();
     written?;
@@ -51,7 +56,7 @@ pub(super) fn run(
         let _ = writeln!(lines, "docker-archive:{shown}:{name}@{digest}");
     }
     if is_stdout(output) {
-        said.remark(&lines);
+        said.note(&lines);
     } else if !said.is_quiet() {
         said.data(&lines)?;
     }
@@ -59,12 +64,12 @@ pub(super) fn run(
 }
 
 /// What the images are called in the archive, which is what they are called anyway.
-fn names(images: &[Built]) -> Result<Vec<CopyName>> {
+fn names(images: &[ManifestOrIndex]) -> Result<Vec<CopyName>> {
     let archive: Destination = "docker-archive:-".parse()?;
     let mut known = BTreeMap::new();
     let mut names = Vec::new();
     for built in images {
-        let root = built.root();
+        let root = built.borrowed();
         let name = archive.copy_name(root.name())?;
         let before = known.insert(name.full.clone(), root.digest());
         if let (Some(before), Some(ImageName { name, tag })) = (before, root.name()) {

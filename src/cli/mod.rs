@@ -31,6 +31,8 @@ mod verify;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+pub use arguments::commands;
+
 use arguments::{Command, Parsed};
 use interruption::Interruption;
 use printer::Printer;

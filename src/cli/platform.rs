@@ -4,25 +4,25 @@ use super::settings::CopySettings;
 use crate::destination::Destination;
 use strata_engine::{docker, podman};
 use strata_error::Result;
-use strata_image::Built;
+use strata_image::ManifestOrIndex;
 use strata_oci::Platform;
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// What of `built` is copied: the image that was asked for; where one image must do, the one for the
 /// engine; else all.
 pub(super) fn choose(
-    built: Built,
+    built: ManifestOrIndex,
     settings: &CopySettings,
-    progress: &dyn Progress,
-) -> Result<Built> {
-    let image = |built: Built, platform: &Platform| {
+    context: Context<'_>,
+) -> Result<ManifestOrIndex> {
+    let image = |built: ManifestOrIndex, platform: &Platform| {
         let image = built.into_image(platform)?;
-        Ok(Built::Image(Box::new(image)))
+        Ok(ManifestOrIndex::Image(Box::new(image)))
     };
     match (&settings.platform, &built) {
         (Some(platform), _) => image(built, platform),
-        (None, Built::Image(_)) => Ok(built),
-        (None, Built::Index(_)) => match of_engine(settings, progress)? {
+        (None, ManifestOrIndex::Image(_)) => Ok(built),
+        (None, ManifestOrIndex::Index(_)) => match of_engine(settings, context)? {
             Some(platform) => image(built, &platform),
             None => Ok(built),
         },
@@ -30,14 +30,14 @@ pub(super) fn choose(
 }
 
 /// What the destination runs on, if it takes images for that only.
-fn of_engine(settings: &CopySettings, progress: &dyn Progress) -> Result<Option<Platform>> {
+fn of_engine(settings: &CopySettings, context: Context<'_>) -> Result<Option<Platform>> {
     Ok(match settings.destination {
         Destination::Layout { .. }
         | Destination::Archive { .. }
         | Destination::Directory { .. }
         | Destination::Registry(_) => None,
-        Destination::Docker(_) => Some(docker::platform(&settings.docker, progress)?),
-        Destination::Podman(_) => Some(podman::platform(progress)?),
+        Destination::Docker(_) => Some(docker::platform(&settings.docker, context)?),
+        Destination::Podman(_) => Some(podman::platform(context)?),
         // These run here, or their nodes do.
         Destination::Containerd { .. } | Destination::Skopeo(_) => Some(of_this_machine()),
     })

@@ -40,7 +40,7 @@ impl Printer {
     }
 
     /// Says something by the way.
-    pub(super) fn remark(&self, text: &str) {
+    pub(super) fn note(&self, text: &str) {
         if !self.quiet {
             self.error(text);
         }

@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::interruption::Interruption;
 use super::printer::Printer;
-use strata_error::Result;
-use strata_image::{Image, Root};
+use strata_image::{Image, ManifestOrIndexRef};
 use strata_oci::{Descriptor, Digest};
 use strata_progress::{Outcome, Progress};
 use strata_registry::pull::RemoteImage;
@@ -17,10 +15,9 @@ use strata_registry::pull::RemoteImage;
 /// Draws again at most so many times a second.
 const DRAWS_PER_SECOND: u8 = 10;
 
-/// Reports to the user and stops the copy when the user says so.
+/// Reports to the user.
 pub(super) struct Reporter<'a> {
     printer: &'a Printer,
-    interruption: &'a Interruption,
     bar: ProgressBar,
     started: Instant,
     /// The layers by digest: "layer 3/12". The other blobs are too small to be talked about.
@@ -56,45 +53,31 @@ impl Count {
 impl<'a> Reporter<'a> {
     /// A reporter for copying the blobs of images and indexes.
     pub(super) fn for_copy<'r>(
-        roots: impl IntoIterator<Item = Root<'r>>,
+        roots: impl IntoIterator<Item = ManifestOrIndexRef<'r>>,
         printer: &'a Printer,
-        interruption: &'a Interruption,
     ) -> Self {
-        let roots: Vec<Root<'_>> = roots.into_iter().collect();
-        let images: Vec<&Image> = roots.iter().flat_map(Root::images).collect();
+        let roots: Vec<ManifestOrIndexRef<'_>> = roots.into_iter().collect();
+        let images: Vec<&Image> = roots.iter().flat_map(ManifestOrIndexRef::images).collect();
         let documents = images
             .iter()
             .flat_map(|image| [&image.manifest.config, &image.manifest_descriptor])
-            .chain(roots.iter().map(Root::descriptor));
+            .chain(roots.iter().map(ManifestOrIndexRef::descriptor));
         let blobs: BTreeMap<Digest, u64> = layers(&images)
             .chain(documents)
             .map(|blob| (blob.digest, blob.size))
             .collect();
-        Self::new(layers(&images), blobs.values().sum(), printer, interruption)
+        Self::new(layers(&images), blobs.values().sum(), printer)
     }
 
     /// A reporter for fetching the blobs of `image`.
-    pub(super) fn for_pull(
-        image: &RemoteImage,
-        printer: &'a Printer,
-        interruption: &'a Interruption,
-    ) -> Self {
+    pub(super) fn for_pull(image: &RemoteImage, printer: &'a Printer) -> Self {
         let blobs = image.layers.iter().chain([&image.config]);
         let blobs: BTreeMap<Digest, u64> = blobs.map(|blob| (blob.digest, blob.size)).collect();
-        Self::new(
-            image.layers.iter(),
-            blobs.values().sum(),
-            printer,
-            interruption,
-        )
+        Self::new(image.layers.iter(), blobs.values().sum(), printer)
     }
 
     /// A reporter for reading the layers of images and each of their store paths.
-    pub(super) fn for_verification(
-        images: &[&Image],
-        printer: &'a Printer,
-        interruption: &'a Interruption,
-    ) -> Self {
+    pub(super) fn for_verification(images: &[&Image], printer: &'a Printer) -> Self {
         let layers = layers(images).map(|layer| layer.size);
         let sources = images
             .iter()
@@ -102,14 +85,13 @@ impl<'a> Reporter<'a> {
             .filter_map(|layer| layer.recipe())
             .flat_map(|recipe| &recipe.sources);
         let total = layers.chain(sources.map(|source| source.nar_size)).sum();
-        Self::new(self::layers(images), total, printer, interruption)
+        Self::new(self::layers(images), total, printer)
     }
 
     fn new<'d>(
         layers: impl Iterator<Item = &'d Descriptor>,
         total: u64,
         printer: &'a Printer,
-        interruption: &'a Interruption,
     ) -> Self {
         let bar = if printer.can_draw() {
             let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
@@ -130,7 +112,6 @@ impl<'a> Reporter<'a> {
             .collect();
         Self {
             printer,
-            interruption,
             bar,
             started: Instant::now(),
             layers: names,
@@ -163,7 +144,7 @@ impl<'a> Reporter<'a> {
                 HumanBytes(present.bytes)
             ),
         };
-        self.printer.remark(&format!(
+        self.printer.note(&format!(
             "copied {} ({}{compressed}){there} in {:.1} s{}",
             count(copied.layers),
             HumanBytes(copied.bytes),
@@ -196,7 +177,7 @@ impl<'a> Reporter<'a> {
         if self.bar.is_hidden() {
             let size = HumanBytes(blob.size);
             self.printer
-                .remark(&format!("{name} {} {size} {how}", blob.digest));
+                .note(&format!("{name} {} {size} {how}", blob.digest));
         } else {
             let total = self.layers.len();
             let there = match present {
@@ -223,14 +204,9 @@ impl Progress for Reporter<'_> {
         }
     }
 
-    fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()> {
+    fn advance(&self, blob: &Descriptor, bytes: u64) {
         *self.state().sent.entry(blob.digest).or_default() += bytes;
         self.bar.inc(bytes);
-        self.interruption.check()
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        self.interruption.check()
     }
 
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
@@ -249,29 +225,17 @@ impl Progress for Reporter<'_> {
         }
     }
 
-    fn remark(&self, text: &str) {
-        self.bar.suspend(|| self.printer.remark(text));
+    fn warn(&self, text: &str) {
+        self.bar.suspend(|| self.printer.note(text));
     }
 }
 
-/// Shows no progress, and stops the work when the user says so.
-pub(super) struct Unseen<'a>(pub(super) &'a Printer, pub(super) &'a Interruption);
+/// Shows no progress, only what the user should know now.
+pub(super) struct Unseen<'a>(pub(super) &'a Printer);
 
 impl Progress for Unseen<'_> {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        self.1.check()
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        self.1.check()
-    }
-
-    fn finish(&self, _: &Descriptor, _: Outcome) {}
-
-    fn remark(&self, text: &str) {
-        self.0.remark(text);
+    fn warn(&self, text: &str) {
+        self.0.note(text);
     }
 }
 

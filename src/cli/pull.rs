@@ -60,12 +60,13 @@ pub(super) fn run(
         }));
     }
     let printer = Printer::new(arguments.quiet || printer.is_quiet());
-    let silent = Unseen(&printer, interruption);
+    let unseen = Unseen(&printer);
+    let context = interruption.context(&unseen);
     let wanted = arguments
         .platform
         .clone()
         .unwrap_or_else(platform::of_this_machine);
-    let source = Source::connect(&reference, &arguments.source.options(), &silent)?;
+    let source = Source::connect(&reference, &arguments.source.options(), context)?;
     let job = Job {
         source: &source,
         reference: &reference,
@@ -74,8 +75,8 @@ pub(super) fn run(
     };
     match arguments.only {
         Some(Part::Blob(digest)) => {
-            let blob = source.describe_blob(digest, &silent)?;
-            job.write(&output, |writer| source.write_blob(&blob, writer, &silent))
+            let blob = source.describe_blob(digest, context)?;
+            job.write(&output, |writer| source.write_blob(&blob, writer, context))
         }
         Some(Part::Manifest) => {
             let image = job.find(&wanted)?;
@@ -88,7 +89,7 @@ pub(super) fn run(
         Some(Part::Config) => {
             let image = job.find(&wanted)?;
             job.write(&output, |writer| {
-                source.write_blob(&image.config, writer, &silent)
+                source.write_blob(&image.config, writer, context)
             })
         }
         None => {
@@ -111,9 +112,9 @@ impl Job<'_> {
     fn find(&self, platform: &Platform) -> Result<RemoteImage, Failure> {
         let image = self
             .source
-            .find(platform, &Unseen(self.printer, self.interruption))?;
+            .find(platform, self.interruption.context(&Unseen(self.printer)))?;
         if let Some(index) = &image.index {
-            self.printer.remark(&format!(
+            self.printer.note(&format!(
                 "{} is an index; its image for {platform} is {}",
                 index.digest, image.manifest.digest
             ));
@@ -127,8 +128,10 @@ impl Job<'_> {
         asked: Option<&Platform>,
         output: &Path,
     ) -> Result<(), Failure> {
-        let reporter = Reporter::for_pull(image, self.printer, self.interruption);
-        let written = self.source.write_directory(image, output, &reporter);
+        let reporter = Reporter::for_pull(image, self.printer);
+        let written =
+            self.source
+                .write_directory(image, output, self.interruption.context(&reporter));
         reporter.end();
         written?;
         reporter.summarize();
@@ -154,7 +157,7 @@ impl Job<'_> {
         if let (Some(asked), Some(own)) = (asked, own)
             && !own.fits(asked)
         {
-            self.printer.remark(&format!(
+            self.printer.note(&format!(
                 "warning: {} is for {own} and not for {asked}; name the digest of the index, or of the \
                  image for {asked}",
                 image.manifest.digest

@@ -12,7 +12,7 @@ use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Unseen;
 use strata_error::{Error, Result};
-use strata_image::Built;
+use strata_image::ManifestOrIndex;
 use strata_oci::Descriptor;
 use strata_progress::{Outcome, Progress};
 use strata_serve::{Catalog, Limits, Observer, Server, compress_all_images};
@@ -27,13 +27,14 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let address = resolve(&arguments.listen).map_err(Failure::Usage)?;
     let said = Printer::new(arguments.quiet);
-    let log = Log {
-        printer: &said,
-        interruption,
-    };
+    let log = Log(&said);
     let images = arguments.images.iter().map(|path| {
-        let built = Built::open(path)?;
-        compress_all_images(built, arguments.compression, &Unseen(printer, interruption))
+        let built = ManifestOrIndex::open(path)?;
+        compress_all_images(
+            built,
+            arguments.compression,
+            interruption.context(&Unseen(printer)),
+        )
     });
     let images = images.collect::<Result<Vec<_>>>()?;
     let server = Server::bind(address, Limits::default())?;
@@ -42,15 +43,15 @@ pub(super) fn run(
     let mut catalog = Catalog::default();
     let mut lines = format!("http://{address}\n");
     for image in &images {
-        let name = catalog.add(image.root())?;
-        let digest = image.root().digest();
+        let name = catalog.add(image.borrowed())?;
+        let digest = image.borrowed().digest();
         lines.extend([format!("{address}/{name}@{digest}\n")]);
     }
     if !address.ip().is_loopback() {
-        said.remark("whoever reaches this address can read the images");
+        said.note("whoever reaches this address can read the images");
     }
     let observer = Observer {
-        progress: &log,
+        context: interruption.context(&log),
         failed: &|error| printer.error(&error.report()),
     };
     server.run(&catalog, observer, || {
@@ -80,25 +81,12 @@ fn resolve(text: &str) -> Result<SocketAddr> {
 }
 
 /// Says what was sent.
-struct Log<'a> {
-    printer: &'a Printer,
-    interruption: &'a Interruption,
-}
+struct Log<'a>(&'a Printer);
 
 impl Progress for Log<'_> {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        self.interruption.check()
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        self.interruption.check()
-    }
-
     fn finish(&self, blob: &Descriptor, _: Outcome) {
         let (digest, size) = (blob.digest, HumanBytes(blob.size));
-        self.printer.remark(&format!("sent {digest} ({size})"));
+        self.0.note(&format!("sent {digest} ({size})"));
     }
 }
 

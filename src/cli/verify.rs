@@ -8,7 +8,7 @@ use super::interruption::Interruption;
 use super::printer::Printer;
 use super::progress::Reporter;
 use strata_error::{Error, Result};
-use strata_image::{Built, Root, verify_layer};
+use strata_image::{ManifestOrIndex, ManifestOrIndexRef, verify_layer};
 use strata_progress::Progress;
 
 pub(super) fn run(
@@ -19,10 +19,10 @@ pub(super) fn run(
     let said = Printer::new(arguments.quiet);
     // Opening checks the documents against their digests and each other; what does not open is
     // damaged, and nothing more can be said about it.
-    let built = Built::open(&arguments.image)?;
-    let root = built.root();
-    let reporter = Reporter::for_verification(&root.images(), &said, interruption);
-    let findings = verify(root, &reporter);
+    let built = ManifestOrIndex::open(&arguments.image)?;
+    let root = built.borrowed();
+    let reporter = Reporter::for_verification(&root.images(), &said);
+    let findings = verify(root, &reporter, interruption);
     reporter.end();
     let findings = findings?;
     for finding in &findings {
@@ -39,26 +39,31 @@ pub(super) fn run(
 }
 
 /// Everything that is wrong with the layers. What several images have is looked at once.
-fn verify(root: Root<'_>, reporter: &Reporter<'_>) -> Result<Vec<Error>> {
+fn verify(
+    root: ManifestOrIndexRef<'_>,
+    reporter: &Reporter<'_>,
+    interruption: &Interruption,
+) -> Result<Vec<Error>> {
+    let context = interruption.context(reporter);
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
     let layers = root.images().into_iter().flat_map(|image| {
         let of = match root {
-            Root::Image(_) => String::new(),
-            Root::Index(_) => format!("{}: ", image.config.platform()),
+            ManifestOrIndexRef::Image(_) => String::new(),
+            ManifestOrIndexRef::Index(_) => format!("{}: ", image.config.platform()),
         };
         let layers = image.layers.iter().enumerate();
         layers.map(move |(index, layer)| (format!("{of}layer {}", index + 1), layer))
     });
     for (name, layer) in layers {
         let descriptor = layer.descriptor();
-        if matches!(root, Root::Index(_)) && !seen.insert(descriptor.digest) {
+        if matches!(root, ManifestOrIndexRef::Index(_)) && !seen.insert(descriptor.digest) {
             continue;
         }
         let name = format!("{name} ({})", descriptor.digest);
         reporter.begin(descriptor);
         let found = verify_layer(layer.as_ref(), &name, &|bytes| {
-            reporter.advance(descriptor, bytes)
+            context.advance(descriptor, bytes)
         })?;
         let how = if found.is_empty() {
             "as built"

@@ -392,15 +392,15 @@ fn rules_that_match_nothing_are_reported() {
         { "path": app, "regex": "/bin/other$", "mode": "0700" },
         { "path": app, "regex": "/bin/app$", "mode": "0700" },
     ]);
-    let (_, remarks) = store.build_with(&request, 1).unwrap();
-    assert_eq!(remarks.len(), 2, "{remarks:?}");
+    let (_, warnings) = store.build_with(&request, 1).unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(
-        remarks[0].contains("\"/nothing$\" matches no file of"),
-        "{remarks:?}"
+        warnings[0].contains("\"/nothing$\" matches no file of"),
+        "{warnings:?}"
     );
     assert!(
-        remarks[1].contains("\"/bin/other$\" matches no file of"),
-        "{remarks:?}"
+        warnings[1].contains("\"/bin/other$\" matches no file of"),
+        "{warnings:?}"
     );
 }
 

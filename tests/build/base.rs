@@ -88,11 +88,11 @@ fn every_form_gives_the_same_layers_and_config(
     let path = add(&store, "base", &content);
     let mut request = request(&mut store, &path);
     request["image"]["config"] = json!({ "Env": ["BASE=2"], "Cmd": ["own"] });
-    let (out, remarks) = store.build_with(&request, 2).unwrap();
+    let (out, warnings) = store.build_with(&request, 2).unwrap();
     assert_eq!(
-        remarks.len(),
+        warnings.len(),
         usize::from(outer != Packed::Plain),
-        "{remarks:?}"
+        "{warnings:?}"
     );
 
     let image = Image::open(&store.locate(&out)).unwrap();
@@ -671,8 +671,8 @@ fn users_are_added_to_those_of_the_base() {
     let base = add(&store, "base", &content);
     let users = json!({ "app": { "uid": 7, "gid": 7, "groups": ["root"] } });
     let request = with_system(&mut store, &base, &users);
-    let (out, remarks) = store.build_with(&request, 1).unwrap();
-    assert!(remarks.is_empty(), "{remarks:?}");
+    let (out, warnings) = store.build_with(&request, 1).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
     let expected = [
         (
             "etc/passwd",
@@ -806,8 +806,8 @@ fn rules_are_about_the_names_in_the_source_and_win_over_the_base() {
         { "path": env, "regex": "-env/bin$", "uid": 9 },
         { "path": env, "regex": "-env/tmp$", "mode": "0700" }
     ]);
-    let (out, remarks) = store.build_with(&request, 1).unwrap();
-    assert!(remarks.is_empty(), "{remarks:?}");
+    let (out, warnings) = store.build_with(&request, 1).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
     let expected = [
         entry("tmp/", 0o700, 0),
         entry("usr/", 0o711, 3),

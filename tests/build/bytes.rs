@@ -157,8 +157,8 @@ fn gnu_tar_reads_what_was_meant() {
 fn nothing_else_matters() {
     let mut store = FakeStore::relocated();
     let request = corpus(&mut store);
-    let (first, remarks) = store.build_with(&request, 1).unwrap();
-    assert_eq!(remarks, Vec::<String>::new());
+    let (first, warnings) = store.build_with(&request, 1).unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
     let expected = digest(&store, &first);
 
     for threads in [2, 3, 16] {

@@ -109,7 +109,7 @@ fn run(program: &str, arguments: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// All rows but ids and times, and the schema without remarks and white space.
+/// All rows but ids and times, and the schema without comments and white space.
 fn content(database: &Path) -> String {
     let query = |query: &str| {
         run(

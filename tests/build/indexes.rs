@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use strata_image::{Built, ImageIndex};
+use strata_image::{ImageIndex, ManifestOrIndex};
 use strata_layer::ImagesFile;
 use strata_oci::{Compression, Digest, Reference};
-use strata_progress::Silent;
+use strata_progress::Context;
 use strata_registry::{PushOptions, plan_index, push, push_index};
 use support::engines::{Engine, containerd, docker, podman};
 use support::fake_registry::FakeRegistry;
@@ -91,9 +91,9 @@ impl Scene {
 }
 
 fn open(path: &Path) -> ImageIndex {
-    match Built::open(path).unwrap() {
-        Built::Index(index) => *index,
-        Built::Image(_) => panic!("{} is an image", path.display()),
+    match ManifestOrIndex::open(path).unwrap() {
+        ManifestOrIndex::Index(index) => *index,
+        ManifestOrIndex::Image(_) => panic!("{} is an image", path.display()),
     }
 }
 
@@ -249,7 +249,7 @@ fn variants_are_platforms_of_their_own() {
         .collect();
     assert_eq!(platforms, ["linux/arm/v6", "linux/arm/v7"]);
     let chosen = |platform: &str| {
-        let built = Built::open(&scene.index()).unwrap();
+        let built = ManifestOrIndex::open(&scene.index()).unwrap();
         let image = built.into_image(&platform.parse().unwrap());
         image.map(|image| image.config.platform().to_string())
     };
@@ -384,7 +384,7 @@ fn blobs_go_once_and_the_index_last() {
     let index = scene.open();
     let to = reference(&registry.host, "name:tag");
     let what = compressed(Compression::GZIP);
-    let pushed = push_index(&index, &to, &options(), &what, &Silent).unwrap();
+    let pushed = push_index(&index, &to, &options(), &what, Context::silent()).unwrap();
     // A layer for both, one for each, two configs.
     assert_eq!(registry.count("PATCH"), 5);
     let seen = registry.seen();
@@ -402,15 +402,15 @@ fn blobs_go_once_and_the_index_last() {
 
     // Nothing is compressed for the second time, for either platform.
     registry.forget_requests();
-    let again = push_index(&index, &to, &options(), &what, &Silent).unwrap();
+    let again = push_index(&index, &to, &options(), &what, Context::silent()).unwrap();
     assert_eq!(again.manifest, pushed.manifest);
     assert_eq!(registry.count("PATCH"), 0);
-    let plans = plan_index(&index, &to, &options(), &what, &Silent).unwrap();
+    let plans = plan_index(&index, &to, &options(), &what, Context::silent()).unwrap();
     assert!(
         plans
             .iter()
             .flat_map(|plan| &plan.layers)
-            .all(|layer| layer.how.is_found())
+            .all(|layer| layer.action.is_found())
     );
     assert_eq!(plans.len(), 2);
 }
@@ -449,8 +449,9 @@ fn a_push_tells_of_every_layer_once_and_of_every_tag() {
 fn platforms_do_not_vanish_unasked() {
     let registry = FakeRegistry::start(|_| None);
     let to = reference(&registry.host, "name:tag");
-    let push_with =
-        |index: &ImageIndex, what: &PushOptions| push_index(index, &to, &options(), what, &Silent);
+    let push_with = |index: &ImageIndex, what: &PushOptions| {
+        push_index(index, &to, &options(), what, Context::silent())
+    };
     let (one, other) = (Scene::new(), Scene::of(["linux/amd64", "linux/riscv64"]));
     push_with(&one.open(), &uncompressed()).unwrap();
     push_with(&one.open(), &uncompressed()).unwrap();
@@ -471,8 +472,15 @@ fn platforms_do_not_vanish_unasked() {
     // An image may become an index.
     let to = reference(&registry.host, "name:image");
     let index = one.open();
-    push(&index.images[1], &to, &options(), &uncompressed(), &Silent).unwrap();
-    push_index(&index, &to, &options(), &uncompressed(), &Silent).unwrap();
+    push(
+        &index.images[1],
+        &to,
+        &options(),
+        &uncompressed(),
+        Context::silent(),
+    )
+    .unwrap();
+    push_index(&index, &to, &options(), &uncompressed(), Context::silent()).unwrap();
 }
 
 #[test]
@@ -482,12 +490,27 @@ fn an_index_can_be_pushed_to_its_digest() {
     let index = scene.open();
     let digest = index.descriptor.digest;
     let to = reference(&registry.host, &format!("name@{digest}"));
-    let pushed = push_index(&index, &to, &options(), &PushOptions::default(), &Silent).unwrap();
+    let pushed = push_index(
+        &index,
+        &to,
+        &options(),
+        &PushOptions::default(),
+        Context::silent(),
+    )
+    .unwrap();
     assert_eq!(pushed.manifest.digest, digest);
     registry.forget_requests();
     let wrong = reference(&registry.host, &format!("name@{}", Digest::of(b"other")));
-    let (message, _) =
-        failure(push_index(&index, &wrong, &options(), &uncompressed(), &Silent).map(drop));
+    let (message, _) = failure(
+        push_index(
+            &index,
+            &wrong,
+            &options(),
+            &uncompressed(),
+            Context::silent(),
+        )
+        .map(drop),
+    );
     assert!(
         message.contains(&format!("the image's digest is {digest}")),
         "{message}"

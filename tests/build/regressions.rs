@@ -189,11 +189,11 @@ fn nix_13155_too_many_layers_are_named() {
         .collect();
     let mut request = store.image_request();
     request["deps"] = json!(paths);
-    for (max_layers, remarks) in [(125, 0), (126, 1)] {
+    for (max_layers, warnings) in [(125, 0), (126, 1)] {
         request["maxLayers"] = json!(max_layers);
         let (_, found) = store.build_with(&request, 2).unwrap();
-        assert_eq!(found.len(), remarks, "{found:?}");
-        assert!(found.iter().all(|remark| remark.contains("126 layers")));
+        assert_eq!(found.len(), warnings, "{found:?}");
+        assert!(found.iter().all(|warning| warning.contains("126 layers")));
     }
 }
 

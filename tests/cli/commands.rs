@@ -128,12 +128,11 @@ fn copy_to_takes_flags_of_skopeo() {
     }
 }
 
-/// README.md's job, on a machine without a cache: the second push finds the layers by the branch's tag.
+/// The guide's job, on a machine without a cache: the second push finds the layers by the branch's tag.
 #[test]
-fn the_job_in_the_readme_sends_only_what_is_new() {
-    let readme = std::fs::read_to_string(format!("{ROOT}/README.md")).unwrap();
-    let (_, job) = readme.split_once("## Pushing from CI").unwrap();
-    let (_, job) = job.split_once("```sh\n").unwrap();
+fn the_job_in_the_guide_sends_only_what_is_new() {
+    let guide = std::fs::read_to_string(format!("{ROOT}/docs/guides/ci.md")).unwrap();
+    let (_, job) = guide.split_once("```sh\n").unwrap();
     let (job, _) = job.split_once("```").unwrap();
 
     let registry = Registry::start(Setup {

@@ -26,7 +26,7 @@ use strata_engine::docker::Options;
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Descriptor, Digest};
-use strata_progress::{Outcome, Progress, Silent};
+use strata_progress::{Cancel, Context, Outcome, Progress};
 use support::engines::{Docker, Engine as _};
 use support::fake_registry::{Reply, Seen};
 use support::fake_store::{FakeStore, Item};
@@ -37,16 +37,16 @@ use tempfile::TempDir;
 const MEBIBYTE: u64 = 1 << 20;
 
 /// Copies as `strata copy IMAGE docker-daemon:NAME` does.
-fn copy_with(host: &str, image: &Image, name: &str, progress: &dyn Progress) -> Result<()> {
+fn copy_with(host: &str, image: &Image, name: &str, context: Context<'_>) -> Result<()> {
     let destination: Destination = format!("docker-daemon:{name}").parse()?;
     let options = Options {
         host: Some(host.to_owned()),
     };
-    docker::copy(image, &destination.copy_name(None)?, &options, progress)
+    docker::copy(image, &destination.copy_name(None)?, &options, context)
 }
 
 fn copy(host: &str, image: &Image, name: &str) -> Result<()> {
-    copy_with(host, image, name, &Silent)
+    copy_with(host, image, name, Context::silent())
 }
 
 /// Who notes how it ended for each blob, and stops the copy when it is told to.
@@ -60,6 +60,13 @@ struct Watcher {
 }
 
 impl Watcher {
+    fn context(&self) -> Context<'_> {
+        Context {
+            progress: self,
+            cancel: self,
+        }
+    }
+
     /// The layers' outcomes, lowest first.
     fn of(&self, image: &Image) -> Vec<Vec<Outcome>> {
         let outcomes = self.outcomes.lock().unwrap();
@@ -71,25 +78,24 @@ impl Watcher {
 }
 
 impl Progress for Watcher {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, bytes: u64) -> Result<()> {
+    fn advance(&self, _: &Descriptor, bytes: u64) {
         self.sent.fetch_add(bytes, Ordering::SeqCst);
-        self.interrupted()
     }
 
-    fn interrupted(&self) -> Result<()> {
+    fn finish(&self, blob: &Descriptor, outcome: Outcome) {
+        let mut outcomes = self.outcomes.lock().unwrap();
+        outcomes.entry(blob.digest).or_default().push(outcome);
+    }
+}
+
+impl Cancel for Watcher {
+    fn check(&self) -> Result<()> {
         let sent = self.sent.load(Ordering::SeqCst);
         let enough = self.stop_after.is_some_and(|most| sent > most);
         if enough || self.stop.load(Ordering::SeqCst) {
             return Err(Error::Interrupted);
         }
         Ok(())
-    }
-
-    fn finish(&self, blob: &Descriptor, outcome: Outcome) {
-        let mut outcomes = self.outcomes.lock().unwrap();
-        outcomes.entry(blob.digest).or_default().push(outcome);
     }
 }
 
@@ -262,7 +268,7 @@ fn skopeo_2107_1773_rules_oci_454_only_what_changed_is_sent() {
     let (proxy, host) = real.counted();
     let sent = |image: &Image, word: &str| {
         let watcher = Watcher::default();
-        copy_with(&host, image, "changes:v1", &watcher).unwrap();
+        copy_with(&host, image, "changes:v1", watcher.context()).unwrap();
         assert_eq!(real.docker.run("changes:v1", &SAY), word);
         assert_eq!(
             real.id("changes:v1"),
@@ -317,7 +323,7 @@ fn a_layer_can_be_there_twice() {
     };
     for word in ["one", "two"] {
         let (image, watcher) = (image(word), Watcher::default());
-        copy_with(real.docker.host(), &image, "twice:v1", &watcher).unwrap();
+        copy_with(real.docker.host(), &image, "twice:v1", watcher.context()).unwrap();
         assert_eq!(real.docker.run("twice:v1", &SAY), word);
         // Sent again, because the upper one is on another stack.
         assert_eq!(watcher.of(&image)[1..], [COPIED, COPIED, COPIED]);
@@ -345,7 +351,13 @@ fn what_the_engine_refuses_is_said_and_nothing_stays() {
         ..Watcher::default()
     };
     let stopped = image(&[(b'p', 64)]);
-    let error = copy_with(real.docker.host(), &stopped, "refused:v1", &watcher).unwrap_err();
+    let error = copy_with(
+        real.docker.host(),
+        &stopped,
+        "refused:v1",
+        watcher.context(),
+    )
+    .unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error}");
     let ids = run(&mut real
         .docker
@@ -367,7 +379,13 @@ fn compressed_layers_are_known_by_what_is_in_them() {
             MemoryLayer::programs(&[("word", word.as_bytes())]).compressed(),
         ]);
         let watcher = Watcher::default();
-        copy_with(real.docker.host(), &image, "compressed:v1", &watcher).unwrap();
+        copy_with(
+            real.docker.host(),
+            &image,
+            "compressed:v1",
+            watcher.context(),
+        )
+        .unwrap();
         assert_eq!(watcher.of(&image), [known, known, COPIED]);
         assert_eq!(real.docker.run("compressed:v1", &SAY), word);
     }
@@ -639,7 +657,7 @@ fn a_base_that_vanishes_is_sent_after_all() {
     let elsewhere = vec!["sha256:00".to_owned(), layers(&image)[1].clone()];
     docker.state().images.push(other(&elsewhere));
     let watcher = Watcher::default();
-    copy_with(&docker.host(), &image, "vanished:v1", &watcher).unwrap();
+    copy_with(&docker.host(), &image, "vanished:v1", watcher.context()).unwrap();
     assert_eq!(docker.state().loads.len(), 1);
     assert_eq!(watcher.of(&image), [COPIED, COPIED]);
 
@@ -661,7 +679,7 @@ fn a_base_that_vanishes_is_sent_after_all() {
         }
     });
     let watcher = Watcher::default();
-    copy_with(&docker.host(), &image, "vanished:v1", &watcher).unwrap();
+    copy_with(&docker.host(), &image, "vanished:v1", watcher.context()).unwrap();
     let state = docker.state();
     let sizes: Vec<usize> = state
         .loads
@@ -680,7 +698,7 @@ fn a_base_that_vanishes_is_sent_after_all() {
 /// A load that lacks blobs fails, or succeeds and the image is not there.
 #[rstest]
 fn containerds_store_may_lack_what_its_images_tell(
-    #[values(Partial::Error, Partial::Remark, Partial::Silence)] partial: Partial,
+    #[values(Partial::Error, Partial::Warning, Partial::Silence)] partial: Partial,
     #[values("1.45", "1.47")] version: &'static str,
 ) {
     let image = image(&[(b'a', 2), (b'b', 1)]);
@@ -688,7 +706,7 @@ fn containerds_store_may_lack_what_its_images_tell(
     // As after a pull: the layer is there, compressed.
     docker.state().images.push(other(&layers(&image)[..1]));
     let watcher = Watcher::default();
-    copy_with(&docker.host(), &image, "pulled:v1", &watcher).unwrap();
+    copy_with(&docker.host(), &image, "pulled:v1", watcher.context()).unwrap();
     assert_eq!(watcher.of(&image), [COPIED, COPIED]);
     let state = docker.state();
     assert_eq!(state.loads.len(), 2);
@@ -717,10 +735,10 @@ fn containerds_store_uses_blobs_again(#[values("1.45", "1.47")] version: &'stati
     // Any position counts.
     let second = memory_image::image(vec![large(b'x', 1), compressed(), large(b'a', 2)]);
     let watcher = Watcher::default();
-    copy_with(&host, &second, "again:v1", &watcher).unwrap();
+    copy_with(&host, &second, "again:v1", watcher.context()).unwrap();
     assert_eq!(watcher.of(&second), [COPIED, PRESENT, PRESENT]);
     let watcher = Watcher::default();
-    copy_with(&host, &second, "again:v2", &watcher).unwrap();
+    copy_with(&host, &second, "again:v2", watcher.context()).unwrap();
     assert_eq!(watcher.of(&second), [PRESENT; 3]);
     let state = docker.state();
     assert_eq!(state.loads.len(), 2);
@@ -825,7 +843,8 @@ fn waiting_can_be_interrupted() {
     let watcher = Watcher::default();
     let image = image(&[(b'a', 1)]);
     std::thread::scope(|scope| {
-        let copying = scope.spawn(|| copy_with(&docker.host(), &image, "wait:v1", &watcher));
+        let copying =
+            scope.spawn(|| copy_with(&docker.host(), &image, "wait:v1", watcher.context()));
         while docker.state().waiting == 0 {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }

@@ -34,8 +34,8 @@ pub enum Fault {
 pub enum Partial {
     /// With an error, as Docker 26.
     Error,
-    /// With a remark, as Docker 28.
-    Remark,
+    /// With a warning, as Docker 28.
+    Warning,
     /// Not at all, as when the layers are unpacked already.
     Silence,
 }
@@ -319,9 +319,9 @@ impl Shared {
             Store::Containerd(Partial::Error) if !is_whole => {
                 failure("failed to unpack loaded image: content digest: not found")
             }
-            Store::Containerd(Partial::Remark) if !is_whole => {
-                let remark = format!("Error unpacking image {id}: not found\n");
-                let messages = [json!({ "stream": loaded }), json!({ "stream": remark })];
+            Store::Containerd(Partial::Warning) if !is_whole => {
+                let warning = format!("Error unpacking image {id}: not found\n");
+                let messages = [json!({ "stream": loaded }), json!({ "stream": warning })];
                 Reply::new(200).body(messages.map(|it| it.to_string()).join("\r\n"))
             }
             _ => answer(&json!({ "stream": loaded })),

@@ -24,7 +24,7 @@ use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_layer::{ImageName, Layer};
 use strata_oci::{Descriptor, Digest, media_type};
-use strata_progress::{Outcome, Progress, Silent};
+use strata_progress::{Context, Outcome, Progress};
 use strata_serve::{Catalog, Limits, Observer, Server};
 use strata_tree::Recipe;
 use support::memory_image::{self, MemoryLayer};
@@ -143,7 +143,7 @@ fn image(tag: &str, layers: Vec<MemoryLayer>) -> Image {
 fn serve_with(
     images: &[Image],
     limits: Limits,
-    progress: &dyn Progress,
+    context: Context<'_>,
     test: impl FnOnce(Client),
 ) -> Vec<String> {
     let mut catalog = Catalog::default();
@@ -153,7 +153,7 @@ fn serve_with(
     let failures = Mutex::new(Vec::new());
     let failed = |error: Error| failures.lock().unwrap().push(error.report());
     let observer = Observer {
-        progress,
+        context,
         failed: &failed,
     };
     let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), limits).unwrap();
@@ -162,7 +162,7 @@ fn serve_with(
 }
 
 fn serve(images: &[Image], test: impl FnOnce(Client)) {
-    let failures = serve_with(images, Limits::default(), &Silent, test);
+    let failures = serve_with(images, Limits::default(), Context::silent(), test);
     assert_eq!(failures, [""; 0]);
 }
 
@@ -575,7 +575,7 @@ fn impatient() -> Limits {
 
 #[test]
 fn slow_clients_are_not_waited_for() {
-    serve_with(&two_tags(), impatient(), &Silent, |client| {
+    serve_with(&two_tags(), impatient(), Context::silent(), |client| {
         let silent = client.connect();
         let reply = client.send(b"GET /v2/ HT").unwrap();
         assert_eq!(reply.status, 408);
@@ -600,7 +600,7 @@ fn half_requests_make_room_for_whole_ones() {
         crowded: Duration::from_millis(1),
         ..Limits::default()
     };
-    serve_with(&two_tags(), limits, &Silent, |client| {
+    serve_with(&two_tags(), limits, Context::silent(), |client| {
         let halves: Vec<_> = (0..5)
             .map(|_| {
                 let mut half = client.connect();
@@ -620,7 +620,7 @@ fn others_are_served_when_somebody_leaves() {
         crowded: Duration::from_hours(1),
         ..Limits::default()
     };
-    serve_with(&two_tags(), limits, &Silent, |client| {
+    serve_with(&two_tags(), limits, Context::silent(), |client| {
         let mut first = client.connect();
         first
             .write_all(b"GET /v2/ HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -700,7 +700,7 @@ fn request_for_dummy() -> String {
 #[test]
 fn nothing_is_made_for_who_went_away_or_reads_nothing() {
     let (image, made, ended) = endless();
-    let failures = serve_with(&[image], impatient(), &Silent, |client| {
+    let failures = serve_with(&[image], impatient(), Context::silent(), |client| {
         let mut goes = client.connect();
         goes.write_all(request_for_dummy().as_bytes()).unwrap();
         goes.read_exact(&mut [0; 1000]).unwrap();
@@ -751,7 +751,7 @@ fn a_layer_that_is_wrong_is_not_sent_whole() {
         let (promised, given) = (vec![1; size], vec![2; size]);
         let images = [image("v1", vec![MemoryLayer::broken(&promised, &given)])];
         let path = format!("/v2/me/hello/blobs/{}", Digest::of(&promised));
-        let failures = serve_with(&images, Limits::default(), &Silent, |client| {
+        let failures = serve_with(&images, Limits::default(), Context::silent(), |client| {
             let reply = client.get(&path);
             assert_eq!(reply.field("content-length"), size.to_string());
             assert!(reply.body.len() < size, "{size}");
@@ -771,15 +771,8 @@ struct Counter {
 }
 
 impl Progress for Counter {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, bytes: u64) -> Result<()> {
+    fn advance(&self, _: &Descriptor, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        Ok(())
     }
 
     fn finish(&self, _: &Descriptor, _: Outcome) {
@@ -793,16 +786,21 @@ fn many_clients_get_what_they_ask_for() {
     let layer = &images[0].manifest.layers[0];
     let path = format!("/v2/me/hello/blobs/{}", layer.digest);
     let counter = Counter::default();
-    serve_with(&images, Limits::default(), &counter, |client| {
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    let reply = client.get(&path);
-                    assert_eq!(Digest::of(&reply.body), layer.digest);
-                });
-            }
-        });
-    });
+    serve_with(
+        &images,
+        Limits::default(),
+        Context::silent().watched_by(&counter),
+        |client| {
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        let reply = client.get(&path);
+                        assert_eq!(Digest::of(&reply.body), layer.digest);
+                    });
+                }
+            });
+        },
+    );
     assert_eq!(counter.bytes.into_inner(), 8 * layer.size);
     assert_eq!(counter.blobs.into_inner(), 8);
 }

@@ -402,7 +402,7 @@ fn only_its_own_source_rebuilds_a_binary() {
     let changes = [
         ("README.md", [false, false]),
         ("CHANGELOG.md", [false, false]),
-        ("docs/formats.md", [false, false]),
+        ("docs/internals/formats.md", [false, false]),
         ("tests/new.rs", [false, false]),
         ("benches/new.rs", [false, false]),
         ("examples/basic.nix", [false, false]),

@@ -15,7 +15,7 @@ use rstest::rstest;
 use serde_json::Value;
 use strata_image::Image;
 use strata_oci::{Compression, Digest, Reference};
-use strata_progress::Silent;
+use strata_progress::Context;
 use strata_registry::{Pushed, push};
 use support::engines::{self, Engine};
 use support::fake_registry::FakeRegistry;
@@ -30,7 +30,7 @@ fn push_compressed(host: &str, image: &Image, compression: Compression) -> Pushe
         &reference,
         &options(),
         &compressed(compression),
-        &Silent,
+        Context::silent(),
     )
     .unwrap()
 }
@@ -156,12 +156,12 @@ fn other_tools_read_each_compression(#[case] compression: Compression) {
 #[case::none(Compression::None, 0)]
 fn a_compression_that_does_nothing_is_said(
     #[case] compression: Compression,
-    #[case] remarks: usize,
+    #[case] warnings: usize,
 ) {
     let registry = FakeRegistry::start(|_| None);
     let image = image(vec![MemoryLayer::new("one"), large().compressed()]);
     let pushed = push_compressed(&registry.host, &image, compression);
-    assert_eq!(pushed.remarks.len(), remarks, "{:?}", pushed.remarks);
-    let said = |remark: &String| remark.starts_with("1 of 2 layers are compressed in the image");
-    assert!(pushed.remarks.iter().all(said), "{:?}", pushed.remarks);
+    assert_eq!(pushed.warnings.len(), warnings, "{:?}", pushed.warnings);
+    let said = |warning: &String| warning.starts_with("1 of 2 layers are compressed in the image");
+    assert!(pushed.warnings.iter().all(said), "{:?}", pushed.warnings);
 }

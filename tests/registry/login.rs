@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use crate::proxy::Proxy;
 use rstest::rstest;
 use strata_error::{Error, Result};
-use strata_oci::{Descriptor, Reference};
-use strata_progress::{Outcome, Progress};
+use strata_oci::Reference;
+use strata_progress::{Cancel, Context};
 use strata_registry::{Credentials, Options, Proxies, Retry, Timeouts, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::fake_store::{FakeStore, Item};
@@ -753,7 +753,7 @@ fn silence_before_a_body_is_remembered() {
 fn slow_answers_are_cut() {
     let registry = FakeRegistry::start(|seen| (seen.method == "GET").then_some(Fault::Drip));
     let timeouts = Timeouts {
-        answer: Duration::from_millis(300),
+        response: Duration::from_millis(300),
         ..Timeouts::default()
     };
     let retry = Retry {
@@ -839,14 +839,8 @@ struct GivesUp<'a> {
     questions: AtomicUsize,
 }
 
-impl Progress for GivesUp<'_> {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn interrupted(&self) -> Result<()> {
+impl Cancel for GivesUp<'_> {
+    fn check(&self) -> Result<()> {
         if self.registry.count(self.method) < self.requests {
             return Ok(());
         }
@@ -856,8 +850,6 @@ impl Progress for GivesUp<'_> {
             Err(_) => Err(Error::Interrupted),
         }
     }
-
-    fn finish(&self, _: &Descriptor, _: Outcome) {}
 }
 
 /// Ctrl-C ends the wait for an answer, and what was begun is still cancelled.
@@ -871,14 +863,15 @@ fn a_wait_can_be_interrupted(#[case] method: &'static str, #[case] cancelled: us
     let registry = FakeRegistry::start(move |seen| (seen.method == method).then_some(Fault::Stall));
     let start = Instant::now();
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
-    let progress = GivesUp {
+    let gives_up = GivesUp {
         registry: &registry,
         method,
         requests: cancelled.max(1),
         questions: AtomicUsize::new(0),
     };
+    let context = Context::silent().cancelled_by(&gives_up);
     let image = image(vec![large()]);
-    let error = push(&image, &reference, &options(), &uncompressed(), &progress).unwrap_err();
+    let error = push(&image, &reference, &options(), &uncompressed(), context).unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error}");
     // The registry keeps silent for a minute.
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -893,15 +886,16 @@ fn a_pause_can_be_interrupted() {
     });
     let start = Instant::now();
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
-    let progress = GivesUp {
+    let gives_up = GivesUp {
         registry: &registry,
         method: "POST",
         requests: 1,
         // By then the answer is there.
         questions: AtomicUsize::new(10),
     };
+    let context = Context::silent().cancelled_by(&gives_up);
     let image = image(vec![]);
-    let error = push(&image, &reference, &options(), &uncompressed(), &progress).unwrap_err();
+    let error = push(&image, &reference, &options(), &uncompressed(), context).unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error}");
     assert!(start.elapsed() < Duration::from_secs(10));
 }

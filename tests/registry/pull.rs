@@ -118,8 +118,8 @@ fn nixpkgs_133515_an_index_is_not_taken_for_an_image() {
         .unwrap();
     let own = digest(&registry.host, "name", "arm64");
     let said = String::from_utf8(output.stderr).unwrap();
-    let remark = format!("{index} is an index; its image for linux/arm64 is {own}\n");
-    assert!(said.contains(&remark), "{said}");
+    let note = format!("{index} is an index; its image for linux/arm64 is {own}\n");
+    assert!(said.contains(&note), "{said}");
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
         format!("docker://{name}@{own}\n")

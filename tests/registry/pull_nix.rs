@@ -167,8 +167,8 @@ fn nixpkgs_133515_the_digest_of_an_index() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     let own = digest(&registry.host, "name", "arm64");
-    let remark = format!("{index} is an index; its image for linux/arm64 is {own}");
-    assert!(said.contains(&remark), "{said}");
+    let expected = format!("{index} is an index; its image for linux/arm64 is {own}");
+    assert!(said.contains(&expected), "{said}");
     image.is_at(Path::new(
         String::from_utf8(output.stdout).unwrap().trim_end(),
     ));
@@ -358,7 +358,7 @@ fn images_on_pulled_images_run() {
         registry.host,
         at("manifest.json").display()
     );
-    // The first time there is no manifest yet. It is asked for as README.md says.
+    // The first time there is no manifest yet. It is asked for as docs/guides/base-images.md says.
     let none = split.replace(&at("manifest.json").display().to_string(), "null");
     let image_on_none = format!("(buildImage {{ name = \"x\"; fromImage = {none}; }})");
     let get_manifest = format!("{image_on_none}.fromImage.getManifest");

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rstest::rstest;
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Digest, Reference};
-use strata_progress::{Outcome, Progress, Silent};
+use strata_progress::{Cancel, Context, Outcome, Progress};
 use strata_registry::{Options, PushOptions, Retry, Timeouts, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply};
 use support::memory_image::{MemoryLayer, image};
@@ -31,18 +31,13 @@ impl Progress for Recorder {
         self.0.lock().unwrap().push((blob.digest, 0, None));
     }
 
-    fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()> {
+    fn advance(&self, blob: &Descriptor, bytes: u64) {
         let mut blobs = self.0.lock().unwrap();
         blobs
             .iter_mut()
             .find(|(digest, ..)| *digest == blob.digest)
             .unwrap()
             .1 += bytes;
-        Ok(())
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        Ok(())
     }
 
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
@@ -70,22 +65,10 @@ impl Recorder {
 
 /// Remembers what it is told at once.
 #[derive(Default)]
-struct Remarks(Mutex<Vec<String>>);
+struct Warnings(Mutex<Vec<String>>);
 
-impl Progress for Remarks {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn finish(&self, _: &Descriptor, _: Outcome) {}
-
-    fn remark(&self, text: &str) {
+impl Progress for Warnings {
+    fn warn(&self, text: &str) {
         self.0.lock().unwrap().push(text.to_owned());
     }
 }
@@ -94,24 +77,19 @@ impl Progress for Remarks {
 struct InterruptAfter(u64, Mutex<u64>);
 
 impl Progress for InterruptAfter {
-    fn begin(&self, _: &Descriptor) {}
+    fn advance(&self, _: &Descriptor, bytes: u64) {
+        *self.1.lock().unwrap() += bytes;
+    }
+}
 
-    fn advance(&self, _: &Descriptor, bytes: u64) -> Result<()> {
-        let mut sum = self.1.lock().unwrap();
-        *sum += bytes;
-        if *sum >= self.0 {
+impl Cancel for InterruptAfter {
+    fn check(&self) -> Result<()> {
+        if *self.1.lock().unwrap() >= self.0 {
             Err(Error::Interrupted)
         } else {
             Ok(())
         }
     }
-
-    // Who waits for where an upload is goes on, so that it can be cancelled.
-    fn interrupted(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn finish(&self, _: &Descriptor, _: Outcome) {}
 }
 
 // The real registry.
@@ -122,7 +100,14 @@ fn an_image_is_pushed_and_other_tools_read_it() {
     let image = small_image();
     let reference = Reference::parse(&format!("{}/a/name:tag", registry.host)).unwrap();
     let first = Recorder::default();
-    push(&image, &reference, &options(), &uncompressed(), &first).unwrap();
+    push(
+        &image,
+        &reference,
+        &options(),
+        &uncompressed(),
+        Context::silent().watched_by(&first),
+    )
+    .unwrap();
 
     let copy = tempfile::tempdir().unwrap();
     let source = format!("docker://{reference}");
@@ -148,7 +133,14 @@ fn an_image_is_pushed_and_other_tools_read_it() {
     );
 
     let second = Recorder::default();
-    push(&image, &reference, &options(), &uncompressed(), &second).unwrap();
+    push(
+        &image,
+        &reference,
+        &options(),
+        &uncompressed(),
+        Context::silent().watched_by(&second),
+    )
+    .unwrap();
     for layer in &image.layers {
         let Descriptor { digest, size, .. } = *layer.descriptor();
         assert_eq!(first.of(digest), (size, Some(Outcome::Copied)));
@@ -168,7 +160,7 @@ fn an_image_can_be_pushed_to_its_digest() {
         &reference(digest),
         &options(),
         &uncompressed(),
-        &Silent,
+        Context::silent(),
     )
     .unwrap();
     let source = format!("docker://{}", reference(digest));
@@ -184,7 +176,7 @@ fn a_push_to_a_wrong_digest_fails_early() {
     let other = Digest::of(b"other");
     let reference = Reference::parse(&format!("{}/name@{other}", registry.host)).unwrap();
     for (what, is_sent) in [(uncompressed(), false), (PushOptions::default(), true)] {
-        let pushed = push(&image, &reference, &options(), &what, &Silent);
+        let pushed = push(&image, &reference, &options(), &what, Context::silent());
         let (message, hint) = failure(pushed.map(drop));
         assert!(
             message.contains(&format!("the image's digest is {own}")),
@@ -378,7 +370,14 @@ fn a_blob_that_broke_off_is_sent_again_and_counted_once() {
     let image = image(vec![large()]);
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
     let recorder = Recorder::default();
-    push(&image, &reference, &options(), &uncompressed(), &recorder).unwrap();
+    push(
+        &image,
+        &reference,
+        &options(),
+        &uncompressed(),
+        Context::silent().watched_by(&recorder),
+    )
+    .unwrap();
     let layer = image.layers[0].descriptor();
     assert_eq!(
         recorder.of(layer.digest),
@@ -435,13 +434,13 @@ fn a_registry_that_starts_is_waited_for_if_asked() {
     let mut options = options();
     options.retry.awaits_start = true;
     let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
-    let remarks = Remarks::default();
+    let warnings = Warnings::default();
     let pushed = push(
         &small_image(),
         &reference,
         &options,
         &uncompressed(),
-        &remarks,
+        Context::silent().watched_by(&warnings),
     );
     let (message, _) = failure(pushed.map(|_| ()));
     assert!(
@@ -449,7 +448,7 @@ fn a_registry_that_starts_is_waited_for_if_asked() {
         "{message}"
     );
     assert_eq!(
-        *remarks.0.lock().unwrap(),
+        *warnings.0.lock().unwrap(),
         [
             format!("{host}: connection refused; trying again in 0.01 s (2 of 3)"),
             format!("{host}: connection refused; trying again in 0.02 s (3 of 3)"),
@@ -463,18 +462,18 @@ fn what_is_tried_again_is_said() {
         (seen.method == "PUT" && seen.number == 1).then_some(Fault::Drop(0))
     });
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
-    let remarks = Remarks::default();
+    let warnings = Warnings::default();
     push(
         &image(vec![]),
         &reference,
         &options(),
         &uncompressed(),
-        &remarks,
+        Context::silent().watched_by(&warnings),
     )
     .unwrap();
     let again = "dropped the connection; trying again in 0.01 s (2 of 3)";
     assert_eq!(
-        *remarks.0.lock().unwrap(),
+        *warnings.0.lock().unwrap(),
         [format!("{}: {again}", registry.host)]
     );
 }
@@ -547,13 +546,17 @@ fn a_blob_that_fails_stops_the_others() {
 fn an_interrupted_upload_is_cancelled() {
     let registry = FakeRegistry::start(|_| None);
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
-    let progress = InterruptAfter(1_000_000, Mutex::new(0));
+    let interrupt = InterruptAfter(1_000_000, Mutex::new(0));
+    let context = Context {
+        progress: &interrupt,
+        cancel: &interrupt,
+    };
     let error = push(
         &small_image(),
         &reference,
         &options(),
         &uncompressed(),
-        &progress,
+        context,
     )
     .unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error}");
@@ -701,8 +704,8 @@ fn huge_and_endless_answers_are_cut() {
 fn a_silent_registry_is_given_up(#[case] method: &'static str) {
     let registry = FakeRegistry::start(move |seen| (seen.method == method).then_some(Fault::Stall));
     let timeouts = Timeouts {
-        answer: Duration::from_millis(200),
-        upload_answer: Duration::from_millis(200),
+        response: Duration::from_millis(200),
+        upload_response: Duration::from_millis(200),
         ..Timeouts::default()
     };
     let start = Instant::now();

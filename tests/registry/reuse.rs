@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use strata_error::Result;
 use strata_image::Image;
 use strata_oci::{Compression, Descriptor, Digest, Reference};
-use strata_progress::{Outcome, Progress, Silent};
-use strata_registry::{How, Options, PushOptions, Pushed, plan, push};
+use strata_progress::{Context, Outcome, Progress};
+use strata_registry::{Action, Options, PushOptions, Pushed, plan, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
 use support::pushing::{compressed, failure, options};
@@ -50,7 +50,13 @@ fn reference(host: &str, name: &str) -> Reference {
 }
 
 fn push_as(host: &str, name: &str, image: &Image, what: &PushOptions) -> Result<Pushed> {
-    push(image, &reference(host, name), &options(), what, &Silent)
+    push(
+        image,
+        &reference(host, name),
+        &options(),
+        what,
+        Context::silent(),
+    )
 }
 
 /// The layers of a manifest of the fake registry.
@@ -246,7 +252,7 @@ fn a_list_of_tags_that_does_not_help_does_no_harm(#[case] fault: fn() -> Fault) 
     push_as(&registry.host, "name:before", &before(), &zstd()).unwrap();
     registry.forget_requests();
     let pushed = push_as(&registry.host, "name:tag", &before(), &zstd()).unwrap();
-    assert_eq!(pushed.remarks, [""; 0]);
+    assert_eq!(pushed.warnings, [""; 0]);
     // Everything is made again.
     assert_eq!(registry.count("PATCH"), 2);
     let reads = reads(&registry);
@@ -280,17 +286,17 @@ fn client_certificates_are_not_shown_to_others() {
         ..options()
     };
     let theirs = reference(&other.host, "name:tag");
-    push(&before(), &theirs, &options, &zstd(), &Silent).unwrap();
+    push(&before(), &theirs, &options, &zstd(), Context::silent()).unwrap();
     let what = PushOptions {
         reuse_from: vec![theirs],
         ..zstd()
     };
     let target = reference(&registry.host, "name:tag");
-    let pushed = push(&before(), &target, &options, &what, &Silent).unwrap();
-    let [remark] = pushed.remarks.as_slice() else {
-        panic!("{:?}", pushed.remarks)
+    let pushed = push(&before(), &target, &options, &what, Context::silent()).unwrap();
+    let [warning] = pushed.warnings.as_slice() else {
+        panic!("{:?}", pushed.warnings)
     };
-    assert!(remark.contains("TLS"), "{remark}");
+    assert!(warning.contains("TLS"), "{warning}");
 }
 
 /// Entries of one digest may say different things; a push changes none of them.
@@ -351,8 +357,8 @@ fn what_cannot_be_learned_is_done_without() {
         ..zstd()
     };
     let pushed = push_as(&registry.host, "name:tag", &before(), &what).unwrap();
-    let [unreachable, missing] = pushed.remarks.as_slice() else {
-        panic!("{:?}", pushed.remarks)
+    let [unreachable, missing] = pushed.warnings.as_slice() else {
+        panic!("{:?}", pushed.warnings)
     };
     assert!(unreachable.contains(&nobody), "{unreachable}");
     assert!(
@@ -501,8 +507,9 @@ fn a_manifest_that_lies(#[case] verify_reused: bool, #[case] no_reuse: bool) {
     let layer = layers(&registry, "tag").remove(0);
     let is_believed = !verify_reused && !no_reuse;
     assert_eq!(layer.digest == Digest::of(&lie), is_believed);
-    let says = |remark: &String| remark.contains(&format!("{} is not the layer", Digest::of(&lie)));
-    assert_eq!(pushed.remarks.iter().any(says), verify_reused);
+    let says =
+        |warning: &String| warning.contains(&format!("{} is not the layer", Digest::of(&lie)));
+    assert_eq!(pushed.warnings.iter().any(says), verify_reused);
 }
 
 /// What is true is reused after it was checked, in each compression; what is no such thing is not.
@@ -517,7 +524,7 @@ fn what_is_true_is_verified(#[case] compression: Compression) {
     };
     push_as(&registry.host, "name:tag", &before(), &what).unwrap();
     let pushed = push_as(&registry.host, "name:tag", &after(), &what).unwrap();
-    assert_eq!(pushed.remarks, [""; 0]);
+    assert_eq!(pushed.warnings, [""; 0]);
 }
 
 /// A bomb of zeros is not decompressed to its end, and garbage is no error of ours.
@@ -640,16 +647,6 @@ fn the_cache_holds_what_we_made() {
 struct Outcomes(Mutex<BTreeMap<Digest, Outcome>>);
 
 impl Progress for Outcomes {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        Ok(())
-    }
-
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         self.0.lock().unwrap().insert(blob.digest, outcome);
     }
@@ -678,7 +675,14 @@ fn layers_are_mounted(#[case] compression: Compression, #[case] reuse: bool) {
     let outcomes = Outcomes::default();
     let target = reference(&registry.host, "else/where:tag");
     let image = after();
-    push(&image, &target, &options(), &what, &outcomes).unwrap();
+    push(
+        &image,
+        &target,
+        &options(),
+        &what,
+        Context::silent().watched_by(&outcomes),
+    )
+    .unwrap();
     let outcomes = outcomes.0.into_inner().unwrap();
     assert_eq!(outcomes[&Digest::of(OLD)], Outcome::Mounted);
     assert!(!matches!(
@@ -894,14 +898,14 @@ fn a_plan_writes_nothing() {
         ..zstd()
     };
     let target = reference(&registry.host, "name:tag");
-    let found = plan(&after(), &target, &options(), &what, &Silent).unwrap();
+    let found = plan(&after(), &target, &options(), &what, Context::silent()).unwrap();
     let known_from = Some(format!("{}/name:tag", registry.host));
-    let how: Vec<How> = found.layers.into_iter().map(|layer| layer.how).collect();
+    let how: Vec<Action> = found.layers.into_iter().map(|layer| layer.action).collect();
     assert_eq!(
         how,
         [
-            How::Present { known_from },
-            How::Compressed(Compression::ZSTD)
+            Action::Present { known_from },
+            Action::Compressed(Compression::ZSTD)
         ]
     );
     assert_eq!(found.tags, ["tag", "more"]);
@@ -918,7 +922,7 @@ fn a_plan_writes_nothing() {
         mount_from: vec!["other".to_owned()],
         ..compressed(Compression::None)
     };
-    let found = plan(&after(), &target, &options(), &mounts, &Silent).unwrap();
+    let found = plan(&after(), &target, &options(), &mounts, Context::silent()).unwrap();
     let from = "other".to_owned();
-    assert_eq!(found.layers[1].how, How::Mounted { from });
+    assert_eq!(found.layers[1].action, Action::Mounted { from });
 }

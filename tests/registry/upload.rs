@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rstest::rstest;
 use strata_oci::{Compression, Reference};
-use strata_progress::Silent;
+use strata_progress::Context;
 use strata_registry::push;
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
@@ -37,7 +37,7 @@ fn push_noise(registry: &FakeRegistry, length: usize, compression: Compression) 
         &reference,
         &options(),
         &compressed(compression),
-        &Silent,
+        Context::silent(),
     )
     .unwrap();
     let manifest = registry.manifest("tag").unwrap();
@@ -255,7 +255,7 @@ fn a_compressed_layer_that_changed_is_not_kept(
     )]);
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
     let what = compressed(compression);
-    let error = push(&image, &reference, &options(), &what, &Silent).unwrap_err();
+    let error = push(&image, &reference, &options(), &what, Context::silent()).unwrap_err();
     assert!(error.to_string().starts_with("layer in memory"), "{error}");
     assert_eq!(registry.open_uploads(), 0);
     assert_eq!(registry.manifest("tag"), None);

@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use strata_layer::LayersFile;
-use strata_nix::Attrs;
 use strata_oci::Digest;
 use support::nix::{expression, nix};
+
+const FORMATS: &str = "docs/internals/formats.md";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -28,22 +29,41 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The documents with their names relative to the root.
+/// The Markdown files of a directory, and of those in it if it is not the root.
+fn markdown(directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(directory)).unwrap();
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() && !directory.is_empty() {
+            names.extend(markdown(&format!("{directory}{name}/")));
+        } else if entry.path().extension().is_some_and(|end| end == "md") {
+            names.push(format!("{directory}{name}"));
+        }
+    }
+    names
+}
+
+/// The documents with their names relative to the root: those in the root, and the book.
 fn documents() -> BTreeMap<String, String> {
-    let markdown = |directory: &str| {
-        let entries = fs::read_dir(root().join(directory)).unwrap();
-        entries
-            .map(|entry| format!("{directory}{}", entry.unwrap().file_name().display()))
-            .filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"))
-            .collect::<Vec<_>>()
-    };
-    let names = [markdown("./"), markdown("docs/")].concat();
-    assert!(names.len() >= 6, "{names:?}");
-    let name = |name: String| name.trim_start_matches("./").to_owned();
+    let names = [markdown(""), markdown("docs/")].concat();
+    assert!(names.len() >= 30, "{names:?}");
     names
         .into_iter()
-        .map(|path| (name(path.clone()), read(&path)))
+        .map(|name| (name.clone(), read(&name)))
         .collect()
+}
+
+/// The fenced blocks of a language in all documents, each with the name of its document.
+fn blocks(language: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    for (name, text) in documents() {
+        for block in captures(&text, &format!("(?ms)^```{language}\n(.*?)^```$")) {
+            blocks.push((name.clone(), block.to_owned()));
+        }
+    }
+    blocks
 }
 
 /// All that the group of an expression captures.
@@ -113,15 +133,23 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
+/// Where pages of the book link to what is not in the book.
+const REPOSITORY: &str = "https://github.com/strata-oci/strata/blob/main/";
+
 #[test]
 fn links_lead_somewhere() {
     let documents = documents();
+    let mut count = 0;
     for (name, text) in &documents {
         let text = prose(text);
         for link in captures(&text, r"\]\(([^)]+)\)") {
+            if let Some(path) = link.strip_prefix(REPOSITORY) {
+                assert!(root().join(path).exists(), "{name}: {link}");
+            }
             if link.starts_with("https://") {
                 continue;
             }
+            count += 1;
             let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
             let target = if path.is_empty() {
                 PathBuf::from(name)
@@ -130,7 +158,9 @@ fn links_lead_somewhere() {
             };
             assert!(root().join(&target).exists(), "{name}: {link}");
             if !fragment.is_empty() {
-                let anchors = captures(&documents[target.to_str().unwrap()], "(?m)^#+ (.+)$")
+                let target = normal(&target);
+                let text = prose(&documents[&target]);
+                let anchors = captures(&text, "(?m)^#+ (.+)$")
                     .into_iter()
                     .map(anchor)
                     .collect::<Vec<_>>();
@@ -138,6 +168,31 @@ fn links_lead_somewhere() {
             }
         }
     }
+    assert!(count > 100, "{count}");
+}
+
+/// A path without `..`.
+fn normal(path: &Path) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.to_str().unwrap().split('/') {
+        match part {
+            ".." => assert!(parts.pop().is_some(), "{}", path.display()),
+            "" | "." => {}
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// mdBook builds the pages that its list names, and no others.
+#[test]
+fn every_page_is_in_the_list() {
+    let summary = read("docs/SUMMARY.md");
+    let mut listed = captures(&summary, r"\]\(([^)]+)\)");
+    listed.push("SUMMARY.md");
+    let pages = markdown("docs/");
+    let pages = pages.iter().map(|name| name.trim_start_matches("docs/"));
+    assert_eq!(set(listed), set(pages));
 }
 
 #[test]
@@ -163,22 +218,6 @@ fn paths_that_are_named_exist() {
 }
 
 #[test]
-fn every_room_is_described() {
-    let architecture = read("ARCHITECTURE.md");
-    let described = rows(section(&architecture, "## Rooms"));
-    let described = set(described
-        .iter()
-        .flat_map(|row| captures(&row[0], "^`src/([a-z]+)/`$")));
-    let rooms = fs::read_dir(root().join("src")).unwrap();
-    let rooms = rooms
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().is_dir())
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(described, rooms);
-}
-
-#[test]
 fn every_example_is_listed() {
     let examples = read("examples/default.nix");
     let regex = Regex::new(r"(?m)^  (\w+) = example \./([^;]+);$").unwrap();
@@ -188,11 +227,10 @@ fn every_example_is_listed() {
             let (name, file) = (&captures[1], &captures[2]);
             let is_folder = root().join("examples").join(file).is_dir();
             let end = if is_folder { "/default.nix" } else { "" };
-            format!("[{name}](examples/{file}{end})")
+            format!("[{name}]({REPOSITORY}examples/{file}{end})")
         })
         .collect();
-    let readme = read("README.md");
-    let listed = rows(section(&readme, "## Examples"));
+    let listed = rows(&read("docs/examples.md"));
     assert_eq!(set(listed.iter().map(|row| row[0].as_str())), examples);
 
     let files = fs::read_dir(root().join("examples")).unwrap();
@@ -204,68 +242,6 @@ fn every_example_is_listed() {
         count,
         "a file in examples/ is not in its default.nix"
     );
-}
-
-/// The names of arguments with their defaults, as a function's file and its comment have them.
-fn arguments(function: &str) -> [BTreeMap<String, String>; 2] {
-    let file = read(&format!("nix/{function}.nix"));
-    let (comment, code) = file.split_once("\n*/\n").unwrap();
-    let documented = Regex::new(r"(?m)^  `([\w-]+)` \((.+)\)$").unwrap();
-    let documented = documented.captures_iter(comment).map(|captures| {
-        let default = captures[2]
-            .split_once("default: `")
-            .map(|(_, default)| default);
-        let default = default.unwrap_or("required").trim_end_matches('`');
-        (captures[1].to_owned(), default.to_owned())
-    });
-    let formals = captures(code, r"(?s)makeOverridable \(\n  \{\n(.*?)\n  \}:\n");
-    assert_eq!(formals.len(), 1, "{function}");
-    let formal = Regex::new(r"(?ms)^    ([\w-]+)(?: \? (.*?))?,$").unwrap();
-    let written = formal.captures_iter(formals[0]).map(|captures| {
-        let default = captures
-            .get(2)
-            .map_or("required", |default| default.as_str());
-        let default: Vec<&str> = default.split_whitespace().collect();
-        let default = default.join(" ").replace("; }", " }");
-        (captures[1].to_owned(), default)
-    });
-    [documented.collect(), written.collect()].map(|map: BTreeMap<String, String>| {
-        map.into_iter()
-            .map(|(name, default)| (name, default.replace("; }", " }")))
-            .collect()
-    })
-}
-
-/// nix/default.nix is the list of public functions.
-#[test]
-fn every_function_and_argument_is_described() {
-    let default = read("nix/default.nix");
-    let functions = captures(&default, r"(?m)^  (\w+) = import \./\w+\.nix ");
-    assert!(functions.contains(&"buildImage"), "{functions:?}");
-    let readme = read("README.md");
-    for function in functions {
-        let [documented, written] = arguments(function);
-        assert_eq!(documented, written, "nix/{function}.nix: comment and code");
-
-        let table = rows(section(&readme, &format!("### {function}")));
-        let mut described = BTreeMap::new();
-        for row in table {
-            let names = codes(&row[0]);
-            let defaults = match row[2].as_str() {
-                "required" => vec!["required"],
-                defaults => codes(defaults),
-            };
-            assert_eq!(
-                names.len(),
-                defaults.len(),
-                "README.md: {function}: {row:?}"
-            );
-            for (name, default) in names.into_iter().zip(defaults) {
-                described.insert(name.to_owned(), default.replace("; }", " }"));
-            }
-        }
-        assert_eq!(described, written, "README.md: {function}");
-    }
 }
 
 #[test]
@@ -282,14 +258,10 @@ fn every_attribute_of_an_image_is_described() {
         "override",
     ];
     attributes.extend(more.map(str::to_owned));
-    let readme = read("README.md");
-    let table = rows(section(&readme, "### Attributes of an image"));
+    let reference = read("docs/reference/functions/buildImage.md");
+    let table = rows(section(&reference, "## Attributes"));
     let described = set(table.iter().flat_map(|row| codes(&row[0])));
-    let missing: Vec<&String> = attributes.difference(&described).collect();
-    assert!(missing.is_empty(), "{missing:?}");
-    let given = set(["meta", "passthru"]);
-    let gone: Vec<&String> = described.difference(&attributes).collect();
-    assert!(gone.iter().all(|name| given.contains(*name)), "{gone:?}");
+    assert_eq!(described, attributes);
 }
 
 fn strata(arguments: &[&str]) -> (String, String) {
@@ -306,17 +278,20 @@ const VERBS: [&str; 9] = [
     "copy", "inspect", "verify", "compress", "serve", "pull", "lock", "export", "merge",
 ];
 
+/// The pages about the command line.
+const PAGES: [&str; 5] = [
+    "docs/cli.md",
+    "docs/guides/ci.md",
+    "docs/reference/cli.md",
+    "docs/reference/destinations.md",
+    "docs/reference/registries.md",
+];
+
 #[test]
 fn flags_that_are_named_are_taken_and_the_others_are_named() {
-    let readme = read("README.md");
-    for (name, text) in [
-        ("docs/cli.md", read("docs/cli.md")),
-        (
-            "README.md",
-            section(&readme, "## The command line").to_owned(),
-        ),
-    ] {
-        let named = set(captures(&text, r"(?m)(?:^|[\s`])(--[a-z-]+)"));
+    let mut all = BTreeSet::new();
+    for name in PAGES {
+        let named = set(captures(&read(name), r"(?m)(?:^|[\s`])(--[a-z-]+)"));
         for flag in &named {
             let is_taken = VERBS.iter().any(|verb| {
                 let (_, said) = strata(&[verb, flag]);
@@ -324,35 +299,191 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
             });
             assert!(is_taken, "{name}: {flag}");
         }
-        for verb in VERBS {
-            let (help, _) = strata(&[verb, "--help"]);
-            for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
-                assert!(
-                    flag == "--help" || named.contains(flag),
-                    "{name} does not name {flag} of {verb}"
-                );
-            }
+        all.extend(named);
+    }
+    for verb in VERBS {
+        let (help, _) = strata(&[verb, "--help"]);
+        for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
+            assert!(
+                flag == "--help" || all.contains(flag),
+                "{flag} of {verb} is in none of {PAGES:?}"
+            );
         }
     }
 }
 
 #[test]
 fn every_destination_is_described() {
-    let readme = read("README.md");
-    let cli = read("docs/cli.md");
+    let page = read("docs/reference/destinations.md");
+    let table = rows(&page);
     for form in strata::destination::FORMS {
-        for (name, text) in [
-            ("docs/cli.md", section(&cli, "## copy")),
-            ("README.md", section(&readme, "## The command line")),
-        ] {
-            let table = rows(text);
-            let mut cells = table.iter().map(|row| row[0].as_str());
-            assert!(
-                cells.any(|cell| codes(cell).contains(&form)),
-                "{name}: {form}"
-            );
+        let mut cells = table.iter().map(|row| row[0].as_str());
+        assert!(cells.any(|cell| codes(cell).contains(&form)), "{form}");
+    }
+}
+
+/// Shows every command line that the documents have to the program: those in blocks of `sh`, which a
+/// shell takes apart, and those in the text.
+#[test]
+fn command_lines_are_taken() {
+    let shell = Shell::new();
+    let mut count = 0;
+    for (name, block) in blocks("sh") {
+        for words in shell.commands(&block, &name) {
+            count += 1;
+            if let Some(complaint) = shell.complaint(&words) {
+                panic!("{name}: {words:?}: {complaint}");
+            }
         }
     }
+    assert!(count >= 25, "{count}");
+    for (name, text) in documents() {
+        for code in codes(&prose(&text).replace("\\|", "|")) {
+            if !["strata ", "nix run "]
+                .iter()
+                .any(|start| code.starts_with(start))
+            {
+                continue;
+            }
+            // What the reader fills in.
+            let line = code
+                .replace('…', "x")
+                .replace("DESTINATION", "oci:x")
+                .replace("SHELL", "bash");
+            for words in shell.commands(&line, &name) {
+                let complaint = shell.complaint(&words).unwrap_or_default();
+                // A text may speak of `strata inspect --json` without an image.
+                assert!(
+                    ["not provided", "a value is required"]
+                        .iter()
+                        .any(|missing| complaint.contains(missing))
+                        || complaint.is_empty(),
+                    "{name}: {code}: {complaint}"
+                );
+            }
+        }
+    }
+}
+
+/// An empty directory, and what stands for other programs there.
+struct Shell(tempfile::TempDir);
+
+impl Shell {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// The words of each call of the program in a script, also through an image's own commands.
+    fn commands(&self, script: &str, name: &str) -> Vec<Vec<String>> {
+        let stubs = r#"
+            command_not_found_handle() { :; }
+            mktemp() { echo file; }
+            strata() { printf '%s\0' "$@" $'\n' >>calls; }
+            nix() {
+              [ "$1" = run ] || return 0
+              local installable=$2
+              shift 2
+              [ "${1-}" != -- ] || shift
+              case $installable in
+                github:strata-oci/strata) strata "$@" ;;
+                *.getManifest) ;;
+                *.copyTo) strata copy result "$@" ;;
+                *.copyToRegistry) strata copy result docker://registry.example/app:1 "$@" ;;
+                *.copyToDockerDaemon) strata copy result docker-daemon:app:1 "$@" ;;
+                *.copyToPodman) strata copy result containers-storage:app:1 "$@" ;;
+                *.copyToContainerd) strata copy result containerd:app:1 "$@" ;;
+                *.inspect | *.serve | *.verify) strata "${installable##*.}" result "$@" ;;
+                *) strata "unknown installable $installable" ;;
+              esac
+            }
+        "#;
+        let calls = self.0.path().join("calls");
+        fs::write(&calls, "").unwrap();
+        let output = Command::new("/bin/bash")
+            .args(["-c", &format!("{stubs}\n{script}\n: >end")])
+            .current_dir(&self.0)
+            .env_clear()
+            .env("PATH", "/nonexistent")
+            .envs(
+                [
+                    "REGISTRY",
+                    "REGISTRY_USER",
+                    "REGISTRY_PASSWORD",
+                    "BRANCH",
+                    "COMMIT",
+                ]
+                .map(|name| (name, "x")),
+            )
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let ended = fs::remove_file(self.0.path().join("end"));
+        assert!(ended.is_ok(), "{name}: {said}\n{script}");
+        let calls = fs::read_to_string(&calls).unwrap();
+        let calls = calls.split_terminator("\0\n\0");
+        calls
+            .map(|call| call.split('\0').map(str::to_owned).collect())
+            .collect()
+    }
+
+    /// What the program says if that is wrong usage. It finds neither an image nor a network.
+    fn complaint(&self, words: &[String]) -> Option<String> {
+        let nowhere = "http://127.0.0.1:1";
+        let output = Command::new(env!("CARGO_BIN_EXE_strata"))
+            .args(words)
+            .current_dir(&self.0)
+            .env_clear()
+            .env("HOME", self.0.path())
+            .envs([("HTTPS_PROXY", nowhere), ("HTTP_PROXY", nowhere)])
+            .output()
+            .unwrap();
+        (output.status.code() == Some(2)).then(|| String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+/// The messages and hints of the page about errors are those of the code. `…` stands for what differs.
+#[test]
+fn errors_that_are_quoted_exist() {
+    let sources = sources();
+    let page = read("docs/questions.md");
+    let quotes = captures(&page, "(?ms)^```text\n(.*?)^```$");
+    assert!(quotes.len() >= 30, "{}", quotes.len());
+    // What `Error` puts before a message, and between its parts.
+    let prefix = Regex::new(r"^(error: |hint: )?(attribute [^ ]+: )?").unwrap();
+    let joint = Regex::new("…|: (expected )?|, found |, or |disagree about ").unwrap();
+    for line in quotes.iter().flat_map(|quote| quote.lines()) {
+        for piece in joint.split(&prefix.replace(line, "")) {
+            assert!(sources.contains(piece.trim()), "{line:?}: {piece:?}");
+        }
+    }
+}
+
+/// All of the code as one text, with the strings in it as they are read.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut directories = vec![
+        root().join("src"),
+        root().join("crates"),
+        root().join("nix"),
+    ];
+    while let Some(directory) = directories.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else {
+            continue;
+        };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                directories.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|end| end == "rs" || end == "nix")
+            {
+                text += &fs::read_to_string(&path).unwrap();
+            }
+        }
+    }
+    let text = text.replace("\\\n", "").replace("\\\"", "\"");
+    let text = text.replace("{{", "{").replace("}}", "}");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -372,140 +503,88 @@ fn every_target_of_the_makefile_is_described() {
     }
 }
 
-/// The fields that a part of a request may have, from the hint about one that it may not.
-fn fields(request: &Value) -> BTreeSet<String> {
-    let attrs = json!({ "outputs": { "out": "/out" }, "closure": [], "request": request });
-    let error = Attrs::parse(attrs.to_string().as_bytes()).unwrap_err();
-    let hint = error.hint().unwrap();
-    set(codes(hint.strip_prefix("write one of").expect(&hint)))
-}
-
-#[test]
-fn the_format_of_requests_is_described() {
-    let formats = read("docs/formats.md");
-    let tables: Vec<&str> = section(&formats, "## The request: `.attrs.json`")
-        .split("\n\n")
-        .collect();
-    let image = json!({ "name": "a", "arch": "b", "created": "now", "x": 1 });
-    for (heading, request) in [
-        (
-            "field of `request`",
-            json!({ "version": 1, "storeDir": "/s", "x": 1 }),
-        ),
-        (
-            "field of a rule",
-            json!({ "version": 1, "storeDir": "/s", "perms": [{ "path": "/p", "x": 1 }] }),
-        ),
-        (
-            "field of `request.image`",
-            json!({ "version": 1, "storeDir": "/s", "image": image }),
-        ),
-    ] {
-        let start = format!("| {heading} |");
-        let table = tables.iter().find(|table| table.starts_with(&start));
-        let table = rows(table.unwrap_or_else(|| panic!("{heading}")));
-        let described = set(table.iter().flat_map(|row| codes(&row[0])));
-        assert_eq!(described, fields(&request), "{heading}");
-    }
-}
-
-#[test]
-fn the_format_of_base_systems_is_described() {
-    let formats = read("docs/formats.md");
-    let table = rows(section(&formats, "## The request of a base system"));
-    let described = set(table.iter().flat_map(|row| codes(&row[0])));
-    let request = |system: Value| json!({ "version": 1, "storeDir": "/s", "system": system });
-    assert_eq!(described, fields(&request(json!({ "x": 1 }))));
-    for (field, value) in [
-        ("users", json!({ "a": { "uid": 1, "x": 1 } })),
-        (
-            "profile",
-            json!({ "packages": [{ "name": "a", "outputs": {}, "x": 1 }] }),
-        ),
-        (
-            "channel",
-            json!({ "channelName": "a", "channelURL": "b", "home": "c", "x": 1 }),
-        ),
-    ] {
-        let row = table.iter().find(|row| codes(&row[0]).contains(&field));
-        let description = set(codes(&row.unwrap()[3]));
-        let fields = fields(&request(json!({ field: value })));
-        let missing: Vec<&String> = fields.difference(&description).collect();
-        assert!(missing.is_empty(), "{field}: {missing:?}");
-    }
-}
-
 #[test]
 fn the_format_of_lock_files_is_described() {
-    let formats = read("docs/formats.md");
+    let formats = read(FORMATS);
     let example = captures(section(&formats, "## Lock files"), "(?s)```json\n(.*?)```")[0];
     let example = example.replace("sha256:...", &Digest::of(b"").to_string());
-    let lock = strata_registry::pull::Lock::parse(example.as_bytes(), "docs/formats.md").unwrap();
+    let lock = strata_registry::pull::Lock::parse(example.as_bytes(), FORMATS).unwrap();
     let written: Value = serde_json::from_str(&lock.to_text()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&example).unwrap(), written);
 }
 
 #[test]
 fn the_format_of_layers_is_described() {
-    let formats = read("docs/formats.md");
+    let formats = read(FORMATS);
     let example = captures(&formats, "(?s)```json\n(.*?)```")[0];
     let example = example.replace("sha256:...", &Digest::of(b"").to_string());
-    let layers = LayersFile::parse(example.as_bytes(), "docs/formats.md").unwrap();
+    let layers = LayersFile::parse(example.as_bytes(), FORMATS).unwrap();
     let written: Value = serde_json::from_slice(&layers.to_bytes()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&example).unwrap(), written);
-}
-
-fn evaluate(body: &str) -> String {
-    let output = nix("nix-instantiate")
-        .args(["--eval", "--expr", &expression(body)])
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}\n{body}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Every piece of Nix in the documents evaluates to something that Nix would build.
 #[test]
 fn pieces_of_nix_evaluate() {
-    let readme = read("README.md");
-    let pieces = captures(&readme, "(?s)```nix\n(.*?)```");
+    let pieces = blocks("nix");
     let mut kinds = BTreeSet::new();
-    let lock_file = root().join("tests/nix/images/image.lock.json");
-    let lock_file = lock_file.display().to_string();
-    for piece in pieces {
-        let body = if piece.contains("outputs =") {
-            kinds.insert("flake");
-            format!(
-                "(({piece}).outputs {{ \
-                   nixpkgs.legacyPackages.x86_64-linux = pkgs; strata.lib.x86_64-linux = strata; \
-                 }}).packages.x86_64-linux.dockerImage.drvPath"
-            )
-        } else if piece.starts_with("inputs") {
-            kinds.insert("input");
-            format!("{{ {piece} }}.inputs.nix2container.url")
-        } else if piece.starts_with("perms") {
-            kinds.insert("rules");
-            format!("(strata.buildImage ({{ name = \"x\"; copyToRoot = files; {piece} }})).drvPath")
-        } else if piece.starts_with("virtualisation") {
-            kinds.insert("module");
-            format!(
-                "let image = strata.buildImage {{ name = \"app\"; }}; \
-                 config.virtualisation.podman.package = pkgs.hello; in builtins.toJSON {{ {piece} }}"
-            )
-        } else {
-            kinds.insert("image");
-            format!(
-                "({}).drvPath",
-                piece
-                    .replace("pkgs.python3", "pkgs.hello")
-                    .replace("./image.lock.json", &lock_file)
-            )
-        };
-        let value = evaluate(&format!(
-            "let app = pkgs.hello; files = app; base = app; in {body}"
+    let mut bodies = Vec::new();
+    for (name, piece) in &pieces {
+        let (kind, body) = whole(piece);
+        kinds.insert(kind);
+        let start = piece.lines().next().unwrap_or_default().replace('"', "'");
+        bodies.push(format!(
+            "(builtins.addErrorContext \"{name}: {start}\" ({body}))"
         ));
-        assert!(value.starts_with('"'), "{value}");
     }
     assert_eq!(kinds.len(), 5, "{kinds:?}");
+
+    // The files that pieces name are beside them.
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let lock_file = root().join("tests/nix/images/image.lock.json");
+    fs::copy(lock_file, file("image.lock.json")).unwrap();
+    fs::write(file("deployment.yaml"), "").unwrap();
+    for name in ["app", "kodata"] {
+        fs::create_dir(file(name)).unwrap();
+    }
+    // What the offline set has not.
+    let scope = "let more = { python3 = pkgs.hello; buildGoModule = _: pkgs.hello; }; all = pkgs; in \
+                 let pkgs = all // more; app = pkgs.hello; files = app; base = app; \
+                   image = strata.buildImage { name = \"app\"; }; \
+                   config.virtualisation.podman.package = pkgs.hello; in";
+    let output = nix("nix-instantiate")
+        .args(["--eval", "--strict", "--json", "--show-trace", "--expr"])
+        .arg(expression(&format!("{scope} [ {} ]", bodies.join("\n"))))
+        .current_dir(&directory)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let values: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(values.len(), pieces.len());
+    assert!(values.iter().all(|value| !value.is_empty()), "{values:?}");
+}
+
+/// What kind of piece it is, and an expression for a string that needs all of it.
+fn whole(piece: &str) -> (&'static str, String) {
+    if piece.contains("outputs =") {
+        let outputs = format!(
+            "(({piece}).outputs {{ \
+               nixpkgs.legacyPackages.x86_64-linux = pkgs; strata.lib.x86_64-linux = strata; \
+             }}).packages.x86_64-linux.dockerImage.drvPath"
+        );
+        ("flake", outputs)
+    } else if piece.starts_with("inputs") {
+        ("input", format!("{{ {piece} }}.inputs.nix2container.url"))
+    } else if piece.starts_with("perms") {
+        let image = format!(
+            "(strata.buildImage ({{ name = \"x\"; copyToRoot = files; {piece} }})).drvPath"
+        );
+        ("rules", image)
+    } else if piece.starts_with("virtualisation") {
+        ("module", format!("builtins.toJSON {{ {piece} }}"))
+    } else {
+        ("derivation", format!("({piece}).drvPath"))
+    }
 }

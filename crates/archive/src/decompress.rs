@@ -12,7 +12,7 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// How a stream is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
+pub enum CompressionFormat {
     /// Not at all.
     None,
     /// gzip (RFC 1952), of one member or several.
@@ -21,8 +21,8 @@ pub enum Packing {
     Zstd,
 }
 
-impl Packing {
-    /// The packing of a stream that begins with `bytes`, of which the first four are enough.
+impl CompressionFormat {
+    /// The format of a stream that begins with `bytes`, of which the first four are enough.
     pub fn of(bytes: &[u8]) -> Self {
         match bytes {
             [0x1f, 0x8b, ..] => Self::Gzip,
@@ -43,17 +43,19 @@ impl Packing {
 }
 
 /// Tells how a stream is compressed, and reads what it was before.
-pub fn decompress<'a>(mut reader: impl Read + 'a) -> io::Result<(Packing, Box<dyn Read + 'a>)> {
+pub fn decompress<'a>(
+    mut reader: impl Read + 'a,
+) -> io::Result<(CompressionFormat, Box<dyn Read + 'a>)> {
     let mut start = Vec::with_capacity(4);
     reader.by_ref().take(4).read_to_end(&mut start)?;
-    let packing = Packing::of(&start);
+    let format = CompressionFormat::of(&start);
     let reader = Cursor::new(start).chain(reader);
     Ok((
-        packing,
-        match packing {
-            Packing::None => Box::new(reader),
-            Packing::Gzip => Box::new(MultiGzDecoder::new(reader)),
-            Packing::Zstd => {
+        format,
+        match format {
+            CompressionFormat::None => Box::new(reader),
+            CompressionFormat::Gzip => Box::new(MultiGzDecoder::new(reader)),
+            CompressionFormat::Zstd => {
                 let mut decoder = zstd::Decoder::new(reader)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG)?;
                 Box::new(decoder)
@@ -73,11 +75,11 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn unpack(bytes: &[u8]) -> io::Result<(Packing, Vec<u8>)> {
-        let (packing, mut reader) = decompress(bytes)?;
+    fn unpack(bytes: &[u8]) -> io::Result<(CompressionFormat, Vec<u8>)> {
+        let (format, mut reader) = decompress(bytes)?;
         let mut content = Vec::new();
         reader.read_to_end(&mut content)?;
-        Ok((packing, content))
+        Ok((format, content))
     }
 
     #[test]
@@ -85,7 +87,7 @@ mod tests {
         let parts = [gzip(b"one "), gzip(b"two")].concat();
         assert_eq!(
             unpack(&parts).unwrap(),
-            (Packing::Gzip, b"one two".to_vec())
+            (CompressionFormat::Gzip, b"one two".to_vec())
         );
         let frame = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
         let skipped = [
@@ -95,12 +97,12 @@ mod tests {
         ];
         assert_eq!(
             unpack(&skipped.concat()).unwrap(),
-            (Packing::Zstd, b"one two".to_vec())
+            (CompressionFormat::Zstd, b"one two".to_vec())
         );
         for plain in ["", "a", "abcdefgh"] {
             assert_eq!(
                 unpack(plain.as_bytes()).unwrap(),
-                (Packing::None, plain.as_bytes().to_vec())
+                (CompressionFormat::None, plain.as_bytes().to_vec())
             );
         }
     }

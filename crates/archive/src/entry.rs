@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use strata_nix::walk::OpenFile;
 
-use super::Metadata;
+use super::metadata::Metadata;
 
 /// One entry of a layer.
 pub struct Entry<'a> {
@@ -29,9 +29,9 @@ pub enum EntryKind<'a> {
     },
     /// A regular file.
     File(OpenFile),
-    /// A sign that lower layers' file of this name is hidden (OCI layer.md, "Whiteouts").
+    /// A sign that the file of this name in the layers under it is hidden (OCI layer.md, "Whiteouts").
     Whiteout,
 }
 
 /// What the name of a whiteout begins with.
-pub const WHITEOUT: &[u8] = b".wh.";
+pub const WHITEOUT_PREFIX: &[u8] = b".wh.";

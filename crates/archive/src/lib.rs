@@ -9,14 +9,19 @@
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod archive_entry;
 mod decompress;
 mod entry;
 mod metadata;
+mod path;
+mod pax;
 mod reader;
 mod writer;
 
-pub use decompress::{Packing, decompress};
-pub use entry::{Entry, EntryKind, WHITEOUT};
+pub use archive_entry::{ArchiveEntry, ArchiveEntryKind, Special};
+pub use decompress::{CompressionFormat, decompress};
+pub use entry::{Entry, EntryKind, WHITEOUT_PREFIX};
 pub use metadata::{Metadata, Mode};
-pub use reader::{ArchiveEntry, ArchiveEntryKind, ArchiveReader, Special, clean_path};
+pub use path::clean_path;
+pub use reader::ArchiveReader;
 pub use writer::{ArchiveWriter, MODIFICATION_TIME, write_error};

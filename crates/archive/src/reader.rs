@@ -4,14 +4,15 @@
 //! Where writers differ, what Go's `archive/tar` understands is followed, since engines use that.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{self, Read};
 use std::ops::Range;
 
 use ::tar::{EntryType, Header};
 
-use crate::{Metadata, Mode};
+use super::archive_entry::{ArchiveEntry, ArchiveEntryKind, Special};
+use super::path::clean_path;
+use super::pax::{ReadRecords, SPARSE, parse_records, xattrs};
 use strata_error::{Error, Result};
 
 /// The size of a block.
@@ -19,8 +20,6 @@ const BLOCK: u64 = 512;
 /// The most bytes of a long name or of the PAX records of an entry: room for every extended
 /// attribute that Linux lets a file have.
 const LARGEST_EXTENSION: u64 = 1024 * 1024;
-/// The longest path, Linux's `PATH_MAX`.
-const LONGEST_PATH: usize = 4096;
 
 /// Reads an archive, entry by entry; as a [`Read`] it gives the content of the last entry.
 pub struct ArchiveReader<R> {
@@ -35,84 +34,12 @@ pub struct ArchiveReader<R> {
     member: Option<String>,
 }
 
-/// One entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArchiveEntry {
-    /// Where it is, relative to `/`, without `.`, `..` and empty names; empty for `/` itself.
-    pub path: Vec<u8>,
-    /// What it is.
-    pub kind: ArchiveEntryKind,
-    /// The permission bits, at most `0o7777`.
-    pub mode: u32,
-    /// The owner's number.
-    pub uid: u64,
-    /// The group's number.
-    pub gid: u64,
-    /// The owner's name, empty if unknown.
-    pub uname: String,
-    /// The group's name, empty if unknown.
-    pub gname: String,
-    /// Extended attributes.
-    pub xattrs: BTreeMap<String, Vec<u8>>,
-    /// When it was changed, in seconds since 1970.
-    pub modified: u64,
-    /// Whether the content is a sparse file's, in which holes are left out.
-    pub is_sparse: bool,
-    /// The length of the content in bytes.
-    pub size: u64,
-    /// Where in the archive the content begins.
-    pub offset: u64,
-}
-
-impl ArchiveEntry {
-    /// Mode, owner and extended attributes.
-    pub fn metadata(&self) -> Metadata {
-        Metadata {
-            mode: Mode::from_bits(self.mode),
-            uid: self.uid,
-            gid: self.gid,
-            uname: self.uname.clone(),
-            gname: self.gname.clone(),
-            xattrs: self.xattrs.clone(),
-        }
-    }
-}
-
-/// What an entry is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ArchiveEntryKind {
-    /// A directory.
-    Directory,
-    /// A regular file.
-    File,
-    /// Another name of an earlier entry, whose path is as that of an entry.
-    HardLink(Vec<u8>),
-    /// A symlink and where it points.
-    Symlink(Vec<u8>),
-    /// A device or a pipe.
-    Special(Special),
-}
-
-/// What is neither a directory, a file nor a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Special {
-    /// A character device with its major and minor number.
-    Character(u32, u32),
-    /// A block device with its major and minor number.
-    Block(u32, u32),
-    /// A named pipe.
-    Pipe,
-}
-
-/// PAX records: keywords and values.
-type Records = BTreeMap<Vec<u8>, Vec<u8>>;
-
 /// What headers of extensions say about the next entry.
 #[derive(Default)]
 struct Extensions {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    records: Records,
+    records: ReadRecords,
 }
 
 impl<R: Read> ArchiveReader<R> {
@@ -396,42 +323,8 @@ impl<R: Read> Read for ArchiveReader<R> {
     }
 }
 
-/// The PAX records of an extended header (pax(1), "pax Extended Header"); none if they are malformed.
-fn parse_records(mut bytes: &[u8]) -> Option<Records> {
-    let mut records = BTreeMap::new();
-    while !bytes.is_empty() {
-        let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
-        let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
-        let (record, rest) = bytes.split_at_checked(length)?;
-        let record = record.get(space + 1..)?.strip_suffix(b"\n")?;
-        let equals = record.iter().position(|byte| *byte == b'=')?;
-        let (keyword, value) = (&record[..equals], &record[equals + 1..]);
-        // An empty value takes back what was said.
-        if value.is_empty() && !keyword.starts_with(XATTR) {
-            records.remove(keyword);
-        } else {
-            records.insert(keyword.to_vec(), value.to_vec());
-        }
-        bytes = rest;
-    }
-    Some(records)
-}
-
-/// What the keywords begin with that say how a sparse file is cut.
-const SPARSE: &[u8] = b"GNU.sparse.";
-/// What the keywords of extended attributes begin with.
-const XATTR: &[u8] = b"SCHILY.xattr.";
-
-fn xattrs(records: Records) -> BTreeMap<String, Vec<u8>> {
-    let attribute = |(keyword, value): (Vec<u8>, Vec<u8>)| {
-        let name = std::str::from_utf8(keyword.strip_prefix(XATTR)?).ok()?;
-        Some((name.to_owned(), value))
-    };
-    records.into_iter().filter_map(attribute).collect()
-}
-
 /// A number that a record says, or else a field of the header.
-fn number_of(records: &mut Records, name: &str, field: io::Result<u64>) -> Result<u64, String> {
+fn number_of(records: &mut ReadRecords, name: &str, field: io::Result<u64>) -> Result<u64, String> {
     let Some(text) = records.remove(name.as_bytes()) else {
         return field.map_err(|error| error.to_string());
     };
@@ -443,7 +336,7 @@ fn number_of(records: &mut Records, name: &str, field: io::Result<u64>) -> Resul
 
 /// When the content was modified. A record may have a fraction, and a sign before 1970: neither matters
 /// here.
-fn time_of(records: &mut Records, header: &Header) -> u64 {
+fn time_of(records: &mut ReadRecords, header: &Header) -> u64 {
     let record = records.remove(b"mtime".as_slice()).and_then(|text| {
         let text = String::from_utf8(text).ok()?;
         text.split('.').next()?.parse().ok()
@@ -452,7 +345,7 @@ fn time_of(records: &mut Records, header: &Header) -> u64 {
 }
 
 /// The name of a user or group that a record says, or else a field of the header.
-fn name_of(records: &mut Records, name: &str, field: Option<&[u8]>) -> String {
+fn name_of(records: &mut ReadRecords, name: &str, field: Option<&[u8]>) -> String {
     let record = records.remove(name.as_bytes());
     let bytes = record.unwrap_or_else(|| field.unwrap_or_default().to_vec());
     String::from_utf8(bytes).unwrap_or_default()
@@ -474,30 +367,6 @@ fn number_in(
 fn until_null(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().position(|byte| *byte == 0);
     &bytes[..end.unwrap_or(bytes.len())]
-}
-
-/// A path relative to `/` without names that mean nothing; the error is that it leads elsewhere.
-pub fn clean_path(path: &[u8]) -> Result<Vec<u8>, &'static str> {
-    if path.len() > LONGEST_PATH {
-        return Err("the path is longer than 4096 bytes");
-    }
-    if path.contains(&0) {
-        return Err("the path has a null in it");
-    }
-    let mut clean = Vec::with_capacity(path.len());
-    for name in path.split(|byte| *byte == b'/') {
-        match name {
-            b"" | b"." => {}
-            b".." => return Err("the path leads out of the archive"),
-            name => {
-                if !clean.is_empty() {
-                    clean.push(b'/');
-                }
-                clean.extend_from_slice(name);
-            }
-        }
-    }
-    Ok(clean)
 }
 
 #[cfg(test)]

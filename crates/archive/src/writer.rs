@@ -5,8 +5,10 @@ use std::io::{self, Read, Write};
 
 use ::tar::{EntryType, Header};
 
-use super::reader::{ArchiveEntry, ArchiveEntryKind, Special};
-use crate::{Entry, EntryKind, Metadata};
+use super::archive_entry::{ArchiveEntry, ArchiveEntryKind, Special};
+use super::entry::{Entry, EntryKind};
+use super::metadata::Metadata;
+use super::pax::Records;
 use strata_error::{Error, Result};
 use strata_nix::walk;
 
@@ -325,50 +327,4 @@ fn ascii(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
     bytes
         .iter()
         .map(|byte| if byte.is_ascii() { *byte } else { b'?' })
-}
-
-/// PAX records, sorted by keyword.
-#[derive(Default)]
-struct Records(std::collections::BTreeMap<Vec<u8>, Vec<u8>>);
-
-impl Records {
-    fn add(&mut self, keyword: &[u8], value: &[u8]) {
-        self.0.insert(keyword.to_vec(), value.to_vec());
-    }
-
-    /// Adds a path, and that names are bytes if it is not UTF-8.
-    fn add_name(&mut self, keyword: &[u8], value: &[u8]) {
-        if std::str::from_utf8(value).is_err() {
-            self.add(b"hdrcharset", b"BINARY");
-        }
-        self.add(keyword, value);
-    }
-
-    /// The number for the field: itself, or 0 with a record if it is too large.
-    fn number(&mut self, keyword: &[u8], number: u64, largest: u64) -> u64 {
-        if number <= largest {
-            return number;
-        }
-        self.add(keyword, number.to_string().as_bytes());
-        0
-    }
-
-    fn into_bytes(self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for (keyword, value) in self.0 {
-            // The length at the start of a record counts its own digits.
-            let rest = keyword.len() + value.len() + 3;
-            let mut length = rest + 1;
-            while length != rest + length.to_string().len() {
-                length = rest + length.to_string().len();
-            }
-            bytes.extend_from_slice(length.to_string().as_bytes());
-            bytes.push(b' ');
-            bytes.extend_from_slice(&keyword);
-            bytes.push(b'=');
-            bytes.extend_from_slice(&value);
-            bytes.push(b'\n');
-        }
-        bytes
-    }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::damaged;
+use super::damaged::damaged;
 use strata_error::Result;
 use strata_oci::{Document, ImageConfig, media_type};
 

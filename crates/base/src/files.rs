@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use super::{Base, DAMAGED, damaged};
+use super::Base;
+use super::damaged::{DAMAGED, damaged};
 use strata_archive::{ArchiveEntryKind, ArchiveReader, EntryKind, Metadata, decompress};
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, open_stored};

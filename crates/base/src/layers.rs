@@ -7,9 +7,9 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use super::bounds::LARGEST_LAYER;
-use super::medium::Place;
-use super::{DAMAGED, damaged};
-use strata_archive::{ArchiveReader, Packing, decompress};
+use super::damaged::{DAMAGED, damaged};
+use super::image_source::BlobLocation;
+use strata_archive::{ArchiveReader, CompressionFormat, decompress};
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, open_stored};
 use strata_oci::{Descriptor, Digest, HashingReader};
@@ -21,7 +21,7 @@ pub(super) struct Expected {
     /// What it is called in errors.
     pub(super) name: String,
     /// Where its blob is.
-    pub(super) place: Place,
+    pub(super) place: BlobLocation,
     /// What the manifest says of its blob, if there is one.
     pub(super) descriptor: Option<Descriptor>,
     /// What the config says of its tar.
@@ -33,7 +33,7 @@ struct Found {
     digest: Digest,
     size: u64,
     diff_id: Digest,
-    packing: Packing,
+    format: CompressionFormat,
     listing: BaseListing,
 }
 
@@ -57,7 +57,7 @@ struct Wanted<'a> {
 /// Reads all layers, given lowest first.
 pub(super) fn check(expected: &[Expected], left: &mut EntriesLeft) -> Result<Checked> {
     // An image may have the same layer several times (NixOS/nixpkgs#214434).
-    let mut files: BTreeMap<&Path, BTreeMap<&Place, Wanted<'_>>> = BTreeMap::new();
+    let mut files: BTreeMap<&Path, BTreeMap<&BlobLocation, Wanted<'_>>> = BTreeMap::new();
     for Expected { name, place, .. } in expected {
         let places = files.entry(&place.located).or_default();
         let wanted = places.entry(place).or_insert(Wanted { name, times: 0 });
@@ -66,7 +66,9 @@ pub(super) fn check(expected: &[Expected], left: &mut EntriesLeft) -> Result<Che
     let mut found = BTreeMap::new();
     let mut is_compressed = false;
     for (path, places) in files {
-        if places.keys().any(|place| place.offset.is_some()) && packing_of(path)? != Packing::None {
+        if places.keys().any(|place| place.offset.is_some())
+            && format_of(path)? != CompressionFormat::None
+        {
             is_compressed = true;
             read_in_order(path, places, &mut found, left)?;
         } else {
@@ -90,7 +92,7 @@ pub(super) fn check(expected: &[Expected], left: &mut EntriesLeft) -> Result<Che
     Ok(checked)
 }
 
-fn packing_of(path: &Path) -> Result<Packing> {
+fn format_of(path: &Path) -> Result<CompressionFormat> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let opened = decompress(file).map_err(Error::io("read", path))?;
     Ok(opened.0)
@@ -99,8 +101,8 @@ fn packing_of(path: &Path) -> Result<Packing> {
 /// Reads layers of a compressed archive while it is decompressed once.
 fn read_in_order<'a>(
     path: &Path,
-    places: BTreeMap<&'a Place, Wanted<'_>>,
-    all: &mut BTreeMap<&'a Place, Found>,
+    places: BTreeMap<&'a BlobLocation, Wanted<'_>>,
+    all: &mut BTreeMap<&'a BlobLocation, Found>,
     left: &mut EntriesLeft,
 ) -> Result<()> {
     let file = File::open(path).map_err(Error::io("open", path))?;
@@ -127,7 +129,7 @@ fn read(reader: impl Read, wanted: &Wanted<'_>, left: &mut EntriesLeft) -> Resul
     let name = wanted.name;
     let error = |error: io::Error| damaged(name, &error.to_string());
     let mut blob = HashingReader::new(reader.take(LARGEST_LAYER + 1));
-    let (packing, plain) = decompress(&mut blob).map_err(error)?;
+    let (format, plain) = decompress(&mut blob).map_err(error)?;
     let mut plain = HashingReader::new(plain.take(LARGEST_LAYER + 1));
     let mut listing = BaseListing::default();
     let mut archive = ArchiveReader::new(&mut plain, name, DAMAGED);
@@ -147,7 +149,7 @@ fn read(reader: impl Read, wanted: &Wanted<'_>, left: &mut EntriesLeft) -> Resul
         digest,
         size,
         diff_id,
-        packing,
+        format,
         listing,
     })
 }
@@ -159,7 +161,7 @@ fn compare(expected: &Expected, found: &Found) -> Result<BaseRecord> {
         found,
         hint: DAMAGED.to_owned(),
     };
-    let mut blob = Descriptor::new(found.packing.layer_media_type(), found.digest, found.size);
+    let mut blob = Descriptor::new(found.format.layer_media_type(), found.digest, found.size);
     if let Some(descriptor) = &expected.descriptor {
         if (descriptor.digest, descriptor.size) != (found.digest, found.size) {
             return Err(mismatch(
@@ -207,7 +209,7 @@ mod tests {
             std::fs::write(&located, &tar).unwrap();
             Expected {
                 name: name.to_owned(),
-                place: Place {
+                place: BlobLocation {
                     named: name.to_owned(),
                     located,
                     offset: None,

@@ -1,4 +1,4 @@
-//! Base images: whatever lies below the layers of an image of ours.
+//! Base images: what the layers of an image of ours lie on.
 //!
 //! [`read`] takes what Strata built, what `docker save`, `podman save` and `skopeo copy` write, and
 //! what comes out of nixpkgs' dockerTools and of nix2container's `pullImage`. It believes nothing:
@@ -13,29 +13,17 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod bounds;
+mod damaged;
 mod documents;
 mod files;
+mod image_source;
 mod inherit;
 mod layers;
-mod medium;
 mod read;
 mod select;
 
 pub use files::BaseFile;
+pub use image_source::is_archive;
 pub use inherit::{Inheritance, inherit};
-pub use medium::is_archive;
 pub use read::{Base, read};
 pub use select::Selection;
-
-use strata_error::Error;
-
-/// The way out of most things that are wrong with a base.
-const DAMAGED: &str = "fetch or build the base image again; this one is damaged, or no image";
-
-fn damaged(document: &str, message: &str) -> Error {
-    Error::Document {
-        document: document.to_owned(),
-        message: message.to_owned(),
-        hint: DAMAGED.to_owned(),
-    }
-}

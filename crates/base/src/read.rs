@@ -1,11 +1,11 @@
 //! Reading a base image, whatever its form.
 
 use super::bounds::{DEEPEST_INDEX, MOST_LAYERS, MOST_MANIFESTS};
+use super::damaged::{DAMAGED, damaged};
 use super::documents::{DockerImage, parse_config, parse_docker_manifest, parse_manifest};
+use super::image_source::{BlobLocation, ImageSource};
 use super::layers::{self, Expected};
-use super::medium::{Medium, Place};
-use super::select::{Candidate, Selection};
-use super::{DAMAGED, damaged};
+use super::select::{ImageCandidate, Selection};
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, Documents, ImagesFile, LayerRecord};
 use strata_nix::Store;
@@ -37,16 +37,17 @@ impl Base {
 /// Reads the base image at `named`, a path at or below a store path. Where there are several, it is
 /// the one that `selection` means, else the one for Linux on `architecture`.
 pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Store) -> Result<Base> {
-    let medium = Medium::open(named, store)?;
-    if medium.is_directory() && Documents::are_in(&medium.located) {
-        return read_strata(&medium, selection, architecture, store);
+    let source = ImageSource::open(named, store)?;
+    if source.is_directory() && Documents::are_in(&source.located) {
+        return read_strata(&source, selection, architecture, store);
     }
-    if medium.is_directory() && ImagesFile::is_in(&medium.located) {
-        let image = choose_of_index(&medium, selection, architecture, store)?;
+    if source.is_directory() && ImagesFile::is_in(&source.located) {
+        let image = choose_of_index(&source, selection, architecture, store)?;
         return read(&image, &Selection::default(), architecture, store);
     }
-    let found = find(&medium)?;
-    let candidates: Vec<Candidate> = found.iter().map(|found| found.candidate.clone()).collect();
+    let found = find(&source)?;
+    let candidates: Vec<ImageCandidate> =
+        found.iter().map(|found| found.candidate.clone()).collect();
     let chosen = selection.choose(&candidates, architecture, named)?;
     // The choice is the number of a candidate.
     let Some(chosen) = found.into_iter().nth(chosen) else {
@@ -68,8 +69,8 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
         .into_iter()
         .zip(&chosen.config.rootfs.diff_ids);
     let expected = expected.map(|(layer, diff_id)| {
-        let place = medium.find(&layer.name)?;
-        let name = medium.name_of(&layer.name);
+        let place = source.find(&layer.name)?;
+        let name = source.name_of(&layer.name);
         Ok(Expected {
             place: place.ok_or_else(|| damaged(&name, "a layer that is not there"))?,
             name,
@@ -89,8 +90,8 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
 }
 
 /// An image that was found, before its layers are read.
-struct Found {
-    candidate: Candidate,
+struct FoundImage {
+    candidate: ImageCandidate,
     config: ImageConfig,
     layers: Vec<FoundLayer>,
 }
@@ -102,19 +103,19 @@ struct FoundLayer {
     descriptor: Option<Descriptor>,
 }
 
-/// All images in `medium`.
-fn find(medium: &Medium) -> Result<Vec<Found>> {
-    let is_layout = medium.find(LAYOUT_FILE)?.is_some();
-    if is_layout && let Some(index) = medium.document("index.json")? {
+/// All images in `source`.
+fn find(source: &ImageSource) -> Result<Vec<FoundImage>> {
+    let is_layout = source.find(LAYOUT_FILE)?.is_some();
+    if is_layout && let Some(index) = source.document("index.json")? {
         let blobs = Blobs {
-            medium,
+            source,
             name: |digest, _| format!("blobs/sha256/{}", digest.hex()),
         };
         return blobs.find("index.json", &index);
     }
-    let Some(manifest) = medium.document("manifest.json")? else {
+    let Some(manifest) = source.document("manifest.json")? else {
         return Err(Error::Document {
-            document: medium.named.clone(),
+            document: source.named.clone(),
             message: "not an image: neither oci-layout nor manifest.json is in it".to_owned(),
             hint: "fromImage takes images of Strata, archives of docker save, podman save and \
                    dockerTools.buildImage, OCI archives and layouts, and skopeo's dir:"
@@ -122,10 +123,10 @@ fn find(medium: &Medium) -> Result<Vec<Found>> {
         });
     };
     if manifest.trim_ascii_start().starts_with(b"[") {
-        return find_docker(medium, &manifest);
+        return find_docker(source, &manifest);
     }
     let blobs = Blobs {
-        medium,
+        source,
         name: |digest, is_manifest| {
             let end = if is_manifest { ".manifest.json" } else { "" };
             format!("{}{end}", digest.hex())
@@ -135,15 +136,15 @@ fn find(medium: &Medium) -> Result<Vec<Found>> {
 }
 
 /// The images of a Docker archive.
-fn find_docker(medium: &Medium, manifest: &[u8]) -> Result<Vec<Found>> {
-    let images = parse_docker_manifest(manifest, &medium.name_of("manifest.json"))?;
+fn find_docker(source: &ImageSource, manifest: &[u8]) -> Result<Vec<FoundImage>> {
+    let images = parse_docker_manifest(manifest, &source.name_of("manifest.json"))?;
     if images.len() > MOST_MANIFESTS {
         let message = format!("more than {MOST_MANIFESTS} images");
-        return Err(damaged(&medium.named, &message));
+        return Err(damaged(&source.named, &message));
     }
     let found = |image: DockerImage| {
-        let document = medium.name_of(&image.config);
-        let bytes = medium.document(&image.config)?;
+        let document = source.name_of(&image.config);
+        let bytes = source.document(&image.config)?;
         let bytes = bytes.ok_or_else(|| damaged(&document, "a config that is not there"))?;
         let digest = Digest::of(&bytes);
         check_config_name(&image.config, digest, &document)?;
@@ -152,8 +153,8 @@ fn find_docker(medium: &Medium, manifest: &[u8]) -> Result<Vec<Found>> {
             name,
             descriptor: None,
         };
-        Ok(Found {
-            candidate: Candidate {
+        Ok(FoundImage {
+            candidate: ImageCandidate {
                 names: image.repo_tags.unwrap_or_default(),
                 digests: vec![digest],
                 platform: config.platform(),
@@ -186,7 +187,7 @@ fn mismatch(what: &str, expected: Digest, found: Digest) -> Error {
 
 /// Manifests that name their blobs by digests.
 struct Blobs<'a, N: Fn(Digest, bool) -> String> {
-    medium: &'a Medium,
+    source: &'a ImageSource,
     /// The file of a blob, and whether it is a manifest.
     name: N,
 }
@@ -201,11 +202,11 @@ struct Way {
 
 impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
     /// The images that a manifest or index leads to.
-    fn find(&self, name: &str, bytes: &[u8]) -> Result<Vec<Found>> {
+    fn find(&self, name: &str, bytes: &[u8]) -> Result<Vec<FoundImage>> {
         let mut found = Vec::new();
         self.follow(name, bytes, &Way::default(), &mut found, &mut 0)?;
         if found.is_empty() {
-            let document = self.medium.name_of(name);
+            let document = self.source.name_of(name);
             return Err(damaged(&document, "leads to no image that is there"));
         }
         Ok(found)
@@ -217,10 +218,10 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
         name: &str,
         bytes: &[u8],
         way: &Way,
-        found: &mut Vec<Found>,
+        found: &mut Vec<FoundImage>,
         count: &mut usize,
     ) -> Result<()> {
-        let document = self.medium.name_of(name);
+        let document = self.source.name_of(name);
         let entries = match parse_manifest(bytes, &document)? {
             Document::Image { config, layers } => {
                 let mut way = way.clone();
@@ -265,18 +266,18 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
         config: &Descriptor,
         layers: Vec<Descriptor>,
         mut way: Way,
-    ) -> Result<Option<Found>> {
+    ) -> Result<Option<FoundImage>> {
         let Some((name, bytes)) = self.document(config.digest, false)? else {
             return Ok(None);
         };
         way.digests.push(config.digest);
-        let config = parse_config(&bytes, &self.medium.name_of(&name))?;
+        let config = parse_config(&bytes, &self.source.name_of(&name))?;
         let layer = |descriptor: Descriptor| FoundLayer {
             name: (self.name)(descriptor.digest, false),
             descriptor: Some(descriptor),
         };
-        Ok(Some(Found {
-            candidate: Candidate {
+        Ok(Some(FoundImage {
+            candidate: ImageCandidate {
                 names: way.names,
                 digests: way.digests,
                 platform: config.platform(),
@@ -289,12 +290,12 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
     /// The name and bytes of a document, which have their digest; none if it is not there.
     fn document(&self, digest: Digest, is_manifest: bool) -> Result<Option<(String, Vec<u8>)>> {
         let name = (self.name)(digest, is_manifest);
-        let Some(bytes) = self.medium.document(&name)? else {
+        let Some(bytes) = self.source.document(&name)? else {
             return Ok(None);
         };
         let found = Digest::of(&bytes);
         if found != digest {
-            return Err(mismatch(&self.medium.name_of(&name), digest, found));
+            return Err(mismatch(&self.source.name_of(&name), digest, found));
         }
         Ok(Some((name, bytes)))
     }
@@ -302,12 +303,12 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
 
 /// The store path of the image that is meant in an index of Strata.
 fn choose_of_index(
-    medium: &Medium,
+    source: &ImageSource,
     selection: &Selection,
     architecture: &str,
     store: &Store,
 ) -> Result<String> {
-    let file = ImagesFile::read(&medium.located)?;
+    let file = ImagesFile::read(&source.located)?;
     let name = format!("{}:{}", file.index.name, file.index.tag);
     let candidates = file.images.iter().map(|image| {
         let Documents {
@@ -316,22 +317,22 @@ fn choose_of_index(
             config,
             ..
         } = Documents::read(&store.locate_below(image))?;
-        Ok(Candidate {
+        Ok(ImageCandidate {
             names: vec![name.clone()],
             digests: vec![manifest_descriptor.digest, manifest.config.digest],
             platform: config.platform(),
         })
     });
     let candidates = candidates.collect::<Result<Vec<_>>>()?;
-    let chosen = selection.choose(&candidates, architecture, &medium.named)?;
+    let chosen = selection.choose(&candidates, architecture, &source.named)?;
     // The choice is the number of a candidate.
     let image = file.images.into_iter().nth(chosen);
-    image.ok_or_else(|| damaged(&medium.named, "no image in it"))
+    image.ok_or_else(|| damaged(&source.named, "no image in it"))
 }
 
 /// Reads an image of Strata, whose layers of the store need no blobs.
 fn read_strata(
-    medium: &Medium,
+    source: &ImageSource,
     selection: &Selection,
     architecture: &str,
     store: &Store,
@@ -342,19 +343,19 @@ fn read_strata(
         config,
         manifest,
         ..
-    } = Documents::read(&medium.located)?;
+    } = Documents::read(&source.located)?;
     let names = file.image.iter();
-    let candidate = Candidate {
+    let candidate = ImageCandidate {
         names: names
             .map(|image| format!("{}:{}", image.name, image.tag))
             .collect(),
         digests: vec![manifest_descriptor.digest, manifest.config.digest],
         platform: config.platform(),
     };
-    selection.choose(&[candidate], architecture, &medium.named)?;
+    selection.choose(&[candidate], architecture, &source.named)?;
     let expected = |record: &BaseRecord| Expected {
         name: format!("{}: layer {}", record.path, record.blob.digest),
-        place: Place {
+        place: BlobLocation {
             named: record.path.clone(),
             located: store.locate_below(&record.path),
             offset: record.offset,
@@ -375,7 +376,7 @@ fn read_strata(
         let mut listing = BaseListing::default();
         LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
             left.take(1)
-                .map_err(|message| damaged(&medium.named, &message))?;
+                .map_err(|message| damaged(&source.named, &message))?;
             listing.add_own(&entry);
             Ok(())
         })?;

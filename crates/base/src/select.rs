@@ -19,7 +19,7 @@ pub struct Selection {
 
 /// An image that may be meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
+pub(super) struct ImageCandidate {
     /// Names with tags, or tags alone, as its archive gives them.
     pub(super) names: Vec<String>,
     /// The digests that lead to it; the first one is its own.
@@ -29,7 +29,7 @@ pub(super) struct Candidate {
 }
 
 /// Whether a candidate is what a part of a selection means.
-type Fits<'a> = &'a dyn Fn(&Candidate) -> bool;
+type Fits<'a> = &'a dyn Fn(&ImageCandidate) -> bool;
 
 impl Selection {
     /// Checks what a request says.
@@ -90,7 +90,7 @@ impl Selection {
     /// The number of the candidate that is meant in `named`, for an image of `architecture`.
     pub(super) fn choose(
         &self,
-        candidates: &[Candidate],
+        candidates: &[ImageCandidate],
         architecture: &str,
         named: &str,
     ) -> Result<usize> {
@@ -108,11 +108,11 @@ impl Selection {
         };
         keep(&mut fitting, "in it", "", &|_| true)?;
         if let Some(digest) = self.digest {
-            let fits = |candidate: &Candidate| candidate.digests.contains(&digest);
+            let fits = |candidate: &ImageCandidate| candidate.digests.contains(&digest);
             keep(&mut fitting, &digest.to_string(), ".digest", &fits)?;
         }
         if self.name.is_some() || self.tag.is_some() {
-            let fits = |candidate: &Candidate| {
+            let fits = |candidate: &ImageCandidate| {
                 let mut found = candidate.names.iter();
                 found.any(|name| self.fits_name(name))
             };
@@ -126,17 +126,17 @@ impl Selection {
             keep(&mut fitting, &what, attribute, &fits)?;
         }
         if let Some(platform) = &self.platform {
-            let fits = |candidate: &Candidate| candidate.platform.fits(platform);
+            let fits = |candidate: &ImageCandidate| candidate.platform.fits(platform);
             keep(&mut fitting, &format!("for {platform}"), ".platform", &fits)?;
         } else if !is_one_image(candidates, &fitting) {
             let platform = Platform::linux(architecture);
-            let fits = |candidate: &Candidate| candidate.platform.fits(&platform);
+            let fits = |candidate: &ImageCandidate| candidate.platform.fits(&platform);
             keep(&mut fitting, &format!("for {platform}"), "", &fits)?;
         }
         match fitting.first() {
             Some(first) if is_one_image(candidates, &fitting) => Ok(*first),
             _ => {
-                let fitting: Vec<Candidate> = fitting
+                let fitting: Vec<ImageCandidate> = fitting
                     .iter()
                     .map(|number| candidates[*number].clone())
                     .collect();
@@ -185,7 +185,7 @@ fn is_same_name(wanted: &str, found: &Reference) -> bool {
         && (!says_registry || reference.registry == found.registry)
 }
 
-fn is_one_image(candidates: &[Candidate], numbers: &[usize]) -> bool {
+fn is_one_image(candidates: &[ImageCandidate], numbers: &[usize]) -> bool {
     let mut own = numbers
         .iter()
         .map(|number| candidates[*number].digests.first());
@@ -202,9 +202,9 @@ fn wrong(attribute: &str, message: &str, hint: &str) -> Error {
 }
 
 /// Candidates on one line, as many as one can read.
-fn list(candidates: &[Candidate]) -> String {
+fn list(candidates: &[ImageCandidate]) -> String {
     const MOST: usize = 10;
-    let one = |candidate: &Candidate| {
+    let one = |candidate: &ImageCandidate| {
         let digest = candidate.digests.first().map(ToString::to_string);
         let name = candidate.names.first().cloned().or(digest);
         format!("{} ({})", name.unwrap_or_default(), candidate.platform)
@@ -222,15 +222,15 @@ fn list(candidates: &[Candidate]) -> String {
 mod tests {
     use super::*;
 
-    fn candidate(names: &[&str], number: u8, platform: &str) -> Candidate {
-        Candidate {
+    fn candidate(names: &[&str], number: u8, platform: &str) -> ImageCandidate {
+        ImageCandidate {
             names: names.iter().map(ToString::to_string).collect(),
             digests: vec![Digest::of(&[number])],
             platform: platform.parse().unwrap(),
         }
     }
 
-    fn choose(selection: &Selection, candidates: &[Candidate]) -> Result<usize, String> {
+    fn choose(selection: &Selection, candidates: &[ImageCandidate]) -> Result<usize, String> {
         selection
             .choose(candidates, "amd64", "base.tar")
             .map_err(|error| error.report())

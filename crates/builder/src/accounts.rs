@@ -9,7 +9,7 @@ use strata_archive::{Metadata, Mode};
 use strata_base::{Base, BaseFile, bounds};
 use strata_error::{Error, Result};
 use strata_nix::{AccountsRequest, Store, nar};
-use strata_plan::PlannedLayer;
+use strata_plan::LayerSpec;
 use strata_system::{AccountFiles, Usual, merge_accounts};
 use strata_tree::{CompiledRules, EntryType, ImagePath, Rule, Source};
 
@@ -21,7 +21,7 @@ const FILES: [&str; 4] = ["etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"
 /// Writes the files that a base system in `layers` and `base` make together below the output `out`, and
 /// puts them in the place of the base system's.
 pub(super) fn merge(
-    layers: &mut [PlannedLayer],
+    layers: &mut [LayerSpec],
     systems: &[&AccountsRequest],
     base: &Base,
     store: &Store,
@@ -29,14 +29,14 @@ pub(super) fn merge(
 ) -> Result<()> {
     // Two base systems disagree about the files anyway.
     let found = systems.iter().find_map(|system| {
-        let has_it = |layer: &PlannedLayer| layer.sources.iter().any(|it| is_of(it, system));
+        let has_it = |layer: &LayerSpec| layer.sources.iter().any(|it| is_of(it, system));
         Some((*system, layers.iter().position(has_it)?))
     });
     let Some((system, number)) = found else {
         return Ok(());
     };
-    let below = base.read_files(&FILES, bounds::LARGEST_ACCOUNTS, store)?;
-    let Some(layer) = layers.get_mut(number).filter(|_| !below.is_empty()) else {
+    let base_files = base.read_files(&FILES, bounds::LARGEST_ACCOUNTS, store)?;
+    let Some(layer) = layers.get_mut(number).filter(|_| !base_files.is_empty()) else {
         return Ok(());
     };
     let Some(source) = layer.sources.iter_mut().find(|it| is_of(it, system)) else {
@@ -47,10 +47,16 @@ pub(super) fn merge(
         users: usual(&system.usual_users),
         groups: usual(&system.usual_groups),
     };
-    let content = |path: &str| below.get(path).map(|file| file.content.clone());
+    let content = |path: &str| base_files.get(path).map(|file| file.content.clone());
     let own = own_files(&store.locate_below(&system.path))?;
     let merged = merge_accounts(&account_files(FILES.map(content)), &own, &usual)?;
-    let merged = replace(source, merged, &below, store, format!("{out}/{DIRECTORY}"))?;
+    let merged = replace(
+        source,
+        merged,
+        &base_files,
+        store,
+        format!("{out}/{DIRECTORY}"),
+    )?;
     layer.sources.push(merged);
     layer
         .sources
@@ -67,7 +73,7 @@ fn is_of(source: &Source, system: &AccountsRequest) -> bool {
 fn replace(
     source: &mut Source,
     merged: AccountFiles,
-    below: &BTreeMap<&str, BaseFile>,
+    base_files: &BTreeMap<&str, BaseFile>,
     store: &Store,
     path: String,
 ) -> Result<Source> {
@@ -83,9 +89,9 @@ fn replace(
         let Some(text) = text else {
             continue;
         };
-        let place = place(name, below, store);
+        let place = place(name, base_files, store);
         write(&root.join(OsStr::from_bytes(&place.0)), &text)?;
-        let metadata = below.get(name).map(|file| file.metadata.clone());
+        let metadata = base_files.get(name).map(|file| file.metadata.clone());
         let metadata = metadata.unwrap_or_else(|| Metadata::root(Mode::of_file(false)));
         rules.push(rule(&path, &place, settle(source, name, metadata)?));
         source.without.push(ImagePath::from(*name));
@@ -124,9 +130,9 @@ fn own_files(root: &Path) -> Result<AccountFiles> {
 }
 
 /// Where a file goes: where the base has it, through links, but never into one of its store paths.
-fn place(name: &str, below: &BTreeMap<&str, BaseFile>, store: &Store) -> ImagePath {
+fn place(name: &str, base_files: &BTreeMap<&str, BaseFile>, store: &Store) -> ImagePath {
     let store_dir = ImagePath::from(store.dir.as_str());
-    let place = below.get(name).map(|file| file.place.clone());
+    let place = base_files.get(name).map(|file| file.place.clone());
     place
         .filter(|place| place.ancestors().all(|directory| directory != store_dir))
         .unwrap_or_else(|| ImagePath::from(name))

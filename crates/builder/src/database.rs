@@ -11,8 +11,8 @@ use strata_nix::{
     write_database,
 };
 use strata_oci::{Compression, History};
-use strata_plan::{Plan, PlannedLayer};
-use strata_tree::{ImagePath, Rule, Source};
+use strata_plan::{LayerSpec, Plan};
+use strata_tree::{BaseEntry, ImagePath, Rule, Source};
 
 /// Its name in the output.
 const DIRECTORY: &str = "database";
@@ -53,23 +53,23 @@ pub(super) fn add(
     let directory = store.locate_below(&path);
     std::fs::create_dir(&directory).map_err(Error::io("create", &directory))?;
     let database = ImagePath::from(&*format!("{}/db", in_image(&store.state_directory())));
-    let below = registered_below(base, &database, &directory, store)?;
+    let inherited = registered_in_base(base, &database, &directory, store)?;
     let mut paths = registrations(&plan.layers, store)?;
     for record in &base.layers {
         for source in in_store(&record.recipe.sources) {
-            if is_in(base, &source.store_path) && !below.contains_key(&source.store_path) {
+            if is_in(base, &source.store_path) && !inherited.contains_key(&source.store_path) {
                 paths.insert(source.store_path.clone(), registration(source, store)?);
             }
         }
     }
     let roots: Vec<String> = paths.keys().cloned().collect();
-    merge(&mut paths, below)?;
+    merge(&mut paths, inherited)?;
     write(&directory, &paths, &roots, store)?;
     let source = source(path, owner, store)?;
     let number = match plan.layers.len() {
-        count if count > plan.lower => count - 1,
+        count if count > plan.parents => count - 1,
         count => {
-            plan.layers.push(PlannedLayer {
+            plan.layers.push(LayerSpec {
                 sources: Vec::new(),
                 whiteouts: Vec::new(),
                 history: History {
@@ -96,7 +96,7 @@ pub(super) fn add(
 
 /// What the base's database says of the store paths that are still there. `directory` is empty, and is
 /// so again.
-fn registered_below(
+fn registered_in_base(
     base: &Base,
     database: &ImagePath,
     directory: &Path,
@@ -127,16 +127,16 @@ fn is_in(base: &Base, path: &str) -> bool {
     let path = ImagePath::from(path);
     let (directory, name) = path.split();
     let place = base.tree.directory(&directory);
-    place.is_ok_and(|place| base.tree.at(&place.join(name)) != strata_tree::Below::Nothing)
+    place.is_ok_and(|place| base.tree.at(&place.join(name)) != BaseEntry::Nothing)
 }
 
 /// Adds what the base says to what the closure says. The base knows more: who built a path, who signed
 /// it. Both must mean the same content.
 fn merge(
     paths: &mut BTreeMap<String, Registration>,
-    below: BTreeMap<String, Registration>,
+    inherited: BTreeMap<String, Registration>,
 ) -> Result<()> {
-    for (path, registration) in below {
+    for (path, registration) in inherited {
         let ours = paths.get(&path);
         if let Some(ours) = ours.filter(|ours| ours.hash != registration.hash) {
             return Err(Error::Conflict {
@@ -161,12 +161,12 @@ fn left_behind(base: &Base, database: &ImagePath) -> Vec<ImagePath> {
     };
     let places = LEFT_BEHIND.iter().map(|name| place.join(name.as_bytes()));
     places
-        .filter(|place| base.tree.at(place) != strata_tree::Below::Nothing)
+        .filter(|place| base.tree.at(place) != BaseEntry::Nothing)
         .collect()
 }
 
 /// Gives the store paths to `owner`, as far as no rule is about them.
-fn give_away(layers: &mut [PlannedLayer], owner: NixDatabase) {
+fn give_away(layers: &mut [LayerSpec], owner: NixDatabase) {
     let rule = Rule {
         uid: Some(owner.uid),
         gid: Some(owner.gid),
@@ -184,7 +184,7 @@ fn in_store(sources: &[Source]) -> impl Iterator<Item = &Source> {
 }
 
 /// What is in these layers under the store directory.
-fn registrations(layers: &[PlannedLayer], store: &Store) -> Result<BTreeMap<String, Registration>> {
+fn registrations(layers: &[LayerSpec], store: &Store) -> Result<BTreeMap<String, Registration>> {
     let sources = layers.iter().flat_map(|layer| in_store(&layer.sources));
     let named = |source: &Source| Ok((source.store_path.clone(), registration(source, store)?));
     sources.map(named).collect()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::output;
+use super::output::Output;
 use strata_error::{Error, Result};
 use strata_layer::{Documents, ImageName, ImagesFile};
 use strata_nix::{IndexRequest, Store};
@@ -50,7 +50,7 @@ pub(super) fn build(request: IndexRequest, store: &Store, out: &str) -> Result<(
     index.annotations = arguments.annotations;
     let file = ImagesFile::new(store.dir.clone(), name, arguments.images);
     let documents = members.into_iter().flat_map(|member| member.documents);
-    let output = output::Output::create(store.locate_below(out))?;
+    let output = Output::create(store.locate_below(out))?;
     output.write_index(&file, &json::to_bytes(&index), documents)
 }
 

@@ -15,9 +15,9 @@ fn main() -> ExitCode {
         store_location: None,
     };
     match builder::run(&settings) {
-        Ok(remarks) => {
-            for remark in remarks {
-                report(&remark);
+        Ok(warnings) => {
+            for warning in warnings {
+                report(&warning);
             }
             ExitCode::SUCCESS
         }

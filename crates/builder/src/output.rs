@@ -13,7 +13,7 @@ use strata_layer::{
 use strata_nix::Store;
 use strata_oci::{
     Config, Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION,
-    Manifest, Reference, json, media_type,
+    Manifest, Reference, json, media_type, rfc3339,
 };
 use strata_plan::CheckedImage;
 use strata_tree::Recipe;
@@ -84,8 +84,8 @@ impl Output {
             image.created
         };
         // The base's config has the layers of its own already.
-        let below = base.as_ref().map_or(0, |base| base.rootfs.diff_ids.len());
-        let own = layers.layers.iter().skip(below - layers.base.len());
+        let inherited = base.as_ref().map_or(0, |base| base.rootfs.diff_ids.len());
+        let own = layers.layers.iter().skip(inherited - layers.base.len());
         let history = own.map(|layer| (layer.digest, layer.history.clone()));
         let mut config = ImageConfig::new(image.platform, created, config, history);
         if let Some(base) = base {
@@ -182,42 +182,4 @@ fn now() -> String {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| time.as_secs());
     rfc3339(seconds)
-}
-
-/// Days to dates by Howard Hinnant's `civil_from_days`, in eras of 400 years that begin in March.
-fn rfc3339(seconds: u64) -> String {
-    let (days, seconds) = (seconds / 86_400, seconds % 86_400);
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rfc3339;
-
-    #[test]
-    fn times_are_those_of_date() {
-        // `date -u -d @SECONDS +%FT%TZ`
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_735_689_599, "2024-12-31T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            assert_eq!(rfc3339(seconds), text);
-        }
-    }
 }

@@ -5,9 +5,11 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::PIECE;
 use super::encoder::encode;
 use strata_oci::Compression;
+
+/// How much of the input is compressed at a time, in bytes. Another length gives other bytes.
+pub const PIECE: usize = 1024 * 1024;
 
 /// How many pieces may be on their way at most: as many as compressors need that together are as
 /// fast as one that makes a layer.

@@ -1,11 +1,11 @@
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
 use super::*;
-use strata_oci::Digest;
+use strata_oci::{Compression, Digest};
 
 const METHODS: [&str; 6] = ["none", "gzip", "gzip:1", "gzip:9", "zstd", "zstd:1"];
 

@@ -18,33 +18,33 @@ use crate::CopyName;
 use strata_archive::{ArchiveWriter, Metadata, Mode, write_error};
 use strata_compress::Compressor;
 use strata_error::Result;
-use strata_image::{Image, Root};
+use strata_image::{Image, ManifestOrIndexRef};
 use strata_oci::{Compression, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome};
 
 /// Docker's list of the images in an archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
 
 /// An image or index, and what it is called in an archive.
-pub type Named<'a> = (Root<'a>, &'a CopyName);
+pub type Named<'a> = (ManifestOrIndexRef<'a>, &'a CopyName);
 
 /// Copies an image, or an index with its images, to the archive at `path`, as [`write_all`].
 pub fn write<'a>(
-    root: impl Into<Root<'a>>,
+    root: impl Into<ManifestOrIndexRef<'a>>,
     path: &Path,
     name: &CopyName,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<()> {
-    write_all(&[(root.into(), name)], path, progress)
+    write_all(&[(root.into(), name)], path, context)
 }
 
 /// Copies images and indexes to the archive at `path`.
 ///
 /// An archive that is there already is replaced, as by [`write_file`], so that the same command works
 /// twice; skopeo refuses. What is called `*.gz` is compressed.
-pub fn write_all(all: &[Named<'_>], path: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn write_all(all: &[Named<'_>], path: &Path, context: Context<'_>) -> Result<()> {
     to_file(path, |writer| {
-        stream_all(all, writer, &BTreeSet::new(), progress)
+        stream_all(all, writer, &BTreeSet::new(), context)
     })
 }
 
@@ -67,9 +67,9 @@ pub fn stream(
     writer: &mut dyn Write,
     name: &CopyName,
     leave_out: &BTreeSet<Digest>,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<()> {
-    stream_all(&[(image.into(), name)], writer, leave_out, progress)
+    stream_all(&[(image.into(), name)], writer, leave_out, context)
 }
 
 /// Writes the archive to `writer`, a pipe for example, without the blobs in `leave_out`: whoever
@@ -78,7 +78,7 @@ pub fn stream_all(
     all: &[Named<'_>],
     writer: &mut dyn Write,
     leave_out: &BTreeSet<Digest>,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<()> {
     let file = Metadata::root(Mode::of_file(false));
     let directory = Metadata::root(Mode::ANCESTOR);
@@ -95,15 +95,15 @@ pub fn stream_all(
     let every: BTreeMap<_, _> = all.iter().flat_map(|(root, _)| blobs(*root)).collect();
     for (digest, blob) in every {
         if leave_out.contains(&digest) {
-            progress.begin(blob.descriptor());
-            progress.finish(blob.descriptor(), Outcome::Present);
+            context.progress.begin(blob.descriptor());
+            context.progress.finish(blob.descriptor(), Outcome::Present);
             continue;
         }
         archive.stream(
             &blob_path(digest),
             &file,
             blob.descriptor().size,
-            |writer| blob.write_to(writer, progress),
+            |writer| blob.write_to(writer, context),
         )?;
     }
     let entries = all.iter().map(|(root, name)| entry(*root, name));
@@ -148,9 +148,9 @@ mod tests {
 
     use super::*;
     use strata_error::Error;
-    use strata_progress::Silent;
+    use strata_progress::Context;
     use strata_testing::image as fixture;
-    use strata_testing::image::{Interrupting, Watcher};
+    use strata_testing::image::{Watcher, interrupted};
 
     fn name() -> CopyName {
         CopyName {
@@ -162,7 +162,14 @@ mod tests {
 
     fn bytes_of(image: &Image) -> Vec<u8> {
         let mut bytes = Vec::new();
-        stream(image, &mut bytes, &name(), &BTreeSet::new(), &Silent).unwrap();
+        stream(
+            image,
+            &mut bytes,
+            &name(),
+            &BTreeSet::new(),
+            Context::silent(),
+        )
+        .unwrap();
         bytes
     }
 
@@ -213,7 +220,14 @@ mod tests {
         let known = Digest::of(b"one");
         let watcher = Watcher::default();
         let (whole, mut partial) = (bytes_of(&image), Vec::new());
-        stream(&image, &mut partial, &name(), &[known].into(), &watcher).unwrap();
+        stream(
+            &image,
+            &mut partial,
+            &name(),
+            &[known].into(),
+            Context::silent().watched_by(&watcher),
+        )
+        .unwrap();
         let left_out = blob_path(known);
         let mut expected = entries(&whole);
         expected.retain(|(name, _)| *name != left_out);
@@ -240,7 +254,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("image.tar.gz");
         let image = fixture::image(&[b"one", b"two"]);
-        write(&image, &path, &name(), &Silent).unwrap();
+        write(&image, &path, &name(), Context::silent()).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let mut archive = Vec::new();
         flate2::read::MultiGzDecoder::new(bytes.as_slice())
@@ -262,7 +276,7 @@ mod tests {
         std::fs::write(&path, "old").unwrap();
         std::os::unix::fs::symlink("image.tar", &link).unwrap();
         let image = fixture::image(&[b"one"]);
-        write(&image, &link, &name(), &Silent).unwrap();
+        write(&image, &link, &name(), Context::silent()).unwrap();
         assert!(link.is_symlink());
         assert_eq!(std::fs::read(&path).unwrap(), bytes_of(&image));
         assert_eq!(fixture::files(directory.path()).len(), 2);
@@ -274,7 +288,7 @@ mod tests {
         let path = directory.path().join("image.tar");
         std::fs::write(&path, "old").unwrap();
         let image = fixture::image(&[b"one"]);
-        let error = write(&image, &path, &name(), &Interrupting).unwrap_err();
+        let error = write(&image, &path, &name(), interrupted()).unwrap_err();
         assert!(matches!(error, Error::Interrupted), "{error}");
         assert_eq!(
             fixture::files(directory.path()),
@@ -286,7 +300,7 @@ mod tests {
     #[test]
     fn a_full_device_is_named() {
         let image = fixture::image(&[b"one"]);
-        let error = write(&image, Path::new("/dev/full"), &name(), &Silent).unwrap_err();
+        let error = write(&image, Path::new("/dev/full"), &name(), Context::silent()).unwrap_err();
         assert_eq!(error.to_string(), "cannot write /dev/full");
         assert_eq!(error.hint().unwrap(), "free some space on that disk");
     }

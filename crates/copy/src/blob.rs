@@ -5,10 +5,10 @@ use std::io::Write;
 
 use strata_archive::write_error;
 use strata_error::Result;
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_layer::Layer;
 use strata_oci::{Descriptor, Digest};
-use strata_progress::{Outcome, Progress, Watched};
+use strata_progress::{Context, Outcome, Watched};
 
 /// A blob that can be written.
 #[derive(Clone, Copy)]
@@ -21,10 +21,10 @@ pub enum Blob<'a> {
 
 /// Every blob of an image, or of an index and its images. They may hold the same layer several times;
 /// it is one blob.
-pub fn blobs<'a>(root: impl Into<Root<'a>>) -> BTreeMap<Digest, Blob<'a>> {
+pub fn blobs<'a>(root: impl Into<ManifestOrIndexRef<'a>>) -> BTreeMap<Digest, Blob<'a>> {
     let root = root.into();
     let mut blobs = BTreeMap::new();
-    if let Root::Index(index) = root {
+    if let ManifestOrIndexRef::Index(index) = root {
         let document = Blob::Document(&index.descriptor, &index.index_bytes);
         blobs.insert(index.descriptor.digest, document);
     }
@@ -50,17 +50,17 @@ impl<'a> Blob<'a> {
     }
 
     /// Writes the blob and reports it. After an error, what was written must be thrown away.
-    pub fn write_to(&self, writer: &mut dyn Write, progress: &dyn Progress) -> Result<()> {
+    pub fn write_to(&self, writer: &mut dyn Write, context: Context<'_>) -> Result<()> {
         let descriptor = self.descriptor();
-        progress.begin(descriptor);
-        let mut watched = Watched::new(writer, descriptor, progress);
+        context.progress.begin(descriptor);
+        let mut watched = Watched::new(writer, descriptor, context);
         match self {
             Self::Document(_, bytes) => watched
                 .write_all(bytes)
                 .map_err(write_error("a document"))?,
             Self::Layer(layer) => layer.write_to(&mut watched)?,
         }
-        progress.finish(descriptor, Outcome::Copied);
+        context.progress.finish(descriptor, Outcome::Copied);
         Ok(())
     }
 }

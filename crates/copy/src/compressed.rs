@@ -15,7 +15,7 @@ use strata_layer::{DIGEST_FILE, LAYERS_FILE, Layer, LayersFile};
 use strata_oci::{
     Compression, Descriptor, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest, json, media_type,
 };
-use strata_progress::{Outcome, Progress, Watched};
+use strata_progress::{Context, Outcome, Watched};
 
 /// How many layers are compressed at once. Each also uses the other cores.
 const AT_ONCE: usize = 4;
@@ -30,7 +30,7 @@ pub fn write(
     image: &Image,
     output: &Path,
     compression: Option<Compression>,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Digest> {
     let taken = || Error::Document {
         document: output.display().to_string(),
@@ -50,7 +50,7 @@ pub fn write(
         });
     }
     let staging = staging::directory_in(&staging::directory_above(output))?;
-    let made = compress_all(&image.layers, compression, progress)?;
+    let made = compress_all(&image.layers, compression, context)?;
     promise(&mut file, &made);
     let mut manifest = image.manifest.clone();
     manifest.layers = made.into_iter().map(|made| made.descriptor).collect();
@@ -124,7 +124,7 @@ fn write_documents(
 pub fn compress_all(
     layers: &[Box<dyn Layer>],
     compression: Option<Compression>,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Vec<Made>> {
     let next = AtomicUsize::new(0);
     let results: Vec<Mutex<Option<_>>> = layers.iter().map(|_| Mutex::new(None)).collect();
@@ -135,7 +135,7 @@ pub fn compress_all(
                 break;
             };
             let compression = compression.or(layer.compression()).unwrap_or_default();
-            let compressed = compress(layer.as_ref(), compression, progress);
+            let compressed = compress(layer.as_ref(), compression, context);
             if compressed.is_err() {
                 next.store(layers.len(), Ordering::Relaxed);
             }
@@ -162,33 +162,35 @@ pub fn compress_all(
 fn compress(
     layer: &dyn Layer,
     compression: Compression,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Descriptor> {
     let descriptor = layer.descriptor();
     // What is compressed in a base image stays as it is there.
     if descriptor.media_type != media_type::LAYER_TAR {
         return Ok(descriptor.clone());
     }
-    progress.begin(descriptor);
+    context.progress.begin(descriptor);
     let compressed = compress_layer(descriptor, compression, &mut io::sink(), |writer| {
-        layer.write_to(&mut Watched::new(writer, descriptor, progress))
+        layer.write_to(&mut Watched::new(writer, descriptor, context))
     })?;
     let size = compressed.size;
-    progress.finish(descriptor, Outcome::Compressed { size });
+    context
+        .progress
+        .finish(descriptor, Outcome::Compressed { size });
     Ok(compressed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strata_progress::Silent;
+    use strata_progress::Context;
     use strata_testing::image::annotated;
 
-    /// A base's remarks about its layers are true of the compressed ones, too.
+    /// A base's warnings about its layers are true of the compressed ones, too.
     #[test]
     fn compressed_layers_keep_their_annotations() {
         let layers = [annotated(b"layer", "key", "value")];
-        let made = compress_all(&layers, Some(Compression::GZIP), &Silent).unwrap();
+        let made = compress_all(&layers, Some(Compression::GZIP), Context::silent()).unwrap();
         let [made] = made.as_slice() else { panic!() };
         assert_eq!(made.descriptor.annotations["key"], "value");
         assert_eq!(made.descriptor.media_type, media_type::LAYER_TAR_GZIP);

@@ -8,9 +8,9 @@ use std::path::Path;
 use super::blob::blobs;
 use super::staging;
 use strata_error::{Error, Result};
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_oci::Digest;
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome};
 
 /// The file that marks such a directory, and what it says.
 const VERSION_FILE: &str = "version";
@@ -28,7 +28,11 @@ const MANIFEST_END: &str = ".manifest.json";
 /// A new directory appears whole. An image that is there already is replaced, as skopeo does, and
 /// blobs that the new one does not need are removed. An empty directory is filled; any other one is
 /// an error. After an error everything is as it was.
-pub fn write<'a>(root: impl Into<Root<'a>>, path: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn write<'a>(
+    root: impl Into<ManifestOrIndexRef<'a>>,
+    path: &Path,
+    context: Context<'_>,
+) -> Result<()> {
     let root = root.into();
     let manifests: BTreeSet<Digest> = root
         .images()
@@ -47,10 +51,10 @@ pub fn write<'a>(root: impl Into<Root<'a>>, path: &Path, progress: &dyn Progress
             };
             let is_blob = name != MANIFEST_FILE;
             if is_blob && staging::is_present(&path.join(&name), blob.descriptor().size) {
-                progress.begin(blob.descriptor());
-                progress.finish(blob.descriptor(), Outcome::Present);
+                context.progress.begin(blob.descriptor());
+                context.progress.finish(blob.descriptor(), Outcome::Present);
             } else {
-                staging::write_blob(&staging.join(&name), &blob, path, progress)?;
+                staging::write_blob(&staging.join(&name), &blob, path, context)?;
             }
             kept.insert(name);
         }
@@ -146,16 +150,16 @@ fn names(path: &Path) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strata_progress::Silent;
+    use strata_progress::Context;
     use strata_testing::image as fixture;
-    use strata_testing::image::Interrupting;
+    use strata_testing::image::interrupted;
 
     #[test]
     fn a_new_directory_holds_the_manifest_and_every_blob() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/b");
         let image = fixture::image(&[b"one", b"two"]);
-        write(&image, &path, &Silent).unwrap();
+        write(&image, &path, Context::silent()).unwrap();
         assert_eq!(
             std::fs::read(path.join(MANIFEST_FILE)).unwrap(),
             image.manifest_bytes
@@ -179,8 +183,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new");
         let (one, two) = (fixture::image(&[b"one"]), fixture::image(&[b"two"]));
-        let other = fixture::Meanwhile::new(|| write(&one, &path, &Silent).unwrap());
-        write(&two, &path, &other).unwrap();
+        let other = fixture::Meanwhile::new(|| write(&one, &path, Context::silent()).unwrap());
+        write(&two, &path, Context::silent().watched_by(&other)).unwrap();
         assert_eq!(
             std::fs::read(path.join(MANIFEST_FILE)).unwrap(),
             two.manifest_bytes
@@ -192,10 +196,10 @@ mod tests {
     fn another_image_takes_the_place_of_the_first() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        write(&fixture::image(&[b"one", b"two"]), path, &Silent).unwrap();
+        write(&fixture::image(&[b"one", b"two"]), path, Context::silent()).unwrap();
         let watcher = fixture::Watcher::default();
         let image = fixture::image(&[b"two", b"three"]);
-        write(&image, path, &watcher).unwrap();
+        write(&image, path, Context::silent().watched_by(&watcher)).unwrap();
         assert_eq!(watcher.count(Outcome::Present), 1);
         assert_eq!(
             std::fs::read(path.join(MANIFEST_FILE)).unwrap(),
@@ -209,9 +213,9 @@ mod tests {
     fn an_interrupted_copy_leaves_everything_as_it_was() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        write(&fixture::image(&[b"one"]), path, &Silent).unwrap();
+        write(&fixture::image(&[b"one"]), path, Context::silent()).unwrap();
         let before = fixture::files(path);
-        let error = write(&fixture::image(&[b"two"]), path, &Interrupting).unwrap_err();
+        let error = write(&fixture::image(&[b"two"]), path, interrupted()).unwrap_err();
         assert!(matches!(error, Error::Interrupted), "{error}");
         assert_eq!(fixture::files(path), before);
     }
@@ -222,12 +226,12 @@ mod tests {
         let note = directory.path().join("note");
         std::fs::write(&note, "x").unwrap();
         let image = fixture::image(&[b"one"]);
-        let error = write(&image, directory.path(), &Silent).unwrap_err();
+        let error = write(&image, directory.path(), Context::silent()).unwrap_err();
         assert!(
             error.to_string().contains("was not written by dir:"),
             "{error}"
         );
-        let error = write(&image, &note, &Silent).unwrap_err();
+        let error = write(&image, &note, Context::silent()).unwrap_err();
         assert!(error.to_string().contains("not a directory"), "{error}");
         assert_eq!(fixture::files(directory.path()), [note]);
     }
@@ -238,7 +242,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (path, outside) = (directory.path().join("a"), directory.path().join("b"));
         let (one, two) = (fixture::image(&[b"one"]), fixture::image(&[b"two"]));
-        write(&one, &path, &Silent).unwrap();
+        write(&one, &path, Context::silent()).unwrap();
         std::fs::write(&outside, "two").unwrap();
         let link = |name: &str| {
             let _ = std::fs::remove_file(path.join(name));
@@ -251,7 +255,7 @@ mod tests {
         // A directory is nobody's blob.
         let strange = path.join(Digest::of(b"strange").hex());
         std::fs::create_dir(&strange).unwrap();
-        write(&two, &path, &Silent).unwrap();
+        write(&two, &path, Context::silent()).unwrap();
         assert!(!path.join(&blob).is_symlink() && !path.join(MANIFEST_FILE).is_symlink());
         assert_eq!(std::fs::read(path.join(&blob)).unwrap(), b"two");
         assert_eq!(std::fs::read(&outside).unwrap(), b"two");
@@ -259,11 +263,11 @@ mod tests {
         assert!(strange.exists());
 
         link(VERSION_FILE);
-        let error = write(&one, &path, &Silent).unwrap_err();
+        let error = write(&one, &path, Context::silent()).unwrap_err();
         assert!(error.to_string().ends_with("version: a symlink"), "{error}");
         std::fs::remove_file(path.join(VERSION_FILE)).unwrap();
         fixture::make_pipe(&path.join(VERSION_FILE));
-        let error = write(&one, &path, &Silent).unwrap_err();
+        let error = write(&one, &path, Context::silent()).unwrap_err();
         assert!(
             error.to_string().ends_with("version: not a file"),
             "{error}"

@@ -11,9 +11,9 @@ use super::blob::blobs;
 use super::staging;
 use crate::CopyName;
 use strata_error::{Error, Result};
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_oci::{Descriptor, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome};
 
 /// The file that lists the images of a layout.
 pub const INDEX_FILE: &str = "index.json";
@@ -31,20 +31,20 @@ const LARGEST_MARKER: u64 = 64 << 10;
 /// as a layout without images; any other directory is an error. After an error everything is as
 /// it was; a process that is killed leaves at most blobs that no image of the layout has.
 pub fn write<'a>(
-    root: impl Into<Root<'a>>,
+    root: impl Into<ManifestOrIndexRef<'a>>,
     path: &Path,
     name: &CopyName,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<()> {
     let root = root.into();
     if path.symlink_metadata().is_ok() {
-        return add(root, path, name, progress);
+        return add(root, path, name, context);
     }
     let staging = staging::directory_in(&staging::directory_above(path))?;
     let blob_directory = staging.path().join(BLOBS);
     staging::create_directory(&blob_directory)?;
     for (digest, blob) in blobs(root) {
-        staging::write_blob(&blob_directory.join(digest.hex()), &blob, path, progress)?;
+        staging::write_blob(&blob_directory.join(digest.hex()), &blob, path, context)?;
     }
     staging::write_bytes(
         &staging.path().join(LAYOUT_FILE),
@@ -57,11 +57,11 @@ pub fn write<'a>(
         return Ok(());
     }
     // The blobs are made again, which is rare enough.
-    add(root, path, name, progress)
+    add(root, path, name, context)
 }
 
 /// The entry of an image or index in the index of a layout.
-pub fn entry(root: Root<'_>, name: &CopyName) -> Descriptor {
+pub fn entry(root: ManifestOrIndexRef<'_>, name: &CopyName) -> Descriptor {
     let Descriptor {
         media_type,
         digest,
@@ -81,7 +81,12 @@ pub fn entry(root: Root<'_>, name: &CopyName) -> Descriptor {
 }
 
 /// Adds the image to a layout that exists.
-fn add(root: Root<'_>, path: &Path, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+fn add(
+    root: ManifestOrIndexRef<'_>,
+    path: &Path,
+    name: &CopyName,
+    context: Context<'_>,
+) -> Result<()> {
     check_layout(path)?;
     // A broken index is better found before gigabytes are written.
     read_index(&path.join(INDEX_FILE))?;
@@ -94,11 +99,11 @@ fn add(root: Root<'_>, path: &Path, name: &CopyName, progress: &dyn Progress) ->
     for (digest, blob) in blobs(root) {
         let target = blob_directory.join(digest.hex());
         if staging::is_present(&target, blob.descriptor().size) {
-            progress.begin(blob.descriptor());
-            progress.finish(blob.descriptor(), Outcome::Present);
+            context.progress.begin(blob.descriptor());
+            context.progress.finish(blob.descriptor(), Outcome::Present);
         } else {
             let temporary = staging.path().join(digest.hex());
-            staging::write_blob(&temporary, &blob, path, progress)?;
+            staging::write_blob(&temporary, &blob, path, context)?;
             made.push((temporary, target));
         }
     }
@@ -209,9 +214,9 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use strata_progress::Silent;
+    use strata_progress::Context;
     use strata_testing::image as fixture;
-    use strata_testing::image::Interrupting;
+    use strata_testing::image::interrupted;
 
     fn name(tag: &str) -> CopyName {
         CopyName {
@@ -234,7 +239,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/layout");
         let image = fixture::image(&[b"one", b"two", b"one"]);
-        write(&image, &path, &name("a"), &Silent).unwrap();
+        write(&image, &path, &name("a"), Context::silent()).unwrap();
         for (digest, blob) in blobs(&image) {
             let bytes = std::fs::read(path.join(BLOBS).join(digest.hex())).unwrap();
             assert_eq!(Descriptor::of("", &bytes).digest, blob.descriptor().digest);
@@ -253,7 +258,13 @@ mod tests {
     fn an_existing_layout_keeps_what_it_has() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        write(&fixture::image(&[b"one"]), path, &name("a"), &Silent).unwrap();
+        write(
+            &fixture::image(&[b"one"]),
+            path,
+            &name("a"),
+            Context::silent(),
+        )
+        .unwrap();
         let mut old = index(path);
         old["manifests"][0]["artifactType"] = json!("unknown to us");
         std::fs::write(path.join(INDEX_FILE), old.to_string()).unwrap();
@@ -263,7 +274,7 @@ mod tests {
             &fixture::image(&[b"one", b"two"]),
             path,
             &name("b"),
-            &watcher,
+            Context::silent().watched_by(&watcher),
         )
         .unwrap();
         assert_eq!(watcher.count(Outcome::Present), 1);
@@ -275,7 +286,13 @@ mod tests {
             "b"
         );
 
-        write(&fixture::image(&[b"three"]), path, &name("a"), &Silent).unwrap();
+        write(
+            &fixture::image(&[b"three"]),
+            path,
+            &name("a"),
+            Context::silent(),
+        )
+        .unwrap();
         let manifests = index(path)["manifests"].as_array().unwrap().clone();
         let names: Vec<_> = manifests
             .iter()
@@ -289,8 +306,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new");
         let (one, two) = (fixture::image(&[b"one"]), fixture::image(&[b"two"]));
-        let other = fixture::Meanwhile::new(|| write(&one, &path, &name("a"), &Silent).unwrap());
-        write(&two, &path, &name("b"), &other).unwrap();
+        let other =
+            fixture::Meanwhile::new(|| write(&one, &path, &name("a"), Context::silent()).unwrap());
+        write(
+            &two,
+            &path,
+            &name("b"),
+            Context::silent().watched_by(&other),
+        )
+        .unwrap();
         assert_eq!(index(&path)["manifests"].as_array().unwrap().len(), 2);
         assert_eq!(files(directory.path()).len(), 2 + 3 + 3);
     }
@@ -299,13 +323,13 @@ mod tests {
     fn a_blob_of_the_wrong_length_is_written_again() {
         let directory = tempfile::tempdir().unwrap();
         let image = fixture::image(&[b"one"]);
-        write(&image, directory.path(), &name("a"), &Silent).unwrap();
+        write(&image, directory.path(), &name("a"), Context::silent()).unwrap();
         let blob = directory
             .path()
             .join(BLOBS)
             .join(image.layers[0].descriptor().digest.hex());
         std::fs::write(&blob, b"on").unwrap();
-        write(&image, directory.path(), &name("a"), &Silent).unwrap();
+        write(&image, directory.path(), &name("a"), Context::silent()).unwrap();
         assert_eq!(std::fs::read(&blob).unwrap(), b"one");
     }
 
@@ -321,16 +345,22 @@ mod tests {
             let file = directory.path().join(file);
             std::fs::create_dir(file.parent().unwrap()).unwrap();
             std::fs::write(&file, content).unwrap();
-            let error = write(&image, file.parent().unwrap(), &name("a"), &Silent).unwrap_err();
+            let error = write(
+                &image,
+                file.parent().unwrap(),
+                &name("a"),
+                Context::silent(),
+            )
+            .unwrap_err();
             assert!(error.to_string().contains(message), "{error}");
         }
         let damaged = directory.path().join("d");
-        write(&image, &damaged, &name("a"), &Silent).unwrap();
+        write(&image, &damaged, &name("a"), Context::silent()).unwrap();
         std::fs::write(damaged.join(INDEX_FILE), "{").unwrap();
-        let error = write(&image, &damaged, &name("a"), &Silent).unwrap_err();
+        let error = write(&image, &damaged, &name("a"), Context::silent()).unwrap_err();
         assert!(error.to_string().contains("index.json: EOF"), "{error}");
         let file = directory.path().join("a/note");
-        let error = write(&image, &file, &name("a"), &Silent).unwrap_err();
+        let error = write(&image, &file, &name("a"), Context::silent()).unwrap_err();
         assert!(error.to_string().contains("not a directory"), "{error}");
     }
 
@@ -339,13 +369,19 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new");
         let image = fixture::image(&[b"one", b"two"]);
-        let error = write(&image, &path, &name("a"), &Interrupting).unwrap_err();
+        let error = write(&image, &path, &name("a"), interrupted()).unwrap_err();
         assert!(matches!(error, Error::Interrupted), "{error}");
         assert!(files(directory.path()).is_empty());
 
-        write(&fixture::image(&[b"one"]), &path, &name("a"), &Silent).unwrap();
+        write(
+            &fixture::image(&[b"one"]),
+            &path,
+            &name("a"),
+            Context::silent(),
+        )
+        .unwrap();
         let before = files(&path);
-        let error = write(&image, &path, &name("a"), &Interrupting).unwrap_err();
+        let error = write(&image, &path, &name("a"), interrupted()).unwrap_err();
         assert!(matches!(error, Error::Interrupted), "{error}");
         assert_eq!(files(&path), before);
     }
@@ -356,12 +392,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (path, outside) = (directory.path().join("a"), directory.path().join("b"));
         let (image, other) = (fixture::image(&[b"one"]), fixture::image(&[b"two"]));
-        write(&image, &path, &name("a"), &Silent).unwrap();
+        write(&image, &path, &name("a"), Context::silent()).unwrap();
         std::fs::rename(&path, &outside).unwrap();
         let before = files(&outside);
         for link in ["blobs", BLOBS, INDEX_FILE, LAYOUT_FILE] {
             let path = directory.path().join(link.replace('/', "-"));
-            write(&image, &path, &name("a"), &Silent).unwrap();
+            write(&image, &path, &name("a"), Context::silent()).unwrap();
             let own = path.join(link);
             if own.is_dir() {
                 std::fs::remove_dir_all(&own).unwrap();
@@ -369,16 +405,16 @@ mod tests {
                 std::fs::remove_file(&own).unwrap();
             }
             std::os::unix::fs::symlink(outside.join(link), &own).unwrap();
-            let error = write(&other, &path, &name("b"), &Silent).unwrap_err();
+            let error = write(&other, &path, &name("b"), Context::silent()).unwrap_err();
             let expected = format!("{}: a symlink", own.display());
             assert_eq!(error.to_string(), expected);
             assert!(own.is_symlink());
         }
         let path = directory.path().join("pipe");
-        write(&image, &path, &name("a"), &Silent).unwrap();
+        write(&image, &path, &name("a"), Context::silent()).unwrap();
         std::fs::remove_file(path.join(INDEX_FILE)).unwrap();
         fixture::make_pipe(&path.join(INDEX_FILE));
-        let error = write(&other, &path, &name("b"), &Silent).unwrap_err();
+        let error = write(&other, &path, &name("b"), Context::silent()).unwrap_err();
         assert!(error.to_string().ends_with(": not a file"), "{error}");
         assert_eq!(files(&outside), before);
     }
@@ -388,13 +424,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (path, outside) = (directory.path().join("a"), directory.path().join("b"));
         let image = fixture::image(&[b"one"]);
-        write(&image, &path, &name("a"), &Silent).unwrap();
+        write(&image, &path, &name("a"), Context::silent()).unwrap();
         let hex = image.layers[0].descriptor().digest.hex();
         let blob = path.join(BLOBS).join(hex);
         std::fs::write(&outside, "two").unwrap();
         std::fs::remove_file(&blob).unwrap();
         std::os::unix::fs::symlink(&outside, &blob).unwrap();
-        write(&image, &path, &name("a"), &Silent).unwrap();
+        write(&image, &path, &name("a"), Context::silent()).unwrap();
         assert!(!blob.is_symlink());
         assert_eq!(std::fs::read(&blob).unwrap(), b"one");
         assert_eq!(std::fs::read(&outside).unwrap(), b"two");

@@ -16,7 +16,7 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 
 use super::blob::Blob;
 use strata_error::{Error, Result, small_file};
-use strata_progress::{Progress, interruption};
+use strata_progress::{Context, interruption};
 
 /// What temporary names begin with.
 const PREFIX: &str = ".strata-";
@@ -298,11 +298,11 @@ pub fn write_blob(
     path: &Path,
     blob: &Blob<'_>,
     destination: &Path,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<()> {
     let file = File::create_new(path).map_err(Error::io("write", destination))?;
     let mut writer = FileWriter::new(&file, destination);
-    blob.write_to(&mut writer, progress)?;
+    blob.write_to(&mut writer, context)?;
     writer.finish()?;
     file.sync_all().map_err(Error::io("write", destination))
 }

@@ -3,23 +3,23 @@
 
 use std::process::Command;
 
-use super::process;
+use crate::process;
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::Digest;
-use strata_progress::Progress;
-use strata_serve::lend;
+use strata_progress::Context;
+use strata_serve::on_loopback;
 
 /// Copies `image` to `destination`, in skopeo's syntax; gives the digest of the manifest that is there
 /// then. Only a storage keeps the image's own: what skopeo writes elsewhere may have another form.
-pub fn copy(image: &Image, destination: &str, progress: &dyn Progress) -> Result<Digest> {
+pub fn copy(image: &Image, destination: &str, context: Context<'_>) -> Result<Digest> {
     let digest_file = tempfile::NamedTempFile::new()
         .map_err(Error::io("make a file in", std::env::temp_dir()))?;
     let mut flags = vec!["--quiet", "--insecure-policy", "--src-tls-verify=false"];
     if destination.starts_with("containers-storage:") {
         flags.push("--preserve-digests");
     }
-    lend(image, progress, |ours| {
+    on_loopback(image, context, |ours| {
         let mut command = Command::new("skopeo");
         command
             .arg("copy")
@@ -28,7 +28,7 @@ pub fn copy(image: &Image, destination: &str, progress: &dyn Progress) -> Result
             .arg(digest_file.path())
             .arg(format!("docker://{ours}"))
             .arg(destination);
-        process::work(command, "", progress)
+        process::run(command, "", context)
     })?;
     let written = std::fs::read_to_string(digest_file.path())
         .map_err(Error::io("read", digest_file.path()))?;

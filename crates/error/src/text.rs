@@ -1,6 +1,4 @@
-//! Texts from outside for people, and texts of ours for addresses.
-
-use std::fmt::Write;
+//! Texts from outside, for people.
 
 /// So many characters of a text are shown.
 pub const LONGEST_TEXT: usize = 800;
@@ -18,19 +16,6 @@ pub fn printable(text: &str) -> String {
     }
 }
 
-/// Everything but RFC 3986's unreserved characters as `%XX`.
-pub fn percent_encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,13 +26,5 @@ mod tests {
         let long = printable(&"é".repeat(70_000));
         assert_eq!(long.chars().count(), LONGEST_TEXT + 1);
         assert!(long.ends_with("é…"));
-    }
-
-    #[test]
-    fn what_means_something_in_an_address_is_encoded() {
-        assert_eq!(
-            percent_encode("repository:a/b:pull,push é-._~"),
-            "repository%3Aa%2Fb%3Apull%2Cpush%20%C3%A9-._~"
-        );
     }
 }

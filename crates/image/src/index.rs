@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Image;
+use super::image::Image;
 use strata_error::{Error, Result};
 use strata_layer::{ImageName, ImagesFile, damaged, parse, read_blob, read_document};
 use strata_nix::Store;
@@ -23,7 +23,7 @@ pub struct ImageIndex {
 }
 
 /// What a derivation built.
-pub enum Built {
+pub enum ManifestOrIndex {
     /// One image.
     Image(Box<Image>),
     /// An index of several.
@@ -32,7 +32,7 @@ pub enum Built {
 
 /// An image or an index, which is what a name can stand for.
 #[derive(Clone, Copy)]
-pub enum Root<'a> {
+pub enum ManifestOrIndexRef<'a> {
     /// One image.
     Image(&'a Image),
     /// An index of several.
@@ -112,7 +112,7 @@ impl ImageIndex {
     }
 }
 
-impl Built {
+impl ManifestOrIndex {
     /// Opens the output of an image or index derivation.
     pub fn open(path: &Path) -> Result<Self> {
         if ImagesFile::is_in(path) {
@@ -143,15 +143,15 @@ impl Built {
     }
 
     /// The same, borrowed.
-    pub fn root(&self) -> Root<'_> {
+    pub fn borrowed(&self) -> ManifestOrIndexRef<'_> {
         match self {
-            Self::Image(image) => Root::Image(image),
-            Self::Index(index) => Root::Index(index),
+            Self::Image(image) => ManifestOrIndexRef::Image(image),
+            Self::Index(index) => ManifestOrIndexRef::Index(index),
         }
     }
 }
 
-impl<'a> Root<'a> {
+impl<'a> ManifestOrIndexRef<'a> {
     /// What it is called, if its builder said so.
     pub fn name(&self) -> Option<&'a ImageName> {
         match self {
@@ -182,13 +182,13 @@ impl<'a> Root<'a> {
     }
 }
 
-impl<'a> From<&'a Image> for Root<'a> {
+impl<'a> From<&'a Image> for ManifestOrIndexRef<'a> {
     fn from(image: &'a Image) -> Self {
         Self::Image(image)
     }
 }
 
-impl<'a> From<&'a ImageIndex> for Root<'a> {
+impl<'a> From<&'a ImageIndex> for ManifestOrIndexRef<'a> {
     fn from(index: &'a ImageIndex) -> Self {
         Self::Index(index)
     }

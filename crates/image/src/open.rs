@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::Image;
 use super::compressed::CompressedLayer;
+use super::image::Image;
 use strata_archive::write_error;
 use strata_error::{Error, Result};
 use strata_layer::{BaseLayer, Documents, Layer, LayerRecord, write_layer};

@@ -24,7 +24,7 @@ pub struct LayersFile {
     pub store_dir: String,
     /// What the image is called; null for the output of `buildLayer`.
     pub image: Option<ImageName>,
-    /// The outputs of `buildLayer` that lie below these layers; empty for an image.
+    /// The parents: outputs of `buildLayer` that lie below these layers; empty for an image.
     #[serde(default)]
     pub nested: Vec<String>,
     /// The rules given to `buildLayer`, which may name paths of the nested layers; empty for an image.

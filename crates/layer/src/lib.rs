@@ -8,40 +8,13 @@
 mod base_layer;
 mod documents;
 mod images_file;
+mod layer;
 mod layers_file;
 mod stream;
-
-use std::io::Write;
-
-use strata_error::Result;
-use strata_oci::{Compression, Descriptor, Digest};
-use strata_tree::Recipe;
 
 pub use base_layer::{BaseLayer, BaseRecord, open_stored};
 pub use documents::{Documents, blob_path, damaged, parse, read_blob, read_document};
 pub use images_file::{IMAGES_FILE, ImagesFile};
+pub use layer::Layer;
 pub use layers_file::{DIGEST_FILE, ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
 pub use stream::{Digested, digest_recipes, piped, read_layer, write_layer};
-
-/// One layer: what it is called, and a way to make its bytes.
-pub trait Layer: Send + Sync {
-    /// Media type, digest and size of the bytes that [`Layer::write_to`] gives.
-    fn descriptor(&self) -> &Descriptor;
-
-    /// The digest of the uncompressed layer.
-    fn diff_id(&self) -> Digest;
-
-    /// What the layer is made from: its store paths, with their hashes and sizes. `None` for a layer
-    /// that is not made from the store.
-    fn recipe(&self) -> Option<&Recipe>;
-
-    /// How whoever built the layer wants it to be compressed where it goes to a registry, if they
-    /// said so.
-    fn compression(&self) -> Option<Compression> {
-        None
-    }
-
-    /// Writes the bytes. They are digested on the way, and the result is an error if they are not
-    /// the promised ones: then the guilty store path is named, and what was written is worthless.
-    fn write_to(&self, writer: &mut dyn Write) -> Result<()>;
-}

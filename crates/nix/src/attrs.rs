@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::closure::ClosureEntry;
+use super::diagnostic::{Diagnostic, explain};
 use super::index_request::IndexRequest;
-use super::mistake::{Mistake, explain};
 use super::request::{Request, VERSION};
 use super::system_request::SystemRequest;
 use strata_error::{Error, Result};
@@ -124,7 +124,7 @@ fn take<T: DeserializeOwned>(attrs: &mut Map<String, Value>, name: &str) -> Resu
                 .to_owned(),
             (name, path) => format!("{name}.{path}"),
         };
-        let Mistake {
+        let Diagnostic {
             missing,
             message,
             hint,

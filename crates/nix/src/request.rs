@@ -1,5 +1,6 @@
-//! What the Nix functions ask the builder for (docs/formats.md). The fields are documented there
-//! and in `nix/buildImage.nix`; this is their typed form, before anything is checked.
+//! What the Nix functions ask the builder for: the arguments of `nix/buildImage.nix` and others in typed
+//! form, before anything is checked. The comments of the types and their fields are
+//! docs/reference/request.md.
 
 use std::collections::BTreeMap;
 
@@ -11,53 +12,55 @@ use strata_oci::History;
 /// The version of the format that this program reads.
 pub(super) const VERSION: u32 = 1;
 
-/// A layer, or an image when `image` is there.
+/// What `buildLayer` and `buildImage` ask for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Request {
-    /// The version of the format.
+    /// The version of the format: `1`.
     pub version: u32,
-    /// The store directory.
+    /// The store directory, `builtins.storeDir`.
     pub store_dir: String,
     /// Store paths whose content goes to `/`.
     #[serde(default)]
     pub copy_to_root: Vec<String>,
-    /// Store paths that go under the store directory, with their closures.
+    /// Store paths that go under the store directory, with their closures; for an image, what `config`
+    /// mentions.
     #[serde(default)]
     pub deps: Vec<String>,
-    /// Store paths to leave out.
+    /// Store paths to leave out; what they refer to stays.
     #[serde(default)]
     pub ignore: Vec<String>,
-    /// Outputs of `buildLayer` that lie below, lowest first.
+    /// Outputs of `buildLayer` that lie below, lowest first; each brings its own `layers` with it.
     #[serde(default)]
     pub layers: Vec<String>,
     /// Ownership and modes.
     #[serde(default)]
     pub perms: Vec<PermsRule>,
-    /// How many layers to cut the remaining paths into.
+    /// How many layers to cut the remaining paths into, at least 1.
     #[serde(default = "one")]
     pub max_layers: u64,
-    /// How to cut them.
+    /// How they are cut. `popularity`: what many paths depend on is alone in a layer.
     #[serde(default)]
     pub strategy: StrategyName,
-    /// Whether the layers can be made again from the store.
+    /// Whether the layers can be made again from the store. If not, their tars are kept in the output.
     #[serde(default = "yes")]
     pub reproducible: bool,
-    /// How the layers are compressed where they go to a registry.
+    /// How the layers are compressed where they go to a registry: `none`, `gzip`, `zstd`, `gzip:1` to
+    /// `gzip:9`, `zstd:1` to `zstd:19`; for an image, those layers that do not say so themselves.
     #[serde(default)]
     pub compression: Option<String>,
     /// The base systems in `copyToRoot`.
     #[serde(default)]
     pub accounts: Vec<AccountsRequest>,
-    /// The history entry of the layers.
+    /// What the history of the image says of the layers.
     #[serde(default)]
     pub metadata: History,
-    /// What makes it an image.
+    /// What makes it an image; null makes a layer.
     #[serde(default)]
     pub image: Option<ImageRequest>,
 }
 
-/// A base system, whose users and groups are merged with those of a base image.
+/// A base system in `copyToRoot`, whose users and groups are merged with those of a base image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccountsRequest {
@@ -71,22 +74,23 @@ pub struct AccountsRequest {
     pub usual_groups: Vec<String>,
 }
 
-/// The part of a request that only an image has.
+/// What only an image has.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageRequest {
-    /// The name, as the user wrote it.
+    /// The name, as the user wrote it; the builder lower-cases it.
     pub name: String,
     /// The tag; null means the hash part of the output's path.
     #[serde(default)]
     pub tag: Option<String>,
-    /// GOARCH.
+    /// The architecture, as Go names it (`amd64`); other names, such as `x86_64`, are refused. Required
+    /// without `platform`.
     #[serde(default)]
     pub arch: Option<String>,
-    /// GOOS; null means `linux`.
+    /// The operating system, as Go names it; null means `linux`.
     #[serde(default)]
     pub os: Option<String>,
-    /// The processor's variant.
+    /// The variant of the architecture (`v7`).
     #[serde(default)]
     pub variant: Option<String>,
     /// All three in one, instead of them: `linux/arm64`.
@@ -94,7 +98,8 @@ pub struct ImageRequest {
     pub platform: Option<String>,
     /// RFC 3339, or `now`.
     pub created: String,
-    /// The user's config, any shape until it is checked.
+    /// The OCI config, an object. Known keys may be in any case; unknown keys are kept, but those that
+    /// differ from a known one by a letter or two are refused.
     #[serde(default = "empty_object")]
     pub config: Value,
     /// Annotations of the manifest.
@@ -103,24 +108,25 @@ pub struct ImageRequest {
     /// The image below this one.
     #[serde(default, rename = "fromImage")]
     pub from_image: Option<FromImage>,
-    /// What is taken over from its config.
+    /// Which fields of its config are taken over: all, none, or those with these names.
     #[serde(default, rename = "inheritConfig")]
     pub inherit_config: InheritRequest,
-    /// Paths of the base image that are hidden.
+    /// Absolute paths of the base image that are hidden.
     #[serde(default)]
     pub remove: Vec<String>,
-    /// Makes a Nix database.
+    /// Makes a Nix database of the store paths in the layers, and of those of the base that its database or
+    /// its recipes name and that are still there.
     #[serde(default, rename = "nixDatabase")]
     pub nix_database: Option<NixDatabase>,
 }
 
-/// A base image.
+/// A base image. Where several are there, `name`, `tag`, `digest` and `platform` choose.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FromImage {
     /// Where it is: at or below a store path.
     pub path: String,
-    /// Its name, where several are there.
+    /// Its name.
     #[serde(default)]
     pub name: Option<String>,
     /// Its tag.
@@ -150,7 +156,7 @@ impl Default for InheritRequest {
     }
 }
 
-/// Who owns the store and the database of Nix in an image.
+/// Who owns the database of Nix in an image, the store directory and what is above it.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NixDatabase {
@@ -165,37 +171,37 @@ pub struct NixDatabase {
     pub own_store: bool,
 }
 
-/// An entry of `perms`.
+/// A rule about the files of one store path. The last matching rule wins, field by field; null is absent.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PermsRule {
-    /// The store path that the rule is about.
+    /// The store path that the rule is about, one of the image.
     pub path: String,
-    /// Searched in the full source path.
+    /// Searched in the full source path, `/nix/store/..-name/sub/file`; null is found everywhere.
     #[serde(default)]
     pub regex: Option<String>,
-    /// Octal.
+    /// The mode in octal, as in `"0755"`.
     #[serde(default)]
     pub mode: Option<String>,
-    /// Octal bits that are added to the mode.
+    /// Bits in octal that are added after `mode`; a later `mode` forgets them.
     #[serde(default)]
     pub or_mode: Option<String>,
-    /// The owner's number.
+    /// The owner's number, below 4294967295.
     #[serde(default)]
     pub uid: Option<u64>,
-    /// The group's number.
+    /// The group's number, below 4294967295.
     #[serde(default)]
     pub gid: Option<u64>,
-    /// The owner's name.
+    /// The owner's name, without `:`, line breaks and nulls.
     #[serde(default)]
     pub uname: Option<String>,
-    /// The group's name.
+    /// The group's name, likewise.
     #[serde(default)]
     pub gname: Option<String>,
-    /// File capabilities, as in `CAP_NET_BIND_SERVICE`.
+    /// File capabilities, as in `CAP_NET_BIND_SERVICE`, for regular files.
     #[serde(default)]
     pub capabilities: Option<Vec<String>>,
-    /// Extended attributes.
+    /// Extended attributes, for files and directories.
     #[serde(default)]
     pub xattrs: Option<BTreeMap<String, String>>,
 }

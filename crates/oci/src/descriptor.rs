@@ -18,7 +18,7 @@ pub struct Descriptor {
     pub digest: Digest,
     /// The blob's length in bytes.
     pub size: u64,
-    /// Free-form remarks.
+    /// Free-form notes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// What the image runs on; only in an index.

@@ -17,7 +17,7 @@ pub struct Index {
     pub media_type: String,
     /// The manifests, each with its name in the annotations, or its platform.
     pub manifests: Vec<Descriptor>,
-    /// Free-form remarks.
+    /// Free-form notes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }

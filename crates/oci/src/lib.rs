@@ -18,6 +18,7 @@ mod layout;
 mod manifest;
 pub mod media_type;
 mod reference;
+mod timestamp;
 
 pub use compression::Compression;
 pub use config::{Config, History, HistoryEntry, ImageConfig, canonical_user_config};
@@ -28,3 +29,4 @@ pub use index::Index;
 pub use layout::{LAYOUT_FILE, LAYOUT_VERSION};
 pub use manifest::Manifest;
 pub use reference::{Reference, split_registry, validate_tag, without_password};
+pub use timestamp::{is_rfc3339, rfc3339};

@@ -18,7 +18,7 @@ pub struct Manifest {
     pub config: Descriptor,
     /// The layer blobs, lowest first.
     pub layers: Vec<Descriptor>,
-    /// Free-form remarks.
+    /// Free-form notes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }

@@ -13,7 +13,8 @@ use strata_nix::{
     StrategyName,
 };
 use strata_oci::{
-    Compression, Config, History, Platform, Reference, canonical_user_config, validate_tag,
+    Compression, Config, History, Platform, Reference, canonical_user_config, is_rfc3339,
+    validate_tag,
 };
 use strata_tree::{ImagePath, Rule};
 
@@ -25,7 +26,7 @@ pub struct CheckedRequest {
     pub deps: BTreeSet<StorePath>,
     /// What is left out.
     pub ignore: BTreeSet<StorePath>,
-    /// The outputs of `buildLayer` below, lowest first.
+    /// The parent layers, outputs of `buildLayer`, lowest first.
     pub layers: Vec<StorePath>,
     /// The rules, in order.
     pub perms: Vec<PathRule>,
@@ -60,13 +61,13 @@ pub struct CheckedImage {
     pub config: Config,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
-    /// The image below.
+    /// The base image.
     pub base: Option<CheckedBase>,
     /// Who owns the Nix database, if there is to be one.
     pub nix_database: Option<NixDatabase>,
 }
 
-/// The image below one.
+/// The base image of one.
 #[derive(Debug)]
 pub struct CheckedBase {
     /// Where it is: at or below a store path.
@@ -277,92 +278,4 @@ fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
         })
     };
     perms.into_iter().enumerate().map(check).collect()
-}
-
-/// The form of RFC 3339, section 5.6: `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`, for days that
-/// there are. Leap seconds are none of them: what is written in Go reads no image that has one.
-fn is_rfc3339(text: &str) -> bool {
-    let Some((date_time, rest)) = text.split_at_checked("YYYY-MM-DDThh:mm:ss".len()) else {
-        return false;
-    };
-    let matches = |text: &str, pattern: &str| {
-        text.len() == pattern.len()
-            && text
-                .bytes()
-                .zip(pattern.bytes())
-                .all(|(byte, expected)| match expected {
-                    b'0' => byte.is_ascii_digit(),
-                    b'+' => byte == b'+' || byte == b'-',
-                    expected => byte == expected,
-                })
-    };
-    let zone = match rest.strip_prefix('.') {
-        Some(fraction) => {
-            let zone = fraction.trim_start_matches(|digit: char| digit.is_ascii_digit());
-            if zone.len() == fraction.len() {
-                return false;
-            }
-            zone
-        }
-        None => rest,
-    };
-    let number = |text: &str| text.parse::<u32>().unwrap_or(u32::MAX);
-    let is_clock = |hours: &str, minutes: &str| number(hours) < 24 && number(minutes) < 60;
-    matches(date_time, "0000-00-00T00:00:00")
-        && (1..=days(number(&date_time[..4]), number(&date_time[5..7])))
-            .contains(&number(&date_time[8..10]))
-        && is_clock(&date_time[11..13], &date_time[14..16])
-        && number(&date_time[17..19]) < 60
-        && (zone == "Z" || matches(zone, "+00:00") && is_clock(&zone[1..3], &zone[4..6]))
-}
-
-/// How many days a month has in the Gregorian calendar; one that is none has no day.
-fn days(year: u32, month: u32) -> u32 {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times() {
-        for good in [
-            "0001-01-01T00:00:00Z",
-            "2024-12-31T23:59:59.123+01:00",
-            "2024-02-29T00:00:00Z",
-            "2000-02-29T00:00:00Z",
-            "1970-01-01T00:00:01-00:30",
-        ] {
-            assert!(is_rfc3339(good), "{good}");
-        }
-        for bad in [
-            "",
-            "now",
-            "2024-12-31",
-            "2024-13-31T23:59:59Z",
-            "2024-12-31 23:59:59Z",
-            "2024-12-31T23:59:59",
-            "2024-12-31T23:59:59.Z",
-            "2024-12-31T24:59:59Z",
-            "2024-12-31T23:59:60Z",
-            "2024-04-31T00:00:00Z",
-            "2024-02-30T00:00:00Z",
-            "2023-02-29T00:00:00Z",
-            "1900-02-29T00:00:00Z",
-            "2024-01-00T00:00:00Z",
-            "2024-01-01T00:00:00+24:00",
-            "2024-01-01T00:00:00-00:60",
-            "é024-12-31T23:59:59",
-        ] {
-            assert!(!is_rfc3339(bad), "{bad}");
-        }
-    }
 }

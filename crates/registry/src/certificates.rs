@@ -1,52 +1,34 @@
-//! Whom to trust, and what to show: the certificate authorities of the system, and the directories of
-//! Docker and podman with those of one registry (containers-certs.d(5)).
+//! Whom to trust, and what to show: the authorities of the system, and the directories of Docker and
+//! podman with the certificates of one registry (containers-certs.d(5)).
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use ureq::tls::{Certificate, RootCerts};
-
-use strata_error::{Error, Result, small_file};
-
-/// The largest file that is read, in bytes.
-const LARGEST_FILE: u64 = 4 << 20;
+use strata_error::{Error, Result};
+use strata_http::{CERTIFICATE_HINT, ClientCertificate, Environment, TrustStore};
 
 /// Where directories that are called like a registry lie, after the one of the user.
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
 
-/// The variable that Nix's own programs read.
-const NIX_VARIABLE: &str = "NIX_SSL_CERT_FILE";
-/// The variable that all others read.
-const VARIABLE: &str = "SSL_CERT_FILE";
+/// What to do about a file without a key.
+const KEY_HINT: &str =
+    "keys are expected in PEM form and without a password, -----BEGIN PRIVATE KEY-----";
 
 /// What is known about one registry.
 #[derive(Default)]
-pub struct Trust {
-    /// The authorities to trust. Without any, Mozilla's list is meant.
-    pub authorities: Vec<CertificateDer<'static>>,
+pub(super) struct Trust {
+    /// The authorities to trust.
+    pub(super) authorities: TrustStore,
     /// The certificates to show to a registry that asks for one.
-    pub clients: Vec<ClientCertificate>,
-}
-
-/// A client certificate.
-pub struct ClientCertificate {
-    /// The certificate, and those that lead to its authority.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// Its private key.
-    pub key: PrivateKeyDer<'static>,
+    pub(super) clients: Vec<ClientCertificate>,
 }
 
 impl Trust {
     /// What to trust and to show to `registry`: what is in `directory`, or else in the first of the
-    /// usual directories that there is; and the authorities of the system: the file that
-    /// `NIX_SSL_CERT_FILE` names, as in Nix's own programs, else `SSL_CERT_FILE` and `SSL_CERT_DIR`,
-    /// else the operating system's store.
-    pub fn find(
+    /// usual directories that there is; and the authorities of the system.
+    pub(super) fn find(
         directory: Option<&Path>,
         registry: &str,
-        environment: &dyn Fn(&str) -> Option<OsString>,
+        environment: Environment<'_>,
     ) -> Result<Self> {
         let mut trust = match directory {
             Some(directory) => read_directory(directory)?,
@@ -58,49 +40,13 @@ impl Trust {
                 None => Self::default(),
             },
         };
-        trust.authorities.extend(system(environment)?);
+        trust.authorities.extend(TrustStore::system(environment)?);
         Ok(trust)
     }
 }
 
-/// The variable that decides which file the authorities of the system are in.
-pub fn variable(environment: &dyn Fn(&str) -> Option<OsString>) -> &'static str {
-    nix_file(environment).map_or(VARIABLE, |_| NIX_VARIABLE)
-}
-
-/// The authorities of the system, for others who speak TLS.
-pub fn system_roots() -> Result<RootCerts> {
-    let authorities = system(&|name| std::env::var_os(name))?;
-    if authorities.is_empty() {
-        return Ok(RootCerts::WebPki);
-    }
-    let certificates = authorities
-        .iter()
-        .map(|authority| Certificate::from_der(authority).to_owned());
-    Ok(RootCerts::from(certificates.collect::<Vec<_>>()))
-}
-
-/// What the system trusts.
-fn system(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Vec<CertificateDer<'static>>> {
-    match nix_file(environment) {
-        Some(file) => read_certificates(&file),
-        // What cannot be read there is not trusted, so errors are no news.
-        None => Ok(rustls_native_certs::load_native_certs().certs),
-    }
-}
-
-/// The file of authorities that Nix's variable names. Where Nix wants no network, it names one that does
-/// not exist.
-fn nix_file(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let file = environment(NIX_VARIABLE).map(PathBuf::from);
-    file.filter(|file| file.is_file())
-}
-
 /// Where a directory for `registry` may be, the user's first.
-fn usual_directories(
-    registry: &str,
-    environment: &dyn Fn(&str) -> Option<OsString>,
-) -> Vec<PathBuf> {
+fn usual_directories(registry: &str, environment: Environment<'_>) -> Vec<PathBuf> {
     let home = environment("HOME").filter(|home| !home.is_empty());
     home.map(|home| Path::new(&home).join(".config/containers/certs.d"))
         .into_iter()
@@ -120,11 +66,14 @@ fn read_directory(directory: &Path) -> Result<Trust> {
     for path in &paths {
         let beside = |extension: &str| path.with_extension(extension);
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("crt") => trust.authorities.extend(read_certificates(path)?),
-            Some("cert") => trust.clients.push(ClientCertificate {
-                chain: read_certificates(path)?,
-                key: read_key(&beside("key"))?,
-            }),
+            Some("crt") => {
+                let authorities = TrustStore::read(path, CERTIFICATE_HINT)?;
+                trust.authorities.extend(authorities);
+            }
+            Some("cert") => trust.clients.push(ClientCertificate::read(
+                (path, CERTIFICATE_HINT),
+                (&beside("key"), KEY_HINT),
+            )?),
             // One alone is a mistake that would otherwise show as a refusal of the registry.
             Some("key") if !paths.contains(&beside("cert")) => {
                 return Err(Error::Document {
@@ -137,40 +86,6 @@ fn read_directory(directory: &Path) -> Result<Trust> {
         }
     }
     Ok(trust)
-}
-
-/// The certificates of a file, at least one.
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let certificates = certificates(&small_file::read(path, LARGEST_FILE)?);
-    if certificates.is_empty() {
-        return Err(Error::Document {
-            document: path.display().to_string(),
-            message: "no certificate in it".to_owned(),
-            hint: "certificates are expected in PEM form, -----BEGIN CERTIFICATE-----".to_owned(),
-        });
-    }
-    Ok(certificates)
-}
-
-/// The private key of a file.
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
-    // What the parser says could quote the key.
-    PrivateKeyDer::from_pem_slice(&small_file::read(path, LARGEST_FILE)?).map_err(|_| {
-        Error::Document {
-            document: path.display().to_string(),
-            message: "no private key in it".to_owned(),
-            hint:
-                "keys are expected in PEM form and without a password, -----BEGIN PRIVATE KEY-----"
-                    .to_owned(),
-        }
-    })
-}
-
-/// The certificates among the PEM blocks of `bytes`.
-fn certificates(bytes: &[u8]) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(bytes)
-        .filter_map(std::result::Result::ok)
-        .collect()
 }
 
 #[cfg(test)]

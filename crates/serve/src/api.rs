@@ -1,87 +1,26 @@
-//! What is answered to which request: the part of the OCI distribution specification that reads.
+//! The response to a request: the part of the OCI distribution specification that reads.
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, Range};
+use std::ops::Bound;
 
-use ::http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::catalog::{Catalog, Repository};
-use super::http::{Method, Refusal, Request, list};
-use super::range::{Wanted, wanted};
+use crate::catalog::{Catalog, Repository};
+use crate::range::{Wanted, wanted};
+use crate::request::{Request, list};
+use crate::response::{Body, JSON, Response};
 use strata_copy::Blob;
-use strata_error::percent_encode;
-use strata_oci::{Digest, Index, json as canonical, media_type, validate_tag};
+use strata_http::percent_encode;
+use strata_oci::{Digest, Index, media_type, validate_tag};
 
-/// What every JSON but manifests is.
-const JSON: &str = "application/json";
 /// What is said of blobs, as other registries do: the manifest knows better.
 const OCTETS: &str = "application/octet-stream";
 
-/// An answer.
-pub(super) struct Answer<'a> {
-    pub(super) status: StatusCode,
-    /// The header fields, but for those about the connection.
-    pub(super) fields: Vec<(&'static str, String)>,
-    pub(super) body: Body<'a>,
-}
-
-/// What follows the head of an answer.
-pub(super) enum Body<'a> {
-    /// These bytes.
-    Bytes(Vec<u8>),
-    /// Bytes of a blob, which are made when they are sent.
-    Blob(Blob<'a>, Range<u64>),
-}
-
-impl Body<'_> {
-    /// Its length in bytes.
-    pub(super) fn length(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Blob(_, part) => part.end.saturating_sub(part.start),
-        }
-    }
-}
-
-impl Answer<'_> {
-    fn json(content_type: &str, value: &Value) -> Self {
-        Self {
-            status: StatusCode::OK,
-            fields: vec![("Content-Type", content_type.to_owned())],
-            body: Body::Bytes(canonical::to_bytes(value)),
-        }
-    }
-
-    /// An error in the form of the specification ("Error Codes").
-    fn error(status: StatusCode, code: &str, message: &str) -> Self {
-        let error = json!({ "code": code, "message": message, "detail": null });
-        Self {
-            status,
-            ..Self::json(JSON, &json!({ "errors": [error] }))
-        }
-    }
-
-    fn not_found(code: &str, message: &str) -> Self {
-        Self::error(StatusCode::NOT_FOUND, code, message)
-    }
-
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.fields.push((name, value.into()));
-        self
-    }
-}
-
-impl From<Refusal> for Answer<'_> {
-    fn from(Refusal { status, message }: Refusal) -> Self {
-        Self::error(status, "UNSUPPORTED", message)
-    }
-}
-
-/// Answers a request.
-pub(super) fn answer<'a>(catalog: &Catalog<'a>, request: &Request) -> Answer<'a> {
-    let answer = find(catalog, request).unwrap_or_else(|error| error);
-    answer.with("Docker-Distribution-API-Version", "registry/2.0")
+/// The response to a request.
+pub(crate) fn respond<'a>(catalog: &Catalog<'a>, request: &Request) -> Response<'a> {
+    let response = find(catalog, request).unwrap_or_else(|error| error);
+    response.with("Docker-Distribution-API-Version", "registry/2.0")
 }
 
 /// What a path leads to.
@@ -117,9 +56,10 @@ fn route(path: &str) -> Option<Route<'_>> {
     }
 }
 
-fn find<'a>(catalog: &Catalog<'a>, request: &Request) -> Result<Answer<'a>, Answer<'a>> {
+fn find<'a>(catalog: &Catalog<'a>, request: &Request) -> Result<Response<'a>, Response<'a>> {
     let route = route(&request.path);
     let is_below = request.path.starts_with("/v2/");
+    let is_read = matches!(request.method, Method::GET | Method::HEAD);
     // Before the method, because the conformance tests for pulling put a manifest under such a name.
     let digest = match route {
         Some(Route::Blob(_, digest) | Route::Referrers(_, digest)) => Some(parse_digest(digest)?),
@@ -128,25 +68,25 @@ fn find<'a>(catalog: &Catalog<'a>, request: &Request) -> Result<Answer<'a>, Answ
         }
         _ => None,
     };
-    if request.method == Method::Other && (is_below || route.is_some()) {
+    if !is_read && (is_below || route.is_some()) {
         let message = "this registry is read-only";
-        let error = Answer::error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message);
+        let error = Response::error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message);
         return Err(error.with("Allow", "GET, HEAD"));
     }
     if request.has_body() {
         let message = "a request to read has no body";
-        return Err(Answer::error(
+        return Err(Response::error(
             StatusCode::BAD_REQUEST,
             "UNSUPPORTED",
             message,
         ));
     }
     let repository = |name: &str| {
-        let error = || Answer::not_found("NAME_UNKNOWN", "no image has this name");
+        let error = || Response::not_found("NAME_UNKNOWN", "no image has this name");
         catalog.repository(name).ok_or_else(error)
     };
     match route {
-        Some(Route::Base) => Ok(Answer::json(JSON, &json!({}))),
+        Some(Route::Base) => Ok(Response::json(JSON, &json!({}))),
         Some(Route::Names) => page(
             request,
             "/v2/_catalog",
@@ -173,23 +113,23 @@ fn find<'a>(catalog: &Catalog<'a>, request: &Request) -> Result<Answer<'a>, Answ
         Some(Route::Blob(name, _)) => {
             let blobs = &repository(name)?.blobs;
             let blob = digest.flatten().and_then(|digest| blobs.get(&digest));
-            let error = || Answer::not_found("BLOB_UNKNOWN", "the image has no such blob");
+            let error = || Response::not_found("BLOB_UNKNOWN", "the image has no such blob");
             Ok(content(request, *blob.ok_or_else(error)?, OCTETS))
         }
         Some(Route::Referrers(name, _)) => {
             repository(name)?;
-            let answer = Answer::json(media_type::INDEX, &json!(Index::new(Vec::new())));
+            let response = Response::json(media_type::INDEX, &json!(Index::new(Vec::new())));
             Ok(match request.query.get("artifactType") {
-                Some(_) => answer.with("OCI-Filters-Applied", "artifactType"),
-                None => answer,
+                Some(_) => response.with("OCI-Filters-Applied", "artifactType"),
+                None => response,
             })
         }
-        None => Err(Answer::not_found("UNSUPPORTED", "there is nothing here")),
+        None => Err(Response::not_found("UNSUPPORTED", "there is nothing here")),
     }
 }
 
 /// A digest; nothing if its algorithm is none of ours, because then nobody has that blob.
-fn parse_digest<'a>(text: &str) -> Result<Option<Digest>, Answer<'a>> {
+fn parse_digest<'a>(text: &str) -> Result<Option<Digest>, Response<'a>> {
     if let Ok(digest) = text.parse() {
         return Ok(Some(digest));
     }
@@ -203,7 +143,7 @@ fn parse_digest<'a>(text: &str) -> Result<Option<Digest>, Answer<'a>> {
         {
             Ok(None)
         }
-        _ => Err(Answer::error(
+        _ => Err(Response::error(
             StatusCode::BAD_REQUEST,
             "DIGEST_INVALID",
             "this is not a digest",
@@ -216,7 +156,7 @@ fn manifest<'a>(
     repository: &Repository<'a>,
     digest: Option<Digest>,
     reference: &str,
-) -> Result<Answer<'a>, Answer<'a>> {
+) -> Result<Response<'a>, Response<'a>> {
     let manifest = digest.and_then(|digest| repository.manifests.get(&digest));
     let Some(manifest) = manifest else {
         let message = if reference.contains(':') || validate_tag(reference).is_ok() {
@@ -224,13 +164,13 @@ fn manifest<'a>(
         } else {
             "this is neither a tag nor a digest"
         };
-        return Err(Answer::not_found("MANIFEST_UNKNOWN", message));
+        return Err(Response::not_found("MANIFEST_UNKNOWN", message));
     };
     let media_type = &manifest.descriptor().media_type;
-    if !accepts(request.fields.get("accept"), media_type) {
+    if !accepts(request.headers.get("accept"), media_type) {
         // As docker-registry does, so that clients that ask for one type after another go on.
         let message = format!("the manifest is there, and Accept does not list {media_type}");
-        return Err(Answer::not_found("MANIFEST_UNKNOWN", &message).with("Vary", "Accept"));
+        return Err(Response::not_found("MANIFEST_UNKNOWN", &message).with("Vary", "Accept"));
     }
     Ok(content(request, *manifest, media_type).with("Vary", "Accept"))
 }
@@ -258,41 +198,42 @@ fn accepts(accept: Option<&String>, media_type: &str) -> bool {
 }
 
 /// A blob or a manifest, or the part of it that was asked for, or that it is still the same.
-fn content<'a>(request: &Request, blob: Blob<'a>, content_type: &str) -> Answer<'a> {
+fn content<'a>(request: &Request, blob: Blob<'a>, content_type: &str) -> Response<'a> {
     let descriptor = blob.descriptor();
     let digest = descriptor.digest.to_string();
     let tag = format!("\"{digest}\"");
-    let field = |name: &str| request.fields.get(name).map(String::as_str);
+    let header = |name: &str| request.headers.get(name).map(String::as_str);
     let base = vec![
         ("Docker-Content-Digest", digest),
         ("ETag", tag.clone()),
         // By tag, another image may be there the next time.
         ("Cache-Control", "no-cache".to_owned()),
     ];
-    let answer = |status, body| Answer {
+    let response = |status, body| Response {
         status,
-        fields: base,
+        headers: base,
         body,
     };
     let weak = |known: &str| known.trim_start_matches("W/") == tag;
-    if field("if-none-match").is_some_and(|known| list(known).any(|one| one == "*" || weak(one))) {
-        return answer(StatusCode::NOT_MODIFIED, Body::Bytes(Vec::new()));
+    if header("if-none-match").is_some_and(|known| list(known).any(|one| one == "*" || weak(one))) {
+        return response(StatusCode::NOT_MODIFIED, Body::Bytes(Vec::new()));
     }
-    let same = field("if-range").is_none_or(|known| known == tag);
-    let wanted = match field("range") {
-        Some(range) if same && request.method == Method::Get => wanted(range, descriptor.size),
+    let same = header("if-range").is_none_or(|known| known == tag);
+    let wanted = match header("range") {
+        Some(range) if same && request.method == Method::GET => wanted(range, descriptor.size),
         _ => Wanted::Whole,
     };
     let size = descriptor.size;
     match wanted {
-        Wanted::Whole => answer(StatusCode::OK, Body::Blob(blob, 0..size)),
+        Wanted::Whole => response(StatusCode::OK, Body::Blob(blob, 0..size)),
         Wanted::Part(part) => {
             let range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
-            answer(StatusCode::PARTIAL_CONTENT, Body::Blob(blob, part)).with("Content-Range", range)
+            response(StatusCode::PARTIAL_CONTENT, Body::Blob(blob, part))
+                .with("Content-Range", range)
         }
         Wanted::Unsatisfiable => {
             let status = StatusCode::RANGE_NOT_SATISFIABLE;
-            let error = Answer::error(status, "RANGE_INVALID", "the blob has no such bytes");
+            let error = Response::error(status, "RANGE_INVALID", "the blob has no such bytes");
             return error.with("Content-Range", format!("bytes */{size}"));
         }
     }
@@ -306,14 +247,18 @@ fn page<'a, 'n>(
     path: &str,
     names: impl Iterator<Item = &'n str>,
     form: impl FnOnce(&[&str]) -> Value,
-) -> Result<Answer<'a>, Answer<'a>> {
+) -> Result<Response<'a>, Response<'a>> {
     let most = match request.query.get("n").map(|most| most.parse::<usize>()) {
         None => usize::MAX,
         Some(Ok(most)) => most,
         Some(Err(_)) => {
             let status = StatusCode::BAD_REQUEST;
             let message = "n is not a number of entries";
-            return Err(Answer::error(status, "PAGINATION_NUMBER_INVALID", message));
+            return Err(Response::error(
+                status,
+                "PAGINATION_NUMBER_INVALID",
+                message,
+            ));
         }
     };
     let names: std::collections::BTreeSet<&str> = names.collect();
@@ -323,16 +268,16 @@ fn page<'a, 'n>(
     };
     let mut rest = names.range::<str, _>((after, Bound::Unbounded)).copied();
     let names: Vec<&str> = rest.by_ref().take(most).collect();
-    let answer = Answer::json(JSON, &form(&names));
+    let response = Response::json(JSON, &form(&names));
     Ok(match (names.last(), rest.next()) {
         (Some(last), Some(_)) => {
             let next = format!(
                 "<{path}?n={most}&last={}>; rel=\"next\"",
                 percent_encode(last)
             );
-            answer.with("Link", next)
+            response.with("Link", next)
         }
-        _ => answer,
+        _ => response,
     })
 }
 
@@ -401,7 +346,7 @@ mod tests {
             "sha512:",
             "a b:c",
         ] {
-            let status = parse_digest(text).err().map(|answer| answer.status);
+            let status = parse_digest(text).err().map(|response| response.status);
             assert_eq!(status, Some(StatusCode::BAD_REQUEST), "{text}");
         }
     }

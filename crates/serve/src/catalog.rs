@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use strata_copy::{Blob, blobs};
 use strata_error::{Error, Result};
-use strata_image::Root;
+use strata_image::ManifestOrIndexRef;
 use strata_oci::{Digest, Reference, split_registry};
 
 /// Images to serve.
@@ -15,18 +15,18 @@ pub struct Catalog<'a> {
 
 /// What is known under one name.
 #[derive(Default)]
-pub(super) struct Repository<'a> {
+pub(crate) struct Repository<'a> {
     /// The manifests by tag.
-    pub(super) tags: BTreeMap<String, Digest>,
+    pub(crate) tags: BTreeMap<String, Digest>,
     /// The manifests.
-    pub(super) manifests: BTreeMap<Digest, Blob<'a>>,
+    pub(crate) manifests: BTreeMap<Digest, Blob<'a>>,
     /// The configs and layers.
-    pub(super) blobs: BTreeMap<Digest, Blob<'a>>,
+    pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
 }
 
 impl<'a> Catalog<'a> {
     /// Adds an image or index and gives what it is called here: its own name without the registry, and its tag.
-    pub fn add(&mut self, root: impl Into<Root<'a>>) -> Result<String> {
+    pub fn add(&mut self, root: impl Into<ManifestOrIndexRef<'a>>) -> Result<String> {
         let root = root.into();
         let error = |message: String, hint: &str| Error::Document {
             document: format!("image {}", root.digest()),
@@ -55,7 +55,7 @@ impl<'a> Catalog<'a> {
     }
 
     /// Adds an image or index under this name and tag, of which the caller knows that they are good.
-    pub fn add_as(&mut self, root: impl Into<Root<'a>>, name: &str, tag: &str) {
+    pub fn add_as(&mut self, root: impl Into<ManifestOrIndexRef<'a>>, name: &str, tag: &str) {
         let root = root.into();
         let repository = self.repositories.entry(name.to_owned()).or_default();
         repository.tags.insert(tag.to_owned(), root.digest());
@@ -72,12 +72,12 @@ impl<'a> Catalog<'a> {
     }
 
     /// The names, in their order.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.repositories.keys().map(String::as_str)
     }
 
     /// What is known under a name.
-    pub(super) fn repository(&self, name: &str) -> Option<&Repository<'a>> {
+    pub(crate) fn repository(&self, name: &str) -> Option<&Repository<'a>> {
         self.repositories.get(name)
     }
 }

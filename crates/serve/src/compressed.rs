@@ -2,27 +2,27 @@
 
 use strata_copy::compressed::{Made, compress_all};
 use strata_error::Result;
-use strata_image::{Built, CompressedLayer, Image};
+use strata_image::{CompressedLayer, Image, ManifestOrIndex};
 use strata_layer::Layer;
 use strata_oci::{Compression, Descriptor, Manifest, json as canonical, media_type};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// The same with each image of an index as [`compress`] makes it.
 pub fn compress_all_images(
-    built: Built,
+    built: ManifestOrIndex,
     compression: Compression,
-    progress: &dyn Progress,
-) -> Result<Built> {
+    context: Context<'_>,
+) -> Result<ManifestOrIndex> {
     match built {
-        Built::Image(image) => {
-            let image = compress(*image, compression, progress)?;
-            Ok(Built::Image(Box::new(image)))
+        ManifestOrIndex::Image(image) => {
+            let image = compress(*image, compression, context)?;
+            Ok(ManifestOrIndex::Image(Box::new(image)))
         }
-        Built::Index(mut index) => {
+        ManifestOrIndex::Index(mut index) => {
             let images = std::mem::take(&mut index.images).into_iter();
-            let images = images.map(|image| compress(image, compression, progress));
+            let images = images.map(|image| compress(image, compression, context));
             let images = images.collect::<Result<Vec<_>>>()?;
-            Ok(Built::Index(Box::new(index.with_images(images))))
+            Ok(ManifestOrIndex::Index(Box::new(index.with_images(images))))
         }
     }
 }
@@ -31,11 +31,11 @@ pub fn compress_all_images(
 ///
 /// The manifest names the compressed layers, so that all of them are made and compressed here, once,
 /// to know their digests and sizes. They are made again when they are asked for; nothing is kept.
-pub fn compress(image: Image, compression: Compression, progress: &dyn Progress) -> Result<Image> {
+pub fn compress(image: Image, compression: Compression, context: Context<'_>) -> Result<Image> {
     if compression == Compression::None {
         return Ok(image);
     }
-    let compressed = compress_all(&image.layers, Some(compression), progress)?;
+    let compressed = compress_all(&image.layers, Some(compression), context)?;
     let layers: Vec<_> = image
         .layers
         .into_iter()

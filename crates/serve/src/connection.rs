@@ -1,42 +1,45 @@
-//! One client: request after request, until one of both has enough.
+//! The connection of one client: request after request, until one of both ends it.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use ::http::StatusCode;
+use http::{Method, StatusCode};
 
-use super::api::{Answer, Body, answer};
-use super::catalog::Catalog;
-use super::http::{self, LONGEST_HEAD, Method, Refusal, Request};
-use super::listener::{Clients, Limits, Observer};
-use super::window::Window;
+use crate::api::respond;
+use crate::catalog::Catalog;
+use crate::clients::Clients;
+use crate::limits::Limits;
+use crate::observer::Observer;
+use crate::request::{LONGEST_HEAD, Refusal, Request};
+use crate::response::{Body, Response, head};
+use crate::window::Window;
 use strata_copy::Blob;
 use strata_error::Error;
 
 /// How a client begins that speaks TLS (RFC 8446, section 5.1: a handshake record).
 const TLS_HANDSHAKE: u8 = 0x16;
-/// Such clients take any answer of HTTP for a reason to go on without TLS.
+/// Such clients take any response of HTTP for a reason to go on without TLS.
 const NO_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\n\
                         this registry speaks http, not https\n";
-/// How long to listen to a client to which everything was said, so that it gets to read that.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long to read from a client after the last response, so that it gets to read that.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What a connection works with.
-pub(super) struct Connection<'s> {
-    pub(super) stream: &'s TcpStream,
-    pub(super) catalog: &'s Catalog<'s>,
-    pub(super) observer: Observer<'s>,
-    pub(super) limits: Limits,
+pub(crate) struct Connection<'s> {
+    pub(crate) stream: &'s TcpStream,
+    pub(crate) catalog: &'s Catalog<'s>,
+    pub(crate) observer: Observer<'s>,
+    pub(crate) limits: Limits,
     /// Who else is there, and whether the server ends.
-    pub(super) clients: &'s Clients,
+    pub(crate) clients: &'s Clients,
     /// Which of them this is.
-    pub(super) number: u64,
+    pub(crate) number: u64,
 }
 
 /// What a client sent.
-enum Heard {
+enum Received {
     Request(Request),
     Refused(Refusal),
     Tls,
@@ -45,38 +48,38 @@ enum Heard {
 }
 
 impl Connection<'_> {
-    /// Answers requests until the connection ends. What fails, fails because of the client.
-    pub(super) fn run(&self) {
+    /// Responds to requests until the connection ends. What fails, fails because of the client.
+    pub(crate) fn run(&self) {
         let _ = self.stream.set_nodelay(true);
         let _ = self.stream.set_write_timeout(Some(self.limits.stall));
         let mut buffer = Vec::new();
         loop {
             self.clients.waits(self.number, Some(Instant::now()));
-            let heard = self.hear(&mut buffer);
+            let received = self.read_request(&mut buffer);
             self.clients.waits(self.number, None);
-            match heard {
-                Heard::Nothing => return,
-                Heard::Tls => {
+            match received {
+                Received::Nothing => return,
+                Received::Tls => {
                     let mut stream = self.stream;
                     let _ = stream.write_all(NO_TLS);
-                    return self.part();
+                    return self.linger();
                 }
-                Heard::Refused(refusal) => {
-                    let _ = self.say(Answer::from(refusal), Method::Get, false);
-                    return self.part();
+                Received::Refused(refusal) => {
+                    let _ = self.write_response(Response::from(refusal), &Method::GET, false);
+                    return self.linger();
                 }
-                Heard::Request(request) => {
-                    let answer = answer(self.catalog, &request);
+                Received::Request(request) => {
+                    let response = respond(self.catalog, &request);
                     if self
-                        .say(answer, request.method, request.keep_alive)
+                        .write_response(response, &request.method, request.keep_alive)
                         .is_err()
                     {
-                        // Half an answer must not look like a whole one.
+                        // Half a response must not look like a whole one.
                         let _ = self.stream.shutdown(Shutdown::Both);
                         return;
                     }
                     if !request.keep_alive {
-                        return self.part();
+                        return self.linger();
                     }
                 }
             }
@@ -84,7 +87,7 @@ impl Connection<'_> {
     }
 
     /// Reads the head of the next request. What follows it stays in `buffer`.
-    fn hear(&self, buffer: &mut Vec<u8>) -> Heard {
+    fn read_request(&self, buffer: &mut Vec<u8>) -> Received {
         // Between two requests a client may take its time, in the middle of one it may not.
         let mut end = Instant::now() + self.limits.idle;
         let mut has_begun = false;
@@ -94,25 +97,25 @@ impl Connection<'_> {
                 end = Instant::now() + self.limits.head;
             }
             if buffer.first() == Some(&TLS_HANDSHAKE) {
-                return Heard::Tls;
+                return Received::Tls;
             }
             match Request::parse(buffer) {
                 Ok(Some((request, length))) => {
                     buffer.drain(..length);
-                    return Heard::Request(request);
+                    return Received::Request(request);
                 }
                 Ok(None) => {}
-                Err(refusal) => return Heard::Refused(refusal),
+                Err(refusal) => return Received::Refused(refusal),
             }
             match self.read_until(end, LONGEST_HEAD - buffer.len().min(LONGEST_HEAD), buffer) {
                 Ok(1..) => {}
                 Err(error) if is_timeout(&error) && has_begun => {
-                    return Heard::Refused(Refusal {
+                    return Received::Refused(Refusal {
                         status: StatusCode::REQUEST_TIMEOUT,
                         message: "the request did not come in time",
                     });
                 }
-                Ok(0) | Err(_) => return Heard::Nothing,
+                Ok(0) | Err(_) => return Received::Nothing,
             }
         }
     }
@@ -132,22 +135,27 @@ impl Connection<'_> {
         Ok(count)
     }
 
-    fn say(&self, answer: Answer<'_>, method: Method, keep_alive: bool) -> io::Result<()> {
-        let Answer {
+    fn write_response(
+        &self,
+        response: Response<'_>,
+        method: &Method,
+        keep_alive: bool,
+    ) -> io::Result<()> {
+        let Response {
             status,
-            mut fields,
+            mut headers,
             body,
-        } = answer;
+        } = response;
         if status != StatusCode::NOT_MODIFIED {
-            fields.push(("Content-Length", body.length().to_string()));
+            headers.push(("Content-Length", body.length().to_string()));
         }
         if !keep_alive {
-            fields.push(("Connection", "close".to_owned()));
+            headers.push(("Connection", "close".to_owned()));
         }
-        let mut message = http::head(status, &fields);
+        let mut message = head(status, &headers);
         let mut stream = self.stream;
         match body {
-            _ if method == Method::Head => stream.write_all(&message),
+            _ if method == Method::HEAD => stream.write_all(&message),
             Body::Bytes(bytes) => {
                 message.extend(bytes);
                 stream.write_all(&message)
@@ -169,7 +177,7 @@ impl Connection<'_> {
             Ok(())
         };
         let mut window = Window::new(self.stream, part, check);
-        match blob.write_to(&mut window, self.observer.progress) {
+        match blob.write_to(&mut window, self.observer.context) {
             Ok(()) => window.finish(),
             // It refused more than was asked for.
             Err(_) if window.is_full() && part.end < blob.descriptor().size => window.finish(),
@@ -183,15 +191,16 @@ impl Connection<'_> {
         }
     }
 
-    /// Says goodbye. Who closes while there is something to read takes back what it said last.
-    fn part(&self) {
+    /// Closes the connection when the client did, or has had time to read the last response: who closes
+    /// while there is something to read takes that back.
+    fn linger(&self) {
         if self.stream.shutdown(Shutdown::Write).is_err() {
             return;
         }
-        let end = Instant::now() + FAREWELL;
-        let mut unheard = Vec::new();
-        while unheard.len() < LONGEST_HEAD {
-            if !matches!(self.read_until(end, LONGEST_HEAD, &mut unheard), Ok(1..)) {
+        let end = Instant::now() + LINGER;
+        let mut ignored = Vec::new();
+        while ignored.len() < LONGEST_HEAD {
+            if !matches!(self.read_until(end, LONGEST_HEAD, &mut ignored), Ok(1..)) {
                 return;
             }
         }

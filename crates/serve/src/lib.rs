@@ -1,14 +1,15 @@
 //! A read-only registry (OCI distribution specification) whose blobs are made while they are sent.
 //!
 //! ```text
-//!  catalog ─────> api ────────────────> connection ─────────> listener
-//!  what there is  request -> answer,    one client after      threads, bounds,
-//!                 with http and range   another request       the end
+//!  server ──> connection ──> request      api: catalog, range
+//!   │ clients    └─────────> response <────┘
+//!  loopback: a server for one image and one program
 //! ```
 //!
-//! The server is our own, over the standard library's sockets and `httparse`, because the small ones
-//! that stream a body are not kept any more or guess where a request ends. This one does not have to:
-//! a request with a body is refused and its connection closed.
+//! It serves what it is given and stores nothing; it knows no destinations, no other registries and
+//! nothing of TLS. The server is our own, over the standard library's sockets and `httparse`, because
+//! the small ones that stream a body are not kept any more or guess where a request ends. This one does
+//! not have to: a request with a body is refused and its connection closed.
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -16,15 +17,21 @@
 
 mod api;
 mod catalog;
+mod clients;
 mod compressed;
 mod connection;
-mod http;
-mod lending;
-mod listener;
+mod limits;
+mod loopback;
+mod observer;
 mod range;
+mod request;
+mod response;
+mod server;
 mod window;
 
 pub use catalog::Catalog;
 pub use compressed::{compress, compress_all_images};
-pub use lending::{lend, was_lent_as};
-pub use listener::{Limits, Observer, Server};
+pub use limits::Limits;
+pub use loopback::{is_loopback_name, on_loopback};
+pub use observer::Observer;
+pub use server::Server;

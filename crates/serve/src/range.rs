@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What a client wants of a blob.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// All of it.
     Whole,
     /// These bytes, at least one.
@@ -15,7 +15,7 @@ pub(super) enum Wanted {
 
 /// What a `Range` header means for a blob of `size` bytes. Several ranges, other units and what is not
 /// a range at all are ignored, as section 14.2 allows.
-pub(super) fn wanted(header: &str, size: u64) -> Wanted {
+pub(crate) fn wanted(header: &str, size: u64) -> Wanted {
     let Some((unit, range)) = header.split_once('=') else {
         return Wanted::Whole;
     };

@@ -11,7 +11,7 @@ const PIECE: usize = 128 << 10;
 /// It keeps the last piece until [`Window::finish`], so that a blob that turns out wrong at its end
 /// is never sent whole. Once it has all of its part it refuses more, because there is no use in making
 /// the rest.
-pub(super) struct Window<W, C> {
+pub(crate) struct Window<W, C> {
     /// The socket.
     client: W,
     /// Whether to go on.
@@ -27,7 +27,7 @@ pub(super) struct Window<W, C> {
 
 impl<W: Write, C: FnMut() -> io::Result<()>> Window<W, C> {
     /// Passes on `part` to `client`. `check` is asked at each write whether to go on.
-    pub(super) fn new(client: W, part: &Range<u64>, check: C) -> Self {
+    pub(crate) fn new(client: W, part: &Range<u64>, check: C) -> Self {
         Self {
             client,
             check,
@@ -39,17 +39,17 @@ impl<W: Write, C: FnMut() -> io::Result<()>> Window<W, C> {
     }
 
     /// Whether it has the whole part.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.wanted == 0
     }
 
     /// Whether the client went away or stopped reading.
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.is_broken
     }
 
     /// Sends what was kept.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.send()
     }
 

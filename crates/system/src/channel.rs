@@ -2,7 +2,7 @@
 
 use super::argument::{self, error};
 use super::profile::add_generation;
-use super::{Node, Tree};
+use super::{Tree, TreeEntry};
 use strata_error::Result;
 use strata_nix::{ChannelRequest, Store};
 
@@ -12,9 +12,9 @@ pub fn channel_tree(request: &ChannelRequest, store: &Store) -> Result<Tree> {
     if let Some(nixpkgs) = &request.nixpkgs {
         let attribute = "nixpkgs";
         argument::store_location(attribute, nixpkgs, store)?;
-        tree.add(attribute, "/nixpkgs", Node::Link(nixpkgs.clone()))?;
+        tree.add(attribute, "/nixpkgs", TreeEntry::Link(nixpkgs.clone()))?;
         // Without it `nix-env` takes the directory for a tree of expressions.
-        tree.add(attribute, "/manifest.nix", Node::File("[]\n".into()))?;
+        tree.add(attribute, "/manifest.nix", TreeEntry::File("[]\n".into()))?;
     }
     Ok(tree)
 }
@@ -31,14 +31,14 @@ pub(super) fn add_links(tree: &mut Tree, request: &ChannelRequest, output: &str)
         ..
     } = request;
     add_generation(tree, "channelURL", profile, output)?;
-    let subscribed = Node::File(format!("{url} {name}\n"));
-    tree.add("channelURL", &below(home, ".nix-channels"), subscribed)?;
-    let channels = below(home, ".nix-defexpr/channels");
-    tree.add("channelURL", &channels, Node::Link(profile.clone()))
+    let subscribed = TreeEntry::File(format!("{url} {name}\n"));
+    tree.add("channelURL", &join(home, ".nix-channels"), subscribed)?;
+    let channels = join(home, ".nix-defexpr/channels");
+    tree.add("channelURL", &channels, TreeEntry::Link(profile.clone()))
 }
 
 /// The path of `name` in the directory `home`.
-pub(super) fn below(home: &str, name: &str) -> String {
+pub(super) fn join(home: &str, name: &str) -> String {
     format!("{}/{name}", home.trim_end_matches('/'))
 }
 

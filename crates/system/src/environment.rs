@@ -44,10 +44,10 @@ pub struct Environment {
     manifest: String,
 }
 
-type Directory = BTreeMap<OsString, Node>;
+type Directory = BTreeMap<OsString, ProfileEntry>;
 
 #[derive(Debug)]
-enum Node {
+enum ProfileEntry {
     /// To a file or a whole directory of one package.
     Link { target: PathBuf, priority: i64 },
     /// Of several packages, the first of which has this priority.
@@ -103,10 +103,10 @@ fn write(nodes: &Directory, directory: &Path) -> Result<()> {
     for (name, node) in nodes {
         let path = directory.join(name);
         match node {
-            Node::Link { target, .. } => {
+            ProfileEntry::Link { target, .. } => {
                 symlink(target, &path).map_err(Error::io("create", &path))?;
             }
-            Node::Directory { children, .. } => {
+            ProfileEntry::Directory { children, .. } => {
                 fs::create_dir(&path).map_err(Error::io("create", &path))?;
                 write(children, &path)?;
             }
@@ -173,7 +173,7 @@ impl Merge<'_> {
             let target = source.join(&name);
             match nodes.entry(name) {
                 Entry::Vacant(place) => {
-                    place.insert(Node::Link { target, priority });
+                    place.insert(ProfileEntry::Link { target, priority });
                 }
                 Entry::Occupied(mut place) => {
                     self.settle(place.get_mut(), &relative, target, priority)?;
@@ -186,7 +186,7 @@ impl Merge<'_> {
     /// Joins directories, else chooses one of two.
     fn settle(
         &self,
-        old: &mut Node,
+        old: &mut ProfileEntry,
         relative: &Path,
         target: PathBuf,
         priority: i64,
@@ -194,11 +194,11 @@ impl Merge<'_> {
         let new_kind = resolve(self.store, &target);
         let is_directory = matches!(new_kind, Resolved::Directory(_));
         let (old_target, old_priority) = match old {
-            Node::Directory { children, .. } if is_directory => {
+            ProfileEntry::Directory { children, .. } if is_directory => {
                 return self.add(children, relative, &target, priority);
             }
-            Node::Directory { priority, .. } => (None, *priority),
-            Node::Link { target, priority } => (Some(target.clone()), *priority),
+            ProfileEntry::Directory { priority, .. } => (None, *priority),
+            ProfileEntry::Link { target, priority } => (Some(target.clone()), *priority),
         };
         let old_kind = old_target
             .as_ref()
@@ -207,7 +207,7 @@ impl Merge<'_> {
             if *old_kind == new_kind && new_kind != Resolved::Elsewhere {
                 // The way through fewer links is kept.
                 if self.is_link(old_target) && !self.is_link(&target) {
-                    *old = Node::Link {
+                    *old = ProfileEntry::Link {
                         target,
                         priority: old_priority,
                     };
@@ -218,7 +218,7 @@ impl Merge<'_> {
                 let mut children = Directory::new();
                 self.add(&mut children, relative, old_target, old_priority)?;
                 self.add(&mut children, relative, &target, priority)?;
-                *old = Node::Directory {
+                *old = ProfileEntry::Directory {
                     children,
                     priority: old_priority,
                 };
@@ -227,7 +227,7 @@ impl Merge<'_> {
         }
         match priority.cmp(&old_priority) {
             Ordering::Greater => {}
-            Ordering::Less => *old = Node::Link { target, priority },
+            Ordering::Less => *old = ProfileEntry::Link { target, priority },
             Ordering::Equal => {
                 let (Some(old_target), Some(old_kind)) = (old_target, old_kind) else {
                     let first = any_target(old).unwrap_or_default();
@@ -331,10 +331,10 @@ fn is_left_out(relative: &Path) -> bool {
 }
 
 /// Some file of a merged directory.
-fn any_target(node: &Node) -> Option<PathBuf> {
+fn any_target(node: &ProfileEntry) -> Option<PathBuf> {
     match node {
-        Node::Link { target, .. } => Some(target.clone()),
-        Node::Directory { children, .. } => children.values().find_map(any_target),
+        ProfileEntry::Link { target, .. } => Some(target.clone()),
+        ProfileEntry::Directory { children, .. } => children.values().find_map(any_target),
     }
 }
 

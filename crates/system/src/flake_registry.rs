@@ -5,9 +5,9 @@ use std::path::Path;
 use sha1::{Digest, Sha1};
 
 use super::argument::{self, error};
-use super::channel::below;
+use super::channel::join;
 use super::resolve::{Resolved, resolve};
-use super::{Node, Tree};
+use super::{Tree, TreeEntry};
 use strata_error::Result;
 use strata_nix::{FlakeRegistryRequest, Store, base32};
 
@@ -20,20 +20,20 @@ const FILE: &str = "flake-registry.json";
 pub(super) fn add(tree: &mut Tree, request: &FlakeRegistryRequest, store: &Store) -> Result<()> {
     let file = find(&request.path, store)?;
     let home = format!("/{}", argument::path(ATTRIBUTE, &request.home)?);
-    let link = below(&home, &format!(".cache/nix/{FILE}"));
-    tree.add(ATTRIBUTE, &link, Node::Link(file))?;
+    let link = join(&home, &format!(".cache/nix/{FILE}"));
+    tree.add(ATTRIBUTE, &link, TreeEntry::Link(file))?;
     let root = format!(
         "{}/gcroots/auto/{}",
         store.state_directory(),
         root_name(&link)
     );
-    tree.add(ATTRIBUTE, &root, Node::Link(link))
+    tree.add(ATTRIBUTE, &root, TreeEntry::Link(link))
 }
 
 /// The registry itself, for a file or a directory that has it.
 fn find(path: &str, store: &Store) -> Result<String> {
     argument::store_location(ATTRIBUTE, path, store)?;
-    let in_directory = below(path, FILE);
+    let in_directory = join(path, FILE);
     match resolve(store, Path::new(path)) {
         Resolved::File(_) => Ok(path.to_owned()),
         Resolved::Directory(_)

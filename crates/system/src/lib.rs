@@ -11,8 +11,8 @@
 
 mod account_files;
 mod accounts;
-mod accounts_below;
 mod argument;
+mod base_accounts;
 mod channel;
 mod configuration;
 mod environment;
@@ -20,102 +20,14 @@ mod flake_registry;
 mod manifest;
 mod profile;
 mod resolve;
+mod system;
 mod tree;
 
-use strata_error::Result;
-use strata_nix::{Store, System};
-
 pub use accounts::{Accounts, Group, User};
-pub use accounts_below::{AccountFiles, Usual, merge_accounts};
+pub use base_accounts::{AccountFiles, Usual, merge_accounts};
 pub use channel::channel_tree;
 pub use environment::Environment;
 pub use manifest::manifest;
 pub use profile::{Package, check_packages};
-pub use tree::{Node, Tree};
-
-/// The full store paths of the outputs to which the tree has links.
-#[derive(Clone, Copy, Debug)]
-pub struct OutputPaths<'a> {
-    /// The user environment.
-    pub profile: &'a str,
-    /// The channel.
-    pub channel: &'a str,
-}
-
-/// The tree of a base system.
-///
-/// Looks into the store for the flake registry alone. An error names the argument, or the two that
-/// want the same path.
-pub fn system_tree(system: &System, outputs: OutputPaths<'_>, store: &Store) -> Result<Tree> {
-    let mut tree = Tree::default();
-    add_accounts(&mut tree, system)?;
-    add_configuration(&mut tree, system)?;
-    for (path, text) in &system.files {
-        let attribute = argument::field("files", path);
-        tree.add(&attribute, path, Node::File(text.clone()))?;
-    }
-    for (path, target) in &system.links {
-        let attribute = argument::field("links", path);
-        argument::target(&attribute, target)?;
-        tree.add(&attribute, path, Node::Link(target.clone()))?;
-    }
-    for (number, path) in system.directories.iter().enumerate() {
-        tree.add(&format!("directories[{number}]"), path, Node::Directory)?;
-    }
-    if let Some(profile) = &system.profile {
-        profile::add_links(&mut tree, profile, outputs.profile)?;
-    }
-    if let Some(channel) = &system.channel {
-        channel::add_links(&mut tree, channel, outputs.channel)?;
-    }
-    if let Some(registry) = &system.flake_registry {
-        flake_registry::add(&mut tree, registry, store)?;
-    }
-    tree.check_parents()?;
-    Ok(tree)
-}
-
-fn add_accounts(tree: &mut Tree, system: &System) -> Result<()> {
-    let accounts = Accounts::check(system)?;
-    let Accounts { users, groups } = &accounts;
-    for user in users {
-        if user.create_home {
-            let attribute = format!("{}.home", argument::field("users", &user.name));
-            tree.add(&attribute, &user.home, Node::Directory)?;
-        }
-    }
-    if users.is_empty() && groups.is_empty() {
-        return Ok(());
-    }
-    let mut add = |attribute: &str, path: &str, text| tree.add(attribute, path, Node::File(text));
-    add("users", "/etc/passwd", account_files::passwd(users))?;
-    add("groups", "/etc/group", account_files::group(groups))?;
-    if system.shadow {
-        add("shadow", "/etc/shadow", account_files::shadow(users))?;
-    }
-    if system.gshadow {
-        add("gshadow", "/etc/gshadow", account_files::gshadow(groups))?;
-    }
-    Ok(())
-}
-
-fn add_configuration(tree: &mut Tree, system: &System) -> Result<()> {
-    let mut add = |attribute: &str, path: &str, text| tree.add(attribute, path, Node::File(text));
-    if system.nsswitch {
-        let text = configuration::NSSWITCH.to_owned();
-        add("nsswitch", "/etc/nsswitch.conf", text)?;
-    }
-    if let Some(variables) = &system.os_release {
-        let text = configuration::os_release(variables)?;
-        add("osRelease", "/etc/os-release", text)?;
-    }
-    if let Some(settings) = &system.login_defs {
-        let text = configuration::login_defs(settings)?;
-        add("loginDefs", "/etc/login.defs", text)?;
-    }
-    if let Some(settings) = &system.nix_conf {
-        let text = configuration::nix_conf(settings)?;
-        add("nixConf", "/etc/nix/nix.conf", text)?;
-    }
-    Ok(())
-}
+pub use system::{OutputPaths, system_tree};
+pub use tree::{Tree, TreeEntry};

@@ -1,7 +1,7 @@
 //! The packages of a profile, and the links that lead to it.
 
 use super::argument::{self, error};
-use super::{Node, Tree};
+use super::{Tree, TreeEntry};
 use strata_error::Result;
 use strata_nix::{PackageRequest, ProfileRequest, Store};
 
@@ -67,7 +67,7 @@ pub(super) fn add_links(tree: &mut Tree, request: &ProfileRequest, output: &str)
         add_generation(tree, ATTRIBUTE, generation, output)?;
         // A link to itself asks for the generation alone.
         if argument::path(ATTRIBUTE, path)? != argument::path(ATTRIBUTE, generation)? {
-            tree.add(ATTRIBUTE, path, Node::Link(generation.clone()))?;
+            tree.add(ATTRIBUTE, path, TreeEntry::Link(generation.clone()))?;
         }
     }
     Ok(())
@@ -84,6 +84,6 @@ pub(super) fn add_generation(
     output: &str,
 ) -> Result<()> {
     let first = format!("/{}-1-link", argument::path(attribute, path)?);
-    tree.add(attribute, &first, Node::Link(output.to_owned()))?;
-    tree.add(attribute, path, Node::Link(first))
+    tree.add(attribute, &first, TreeEntry::Link(output.to_owned()))?;
+    tree.add(attribute, path, TreeEntry::Link(first))
 }

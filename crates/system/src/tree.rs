@@ -10,7 +10,7 @@ use strata_error::{Error, Result};
 
 /// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Node {
+pub enum TreeEntry {
     /// A directory. Those above other nodes need not be named.
     Directory,
     /// A regular file with this content.
@@ -27,7 +27,7 @@ pub struct Tree {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
-    node: Node,
+    node: TreeEntry,
     attribute: String,
 }
 
@@ -35,10 +35,10 @@ impl Tree {
     /// Adds a node that the argument `attribute` wants at the absolute `path`.
     ///
     /// It is an error if the path is none, or if another argument wants something else there.
-    pub fn add(&mut self, attribute: &str, path: &str, node: Node) -> Result<()> {
+    pub fn add(&mut self, attribute: &str, path: &str, node: TreeEntry) -> Result<()> {
         let relative = argument::path(attribute, path)?;
         if relative.is_empty() {
-            if node == Node::Directory {
+            if node == TreeEntry::Directory {
                 return Ok(());
             }
             let hint = "name a path below it";
@@ -68,7 +68,7 @@ impl Tree {
             for (end, _) in path.match_indices('/') {
                 let parent = &path[..end];
                 let other = self.nodes.get(parent);
-                if let Some(other) = other.filter(|other| other.node != Node::Directory) {
+                if let Some(other) = other.filter(|other| other.node != TreeEntry::Directory) {
                     let message = format!(
                         "/{path} is below /{parent}, which {} makes no directory",
                         other.attribute
@@ -82,7 +82,7 @@ impl Tree {
     }
 
     /// Paths and nodes, in the order of the paths.
-    pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, &TreeEntry)> {
         let nodes = self.nodes.iter();
         nodes.map(|(path, wanted)| (path.as_str(), &wanted.node))
     }
@@ -96,11 +96,11 @@ impl Tree {
                 create(parent)?;
             }
             match node {
-                Node::Directory => create(&path)?,
-                Node::File(text) => {
+                TreeEntry::Directory => create(&path)?,
+                TreeEntry::File(text) => {
                     std::fs::write(&path, text).map_err(Error::io("write", &path))?;
                 }
-                Node::Link(target) => {
+                TreeEntry::Link(target) => {
                     symlink(target, &path).map_err(Error::io("create", &path))?;
                 }
             }
@@ -116,12 +116,13 @@ mod tests {
     #[test]
     fn two_arguments_may_agree() {
         let mut tree = Tree::default();
-        for node in [Node::Directory, Node::Directory] {
+        for node in [TreeEntry::Directory, TreeEntry::Directory] {
             tree.add("directories[0]", "/a", node).unwrap();
         }
-        tree.add("x", "/", Node::Directory).unwrap();
-        tree.add("x", "/a/b", Node::Link("c".into())).unwrap();
-        tree.add("y", "//a/b/", Node::Link("c".into())).unwrap();
+        tree.add("x", "/", TreeEntry::Directory).unwrap();
+        tree.add("x", "/a/b", TreeEntry::Link("c".into())).unwrap();
+        tree.add("y", "//a/b/", TreeEntry::Link("c".into()))
+            .unwrap();
         tree.check_parents().unwrap();
         let paths: Vec<&str> = tree.nodes().map(|(path, _)| path).collect();
         assert_eq!(paths, ["a", "a/b"]);
@@ -130,16 +131,17 @@ mod tests {
     #[test]
     fn clashes_name_both() {
         let mut tree = Tree::default();
-        tree.add("users", "/etc/passwd", Node::File("1".into()))
+        tree.add("users", "/etc/passwd", TreeEntry::File("1".into()))
             .unwrap();
-        let other = tree.add("files", "/etc/passwd", Node::File("2".into()));
+        let other = tree.add("files", "/etc/passwd", TreeEntry::File("2".into()));
         let message = "attribute files: /etc/passwd is made by users already";
         assert_eq!(other.unwrap_err().to_string(), message);
-        let root = tree.add("files", "/", Node::File("2".into()));
+        let root = tree.add("files", "/", TreeEntry::File("2".into()));
         assert!(root.is_err());
 
-        tree.add("links", "/a/b", Node::Link("/c".into())).unwrap();
-        tree.add("files", "/a/b/c/d", Node::File("1".into()))
+        tree.add("links", "/a/b", TreeEntry::Link("/c".into()))
+            .unwrap();
+        tree.add("files", "/a/b/c/d", TreeEntry::File("1".into()))
             .unwrap();
         let message = "attribute files: /a/b/c/d is below /a/b, which links makes no directory";
         assert_eq!(tree.check_parents().unwrap_err().to_string(), message);

@@ -150,7 +150,7 @@ impl FakeStore {
         self.build_with(request, 2).map(|(path, _)| path)
     }
 
-    /// Builds a request with so many threads; gives the output's store path and the remarks.
+    /// Builds a request with so many threads; gives the output's store path and the warnings.
     pub fn build_with(
         &mut self,
         request: &Value,
@@ -166,7 +166,7 @@ impl FakeStore {
             store_location: Some(self.location.clone()),
         };
         match builder::run(&settings) {
-            Ok(remarks) => Ok((out, remarks)),
+            Ok(warnings) => Ok((out, warnings)),
             Err(error) => {
                 assert!(
                     !self.locate(&out).exists(),
@@ -204,8 +204,8 @@ impl FakeStore {
             store_location: Some(self.location.clone()),
         };
         match builder::run(&settings) {
-            Ok(remarks) => {
-                assert!(remarks.is_empty(), "{remarks:?}");
+            Ok(warnings) => {
+                assert!(warnings.is_empty(), "{warnings:?}");
                 Ok(paths)
             }
             Err(error) => {

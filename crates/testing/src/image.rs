@@ -11,7 +11,7 @@ use strata_layer::{ImageName, Layer};
 use strata_oci::{
     Config, Descriptor, Digest, History, ImageConfig, Manifest, Platform, json, media_type,
 };
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome, Progress};
 use strata_tree::Recipe;
 
 struct MemoryLayer {
@@ -97,21 +97,9 @@ pub fn image(layers: &[&[u8]]) -> Image {
     }
 }
 
-/// Interrupts at the first byte.
-pub struct Interrupting;
-
-impl Progress for Interrupting {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        Err(Error::Interrupted)
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        Err(Error::Interrupted)
-    }
-
-    fn finish(&self, _: &Descriptor, _: Outcome) {}
+/// The user gives up at once.
+pub fn interrupted() -> Context<'static> {
+    Context::silent().cancelled_by(&|| Err(Error::Interrupted))
 }
 
 /// Counts outcomes.
@@ -130,16 +118,6 @@ impl Watcher {
 }
 
 impl Progress for Watcher {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        Ok(())
-    }
-
     fn finish(&self, _: &Descriptor, outcome: Outcome) {
         self.0.lock().unwrap().push(outcome);
     }
@@ -160,16 +138,6 @@ impl<F: FnOnce() + Send> Progress for Meanwhile<F> {
             happen();
         }
     }
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn finish(&self, _: &Descriptor, _: Outcome) {}
 }
 
 /// Every file below `directory`, sorted.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use strata_error::Result;
 use strata_image::Image;
 use strata_oci::{Compression, Reference};
-use strata_progress::Silent;
+use strata_progress::Context;
 use strata_registry::{Credentials, Options, PushOptions, Retry, push};
 
 use super::memory_image::{MemoryLayer, image};
@@ -75,7 +75,14 @@ pub fn compressed(compression: Compression) -> PushOptions {
 /// Pushes to `name:tag`, uncompressed.
 pub fn push_to(host: &str, image: &Image, options: &Options) -> Result<()> {
     let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
-    push(image, &reference, options, &uncompressed(), &Silent).map(drop)
+    push(
+        image,
+        &reference,
+        options,
+        &uncompressed(),
+        Context::silent(),
+    )
+    .map(drop)
 }
 
 /// The message and the hint of a failure.

@@ -1,7 +1,8 @@
 //! What the layers of a base make together: its directories with their metadata, its symlinks, and
 //! where files are.
 
-use crate::{ImagePath, MOST_ENTRIES, Node, Overlay};
+use super::overlay::{Listing, MOST_ENTRIES, Overlay, OverlayNode};
+use super::path::ImagePath;
 use strata_archive::{ArchiveEntry, ArchiveEntryKind, Entry, EntryKind, Metadata, Mode};
 
 /// How many entries the layers may still have: all of them, whiteouts and repetitions too.
@@ -9,7 +10,7 @@ pub struct EntriesLeft(pub usize);
 
 /// What one layer has.
 #[derive(Debug, Default)]
-pub struct BaseListing(crate::Listing<Listed>);
+pub struct BaseListing(Listing<Listed>);
 
 /// What a layer has at a path.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub struct Stored {
 
 /// What the base image has where something of ours goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Below<'a> {
+pub enum BaseEntry<'a> {
     /// Nothing.
     Nothing,
     /// A directory.
@@ -124,12 +125,12 @@ impl BaseListing {
 
 impl BaseTree {
     /// What is at `path`, which leads through no symlink.
-    pub fn at(&self, path: &ImagePath) -> Below<'_> {
+    pub fn at(&self, path: &ImagePath) -> BaseEntry<'_> {
         match self.0.get(path) {
-            Some(Node::Directory(Described(metadata))) => Below::Directory(metadata),
-            Some(Node::Leaf(Leaf::Symlink(target))) => Below::Symlink(target),
-            Some(Node::Leaf(Leaf::File(_) | Leaf::Special)) => Below::File,
-            None => Below::Nothing,
+            Some(OverlayNode::Directory(Described(metadata))) => BaseEntry::Directory(metadata),
+            Some(OverlayNode::Leaf(Leaf::Symlink(target))) => BaseEntry::Symlink(target),
+            Some(OverlayNode::Leaf(Leaf::File(_) | Leaf::Special)) => BaseEntry::File,
+            None => BaseEntry::Nothing,
         }
     }
 
@@ -138,7 +139,7 @@ impl BaseTree {
     pub fn file(&self, path: &ImagePath) -> Option<(ImagePath, Stored)> {
         let real = self.follow(path, true).ok()?;
         match self.0.get(&real)? {
-            Node::Leaf(Leaf::File(stored)) => Some((real, *stored)),
+            OverlayNode::Leaf(Leaf::File(stored)) => Some((real, *stored)),
             _ => None,
         }
     }
@@ -161,10 +162,10 @@ impl BaseTree {
             }
             let next = real.join(&name);
             match self.at(&next) {
-                Below::Nothing | Below::Directory(_) => real = next,
-                Below::File if may_be_file && rest.is_empty() => return Ok(next),
-                Below::File => return Err(Obstacle::File(next)),
-                Below::Symlink(target) => {
+                BaseEntry::Nothing | BaseEntry::Directory(_) => real = next,
+                BaseEntry::File if may_be_file && rest.is_empty() => return Ok(next),
+                BaseEntry::File => return Err(Obstacle::File(next)),
+                BaseEntry::Symlink(target) => {
                     symlinks += 1;
                     if symlinks > MOST_SYMLINKS {
                         return Err(Obstacle::Loop(next));
@@ -192,18 +193,18 @@ impl BaseTree {
         for (path, listed) in layer.0.entries() {
             let node = match listed {
                 Listed::Directory(metadata) => {
-                    Node::Directory(Described(Metadata::clone(metadata)))
+                    OverlayNode::Directory(Described(Metadata::clone(metadata)))
                 }
-                Listed::Symlink(target) => Node::Leaf(Leaf::Symlink(target.clone())),
-                Listed::File(offset) => Node::Leaf(Leaf::File(Stored {
+                Listed::Symlink(target) => OverlayNode::Leaf(Leaf::Symlink(target.clone())),
+                Listed::File(offset) => OverlayNode::Leaf(Leaf::File(Stored {
                     layer: number,
                     offset: *offset,
                 })),
-                Listed::HardLink(target) => Node::Leaf(match self.0.get(target) {
-                    Some(Node::Leaf(Leaf::File(stored))) => Leaf::File(*stored),
+                Listed::HardLink(target) => OverlayNode::Leaf(match self.0.get(target) {
+                    Some(OverlayNode::Leaf(Leaf::File(stored))) => Leaf::File(*stored),
                     _ => Leaf::Special,
                 }),
-                Listed::Special => Node::Leaf(Leaf::Special),
+                Listed::Special => OverlayNode::Leaf(Leaf::Special),
             };
             self.0.put(path, node);
         }
@@ -255,10 +256,10 @@ mod tests {
 
     fn at(tree: &BaseTree, path: &str) -> String {
         match tree.at(&ImagePath::from(path)) {
-            Below::Nothing => "nothing".to_owned(),
-            Below::Directory(metadata) => format!("directory {}", metadata.mode),
-            Below::Symlink(target) => format!("symlink {}", String::from_utf8_lossy(target)),
-            Below::File => "file".to_owned(),
+            BaseEntry::Nothing => "nothing".to_owned(),
+            BaseEntry::Directory(metadata) => format!("directory {}", metadata.mode),
+            BaseEntry::Symlink(target) => format!("symlink {}", String::from_utf8_lossy(target)),
+            BaseEntry::File => "file".to_owned(),
         }
     }
 

@@ -5,10 +5,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::rules::EntryType;
-use super::{CompiledRules, ImagePath, Recipe, Rule, Source};
-use strata_archive::{Entry, EntryKind, Metadata, Mode, WHITEOUT};
-use strata_error::{Error, Result};
+use super::path::ImagePath;
+use super::recipe::{Recipe, Source};
+use super::rules::{CompiledRules, EntryType, Rule};
+use super::source::{check_size, compile, invalid_recipe, locate, source_path};
+use strata_archive::{Entry, EntryKind, Metadata, Mode, WHITEOUT_PREFIX};
+use strata_error::Result;
 use strata_nix::walk::{Kind, Visit};
 use strata_nix::{Store, nar, walk};
 
@@ -23,11 +25,11 @@ pub struct LayerTree<'a> {
 
 #[derive(Default)]
 struct Directory {
-    children: BTreeMap<Vec<u8>, Node>,
+    children: BTreeMap<Vec<u8>, LayerNode>,
     metadata: Option<Metadata>,
 }
 
-enum Node {
+enum LayerNode {
     /// Boxed, because files are many more.
     Directory(Box<Directory>),
     /// A file or symlink of the source with this number, with its path in it.
@@ -53,15 +55,15 @@ impl<'a> LayerTree<'a> {
                 tree.add_to_root(number)?;
             } else {
                 let path = store.parse(&source.store_path).map_err(invalid_recipe)?;
-                let node = Node::StorePath(number);
+                let node = LayerNode::StorePath(number);
                 let place = recipe.place(ImagePath::from(path.destination()));
                 insert(&mut tree.root, &place.0, node).map_err(invalid_recipe)?;
             }
         }
         for path in &recipe.whiteouts {
             let (parent, name) = path.split();
-            let path = parent.join(&[WHITEOUT, name].concat());
-            insert(&mut tree.root, &path.0, Node::Whiteout).map_err(invalid_recipe)?;
+            let path = parent.join(&[WHITEOUT_PREFIX, name].concat());
+            insert(&mut tree.root, &path.0, LayerNode::Whiteout).map_err(invalid_recipe)?;
         }
         for record in &recipe.directories {
             let directory = tree
@@ -107,7 +109,7 @@ impl<'a> LayerTree<'a> {
                         without.any(|path| path.0 == found.relative)
                     };
                     if recipe.omit.binary_search(&path).is_err() && !is_left_out() {
-                        let node = Node::Leaf(number, found.source_relative().to_vec());
+                        let node = LayerNode::Leaf(number, found.source_relative().to_vec());
                         insert(root, &path.0, node).map_err(invalid_recipe)?;
                     }
                 }
@@ -125,7 +127,7 @@ impl<'a> LayerTree<'a> {
         for (name, node) in &directory.children {
             let path = path.join(name);
             match node {
-                Node::Directory(directory) => {
+                LayerNode::Directory(directory) => {
                     let ancestor = Metadata::root(Mode::ANCESTOR);
                     let metadata = directory.metadata.as_ref().unwrap_or(&ancestor);
                     let source = || PathBuf::from(OsStr::from_bytes(&path.0));
@@ -138,16 +140,16 @@ impl<'a> LayerTree<'a> {
                     })?;
                     self.directory(directory, &path, visit)?;
                 }
-                Node::Leaf(number, below) => {
+                LayerNode::Leaf(number, on_disk) => {
                     let source = &self.recipe.sources[*number];
-                    let file = locate(self.store, source).join(OsStr::from_bytes(below));
-                    let relative = walk::relative(below);
+                    let file = locate(self.store, source).join(OsStr::from_bytes(on_disk));
+                    let relative = walk::relative(on_disk);
                     walk::walk(&file, &mut |found| {
                         let size = &mut nar::SizeCounter::default();
                         self.entry(*number, &path.0, &relative, &found, size, visit)
                     })?;
                 }
-                Node::Whiteout => {
+                LayerNode::Whiteout => {
                     let source = || PathBuf::from(OsStr::from_bytes(&path.0));
                     visit(Entry {
                         path: &path.0,
@@ -156,7 +158,7 @@ impl<'a> LayerTree<'a> {
                         source: &source,
                     })?;
                 }
-                Node::StorePath(number) => self.store_path(*number, path, visit)?,
+                LayerNode::StorePath(number) => self.store_path(*number, path, visit)?,
             }
         }
         Ok(())
@@ -242,8 +244,8 @@ impl Directory {
             let node = directory
                 .children
                 .entry(name.to_vec())
-                .or_insert_with(|| Node::Directory(Box::default()));
-            let Node::Directory(child) = node else {
+                .or_insert_with(|| LayerNode::Directory(Box::default()));
+            let LayerNode::Directory(child) = node else {
                 return Err(format!(
                     "{} is not a directory",
                     String::from_utf8_lossy(name)
@@ -256,7 +258,7 @@ impl Directory {
 }
 
 /// Puts a leaf or store path at `path`. What is there stays: the plan saw to it that it is the same.
-fn insert(root: &mut Directory, path: &[u8], node: Node) -> Result<(), String> {
+fn insert(root: &mut Directory, path: &[u8], node: LayerNode) -> Result<(), String> {
     let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (&path[..0], path),
@@ -268,45 +270,4 @@ fn insert(root: &mut Directory, path: &[u8], node: Node) -> Result<(), String> {
     )?;
     parent.children.entry(name.to_vec()).or_insert(node);
     Ok(())
-}
-
-pub(super) fn compile(source: &Source) -> Result<CompiledRules> {
-    CompiledRules::new(&source.rules).map_err(|error| invalid_recipe(error.to_string()))
-}
-
-/// Where a source is: a store path, or what an image derivation made below its own.
-pub(super) fn locate(store: &Store, source: &Source) -> PathBuf {
-    store.locate_below(&source.store_path)
-}
-
-/// The full path in the store that rules are matched with.
-pub(super) fn source_path(source: &Source, relative: &[u8]) -> Vec<u8> {
-    let mut path = source.store_path.clone().into_bytes();
-    if !relative.is_empty() {
-        path.push(b'/');
-        path.extend_from_slice(relative);
-    }
-    path
-}
-
-/// Refuses a store path that does not have the size that Nix recorded: it was damaged, or shows
-/// other kinds of files than it holds (NixOS/nix#10456), and its digest would match nowhere else.
-pub(super) fn check_size(source: &Source, size: u64) -> Result<()> {
-    if size == source.nar_size {
-        return Ok(());
-    }
-    Err(Error::Mismatch {
-        what: format!("store path {}", source.store_path),
-        expected: format!("an archive of {} bytes, as Nix recorded", source.nar_size),
-        found: format!("one of {size} bytes"),
-        hint: format!("repair it: nix-store --repair-path {}", source.store_path),
-    })
-}
-
-fn invalid_recipe(message: impl Into<String>) -> Error {
-    Error::Document {
-        document: "layers.json".into(),
-        message: message.into(),
-        hint: "rebuild the image with this version of Strata".into(),
-    }
 }

@@ -13,15 +13,13 @@ mod overlay;
 mod path;
 mod recipe;
 mod rules;
+mod source;
 mod whiteout;
 
-pub use base_tree::{BaseListing, BaseTree, Below, EntriesLeft, Obstacle, Stored};
+pub use base_tree::{BaseEntry, BaseListing, BaseTree, EntriesLeft, Obstacle, Stored};
 pub use entries::LayerTree;
-pub use merge::{Layout, RootSource, Surroundings, merge};
-pub use overlay::{Listing, Node, Overlay};
+pub use merge::{MergedRoot, RootSource, Surroundings, merge};
+pub use overlay::{Listing, MOST_ENTRIES, Overlay, OverlayNode};
 pub use path::ImagePath;
 pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
 pub use rules::{Changes, CompiledRules, EntryType, Rule};
-
-/// The most entries of all layers, whiteouts too; those of a layer that is there twice count twice.
-pub const MOST_ENTRIES: usize = 10_000_000;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::ImagePath;
-use super::whiteout::Marker;
+use super::path::ImagePath;
+use super::whiteout::Whiteout;
+
+/// The most entries of all layers, whiteouts too; those of a layer that is there twice count twice.
+pub const MOST_ENTRIES: usize = 10_000_000;
 
 /// What one layer has, and what it hides of those below it.
 #[derive(Clone, Debug)]
@@ -15,7 +18,7 @@ pub struct Listing<E> {
 
 /// A directory, or something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Node<D, L> {
+pub enum OverlayNode<D, L> {
     /// A directory.
     Directory(D),
     /// What has nothing below it.
@@ -50,11 +53,11 @@ impl<E> Default for Listing<E> {
 impl<E> Listing<E> {
     /// Adds what is at `path` in the layer: an entry, unless the path is a whiteout.
     pub fn add(&mut self, path: ImagePath, entry: E) {
-        match Marker::of(&path) {
-            Marker::None => self.entries.push((path, entry)),
-            Marker::Hidden(path) => self.hidden.push(path),
-            Marker::Opaque(directory) => self.opaque.push(directory),
-            Marker::Engine => {}
+        match Whiteout::of(&path) {
+            None => self.entries.push((path, entry)),
+            Some(Whiteout::File(path)) => self.hidden.push(path),
+            Some(Whiteout::Opaque(directory)) => self.opaque.push(directory),
+            Some(Whiteout::Engine) => {}
         }
     }
 
@@ -88,8 +91,8 @@ impl<D: Default, L> Default for Overlay<D, L> {
 }
 
 impl<D: Default, L> Overlay<D, L> {
-    /// Takes away what a layer hides; what it has is to be put after that. Whiteouts are about lower
-    /// layers, wherever they are in their own.
+    /// Takes away what a layer hides; what it has is to be put after that. Whiteouts are about the
+    /// layers under it, wherever they are in their own.
     pub fn hide<E>(&mut self, layer: &Listing<E>) {
         for path in &layer.opaque {
             if let Some(directory) = self.directory_mut(path) {
@@ -103,23 +106,23 @@ impl<D: Default, L> Overlay<D, L> {
     }
 
     /// What is at `path`, which leads through directories only.
-    pub fn get(&self, path: &ImagePath) -> Option<Node<&D, &L>> {
+    pub fn get(&self, path: &ImagePath) -> Option<OverlayNode<&D, &L>> {
         let (parent, name) = path.split();
         let parent = self.directory(&parent)?;
         if name.is_empty() {
-            return Some(Node::Directory(&parent.about));
+            return Some(OverlayNode::Directory(&parent.about));
         }
         let directory = parent.directories.get(name);
-        let directory = directory.map(|directory| Node::Directory(&directory.about));
-        directory.or_else(|| parent.leaves.get(name).map(Node::Leaf))
+        let directory = directory.map(|directory| OverlayNode::Directory(&directory.about));
+        directory.or_else(|| parent.leaves.get(name).map(OverlayNode::Leaf))
     }
 
     /// Puts something where it is to be, whatever was in the way. Two directories are one; the root
     /// stays one.
-    pub fn put(&mut self, path: &ImagePath, node: Node<D, L>) {
+    pub fn put(&mut self, path: &ImagePath, node: OverlayNode<D, L>) {
         match node {
-            Node::Directory(about) => self.root.make(path).about = about,
-            Node::Leaf(leaf) => {
+            OverlayNode::Directory(about) => self.root.make(path).about = about,
+            OverlayNode::Leaf(leaf) => {
                 let (parent, name) = path.split();
                 if !name.is_empty() {
                     let parent = self.root.make(&parent);
@@ -140,7 +143,7 @@ impl<D: Default, L> Overlay<D, L> {
     }
 
     /// Hands over everything but the root: each directory before what is in it.
-    pub fn drain(self, visit: &mut impl FnMut(ImagePath, Node<D, L>)) {
+    pub fn drain(self, visit: &mut impl FnMut(ImagePath, OverlayNode<D, L>)) {
         self.root.drain(&ImagePath::default(), visit);
     }
 
@@ -165,15 +168,15 @@ impl<D: Default, L> Directory<D, L> {
         })
     }
 
-    fn drain(self, path: &ImagePath, visit: &mut impl FnMut(ImagePath, Node<D, L>)) {
+    fn drain(self, path: &ImagePath, visit: &mut impl FnMut(ImagePath, OverlayNode<D, L>)) {
         for (name, leaf) in self.leaves {
-            visit(path.join(&name), Node::Leaf(leaf));
+            visit(path.join(&name), OverlayNode::Leaf(leaf));
         }
         for (name, mut directory) in self.directories {
             let path = path.join(&name);
             visit(
                 path.clone(),
-                Node::Directory(std::mem::take(&mut directory.about)),
+                OverlayNode::Directory(std::mem::take(&mut directory.about)),
             );
             directory.drain(&path, visit);
         }

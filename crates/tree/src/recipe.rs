@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImagePath, Rule};
+use super::path::ImagePath;
+use super::rules::Rule;
 use strata_archive::Metadata;
 
 /// How to make a layer.
@@ -14,7 +15,7 @@ pub struct Recipe {
     pub directories: Vec<DirectoryRecord>,
     /// What goes in, sorted by store path.
     pub sources: Vec<Source>,
-    /// Files that a lower layer holds already. Sorted.
+    /// Files that a layer under it holds already. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub omit: Vec<ImagePath>,
     /// Directories that are symlinks in the base image, so that what is in them goes elsewhere.

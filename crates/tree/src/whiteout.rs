@@ -1,37 +1,35 @@
-//! What names in a layer say about lower layers (OCI layer.md, "Whiteouts").
+//! What names in a layer say about the layers under it (OCI layer.md, "Whiteouts").
 
-use super::ImagePath;
-use strata_archive::WHITEOUT;
+use super::path::ImagePath;
+use strata_archive::WHITEOUT_PREFIX;
 
-/// The name of a marker that hides everything that lower layers have in its directory.
+/// The name of a file that hides everything that the layers under its own have in its directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 /// What the names of other things begin with that are for engines alone.
 const ENGINE_PREFIX: &[u8] = b".wh..wh.";
 
-/// What the entry at a path means.
+/// What an entry means that is no part of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Marker {
-    /// Nothing special: it is a part of the image.
-    None,
-    /// Lower layers have nothing in this directory.
+pub(super) enum Whiteout {
+    /// The layers under it have nothing in this directory.
     Opaque(ImagePath),
-    /// Lower layers do not have this path.
-    Hidden(ImagePath),
-    /// It is an engine's own, and no part of the image.
+    /// The layers under it do not have this path.
+    File(ImagePath),
+    /// It is an engine's own.
     Engine,
 }
 
-impl Marker {
-    /// What an entry at `path` means.
-    pub(super) fn of(path: &ImagePath) -> Self {
+impl Whiteout {
+    /// What an entry at `path` means, if it is no part of the image.
+    pub(super) fn of(path: &ImagePath) -> Option<Self> {
         let (parent, name) = path.split();
         if name == OPAQUE {
-            Self::Opaque(parent)
+            Some(Self::Opaque(parent))
         } else if name.starts_with(ENGINE_PREFIX) {
-            Self::Engine
+            Some(Self::Engine)
         } else {
-            let hidden = name.strip_prefix(WHITEOUT);
-            hidden.map_or(Self::None, |hidden| Self::Hidden(parent.join(hidden)))
+            let hidden = name.strip_prefix(WHITEOUT_PREFIX)?;
+            Some(Self::File(parent.join(hidden)))
         }
     }
 }

@@ -12,12 +12,12 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::process::{ask, feed};
+use crate::process::{query, run_with_input};
 use strata_copy::{CopyName, archive, blobs};
 use strata_error::{Error, Result};
 use strata_image::Image;
-use strata_oci::{Descriptor, Digest, Reference};
-use strata_progress::{Outcome, Progress, Silent};
+use strata_oci::{Digest, Reference};
+use strata_progress::{Context, Silent};
 
 /// The namespace of Kubernetes in containerd.
 pub(super) const KUBERNETES: &str = "k8s.io";
@@ -48,26 +48,26 @@ impl Ctr {
     ///
     /// Only what the content store lacks is sent; if that turns out to be too little, everything.
     /// The name leads to the old image until all of the new one is there.
-    pub(super) fn copy(&self, image: &Image, full: &str, progress: &dyn Progress) -> Result<()> {
+    pub(super) fn copy(&self, image: &Image, full: &str, context: Context<'_>) -> Result<()> {
         let name = Reference::parse(full)?;
         let incomplete = format!("{INCOMPLETE}:{}", image.manifest_descriptor.digest.hex());
         let copied = self
-            .send(image, &incomplete, progress)
-            .and_then(|()| self.name(image, &name, progress));
+            .send(image, &incomplete, context)
+            .and_then(|()| self.name(image, &name, context));
         // Also after an interruption.
         let removed = self.remove(&incomplete);
         copied.and(removed)
     }
 
     /// Brings all blobs of the image there, under a name of ours.
-    fn send(&self, image: &Image, incomplete: &str, progress: &dyn Progress) -> Result<()> {
-        let present = self.content(progress)?;
+    fn send(&self, image: &Image, incomplete: &str, context: Context<'_>) -> Result<()> {
+        let present = self.content(context)?;
         let wanted: BTreeSet<Digest> = blobs(image).into_keys().collect();
         let known: BTreeSet<Digest> = wanted.intersection(&present).copied().collect();
         let import = |leave_out: &BTreeSet<Digest>| {
-            self.import(image, incomplete, &[], leave_out, progress)
+            self.import(image, incomplete, &[], leave_out, context)
                 .and_then(|()| {
-                    let present = self.content(progress)?;
+                    let present = self.content(context)?;
                     match wanted.difference(&present).next() {
                         None => Ok(()),
                         Some(missing) => Err(self.incomplete(*missing)),
@@ -84,7 +84,7 @@ impl Ctr {
     }
 
     /// Gives the image, all of which is there, its name.
-    fn name(&self, image: &Image, name: &Reference, progress: &dyn Progress) -> Result<()> {
+    fn name(&self, image: &Image, name: &Reference, context: Context<'_>) -> Result<()> {
         let full = name.to_string();
         let base = format!("{}/{}", name.registry, name.repository);
         // The kubelet finds an image by its digest only if a name with the digest is there, as after
@@ -96,8 +96,8 @@ impl Ctr {
             &[]
         };
         let all = blobs(image).into_keys().collect();
-        self.import(image, &full, digests, &all, &Quietly(progress))?;
-        let listed = self.list(&full, progress)?;
+        self.import(image, &full, digests, &all, context.watched_by(&Silent))?;
+        let listed = self.list(&full, context)?;
         let digest = image.manifest_descriptor.digest;
         if listed == Some(digest) {
             return Ok(());
@@ -117,7 +117,7 @@ impl Ctr {
         full: &str,
         flags: &[&str],
         leave_out: &BTreeSet<Digest>,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<()> {
         let mut command = self.command(&["images", "import"]);
         command.args(flags);
@@ -129,32 +129,36 @@ impl Ctr {
             full: Some(full.to_owned()),
             ..CopyName::default()
         };
-        feed(
+        run_with_input(
             command,
-            Box::new(move |writer| archive::stream(image, writer, &name, leave_out, progress)),
+            Box::new(move |writer| archive::stream(image, writer, &name, leave_out, context)),
             HINT,
-            progress,
+            context,
         )?;
         Ok(())
     }
 
     /// The blobs in the content store.
-    fn content(&self, progress: &dyn Progress) -> Result<BTreeSet<Digest>> {
+    fn content(&self, context: Context<'_>) -> Result<BTreeSet<Digest>> {
         let command = self.command(&["content", "ls", "--quiet"]);
-        let answer = ask(command, HINT, progress)?;
-        Ok(parse_digests(&answer))
+        let output = query(command, HINT, context)?;
+        Ok(parse_digests(&output))
     }
 
     /// What a name leads to.
-    fn list(&self, full: &str, progress: &dyn Progress) -> Result<Option<Digest>> {
+    fn list(&self, full: &str, context: Context<'_>) -> Result<Option<Digest>> {
         let command = self.command(&["images", "ls", &format!("name=={full}")]);
-        let answer = ask(command, HINT, progress)?;
-        Ok(parse_image(&answer, full))
+        let output = query(command, HINT, context)?;
+        Ok(parse_image(&output, full))
     }
 
     /// Removes a name; that it is not there is no error.
     fn remove(&self, full: &str) -> Result<()> {
-        ask(self.command(&["images", "rm", full]), HINT, &Silent)?;
+        query(
+            self.command(&["images", "rm", full]),
+            HINT,
+            Context::silent(),
+        )?;
         Ok(())
     }
 
@@ -194,36 +198,19 @@ fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Passes on that the copy was interrupted, and nothing about blobs.
-struct Quietly<'a>(&'a dyn Progress);
-
-impl Progress for Quietly<'_> {
-    fn begin(&self, _: &Descriptor) {}
-
-    fn advance(&self, _: &Descriptor, _: u64) -> Result<()> {
-        self.0.interrupted()
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        self.0.interrupted()
-    }
-
-    fn finish(&self, _: &Descriptor, _: Outcome) {}
-}
-
-/// The answer of `ctr content ls --quiet`: a digest on each line. What is not one (digests of other
+/// The output of `ctr content ls --quiet`: a digest on each line. What is not one (digests of other
 /// algorithms) cannot be a blob of ours.
-fn parse_digests(answer: &[u8]) -> BTreeSet<Digest> {
-    let text = String::from_utf8_lossy(answer);
+fn parse_digests(output: &[u8]) -> BTreeSet<Digest> {
+    let text = String::from_utf8_lossy(output);
     text.lines()
         .filter_map(|line| line.trim().parse().ok())
         .collect()
 }
 
-/// The digest of an image in the answer of `ctr images ls`: a heading, and lines with name, type,
+/// The digest of an image in the output of `ctr images ls`: a heading, and lines with name, type,
 /// digest, size, platforms and labels.
-fn parse_image(answer: &[u8], full: &str) -> Option<Digest> {
-    let text = String::from_utf8_lossy(answer);
+fn parse_image(output: &[u8], full: &str) -> Option<Digest> {
+    let text = String::from_utf8_lossy(output);
     text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some(full))
@@ -261,16 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_ctr_are_understood() {
+    fn outputs_of_ctr_are_understood() {
         let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
-        let answer = format!("{one}\nsha512:abc\n\n{two}\n");
-        assert_eq!(parse_digests(answer.as_bytes()), [one, two].into());
-        let answer = format!(
+        let output = format!("{one}\nsha512:abc\n\n{two}\n");
+        assert_eq!(parse_digests(output.as_bytes()), [one, two].into());
+        let output = format!(
             "REF TYPE DIGEST SIZE PLATFORMS LABELS \n\
              docker.io/library/a:10 application/x {two} 1 B linux/amd64 - \n\
              docker.io/library/a:1 application/x {one} 110.8 KiB linux/amd64 - \n"
         );
-        let image = |name| parse_image(answer.as_bytes(), name);
+        let image = |name| parse_image(output.as_bytes(), name);
         assert_eq!(image("docker.io/library/a:1"), Some(one));
         assert_eq!(image("docker.io/library/a:10"), Some(two));
         assert_eq!(image("docker.io/library/a"), None);

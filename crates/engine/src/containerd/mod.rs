@@ -12,7 +12,7 @@ use ctr::{Ctr, KUBERNETES};
 use strata_copy::CopyName;
 use strata_error::{Error, Result};
 use strata_image::Image;
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// The namespace of a containerd without a cluster, as everywhere in containerd.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -61,7 +61,7 @@ pub fn copy(
     runner: Runner,
     name: &CopyName,
     options: &Options,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<()> {
     let error = |message: &str, hint: String| Error::Name {
         what: "destination",
@@ -95,18 +95,18 @@ pub fn copy(
             program: vec!["k3s".to_owned(), "ctr".to_owned()],
             ..alone
         }],
-        Runner::Kind => nodes::kind(cluster, &alone, progress)?,
+        Runner::Kind => nodes::kind(cluster, &alone, context)?,
         Runner::Minikube => {
-            let cluster = nodes::minikube(cluster, progress)?;
+            let cluster = nodes::minikube(cluster, context)?;
             if cluster.runtime != "containerd" {
-                return load::copy(&cluster, image, name, full, progress);
+                return load::copy(&cluster, image, name, full, context);
             }
-            nodes::minikube_nodes(&cluster, &alone, progress)?
+            nodes::minikube_nodes(&cluster, &alone, context)?
         }
     };
     nodes
         .iter()
-        .try_for_each(|node| node.copy(image, full, progress))
+        .try_for_each(|node| node.copy(image, full, context))
 }
 
 fn address(options: &Options) -> Result<Option<String>> {

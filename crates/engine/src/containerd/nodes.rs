@@ -6,9 +6,9 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::ctr::Ctr;
-use crate::process::ask;
+use crate::process::query;
 use strata_error::{Error, Result};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// How kind calls the container in front of several control planes; it has no containerd.
 /// (`ExternalLoadBalancerNodeRoleValue` in kind's pkg/cluster/constants.)
@@ -19,7 +19,7 @@ const LOAD_BALANCER: &str = "-external-load-balancer";
 const PROVIDERS: [&str; 3] = ["docker", "nerdctl", "podman"];
 
 /// The nodes of a kind cluster.
-pub(super) fn kind(cluster: Option<&str>, like: &Ctr, progress: &dyn Progress) -> Result<Vec<Ctr>> {
+pub(super) fn kind(cluster: Option<&str>, like: &Ctr, context: Context<'_>) -> Result<Vec<Ctr>> {
     let mut command = Command::new("kind");
     command.args(["get", "nodes"]);
     // Without it kind asks KIND_CLUSTER_NAME, as with any command.
@@ -27,9 +27,9 @@ pub(super) fn kind(cluster: Option<&str>, like: &Ctr, progress: &dyn Progress) -
         command.args(["--name", cluster]);
     }
     let hint = "`kind get clusters` lists the clusters; --cluster names one";
-    let answer = ask(command, hint, progress)?;
+    let output = query(command, hint, context)?;
     let provider = provider();
-    let nodes = first_words(&answer)
+    let nodes = first_words(&output)
         .into_iter()
         .filter(|node| !node.ends_with(LOAD_BALANCER));
     let nodes = nodes.map(|node| {
@@ -39,7 +39,7 @@ pub(super) fn kind(cluster: Option<&str>, like: &Ctr, progress: &dyn Progress) -
             let words = before.iter().chain(program);
             words.map(|word| (*word).to_owned()).collect::<Vec<_>>()
         };
-        let snapshotter = snapshotter(&inside(&["containerd", "config", "dump"]), progress)?;
+        let snapshotter = snapshotter(&inside(&["containerd", "config", "dump"]), context)?;
         Ok(Ctr {
             program: inside(&["ctr"]),
             snapshotter,
@@ -59,25 +59,25 @@ pub(super) struct Minikube {
 }
 
 /// The cluster that is asked for, or else the one that minikube works with.
-pub(super) fn minikube(cluster: Option<&str>, progress: &dyn Progress) -> Result<Minikube> {
+pub(super) fn minikube(cluster: Option<&str>, context: Context<'_>) -> Result<Minikube> {
     let hint = "`minikube profile list` lists the clusters; --cluster names one";
     let profile = if let Some(cluster) = cluster {
         cluster.to_owned()
     } else {
         let mut command = Command::new("minikube");
         command.arg("profile");
-        let answer = ask(command, hint, progress)?;
-        String::from_utf8_lossy(&answer).trim().to_owned()
+        let output = query(command, hint, context)?;
+        String::from_utf8_lossy(&output).trim().to_owned()
     };
     let mut command = Command::new("minikube");
     command.args(["profile", "list", "--light", "--output", "json"]);
-    let answer = ask(command, hint, progress)?;
+    let output = query(command, hint, context)?;
     let error = |message: String| Error::Command {
         command: "minikube profile list".to_owned(),
         message,
         hint: hint.to_owned(),
     };
-    let runtime = parse_runtime(&answer, &profile).map_err(|source| error(source.to_string()))?;
+    let runtime = parse_runtime(&output, &profile).map_err(|source| error(source.to_string()))?;
     match runtime {
         Some(runtime) => Ok(Minikube { profile, runtime }),
         None => Err(error(format!("there is no cluster {profile:?}"))),
@@ -88,13 +88,13 @@ pub(super) fn minikube(cluster: Option<&str>, progress: &dyn Progress) -> Result
 pub(super) fn minikube_nodes(
     cluster: &Minikube,
     like: &Ctr,
-    progress: &dyn Progress,
+    context: Context<'_>,
 ) -> Result<Vec<Ctr>> {
     let mut command = Command::new("minikube");
     command.args(["--profile", &cluster.profile, "node", "list"]);
     let hint = "start the cluster with `minikube start`";
-    let answer = ask(command, hint, progress)?;
-    let nodes = first_words(&answer).into_iter().map(|node| Ctr {
+    let output = query(command, hint, context)?;
+    let nodes = first_words(&output).into_iter().map(|node| Ctr {
         // minikube's own client would make a terminal of the connection, which changes bytes.
         program: [
             "minikube",
@@ -147,11 +147,11 @@ fn is_in_path(program: &str) -> bool {
 
 /// The snapshotter that Kubernetes uses in a node: `ctr` has its own idea, which does not work in
 /// rootless nodes. A node that does not tell is left with `ctr`'s.
-fn snapshotter(dump: &[String], progress: &dyn Progress) -> Result<Option<String>> {
+fn snapshotter(dump: &[String], context: Context<'_>) -> Result<Option<String>> {
     let mut words = dump.iter();
     let mut command = Command::new(words.next().map_or("containerd", String::as_str));
     command.args(words);
-    match ask(command, "", progress) {
+    match query(command, "", context) {
         Ok(config) => Ok(parse_snapshotter(&config)),
         Err(Error::Command { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -159,8 +159,8 @@ fn snapshotter(dump: &[String], progress: &dyn Progress) -> Result<Option<String
 }
 
 /// The first word of each line.
-fn first_words(answer: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(answer);
+fn first_words(output: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
     let words = text
         .lines()
         .filter_map(|line| line.split_whitespace().next());
@@ -192,7 +192,7 @@ fn parse_snapshotter(config: &[u8]) -> Option<String> {
 }
 
 /// The container runtime of a cluster in `minikube profile list --output json`.
-fn parse_runtime(answer: &[u8], profile: &str) -> serde_json::Result<Option<String>> {
+fn parse_runtime(output: &[u8], profile: &str) -> serde_json::Result<Option<String>> {
     #[derive(Deserialize)]
     struct Profiles {
         #[serde(default)]
@@ -214,7 +214,7 @@ fn parse_runtime(answer: &[u8], profile: &str) -> serde_json::Result<Option<Stri
     struct Kubernetes {
         container_runtime: String,
     }
-    let profiles: Profiles = serde_json::from_slice(answer)?;
+    let profiles: Profiles = serde_json::from_slice(output)?;
     let mut profiles = profiles.valid.unwrap_or_default().into_iter();
     let found = profiles.find(|found| found.name == profile);
     Ok(found.map(|found| found.config.kubernetes_config.container_runtime))
@@ -241,10 +241,10 @@ mod tests {
 
     #[test]
     fn the_runtime_of_a_cluster_is_found() {
-        let answer = br#"{"invalid": [], "valid": [
+        let output = br#"{"invalid": [], "valid": [
             {"Name": "a", "Config": {"KubernetesConfig": {"ContainerRuntime": "docker", "x": 1}}},
             {"Name": "b", "Config": {"KubernetesConfig": {"ContainerRuntime": "containerd"}}}]}"#;
-        let runtime = |profile| parse_runtime(answer, profile).unwrap();
+        let runtime = |profile| parse_runtime(output, profile).unwrap();
         assert_eq!(runtime("a").as_deref(), Some("docker"));
         assert_eq!(runtime("b").as_deref(), Some("containerd"));
         assert_eq!(runtime("c"), None);

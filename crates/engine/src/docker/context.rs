@@ -11,8 +11,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::endpoint::{Endpoint, Environment, Tls, configuration, text};
+use super::endpoint::{Endpoint, TlsFiles};
+use super::environment::{configuration, text};
 use strata_error::{Error, Result, small_file};
+use strata_http::Environment;
 use strata_oci::Digest;
 
 /// The most bytes of a file that are read.
@@ -68,9 +70,9 @@ pub(super) fn current(environment: Environment<'_>) -> Result<Option<Endpoint>> 
     let Some(endpoint) = endpoints.remove("docker").filter(|it| !it.host.is_empty()) else {
         return Err(broken(&file, "has no Docker engine"));
     };
-    let mut tls = Tls::in_directory(&contexts.join("tls").join(&digest).join("docker"));
+    let mut tls = TlsFiles::in_directory(&contexts.join("tls").join(&digest).join("docker"));
     tls.insecure = endpoint.insecure;
-    let is_encrypted = tls != Tls::default();
+    let is_encrypted = tls != TlsFiles::default();
     Endpoint::new(&endpoint.host, is_encrypted.then_some(tls)).map(Some)
 }
 

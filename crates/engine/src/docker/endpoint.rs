@@ -1,22 +1,17 @@
-//! Where a Docker engine is: what the user says, else the environment, else the current context, as
-//! in Docker's own command line (docker/cli, "Environment variables" and "Docker contexts").
+//! Where a Docker engine is and how its connections are encrypted, and how that is written.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use ureq::http::uri::Authority;
 
-use super::context;
 use strata_error::{Error, Result};
+use strata_http::Ssh;
 use strata_oci::without_password;
 
 /// Where the engine of the whole machine listens.
-const SOCKET: &str = "/var/run/docker.sock";
+pub(super) const SOCKET: &str = "/var/run/docker.sock";
 /// The port of an engine that speaks TLS, and of one that does not.
 const PORTS: [u16; 2] = [2376, 2375];
-
-/// An environment variable, if it is set.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// An engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +21,7 @@ pub(super) struct Endpoint {
     /// How it is reached.
     pub(super) address: Address,
     /// How its connections are encrypted; only those over TCP are.
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<TlsFiles>,
 }
 
 /// How an engine is reached.
@@ -40,22 +35,9 @@ pub(super) enum Address {
     Ssh(Ssh),
 }
 
-/// A machine that `ssh` reaches. No part begins with a hyphen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ssh {
-    /// The user, if it is not the one that `ssh` would take.
-    pub(super) user: Option<String>,
-    /// The host, or its name in `ssh`'s configuration.
-    pub(super) host: String,
-    /// The port.
-    pub(super) port: Option<u16>,
-    /// The engine's socket there, if it is not the usual one.
-    pub(super) socket: Option<String>,
-}
-
 /// The files of a TLS connection, in PEM form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tls {
+pub(super) struct TlsFiles {
     /// The authority to trust; without it, those of the system.
     pub(super) authority: Option<PathBuf>,
     /// Our certificate and its key.
@@ -64,7 +46,7 @@ pub(super) struct Tls {
     pub(super) insecure: bool,
 }
 
-impl Tls {
+impl TlsFiles {
     /// What there is of `ca.pem`, `cert.pem` and `key.pem` in a directory.
     pub(super) fn in_directory(directory: &Path) -> Self {
         let file = |name| Some(directory.join(name)).filter(|file| file.exists());
@@ -77,28 +59,8 @@ impl Tls {
 }
 
 impl Endpoint {
-    /// Finds the engine: `given`, else `DOCKER_HOST`, else the current context, else the socket of
-    /// the machine's engine or of the user's own (rootless) one.
-    pub(super) fn find(given: Option<&str>, environment: Environment<'_>) -> Result<Self> {
-        let named = given
-            .map(str::to_owned)
-            .or_else(|| text(environment, "DOCKER_HOST"));
-        if let Some(host) = named {
-            return Self::new(&host, environment_tls(environment));
-        }
-        if let Some(endpoint) = context::current(environment)? {
-            return Ok(endpoint);
-        }
-        let own =
-            path(environment, "XDG_RUNTIME_DIR").map(|directory| directory.join("docker.sock"));
-        let socket = own
-            .filter(|own| own.exists() && !Path::new(SOCKET).exists())
-            .unwrap_or_else(|| SOCKET.into());
-        Ok(Self::unix(socket))
-    }
-
     /// The engine at `host`, with `tls` if it is one that is encrypted.
-    pub(super) fn new(host: &str, tls: Option<Tls>) -> Result<Self> {
+    pub(super) fn new(host: &str, tls: Option<TlsFiles>) -> Result<Self> {
         let address = parse(host, tls.is_some())?;
         let tls = tls.filter(|_| matches!(address, Address::Tcp(_)));
         Ok(Self {
@@ -108,39 +70,14 @@ impl Endpoint {
         })
     }
 
-    fn unix(socket: PathBuf) -> Self {
+    /// The engine at a socket of this machine.
+    pub(super) fn unix(socket: PathBuf) -> Self {
         Self {
             host: format!("unix://{}", socket.display()),
             address: Address::Unix(socket),
             tls: None,
         }
     }
-}
-
-/// A variable that is set to some text.
-pub(super) fn text(environment: Environment<'_>, name: &str) -> Option<String> {
-    let value = environment(name)?.into_string().ok()?;
-    (!value.is_empty()).then_some(value)
-}
-
-/// A variable that is set to a path.
-pub(super) fn path(environment: Environment<'_>, name: &str) -> Option<PathBuf> {
-    environment(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-}
-
-/// The directory of Docker's configuration.
-pub(super) fn configuration(environment: Environment<'_>) -> Option<PathBuf> {
-    path(environment, "DOCKER_CONFIG")
-        .or_else(|| path(environment, "HOME").map(|home| home.join(".docker")))
-}
-
-/// `DOCKER_TLS_VERIFY`, with the files in `DOCKER_CERT_PATH`, else beside Docker's configuration.
-fn environment_tls(environment: Environment<'_>) -> Option<Tls> {
-    text(environment, "DOCKER_TLS_VERIFY")?;
-    let directory = path(environment, "DOCKER_CERT_PATH").or_else(|| configuration(environment));
-    Some(directory.map_or_else(Tls::default, |directory| Tls::in_directory(&directory)))
 }
 
 /// Understands the address of an engine.
@@ -246,8 +183,21 @@ fn ssh(text: &str) -> Option<Ssh> {
         user,
         host: host.to_owned(),
         port,
-        socket,
+        command: dial_stdio(socket.as_deref()),
     })
+}
+
+/// The command by which Docker's own command line reaches an engine on another machine, at its usual
+/// socket or another one.
+fn dial_stdio(socket: Option<&str>) -> Vec<String> {
+    let host = socket.map(|socket| ["--host".to_owned(), format!("unix://{socket}")]);
+    let host = host.into_iter().flatten();
+    let dial = ["system", "dial-stdio"].map(str::to_owned);
+    ["docker".to_owned()]
+        .into_iter()
+        .chain(host)
+        .chain(dial)
+        .collect()
 }
 
 #[cfg(test)]
@@ -256,14 +206,6 @@ mod tests {
 
     fn address(host: &str) -> Address {
         parse(host, false).unwrap_or_else(|error| panic!("{host}: {error}"))
-    }
-
-    fn find(given: Option<&str>, variables: &[(&str, &str)]) -> Result<Endpoint> {
-        let environment = |name: &str| {
-            let found = variables.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| OsString::from(value))
-        };
-        Endpoint::find(given, &environment)
     }
 
     #[test]
@@ -280,23 +222,25 @@ mod tests {
             assert_eq!(address(host), expected);
         }
         assert_eq!(parse("tcp://h.x", true).unwrap(), tcp("h.x:2376"));
-        for (host, user, name, port, socket) in [
-            ("ssh://h", None, "h", None, None),
-            ("ssh://me@h.x:22/", Some("me"), "h.x", Some(22), None),
-            ("ssh://h/run/d.sock", None, "h", None, Some("/run/d.sock")),
+        let usual = "docker system dial-stdio";
+        let other = "docker --host unix:///run/d.sock system dial-stdio";
+        for (host, user, name, port, command) in [
+            ("ssh://h", None, "h", None, usual),
+            ("ssh://me@h.x:22/", Some("me"), "h.x", Some(22), usual),
+            ("ssh://h/run/d.sock", None, "h", None, other),
             (
                 "ssh://[fe80::1%eth0]:22",
                 None,
                 "fe80::1%eth0",
                 Some(22),
-                None,
+                usual,
             ),
         ] {
             let expected = Ssh {
                 user: user.map(str::to_owned),
                 host: name.to_owned(),
                 port,
-                socket: socket.map(str::to_owned),
+                command: command.split(' ').map(str::to_owned).collect(),
             };
             assert_eq!(address(host), Address::Ssh(expected));
         }
@@ -329,51 +273,5 @@ mod tests {
             assert!(error.hint().is_some(), "{host}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
-    }
-
-    #[test]
-    fn the_user_wins_over_the_environment() {
-        let host = |given, variables: &[_]| find(given, variables).unwrap().host;
-        let variable = [("DOCKER_HOST", "tcp://v:1"), ("DOCKER_CONTEXT", "absent")];
-        assert_eq!(host(Some("tcp://g:1"), &variable), "tcp://g:1");
-        assert_eq!(host(None, &variable), "tcp://v:1");
-        assert_eq!(
-            host(None, &[("DOCKER_HOST", "")]),
-            "unix:///var/run/docker.sock"
-        );
-    }
-
-    #[test]
-    fn the_environment_asks_for_tls_over_tcp_only() {
-        let directory = tempfile::tempdir().unwrap();
-        let place = directory.path();
-        std::fs::write(place.join("ca.pem"), "").unwrap();
-        let verify = ("DOCKER_TLS_VERIFY", "1");
-        let tls = |variables: &[_]| find(None, variables).unwrap().tls;
-        let tcp = ("DOCKER_HOST", "tcp://h:1");
-        let expected = Tls {
-            authority: Some(place.join("ca.pem")),
-            ..Tls::default()
-        };
-        for variable in ["DOCKER_CERT_PATH", "DOCKER_CONFIG"] {
-            let found = tls(&[tcp, verify, (variable, place.to_str().unwrap())]);
-            assert_eq!(found.as_ref(), Some(&expected), "{variable}");
-        }
-        assert_eq!(tls(&[tcp, ("DOCKER_TLS_VERIFY", "")]), None);
-        assert_eq!(tls(&[("DOCKER_HOST", "unix:///s"), verify]), None);
-    }
-
-    #[test]
-    fn the_socket_of_the_user_is_found() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("docker.sock"), "").unwrap();
-        let variable = ("XDG_RUNTIME_DIR", directory.path().to_str().unwrap());
-        let found = find(None, &[variable]).unwrap().address;
-        let expected = if Path::new(SOCKET).exists() {
-            PathBuf::from(SOCKET)
-        } else {
-            directory.path().join("docker.sock")
-        };
-        assert_eq!(found, Address::Unix(expected));
     }
 }

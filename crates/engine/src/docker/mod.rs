@@ -1,10 +1,10 @@
 //! `docker-daemon:`: a Docker engine, by its API.
 //!
 //! ```text
-//!  endpoint ──> client ──> connection
-//!  context      requests   unix, tcp (tls), ssh
-//!                │
-//!  known ────────┴──> load without the layers that are there ──> check ──> tag
+//!  resolve ─────> client ────> strata-http
+//!  context,       │ requests  unix, tcp (tls), ssh
+//!  endpoint       │
+//!  shared_layers ─┴──> load without the layers that are there ──> check ──> tag
 //! ```
 //!
 //! An archive is loaded without a name, looked for, and only then named, so that a name never means
@@ -13,26 +13,28 @@
 //! have the image afterwards, everything is sent once.
 
 mod client;
-mod connection;
 mod context;
 mod endpoint;
-mod known;
+mod environment;
 mod message;
+mod resolve;
+mod shared_layers;
 mod tls;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use self::client::Client;
-use self::endpoint::{Endpoint, text};
-use self::known::{Known, Store};
-use self::message::Listed;
+use self::environment::text;
+use self::message::ImageSummary;
+use self::resolve::resolve;
+use self::shared_layers::{SharedLayers, Store};
 use strata_copy::{CopyName, archive, blobs};
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_layer::piped;
 use strata_oci::{Descriptor, Digest, Platform};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Context, Outcome, Progress};
 
 /// When so few bytes of layers are left to send, no further image is asked for what it shares.
 const FEW: u64 = 1 << 20;
@@ -46,38 +48,33 @@ pub struct Options {
 }
 
 /// Copies `image` there. It has its name only when the engine has all of it.
-pub fn copy(
-    image: &Image,
-    name: &CopyName,
-    options: &Options,
-    progress: &dyn Progress,
-) -> Result<()> {
-    connected(options, progress, |client| {
+pub fn copy(image: &Image, name: &CopyName, options: &Options, context: Context<'_>) -> Result<()> {
+    connected(options, context, |client| {
         let store = if client.info()?.is_containerd() {
             Store::Containerd
         } else {
             Store::Classic
         };
         let engine = Engine { client, store };
-        engine.bring(image, name, progress)?;
-        engine.name(image, name)
+        engine.ensure_loaded(image, name, context)?;
+        engine.tag(image, name)
     })
 }
 
 /// What the engine runs on.
-pub fn platform(options: &Options, progress: &dyn Progress) -> Result<Platform> {
-    connected(options, progress, |client| client.platform())
+pub fn platform(options: &Options, context: Context<'_>) -> Result<Platform> {
+    connected(options, context, |client| client.platform())
 }
 
 fn connected<T>(
     options: &Options,
-    progress: &dyn Progress,
+    context: Context<'_>,
     work: impl FnOnce(Client<'_>) -> Result<T>,
 ) -> Result<T> {
     let environment = |name: &str| std::env::var_os(name);
-    let endpoint = Endpoint::find(options.host.as_deref(), &environment)?;
+    let endpoint = resolve(options.host.as_deref(), &environment)?;
     let version = text(&environment, "DOCKER_API_VERSION");
-    work(Client::connect(&endpoint, version.as_deref(), progress)?)
+    work(Client::connect(&endpoint, version.as_deref(), context)?)
 }
 
 struct Engine<'a> {
@@ -87,20 +84,20 @@ struct Engine<'a> {
 
 impl Engine<'_> {
     /// Sees to it that the engine has all of `image`.
-    fn bring(&self, image: &Image, name: &CopyName, progress: &dyn Progress) -> Result<()> {
+    fn ensure_loaded(&self, image: &Image, name: &CopyName, context: Context<'_>) -> Result<()> {
         let id = self.store.id(image);
         let images = self.client.images()?;
         if self.is_listed(&images, id) {
             for blob in blobs(image).values() {
-                progress.begin(blob.descriptor());
-                progress.finish(blob.descriptor(), Outcome::Present);
+                context.progress.begin(blob.descriptor());
+                context.progress.finish(blob.descriptor(), Outcome::Present);
             }
             return Ok(());
         }
-        let known = self.known(image, images, name)?;
-        if !known.is_empty() {
-            let attempt = Attempt::new(progress);
-            match self.load(image, &known, &attempt) {
+        let shared = self.shared_layers(image, images, name)?;
+        if !shared.is_empty() {
+            let attempt = Attempt::new(context.progress);
+            match self.load(image, &shared, context.watched_by(&attempt)) {
                 Ok(()) => {
                     attempt.succeed();
                     return Ok(());
@@ -109,31 +106,31 @@ impl Engine<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.load(image, &BTreeSet::new(), progress)
+        self.load(image, &BTreeSet::new(), context)
     }
 
-    /// What the engine has of `image` by what it says about its `images`.
-    fn known(
+    /// The layers of `image` that the engine has by what it says about its `images`.
+    fn shared_layers(
         &self,
         image: &Image,
-        mut images: Vec<Listed>,
+        mut images: Vec<ImageSummary>,
         name: &CopyName,
     ) -> Result<BTreeSet<Digest>> {
-        let mut known = Known::new(self.store, image);
+        let mut shared = SharedLayers::new(self.store, image);
         if let Some((repository, _)) = split(name) {
             // The most similar image is likely to be an older one of the same name.
             images.sort_by_key(|image| !image.is_of(repository));
         }
-        for listed in images {
-            if known.missing() <= FEW {
+        for summary in images {
+            if shared.missing() <= FEW {
                 break;
             }
             // Images come and go meanwhile.
-            if let Some(other) = self.client.inspect(&listed.id)? {
-                known.learn(&other.diff_ids());
+            if let Some(other) = self.client.inspect(&summary.id)? {
+                shared.add_image(&other.diff_ids());
             }
         }
-        Ok(known.blobs())
+        Ok(shared.blobs())
     }
 
     /// Loads the archive without some blobs. It is an error if the engine does not have the image
@@ -142,11 +139,11 @@ impl Engine<'_> {
         &self,
         image: &Image,
         leave_out: &BTreeSet<Digest>,
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<()> {
         let nameless = CopyName::default();
         piped(
-            |writer| archive::stream(image, writer, &nameless, leave_out, progress),
+            |writer| archive::stream(image, writer, &nameless, leave_out, context),
             |reader| self.client.load(reader),
         )?;
         let id = self.store.id(image);
@@ -159,7 +156,7 @@ impl Engine<'_> {
             .error("load the image", message, "the engine's log may tell why"))
     }
 
-    fn is_listed(&self, images: &[Listed], id: Digest) -> bool {
+    fn is_listed(&self, images: &[ImageSummary], id: Digest) -> bool {
         match self.store {
             Store::Classic => {
                 let id = id.to_string();
@@ -180,7 +177,7 @@ impl Engine<'_> {
     }
 
     /// Gives the image its name, and asks for it by that.
-    fn name(&self, image: &Image, name: &CopyName) -> Result<()> {
+    fn tag(&self, image: &Image, name: &CopyName) -> Result<()> {
         let Some((repository, tag)) = split(name) else {
             return Ok(());
         };
@@ -234,12 +231,8 @@ impl Progress for Attempt<'_> {
         self.progress.begin(blob);
     }
 
-    fn advance(&self, blob: &Descriptor, bytes: u64) -> Result<()> {
-        self.progress.advance(blob, bytes)
-    }
-
-    fn interrupted(&self) -> Result<()> {
-        self.progress.interrupted()
+    fn advance(&self, blob: &Descriptor, bytes: u64) {
+        self.progress.advance(blob, bytes);
     }
 
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {

@@ -1,11 +1,11 @@
 //! podman on this machine.
 
-use super::{Podman, command};
+use super::client::{Podman, command};
 use crate::process;
 use strata_error::Result;
 use strata_image::Image;
-use strata_progress::Silent;
-use strata_serve::lend;
+use strata_progress::Context;
+use strata_serve::on_loopback;
 
 /// What to try when podman does not pull.
 const HINT: &str = "podman pulls from a registry on 127.0.0.1 for this; if that is forbidden, load an \
@@ -14,9 +14,9 @@ const HINT: &str = "podman pulls from a registry on 127.0.0.1 for this; if that 
 /// Lets podman pull the image and gives it its real name. The name under which it was pulled goes.
 pub(super) fn pull(podman: &Podman<'_>, image: &Image, name: Option<&str>) -> Result<()> {
     let id = image.manifest.config.digest.hex();
-    lend(image, podman.progress, |ours| {
+    on_loopback(image, podman.context, |ours| {
         let pull = command(&["pull", "--quiet", "--tls-verify=false", ours]);
-        let pulled = process::work(pull, HINT, podman.progress)
+        let pulled = process::run(pull, HINT, podman.context)
             .and_then(|_| name.map_or(Ok(()), |name| podman.tag(&id, name)));
         match pulled {
             Ok(()) => {
@@ -25,7 +25,7 @@ pub(super) fn pull(podman: &Podman<'_>, image: &Image, name: Option<&str>) -> Re
             }
             Err(error) => {
                 // With its last name the image goes, too. It may not have come so far.
-                let _ = process::ask(command(&["image", "rm", ours]), "", &Silent);
+                let _ = process::query(command(&["image", "rm", ours]), "", Context::silent());
                 Err(error)
             }
         }

@@ -8,8 +8,8 @@ mod tree;
 
 use std::io::{self, Read, Write};
 
-use self::tree::{Listing, Place, Tree, Winners};
-use super::Image;
+use self::tree::{EntryPosition, Listing, Tree, Winners};
+use crate::Image;
 use strata_archive::{
     ArchiveEntry, ArchiveEntryKind, ArchiveReader, ArchiveWriter, Metadata, Mode, decompress,
 };
@@ -52,10 +52,10 @@ pub fn flatten(
         }
     }
     for (number, layer) in image.layers.iter().enumerate() {
-        let all = Place {
+        let all = EntryPosition {
             layer: number,
             entry: 0,
-        }..Place {
+        }..EntryPosition {
             layer: number + 1,
             entry: 0,
         };
@@ -94,7 +94,7 @@ fn write(
     advance: &dyn Fn(u64) -> Result<()>,
 ) -> Result<()> {
     read(layer, advance, &mut |archive| {
-        let mut place = Place {
+        let mut place = EntryPosition {
             layer: number,
             entry: 0,
         };

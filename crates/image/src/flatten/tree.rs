@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use strata_archive::{ArchiveEntry, ArchiveEntryKind};
-use strata_tree::{ImagePath, Node, Overlay};
+use strata_tree::{ImagePath, Overlay, OverlayNode};
 
 /// An entry of a layer: what a path stands for, whatever its other names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct EntryPosition {
     /// The number of the layer, from the lowest.
     pub(super) layer: usize,
     /// The number of the entry in the layer.
@@ -34,7 +34,7 @@ enum Found {
 pub(super) struct Tree {
     layers: usize,
     /// No layer needs to describe a directory.
-    overlay: Overlay<Option<Box<ArchiveEntry>>, Place>,
+    overlay: Overlay<Option<Box<ArchiveEntry>>, EntryPosition>,
 }
 
 /// What is to be written.
@@ -43,7 +43,7 @@ pub(super) struct Winners {
     /// The directories, each before what is in it, with the entry that describes it.
     pub(super) directories: Vec<(ImagePath, Option<Box<ArchiveEntry>>)>,
     /// The other entries, each with its paths in their order.
-    pub(super) leaves: BTreeMap<Place, Vec<ImagePath>>,
+    pub(super) leaves: BTreeMap<EntryPosition, Vec<ImagePath>>,
 }
 
 impl Listing {
@@ -73,13 +73,13 @@ impl Tree {
         self.overlay.hide(&layer.listing);
         for (path, found) in layer.listing.into_entries() {
             let node = match found {
-                Found::Directory(entry) => Node::Directory(Some(entry)),
-                Found::Leaf(entry) => Node::Leaf(Place {
+                Found::Directory(entry) => OverlayNode::Directory(Some(entry)),
+                Found::Leaf(entry) => OverlayNode::Leaf(EntryPosition {
                     layer: number,
                     entry,
                 }),
                 Found::HardLink(target) => match self.overlay.get(&target) {
-                    Some(Node::Leaf(place)) => Node::Leaf(*place),
+                    Some(OverlayNode::Leaf(place)) => OverlayNode::Leaf(*place),
                     _ => return Err((path, target)),
                 },
             };
@@ -92,8 +92,8 @@ impl Tree {
     pub(super) fn winners(self) -> Winners {
         let mut winners = Winners::default();
         self.overlay.drain(&mut |path, node| match node {
-            Node::Directory(entry) => winners.directories.push((path, entry)),
-            Node::Leaf(place) => winners.leaves.entry(place).or_default().push(path),
+            OverlayNode::Directory(entry) => winners.directories.push((path, entry)),
+            OverlayNode::Leaf(place) => winners.leaves.entry(place).or_default().push(path),
         });
         for paths in winners.leaves.values_mut() {
             paths.sort_by(|one, other| one.components().cmp(other.components()));

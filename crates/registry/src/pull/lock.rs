@@ -7,10 +7,11 @@ use std::collections::btree_map::Entry as Place;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{RemoteImage, Source};
+use crate::pull::choose::choose;
+use crate::pull::source::{RemoteImage, Source};
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Document, IndexEntry, Platform, Reference};
-use strata_progress::Progress;
+use strata_progress::Context;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -124,9 +125,9 @@ impl Lock {
 
 impl Source {
     /// Asks what the reference means now, for these platforms, or for all that it has if none are given.
-    pub fn lock(&self, platforms: &[Platform], progress: &dyn Progress) -> Result<Lock> {
-        self.watch(progress, || {
-            let top = self.top(progress)?;
+    pub fn lock(&self, platforms: &[Platform], context: Context<'_>) -> Result<Lock> {
+        self.watch(context, || {
+            let top = self.top(context)?;
             let mut lock = Lock {
                 version: VERSION,
                 name: self.name(),
@@ -138,8 +139,8 @@ impl Source {
                 platforms: BTreeMap::new(),
             };
             let Document::Index(entries) = &top.document else {
-                let image = self.choose(top, &placeholder(), progress)?;
-                lock.platforms = self.lock_one(&image, platforms, progress)?;
+                let image = self.choose(top, &placeholder(), context)?;
+                lock.platforms = self.lock_one(&image, platforms, context)?;
                 return Ok(lock);
             };
             lock.index = Some(top.descriptor.clone());
@@ -154,10 +155,10 @@ impl Source {
                 let Place::Vacant(place) = lock.platforms.entry(key(platform)) else {
                     continue;
                 };
-                let chosen = super::choose(entries, platform)
-                    .ok_or_else(|| self.no_platform(platform, entries))?;
-                let chosen = self.document(&chosen.digest.to_string(), progress)?;
-                place.insert(locked(&self.choose(chosen, platform, progress)?));
+                let chosen =
+                    choose(entries, platform).ok_or_else(|| self.no_platform(platform, entries))?;
+                let chosen = self.document(&chosen.digest.to_string(), context)?;
+                place.insert(locked(&self.choose(chosen, platform, context)?));
                 if lock.platforms.len() > MOST_PLATFORMS {
                     let message = format!("it has more than {MOST_PLATFORMS} platforms");
                     return Err(self.error(&message, "name those that you want with --platform"));
@@ -175,10 +176,10 @@ impl Source {
         &self,
         image: &RemoteImage,
         platforms: &[Platform],
-        progress: &dyn Progress,
+        context: Context<'_>,
     ) -> Result<BTreeMap<String, LockedImage>> {
         let mut config = Vec::new();
-        self.fetch(&image.config, &mut config, progress)?;
+        self.fetch(&image.config, &mut config, context)?;
         let own = platform_of(&config).ok_or_else(|| {
             self.error(
                 "its config does not say what it runs on: it is no image",

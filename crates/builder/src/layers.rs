@@ -1,0 +1,263 @@
+//! Building a layer or an image: read, plan, merge, digest, write.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use super::base_image::{self, BaseImage};
+use super::output::Output;
+use super::{accounts, database, parent_layers};
+use strata_base::{Base, inherit};
+use strata_error::{Error, Result};
+use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
+use strata_nix::{Closure, ClosureEntry, Request, Store};
+use strata_oci::json;
+use strata_plan::{BaseLayers, CheckedRequest, LayerSpec, MOST_LAYERS, check, plan};
+use strata_tree::{BaseTree, ImagePath, Recipe, Redirect, RootSource, Surroundings, merge};
+
+/// Builds a layer or an image; gives the warnings.
+pub(super) fn build(
+    request: Request,
+    closure: Vec<ClosureEntry>,
+    store: &Store,
+    out: &str,
+    threads: NonZeroUsize,
+) -> Result<Vec<String>> {
+    let request = check(request, store, out)?;
+    let closure = parse_closure(closure, store)?;
+    let BaseImage { base, hidden } = match &request.image {
+        Some(image) => base_image::read(image, store)?,
+        None => BaseImage::default(),
+    };
+    let parents = parent_layers::read(&request.layers, store)?;
+    let base_layers = BaseLayers {
+        count: base.count() + usize::from(!hidden.is_empty()),
+        own: &base.layers,
+    };
+    let mut plan = plan(&request, &closure, &parents, base_layers)?;
+    if !hidden.is_empty() {
+        // Below everything else of the image, which may use the same paths.
+        plan.layers.insert(0, base_image::hiding(hidden, &request));
+        plan.parents += 1;
+    }
+    let output = Output::create(store.locate_below(out))?;
+    if request.image.is_some() {
+        let inherited = parents.iter().flat_map(|file| &file.accounts);
+        let accounts: Vec<_> = inherited.chain(&request.accounts).collect();
+        accounts::merge(&mut plan.layers, &accounts, &base, store, out)?;
+    }
+    if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
+        database::add(&mut plan, &base, request.compression, owner, store, out)?;
+    }
+
+    let (recipes, mut unmatched) = settle(&plan.layers, &base.tree, store)?;
+    let own_from = if request.image.is_some() {
+        0
+    } else {
+        plan.parents
+    };
+    let known = known_digests(&parents);
+    let planned: Vec<_> = plan
+        .layers
+        .into_iter()
+        .zip(recipes)
+        .skip(own_from)
+        .collect();
+    let (records, digested_unmatched) =
+        make_records(&planned, &known, &output, out, store, threads)?;
+    unmatched.extend(digested_unmatched);
+
+    unmatched.dedup();
+    let mut warnings: Vec<String> = unmatched.iter().map(warning).collect();
+    let count = records.len() + base.count();
+    if request.image.is_some() && count > MOST_LAYERS {
+        warnings.push(too_many_layers(count));
+    }
+    warnings.extend(base_image::warnings(&base));
+    write_output(output, request, store, plan.perms, base, records)?;
+    Ok(warnings)
+}
+
+fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
+    let parse = |entry: ClosureEntry| match store.parse(&entry.path) {
+        Ok(path) => Ok((path, entry)),
+        Err(message) => Err(Error::Attribute {
+            attribute: "closure".into(),
+            message,
+            hint: "build images with Strata's Nix functions; they set it".into(),
+        }),
+    };
+    Ok(Closure::new(
+        entries.into_iter().map(parse).collect::<Result<Vec<_>>>()?,
+    ))
+}
+
+/// Merges what goes to the root and completes the recipes; gives the rules that match no file.
+fn settle(
+    layers: &[LayerSpec],
+    base: &BaseTree,
+    store: &Store,
+) -> Result<(Vec<Recipe>, Vec<PathRule>)> {
+    let mut root = Vec::new();
+    let mut in_store = BTreeMap::new();
+    let mut whiteouts = BTreeMap::new();
+    for (layer, planned) in layers.iter().enumerate() {
+        if !planned.whiteouts.is_empty() {
+            whiteouts.insert(layer, planned.whiteouts.clone());
+        }
+        for source in &planned.sources {
+            if source.to_root {
+                root.push(RootSource { layer, source });
+            } else {
+                in_store.insert(ImagePath::from(source.store_path.as_str()), layer);
+            }
+        }
+    }
+    let surroundings = Surroundings {
+        in_store: &in_store,
+        whiteouts: &whiteouts,
+        base,
+    };
+    let mut merged = merge(&root, &surroundings, store)?;
+    let redirect = |(path, to)| Redirect { path, to };
+    let recipes = layers.iter().enumerate().map(|(number, layer)| Recipe {
+        directories: merged.directories.remove(&number).unwrap_or_default(),
+        sources: layer.sources.clone(),
+        omit: merged
+            .omit
+            .remove(&number)
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
+        redirects: merged
+            .redirects
+            .remove(&number)
+            .unwrap_or_default()
+            .into_iter()
+            .map(redirect)
+            .collect(),
+        whiteouts: layer.whiteouts.clone(),
+    });
+    let recipes = recipes.collect();
+    let rule = |(path, rule)| PathRule { path, rule };
+    Ok((recipes, merged.unmatched.into_iter().map(rule).collect()))
+}
+
+/// The layers that `buildLayer` has digested, by their recipes.
+fn known_digests(parents: &[LayersFile]) -> BTreeMap<Vec<u8>, &LayerRecord> {
+    let records = parents.iter().flat_map(|file| &file.layers);
+    records
+        .map(|record| (json::to_bytes(&record.recipe), record))
+        .collect()
+}
+
+/// What is known of the tar of a layer, and where it is kept.
+type Made = (Digested, Option<String>);
+
+/// Digests what is not known, keeps the tars that are to be kept.
+fn make_records(
+    planned: &[(LayerSpec, Recipe)],
+    known: &BTreeMap<Vec<u8>, &LayerRecord>,
+    output: &Output,
+    out: &str,
+    store: &Store,
+    threads: NonZeroUsize,
+) -> Result<(Vec<LayerRecord>, Vec<PathRule>)> {
+    let mut made = Vec::new();
+    for (layer, recipe) in planned {
+        made.push(match made_before(layer, recipe, known) {
+            None if layer.keep_tar => {
+                let digested = output.keep_tar(recipe, store)?;
+                let tar = format!("{out}/{}.tar", digested.digest.hex());
+                Some((digested, Some(tar)))
+            }
+            before => before,
+        });
+    }
+    let missing = made.iter_mut().zip(planned);
+    let missing = missing.filter(|(made, _)| made.is_none());
+    let (missing, recipes): (Vec<_>, Vec<_>) =
+        missing.map(|(made, (_, recipe))| (made, recipe)).unzip();
+    let digested = digest_recipes(&recipes, store, threads)?;
+    for (made, digested) in missing.into_iter().zip(digested) {
+        *made = Some((digested, None));
+    }
+    let mut unmatched = Vec::new();
+    let mut records = Vec::new();
+    for ((layer, recipe), (digested, tar)) in planned.iter().zip(made.into_iter().flatten()) {
+        unmatched.extend(digested.unmatched);
+        records.push(LayerRecord {
+            digest: digested.digest,
+            size: digested.size,
+            compression: layer.compression,
+            compressed: None,
+            tar,
+            history: layer.history.clone(),
+            recipe: recipe.clone(),
+        });
+    }
+    Ok((records, unmatched))
+}
+
+/// What `buildLayer` made of the same recipe.
+fn made_before(
+    layer: &LayerSpec,
+    recipe: &Recipe,
+    known: &BTreeMap<Vec<u8>, &LayerRecord>,
+) -> Option<Made> {
+    // Spelling out hundreds of recipes takes milliseconds.
+    if known.is_empty() {
+        return None;
+    }
+    let record = known.get(&json::to_bytes(recipe))?;
+    let digested = Digested {
+        digest: record.digest,
+        size: record.size,
+        unmatched: Vec::new(),
+    };
+    (record.tar.is_some() == layer.keep_tar).then(|| (digested, record.tar.clone()))
+}
+
+fn write_output(
+    output: Output,
+    request: CheckedRequest,
+    store: &Store,
+    perms: Vec<PathRule>,
+    mut base: Base,
+    mut records: Vec<LayerRecord>,
+) -> Result<()> {
+    if let Some(image) = request.image {
+        let name = ImageName {
+            name: image.name.clone(),
+            tag: image.tag.clone(),
+        };
+        let mut config = image.config.clone();
+        base_image::compress(&mut base, request.compression);
+        if let (Some(base_config), Some(checked)) = (&base.config, &image.base) {
+            config = inherit(&base_config.config, config, &checked.inheritance);
+        }
+        records.splice(0..0, base.layers);
+        let mut layers = LayersFile::new(store.dir.clone(), Some(name), records);
+        layers.base = base.blobs;
+        return output.write_image(&layers, image, config, base.config);
+    }
+    let mut layers = LayersFile::new(store.dir.clone(), None, records);
+    layers.nested = request.layers.iter().map(ToString::to_string).collect();
+    layers.perms = perms;
+    layers.accounts = request.accounts;
+    output.write_layers(&layers)
+}
+
+fn warning(PathRule { path, rule }: &PathRule) -> String {
+    format!(
+        "warning: perms: the regex {:?} matches no file of {path}\n\
+         hint: it is searched in full source paths, such as {path}/etc/passwd",
+        rule.regex
+    )
+}
+
+fn too_many_layers(count: usize) -> String {
+    format!(
+        "warning: the image has {count} layers, and Docker takes at most {MOST_LAYERS}\n\
+         hint: lower maxLayers; those in `layers` and `fromImage` count as well"
+    )
+}

@@ -1,0 +1,66 @@
+//! From `.attrs.json` to what it asks for.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use super::{index, layers, system};
+use strata_error::{Error, Result};
+use strata_nix::{Attrs, Requested, Store};
+
+/// Where the builder works and with how many threads.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `.attrs.json`.
+    pub attrs_file: PathBuf,
+    /// How many layers are digested at once.
+    pub threads: NonZeroUsize,
+    /// Where the store is, if not where its paths say.
+    pub store_location: Option<PathBuf>,
+}
+
+/// Builds what `.attrs.json` asks for; gives warnings for the build log.
+pub fn run(settings: &Settings) -> Result<Vec<String>> {
+    let bytes = std::fs::read(&settings.attrs_file)
+        .map_err(|error| Error::io("read", &settings.attrs_file)(error))?;
+    let Attrs {
+        out,
+        outputs,
+        request,
+    } = Attrs::parse(&bytes)?;
+    let mut store = match &request {
+        Requested::Layers { request, .. } => Store::new(request.store_dir.clone()),
+        Requested::System(request) => Store::new(request.store_dir.clone()),
+        Requested::Index(request) => Store::new(request.store_dir.clone()),
+    };
+    if let Some(location) = &settings.store_location {
+        store.location.clone_from(location);
+    }
+    match request {
+        Requested::Layers { request, closure } => {
+            layers::build(*request, closure, &store, &out, settings.threads)
+        }
+        Requested::System(request) => {
+            system::build(&request.system, &out, &outputs, &store)?;
+            Ok(Vec::new())
+        }
+        Requested::Index(request) => {
+            index::build(*request, &store, &out)?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// The number of threads: what Nix allots (`NIX_BUILD_CORES`, 0 means all), at most the cores
+/// there are.
+pub fn threads(build_cores: Option<&str>) -> NonZeroUsize {
+    let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let allotted = build_cores
+        .and_then(|cores| cores.parse().ok())
+        .and_then(NonZeroUsize::new);
+    allotted.map_or(all, |cores| cores.min(all))
+}
+
+/// The file that Nix wrote the attributes to.
+pub fn attrs_file(argument: Option<&Path>) -> PathBuf {
+    argument.map_or_else(strata_nix::find_attrs_file, Path::to_path_buf)
+}

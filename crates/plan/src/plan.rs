@@ -1,0 +1,288 @@
+//! Which store path goes into which layer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+
+use strata_error::{Error, Result};
+use strata_layer::{LayerRecord, LayersFile, PathRule};
+use strata_nix::{Closure, ClosureEntry, StorePath, StrategyName};
+use strata_oci::{Compression, History};
+use strata_tree::{ImagePath, Rule, Source};
+
+use super::check::CheckedRequest;
+use super::popularity;
+/// A layer before its recipe is settled.
+#[derive(Debug)]
+pub struct LayerSpec {
+    /// What goes in, sorted by store path; rules are those of the whole image.
+    pub sources: Vec<Source>,
+    /// What it hides of a base image. Sorted.
+    pub whiteouts: Vec<ImagePath>,
+    /// The layer's entry in the history.
+    pub history: History,
+    /// Whether its tar is kept.
+    pub keep_tar: bool,
+    /// How it is compressed where it goes to a registry, if anybody said so.
+    pub compression: Option<Compression>,
+}
+
+/// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay
+/// mounts have room for no more.
+pub const MOST_LAYERS: usize = 125;
+
+/// The layers of an image, or of a layer with its parent layers.
+#[derive(Debug)]
+pub struct Plan {
+    /// The layers, lowest first.
+    pub layers: Vec<LayerSpec>,
+    /// How many of them come from `parents`.
+    pub parents: usize,
+    /// The rules that the request itself gives.
+    pub perms: Vec<PathRule>,
+}
+
+/// The layers of a base image, as far as the plan depends on them.
+#[derive(Clone, Copy, Default)]
+pub struct BaseLayers<'a> {
+    /// How many they are.
+    pub count: usize,
+    /// Those that Strata made, which stay as they are.
+    pub own: &'a [LayerRecord],
+}
+
+/// Plans a request on top of `base`. `parents` holds the layers that it names and their parents,
+/// lowest first.
+pub fn plan(
+    request: &CheckedRequest,
+    closure: &Closure,
+    parents: &[LayersFile],
+    base: BaseLayers<'_>,
+) -> Result<Plan> {
+    let mut placed = Placed::default();
+    for source in base.own.iter().flat_map(|layer| &layer.recipe.sources) {
+        placed.add(source);
+    }
+    check_rules(request, &placed)?;
+    let rules = rules_by_path(parents, &request.perms);
+    let mut layers = Vec::new();
+    for record in parents.iter().flat_map(|file| &file.layers) {
+        let sources = record
+            .recipe
+            .sources
+            .iter()
+            .filter(|source| placed.add(source));
+        let sources: Vec<Source> = sources.cloned().collect();
+        layers.push(LayerSpec {
+            sources,
+            whiteouts: Vec::new(),
+            history: record.history.clone(),
+            keep_tar: record.tar.is_some(),
+            compression: record.compression.or(request.compression),
+        });
+    }
+    layers.retain(|layer| !layer.sources.is_empty());
+    let parent_count = layers.len();
+
+    let budget = budget(request.max_layers, base.count, layers.len())?;
+    for group in own_groups(request, closure, &mut placed, budget)? {
+        layers.push(LayerSpec {
+            sources: group,
+            whiteouts: Vec::new(),
+            history: request.history.clone(),
+            keep_tar: !request.reproducible,
+            compression: request.compression,
+        });
+    }
+    apply_rules(&mut layers, &rules, request)?;
+    Ok(Plan {
+        layers,
+        parents: parent_count,
+        perms: request.perms.clone(),
+    })
+}
+
+/// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
+/// but at least one.
+fn budget(max_layers: NonZeroUsize, base: usize, parents: usize) -> Result<NonZeroUsize> {
+    if base == 0 {
+        return Ok(max_layers);
+    }
+    if base + parents >= MOST_LAYERS {
+        return Err(Error::Attribute {
+            attribute: "fromImage".into(),
+            message: format!(
+                "has {base} layers, and `layers` {parents}: one more for the files is too many, Docker takes {MOST_LAYERS}"
+            ),
+            hint: "build on an image with fewer layers, or flatten it".into(),
+        });
+    }
+    let left = max_layers.get().saturating_sub(base);
+    let budget = left.min(MOST_LAYERS - base - parents);
+    Ok(NonZeroUsize::new(budget).unwrap_or(NonZeroUsize::MIN))
+}
+
+/// The store paths that are in a layer already, those at the root apart from those in the store.
+#[derive(Default)]
+struct Placed {
+    in_store: BTreeSet<String>,
+    at_root: BTreeSet<String>,
+}
+
+impl Placed {
+    /// Adds a source; false if it was there.
+    fn add(&mut self, source: &Source) -> bool {
+        let set = if source.to_root {
+            &mut self.at_root
+        } else {
+            &mut self.in_store
+        };
+        set.insert(source.store_path.clone())
+    }
+}
+
+/// What of the request's closure is not in a parent layer, cut into layers.
+fn own_groups(
+    request: &CheckedRequest,
+    closure: &Closure,
+    placed: &mut Placed,
+    budget: NonZeroUsize,
+) -> Result<Vec<Vec<Source>>> {
+    for (attribute, paths) in [
+        ("copyToRoot", &request.copy_to_root),
+        ("deps", &request.deps),
+    ] {
+        if let Some(path) = paths.iter().find(|path| closure.get(path).is_none()) {
+            return Err(Error::Attribute {
+                attribute: attribute.into(),
+                message: format!("{path} is not in the closure graph"),
+                hint: "give the package itself, or a string made from it with \"${package}\""
+                    .into(),
+            });
+        }
+    }
+    let mut members: BTreeMap<&StorePath, Vec<Source>> = BTreeMap::new();
+    for path in &request.copy_to_root {
+        if let Some(entry) = closure.get(path) {
+            add(&mut members, placed, path, source(entry, true));
+        }
+    }
+    for (path, entry) in closure.iter() {
+        if !is_moved_away(path, request, closure) {
+            add(&mut members, placed, path, source(entry, false));
+        }
+    }
+    members.retain(|path, _| !request.ignore.contains(*path));
+    let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
+    let groups = match request.strategy {
+        StrategyName::Popularity => popularity::layers(closure, &paths, budget),
+    };
+    let groups = groups.into_iter().map(|group| {
+        let mut sources: Vec<Source> = group
+            .iter()
+            .filter_map(|path| members.remove(path))
+            .flatten()
+            .collect();
+        sources.sort_by(|one, other| {
+            (&one.store_path, one.to_root).cmp(&(&other.store_path, other.to_root))
+        });
+        sources
+    });
+    Ok(groups.filter(|group| !group.is_empty()).collect())
+}
+
+fn add<'a>(
+    members: &mut BTreeMap<&'a StorePath, Vec<Source>>,
+    placed: &mut Placed,
+    path: &'a StorePath,
+    source: Source,
+) {
+    if placed.add(&source) {
+        members.entry(path).or_default().push(source);
+    }
+}
+
+/// Whether a path is only at the root: as in nix2container, `copyToRoot` moves it there. It stays
+/// in the store as well if somebody asks for it there: `deps`, `config`, or another path of the
+/// closure, which would be broken without it.
+fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) -> bool {
+    let is_referenced = || {
+        closure.iter().any(|(other, entry)| {
+            other != path
+                && !request.ignore.contains(other)
+                && entry
+                    .references
+                    .iter()
+                    .any(|reference| reference == path.as_str())
+        })
+    };
+    request.copy_to_root.contains(path) && !request.deps.contains(path) && !is_referenced()
+}
+
+fn source(entry: &ClosureEntry, to_root: bool) -> Source {
+    let mut references = entry.references.clone();
+    references.sort_unstable();
+    references.dedup();
+    Source {
+        store_path: entry.path.clone(),
+        nar_hash: entry.nar_hash.clone(),
+        nar_size: entry.nar_size,
+        references,
+        to_root,
+        without: Vec::new(),
+        rules: Vec::new(),
+    }
+}
+
+/// All rules of the image, parent layers' first, so that the image's own win.
+fn rules_by_path(parents: &[LayersFile], own: &[PathRule]) -> BTreeMap<String, Vec<Rule>> {
+    let mut rules: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
+    for PathRule { path, rule } in parents.iter().flat_map(|file| &file.perms).chain(own) {
+        rules.entry(path.clone()).or_default().push(rule.clone());
+    }
+    rules
+}
+
+/// Refuses rules about what a base image holds already.
+fn check_rules(request: &CheckedRequest, placed: &Placed) -> Result<()> {
+    let is_placed = |path: &String| placed.in_store.contains(path) || placed.at_root.contains(path);
+    let rule = request.perms.iter().position(|rule| is_placed(&rule.path));
+    match rule {
+        None => Ok(()),
+        Some(number) => Err(Error::Attribute {
+            attribute: format!("perms[{number}].path"),
+            message: format!("{} is in a layer of fromImage", request.perms[number].path),
+            hint: "give the rule to the base image; its layers stay as they are".into(),
+        }),
+    }
+}
+
+/// Gives each source the rules about it; where a path is both at the root and in the store, they
+/// are about the root.
+fn apply_rules(
+    layers: &mut [LayerSpec],
+    rules: &BTreeMap<String, Vec<Rule>>,
+    request: &CheckedRequest,
+) -> Result<()> {
+    let sources = || layers.iter().flat_map(|layer| &layer.sources);
+    let at_root: BTreeSet<String> = sources()
+        .filter(|source| source.to_root)
+        .map(|source| source.store_path.clone())
+        .collect();
+    let present: BTreeSet<&str> = sources().map(|source| source.store_path.as_str()).collect();
+    for (number, rule) in request.perms.iter().enumerate() {
+        if !present.contains(rule.path.as_str()) {
+            return Err(Error::Attribute {
+                attribute: format!("perms[{number}].path"),
+                message: format!("{} is not in the image", rule.path),
+                hint: "name a store path of copyToRoot, deps, config or layers; rules are about the store path that a file comes from".into(),
+            });
+        }
+    }
+    for source in layers.iter_mut().flat_map(|layer| &mut layer.sources) {
+        source.rules = match rules.get(&source.store_path) {
+            Some(rules) if source.to_root || !at_root.contains(&source.store_path) => rules.clone(),
+            _ => Vec::new(),
+        };
+    }
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! How much a server puts up with.
+
+use std::time::Duration;
+
+/// How much a server puts up with.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many clients are served at a time; the others wait.
+    pub connections: usize,
+    /// How long the head of a request may take.
+    pub head: Duration,
+    /// How long a client may stay silent between two requests.
+    pub idle: Duration,
+    /// How long each of both may take while others wait for their turn. Who takes longer has to go then,
+    /// the slowest first: else a few that never say what they want would keep everybody out.
+    pub crowded: Duration,
+    /// How long a client may read nothing while it is sent something. An engine that unpacks what it
+    /// read may take a while.
+    pub stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            crowded: Duration::from_secs(1),
+            stall: Duration::from_mins(5),
+        }
+    }
+}

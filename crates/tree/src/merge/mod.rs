@@ -1,0 +1,493 @@
+//! Merging what goes to the root of the image, over all layers, before any layer is written.
+//!
+//! Directories that several sources have are one directory. Files that several sources have must be
+//! the same, and are kept in the lowest layer. What a directory has in the final image is settled
+//! here, so that every layer that names it says the same.
+//!
+//! Over a base image, directories keep what the base says of them, what goes to a directory that is
+//! a symlink there goes where it leads, and files replace files, but no directories.
+
+mod conflict;
+mod leaf;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use self::conflict::{
+    between, hides_directory, hits_base, is_in_the_way, not_a_directory, only_matches_root,
+    with_store,
+};
+use self::leaf::{Content, Leaf, difference};
+use crate::base_tree::{BaseEntry, BaseTree};
+use crate::path::ImagePath;
+use crate::recipe::{DirectoryRecord, Source, follow};
+use crate::rules::{Changes, CompiledRules, EntryType, Rule};
+use crate::source::{check_size, compile, locate, source_path};
+use strata_archive::{Metadata, Mode};
+use strata_error::{Error, Result};
+use strata_nix::walk::{Kind, Visit};
+use strata_nix::{Store, nar, walk};
+
+/// A source whose content goes to the root, in the order of the layers.
+pub struct RootSource<'a> {
+    /// The number of the layer that it is in.
+    pub layer: usize,
+    /// The store path and its rules.
+    pub source: &'a Source,
+}
+
+/// What the merge settled.
+#[derive(Default)]
+pub struct MergedRoot {
+    /// For each layer, directories that its sources alone would get wrong. Sorted by path.
+    pub directories: BTreeMap<usize, Vec<DirectoryRecord>>,
+    /// For each layer, files that a layer under it holds. Sorted.
+    pub omit: BTreeMap<usize, BTreeSet<ImagePath>>,
+    /// For each layer, directories that are symlinks in the base image. Sorted by path.
+    pub redirects: BTreeMap<usize, BTreeMap<ImagePath, ImagePath>>,
+    /// Rules that match no file, with their store path.
+    pub unmatched: Vec<(String, Rule)>,
+}
+
+/// What is merged besides what goes to the root.
+pub struct Surroundings<'a> {
+    /// The store paths of the image that stay in the store, and the layers they are in.
+    pub in_store: &'a BTreeMap<ImagePath, usize>,
+    /// What each layer hides of the base image.
+    pub whiteouts: &'a BTreeMap<usize, Vec<ImagePath>>,
+    /// What the base image has, without what is hidden.
+    pub base: &'a BaseTree,
+}
+
+/// Merges sources.
+pub fn merge(
+    sources: &[RootSource<'_>],
+    surroundings: &Surroundings<'_>,
+    store: &Store,
+) -> Result<MergedRoot> {
+    let mut merge = Merge {
+        sources,
+        store,
+        base: surroundings.base,
+        in_store: BTreeMap::new(),
+        above: BTreeMap::new(),
+        rules: Vec::new(),
+        nodes: BTreeMap::new(),
+        merged: MergedRoot::default(),
+    };
+    merge.add_store_paths(surroundings.in_store)?;
+    for (layer, paths) in surroundings.whiteouts {
+        for path in paths {
+            merge.need_ancestors(*layer, path);
+        }
+    }
+    for number in 0..sources.len() {
+        merge.add(number)?;
+    }
+    merge.settle_directories()?;
+    Ok(merge.merged)
+}
+
+enum MergedNode {
+    /// The sources that have the directory, and what their rules set for it.
+    Directory(Vec<(usize, Changes)>),
+    /// The first source that has the file or symlink, and its path there. Trees may have very many
+    /// files: more is kept of none, and read again where a second source has one.
+    Leaf(usize, Vec<u8>),
+}
+
+struct Merge<'a> {
+    sources: &'a [RootSource<'a>],
+    store: &'a Store,
+    base: &'a BaseTree,
+    /// The store paths, where they really are, and the layers they are in.
+    in_store: BTreeMap<ImagePath, usize>,
+    /// Directories that layers must name and no source of theirs need have.
+    above: BTreeMap<ImagePath, BTreeSet<usize>>,
+    rules: Vec<CompiledRules>,
+    nodes: BTreeMap<ImagePath, MergedNode>,
+    merged: MergedRoot,
+}
+
+impl Merge<'_> {
+    fn add_store_paths(&mut self, in_store: &BTreeMap<ImagePath, usize>) -> Result<()> {
+        for (path, layer) in in_store {
+            let (directory, name) = path.split();
+            let place = self.place(*layer, &directory, &format!("/{path}"))?;
+            let place = place.join(name);
+            self.need_ancestors(*layer, &place);
+            self.in_store.insert(place, *layer);
+        }
+        Ok(())
+    }
+
+    fn need_ancestors(&mut self, layer: usize, path: &ImagePath) {
+        for directory in path.ancestors() {
+            self.above.entry(directory).or_default().insert(layer);
+        }
+    }
+
+    /// Where the directory `path` of a layer is. `source` is who has it, for errors.
+    fn place(&mut self, layer: usize, path: &ImagePath, source: &str) -> Result<ImagePath> {
+        if path.0.is_empty() {
+            return Ok(path.clone());
+        }
+        let base = self.base;
+        let real = base
+            .directory(path)
+            .map_err(|obstacle| hits_base(path, &obstacle, source))?;
+        if real != *path {
+            let redirects = self.merged.redirects.entry(layer).or_default();
+            // One for the topmost directory is enough.
+            if follow(path, |directory| redirects.get(directory)) != real {
+                redirects.insert(path.clone(), real.clone());
+            }
+            self.need_ancestors(layer, &real);
+        }
+        Ok(real)
+    }
+
+    fn add(&mut self, number: usize) -> Result<()> {
+        let source = self.sources[number].source;
+        let root = locate(self.store, source);
+        self.rules.push(compile(source)?);
+        let mut size = nar::SizeCounter::default();
+        walk::walk(&root, &mut |found| self.node(number, &found, &mut size))?;
+        check_size(source, size.total())?;
+        let rules = &self.rules[number];
+        check_root_rules(source, rules)?;
+        let unmatched = rules
+            .unmatched()
+            .map(|rule| (source.store_path.clone(), rule.clone()));
+        self.merged.unmatched.extend(unmatched);
+        Ok(())
+    }
+
+    fn node(
+        &mut self,
+        number: usize,
+        found: &Visit<'_>,
+        size: &mut nar::SizeCounter,
+    ) -> Result<()> {
+        let source = self.sources[number].source;
+        let (file_size, executable) = match &found.kind {
+            Kind::File(file) => file.stat()?,
+            _ => (0, false),
+        };
+        size.count(found, file_size, executable);
+        if found.relative.is_empty() {
+            return match found.kind {
+                Kind::Directory | Kind::Leave => Ok(()),
+                _ => Err(not_a_directory(&source.store_path)),
+            };
+        }
+        let relative = ImagePath(found.relative.to_vec());
+        let layer = self.sources[number].layer;
+        // The rules must know that they match, whatever they set.
+        let changes = match &found.kind {
+            Kind::Leave => return Ok(()),
+            _ => self.changes(number, &relative),
+        };
+        if let Kind::Directory = &found.kind {
+            let place = self.place(layer, &relative, &source.store_path)?;
+            return self.add_directory(number, place, changes);
+        }
+        if source.without.contains(&relative) {
+            return Ok(());
+        }
+        let (directory, name) = relative.split();
+        let place = self
+            .place(layer, &directory, &source.store_path)?
+            .join(name);
+        self.check_leaf(number, &place, &found.kind)?;
+        self.add_leaf(number, place, found.source_relative())
+    }
+
+    /// Refuses a file or symlink that would hide a directory of the base image.
+    fn check_leaf(&self, number: usize, path: &ImagePath, kind: &Kind<'_>) -> Result<()> {
+        let hides = match (self.base.at(path), kind) {
+            (BaseEntry::Directory(_), _) => true,
+            (BaseEntry::Symlink(old), Kind::Symlink { target }) if old == *target => false,
+            (BaseEntry::Symlink(_), _) => self
+                .base
+                .directory(path)
+                .is_ok_and(|real| matches!(self.base.at(&real), BaseEntry::Directory(_))),
+            _ => false,
+        };
+        if !hides {
+            return Ok(());
+        }
+        Err(hides_directory(path, self.store_path(number)))
+    }
+
+    /// What the rules about a source set for what it has at `path`.
+    fn changes(&self, number: usize, path: &ImagePath) -> Changes {
+        let rules = &self.rules[number];
+        if rules.is_empty() {
+            return Changes::default();
+        }
+        rules.changes(&source_path(self.sources[number].source, &path.0))
+    }
+
+    /// What a source has, which is at `on_disk` in it.
+    fn leaf(&self, number: usize, on_disk: &[u8]) -> Result<Leaf> {
+        let changes = self.changes(number, &ImagePath(walk::relative(on_disk)));
+        let root = locate(self.store, self.sources[number].source);
+        let file = root.join(OsStr::from_bytes(on_disk));
+        let mut leaf = None;
+        walk::walk(&file, &mut |found| {
+            let (content, metadata) = match &found.kind {
+                Kind::Directory | Kind::Leave => return Ok(()),
+                Kind::Symlink { target } => (
+                    Content::Symlink(target.to_vec()),
+                    changes.apply(Mode::SYMLINK, EntryType::Symlink),
+                ),
+                Kind::File(regular) => {
+                    let (size, executable) = regular.stat()?;
+                    let content = Content::File {
+                        size,
+                        path: file.clone(),
+                    };
+                    let mode = Mode::of_file(executable);
+                    (content, changes.apply(mode, EntryType::File))
+                }
+            };
+            leaf = Some(Leaf { metadata, content });
+            Ok(())
+        })?;
+        leaf.ok_or_else(|| walk::changed(&file))
+    }
+
+    fn add_directory(&mut self, number: usize, path: ImagePath, changes: Changes) -> Result<()> {
+        if self.in_store.contains_key(&path) {
+            return Err(with_store(&path, self.store_path(number)));
+        }
+        match self.nodes.get_mut(&path) {
+            None => {
+                self.nodes
+                    .insert(path, MergedNode::Directory(vec![(number, changes)]));
+                Ok(())
+            }
+            Some(MergedNode::Directory(sources)) => {
+                sources.push((number, changes));
+                Ok(())
+            }
+            Some(MergedNode::Leaf(first, _)) => {
+                let first = *first;
+                Err(self.conflict(&path, first, number, "whether it is a directory"))
+            }
+        }
+    }
+
+    fn add_leaf(&mut self, number: usize, path: ImagePath, on_disk: &[u8]) -> Result<()> {
+        if self.in_store.contains_key(&path) {
+            return Err(with_store(&path, self.store_path(number)));
+        }
+        match self.nodes.get(&path) {
+            None => {
+                self.nodes
+                    .insert(path, MergedNode::Leaf(number, on_disk.to_vec()));
+                Ok(())
+            }
+            Some(MergedNode::Directory(sources)) => {
+                let first = sources.first().map_or(number, |(first, _)| *first);
+                Err(self.conflict(&path, first, number, "whether it is a directory"))
+            }
+            Some(MergedNode::Leaf(first, first_on_disk)) => {
+                let first_leaf = self.leaf(*first, first_on_disk)?;
+                let leaf = self.leaf(number, on_disk)?;
+                if let Some(about) = difference(&first_leaf, &leaf)? {
+                    return Err(self.conflict(&path, *first, number, about));
+                }
+                let layer = self.sources[number].layer;
+                if self.sources[*first].layer != layer {
+                    self.merged.omit.entry(layer).or_default().insert(path);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives each directory one metadata, and each layer the records that make it say so.
+    fn settle_directories(&mut self) -> Result<()> {
+        let mut ancestors = std::mem::take(&mut self.above);
+        // `/` is in no layer.
+        ancestors.remove(&ImagePath::default());
+        self.check_ancestors(&ancestors)?;
+        let directories = self.nodes.iter().filter_map(|(path, node)| match node {
+            MergedNode::Directory(sources) => Some((path, sources.as_slice())),
+            MergedNode::Leaf(..) => None,
+        });
+        let bare = ancestors
+            .keys()
+            .filter(|path| !self.nodes.contains_key(path))
+            .map(|path| (path, [].as_slice()));
+        let mut records: BTreeMap<usize, Vec<DirectoryRecord>> = BTreeMap::new();
+        for (path, sources) in directories.chain(bare) {
+            let above_store = ancestors.get(path);
+            let mode = if above_store.is_some() {
+                Mode::ANCESTOR
+            } else {
+                Mode::DIRECTORY
+            };
+            let mut all = Changes::default();
+            for (number, changes) in sources {
+                all.merge(changes).map_err(|about| {
+                    let first = sources
+                        .iter()
+                        .find(|(_, other)| other.clone().merge(changes).is_err())
+                        .map_or(*number, |(first, _)| *first);
+                    self.conflict(path, first, *number, about)
+                })?;
+            }
+            let metadata = match self.base.at(path) {
+                BaseEntry::Directory(metadata) => metadata.clone(),
+                _ => Metadata::root(mode),
+            };
+            let metadata = all.apply_to(metadata, EntryType::Directory);
+            let in_layers: BTreeSet<usize> = sources
+                .iter()
+                .map(|(number, _)| self.sources[*number].layer)
+                .chain(above_store.into_iter().flatten().copied())
+                .collect();
+            for layer in in_layers {
+                let own = sources
+                    .iter()
+                    .find(|(number, _)| self.sources[*number].layer == layer)
+                    .map(|(_, changes)| changes.apply(Mode::DIRECTORY, EntryType::Directory));
+                if own.as_ref() != Some(&metadata) {
+                    let record = DirectoryRecord {
+                        path: path.clone(),
+                        metadata: metadata.clone(),
+                    };
+                    records.entry(layer).or_default().push(record);
+                }
+            }
+        }
+        for list in records.values_mut() {
+            list.sort_by(|one, other| one.path.cmp(&other.path));
+        }
+        self.merged.directories = records;
+        Ok(())
+    }
+
+    /// Refuses a file or symlink where the store, or what is above it, must be a directory: in
+    /// another layer than the store paths it would hide them, or be replaced by them.
+    fn check_ancestors(&self, ancestors: &BTreeMap<ImagePath, BTreeSet<usize>>) -> Result<()> {
+        let in_the_way = ancestors
+            .keys()
+            .find_map(|path| match self.nodes.get(path) {
+                Some(MergedNode::Leaf(number, _)) => Some((path, *number)),
+                _ => None,
+            });
+        let Some((path, number)) = in_the_way else {
+            return Ok(());
+        };
+        let prefix = [path.0.as_slice(), b"/"].concat();
+        let store_path = self
+            .in_store
+            .keys()
+            .find(|path| path.0.starts_with(&prefix));
+        let above = store_path.unwrap_or(path);
+        Err(is_in_the_way(path, above, self.store_path(number)))
+    }
+
+    fn conflict(&self, path: &ImagePath, first: usize, second: usize, about: &str) -> Error {
+        between(path, self.store_path(first), self.store_path(second), about)
+    }
+
+    fn store_path(&self, number: usize) -> &str {
+        &self.sources[number].source.store_path
+    }
+}
+
+/// `/` itself is in no layer, so a rule that matches nothing else has no effect in any engine.
+fn check_root_rules(source: &Source, rules: &CompiledRules) -> Result<()> {
+    let path = source.store_path.as_bytes();
+    let unmatched: Vec<&Rule> = rules.unmatched().collect();
+    match rules.find(path).find(|rule| unmatched.contains(rule)) {
+        None => Ok(()),
+        Some(rule) => Err(only_matches_root(&rule.regex, &source.store_path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// Merges two store paths, each in a layer of its own, that have a file `f` with this content,
+    /// mode and rules. Gives what the upper layer omits, or about what they disagree.
+    fn merge_files(files: [(&str, u32, &[Rule]); 2]) -> Result<Vec<String>, String> {
+        let location = tempfile::tempdir().unwrap();
+        let store = Store {
+            dir: "/nix/store".into(),
+            location: location.path().into(),
+        };
+        let sources = [0, 1].map(|number| {
+            let (content, mode, rules) = files[number];
+            let name = format!("{number:032}-n");
+            let directory = location.path().join(&name);
+            std::fs::create_dir(&directory).unwrap();
+            std::fs::write(directory.join("f"), content).unwrap();
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(directory.join("f"), permissions).unwrap();
+            let info = nar::hash(&directory).unwrap();
+            Source {
+                store_path: format!("/nix/store/{name}"),
+                nar_hash: info.hash,
+                nar_size: info.size,
+                references: Vec::new(),
+                to_root: true,
+                without: Vec::new(),
+                rules: rules.to_vec(),
+            }
+        });
+        let roots = [0, 1].map(|layer| RootSource {
+            layer,
+            source: &sources[layer],
+        });
+        let surroundings = Surroundings {
+            in_store: &BTreeMap::new(),
+            whiteouts: &BTreeMap::new(),
+            base: &BaseTree::default(),
+        };
+        match merge(&roots, &surroundings, &store) {
+            Ok(merged) => Ok(merged
+                .omit
+                .values()
+                .flatten()
+                .map(ToString::to_string)
+                .collect()),
+            Err(Error::Conflict { about, .. }) => Err(about),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn two_files_at_one_path_are_the_same_or_a_conflict() {
+        let owned = [Rule {
+            uid: Some(7),
+            ..Rule::default()
+        }];
+        let same = Ok(vec!["f".to_owned()]);
+        assert_eq!(merge_files([("a", 0o644, &[]), ("a", 0o444, &[])]), same);
+        assert_eq!(
+            merge_files([("a", 0o644, &owned), ("a", 0o644, &owned)]),
+            same
+        );
+        for (about, second) in [
+            ("its content", ("b", 0o644, &[] as &[Rule])),
+            ("its content", ("aa", 0o644, &[])),
+            ("its mode or owner", ("a", 0o755, &[])),
+            ("its content", ("b", 0o755, &[])),
+            ("its mode or owner", ("a", 0o644, &owned)),
+        ] {
+            assert_eq!(
+                merge_files([("a", 0o644, &[]), second]),
+                Err(about.to_owned())
+            );
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What a recipe says of a source, joined with the store.
+
+use std::path::PathBuf;
+
+use super::recipe::Source;
+use super::rules::CompiledRules;
+use strata_error::{Error, Result};
+use strata_nix::Store;
+
+/// The rules about a source, ready to be applied.
+pub(super) fn compile(source: &Source) -> Result<CompiledRules> {
+    CompiledRules::new(&source.rules).map_err(|error| invalid_recipe(error.to_string()))
+}
+
+/// Where a source is: a store path, or what an image derivation made below its own.
+pub(super) fn locate(store: &Store, source: &Source) -> PathBuf {
+    store.locate_below(&source.store_path)
+}
+
+/// The full path in the store that rules are matched with.
+pub(super) fn source_path(source: &Source, relative: &[u8]) -> Vec<u8> {
+    let mut path = source.store_path.clone().into_bytes();
+    if !relative.is_empty() {
+        path.push(b'/');
+        path.extend_from_slice(relative);
+    }
+    path
+}
+
+/// Refuses a store path that does not have the size that Nix recorded: it was damaged, or shows
+/// other kinds of files than it holds (NixOS/nix#10456), and its digest would match nowhere else.
+pub(super) fn check_size(source: &Source, size: u64) -> Result<()> {
+    if size == source.nar_size {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: format!("store path {}", source.store_path),
+        expected: format!("an archive of {} bytes, as Nix recorded", source.nar_size),
+        found: format!("one of {size} bytes"),
+        hint: format!("repair it: nix-store --repair-path {}", source.store_path),
+    })
+}
+
+/// The error for a recipe that this program would not write.
+pub(super) fn invalid_recipe(message: impl Into<String>) -> Error {
+    Error::Document {
+        document: "layers.json".into(),
+        message: message.into(),
+        hint: "rebuild the image with this version of Strata".into(),
+    }
+}
