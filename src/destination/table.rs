@@ -36,11 +36,7 @@ const IN_HELP: [&Transport; 8] = [
     &directory::DIR,
 ];
 
-/// Reads a destination as it is typed.
-///
-/// # Errors
-///
-/// [`Error::Name`] with a hint about what can be typed.
+/// Reads a destination as it is typed. The error has a hint about what can be typed.
 pub fn parse(text: &str) -> Result<Box<dyn Destination>> {
     let Some((name, rest)) = text.split_once(':') else {
         return Err(no_transport(text));
@@ -97,7 +93,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::destination::Options;
+    use crate::destination::contract::Options;
     use strata_copy::CopyName;
     use strata_engine::{containerd, docker};
     use strata_layer::ImageName;

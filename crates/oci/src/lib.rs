@@ -1,6 +1,6 @@
 //! The documents of the OCI image specification that Strata writes and reads.
 //!
-//! This room does no I/O: parsers take bytes, writers give bytes. [`json`] is the only writer of
+//! This crate does no I/O: parsers take bytes, writers give bytes. [`json`] is the only writer of
 //! JSON whose bytes are digested.
 
 #![warn(missing_docs, unreachable_pub)]

@@ -252,9 +252,12 @@ fn copy(
     let reporter = Reporter::for_copy([image], printer);
     let copied = destination.copy(image, &name, options, interruption.context(&reporter));
     reporter.end();
-    let copied = copied.map_err(|error| match destination.is_stdout() {
-        true => Failure::of_stdout(error),
-        false => Failure::Failed(error),
+    let copied = copied.map_err(|error| {
+        if destination.is_stdout() {
+            Failure::of_stdout(error)
+        } else {
+            Failure::Failed(error)
+        }
     })?;
     for warning in &copied.warnings {
         printer.note(warning);

@@ -97,7 +97,7 @@ pub(crate) fn run(
     let context = interruption.context(&unseen);
     let wanted = arguments.platform.clone().unwrap_or_else(of_this_machine);
     let source = Source::connect(&reference, &arguments.registry.options(), context)?;
-    let job = Job {
+    let pull = Pull {
         source: &source,
         reference: &reference,
         printer: &printer,
@@ -106,38 +106,38 @@ pub(crate) fn run(
     match arguments.only {
         Some(Part::Blob(digest)) => {
             let blob = source.describe_blob(digest, context)?;
-            job.write(&output, |writer| source.write_blob(&blob, writer, context))
+            write(&output, |writer| source.write_blob(&blob, writer, context))
         }
         Some(Part::Manifest) => {
-            let image = job.find(&wanted)?;
-            let write = |writer: &mut dyn Write| {
+            let image = pull.find(&wanted)?;
+            let fill = |writer: &mut dyn Write| {
                 let written = writer.write_all(&image.manifest_bytes);
                 written.map_err(Error::stream("a manifest"))
             };
-            job.write(&output, write)
+            write(&output, fill)
         }
         Some(Part::Config) => {
-            let image = job.find(&wanted)?;
-            job.write(&output, |writer| {
+            let image = pull.find(&wanted)?;
+            write(&output, |writer| {
                 source.write_blob(&image.config, writer, context)
             })
         }
         None => {
-            let image = job.find(&wanted)?;
+            let image = pull.find(&wanted)?;
             let asked = arguments.platform.as_ref();
-            job.write_image(&image, asked, &output)
+            pull.write_image(&image, asked, &output)
         }
     }
 }
 
-struct Job<'a> {
+struct Pull<'a> {
     source: &'a Source,
     reference: &'a Reference,
     printer: &'a Printer,
     interruption: &'a Interruption,
 }
 
-impl Job<'_> {
+impl Pull<'_> {
     /// Finds the image, and says which one of several it is: who pins it may have meant its digest.
     fn find(&self, platform: &Platform) -> Result<RemoteImage, Failure> {
         let image = self
@@ -194,16 +194,15 @@ impl Job<'_> {
             ));
         }
     }
+}
 
-    /// Lets `fill` write a file or standard output.
-    fn write(
-        &self,
-        output: &Path,
-        fill: impl FnOnce(&mut dyn Write) -> strata_error::Result<()>,
-    ) -> Result<(), Failure> {
-        if is_stdout(output) {
-            return write_to_stdout(fill);
-        }
-        Ok(write_file(output, fill)?)
+/// Lets `fill` write a file or standard output.
+fn write(
+    output: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> strata_error::Result<()>,
+) -> Result<(), Failure> {
+    if is_stdout(output) {
+        return write_to_stdout(fill);
     }
+    Ok(write_file(output, fill)?)
 }
