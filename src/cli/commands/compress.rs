@@ -10,7 +10,6 @@ use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Reporter;
-use strata_builder as builder;
 use strata_copy::compressed;
 use strata_error::Error;
 use strata_image::{ManifestOrIndex, ManifestOrIndexRef};
@@ -80,7 +79,7 @@ pub(crate) fn run(
 /// In a build of Nix, uses only so many cores as Nix allots.
 fn limit_threads() {
     if let Ok(cores) = std::env::var("NIX_BUILD_CORES") {
-        let threads = builder::threads(Some(&cores)).get();
+        let threads = strata_nix::threads(Some(&cores)).get();
         // If it is too late, all cores are used.
         let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
