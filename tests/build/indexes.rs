@@ -109,9 +109,9 @@ fn index_request(store: &FakeStore, images: &[String]) -> Value {
     })
 }
 
-fn strata(verb: &str) -> Command {
+fn strata(name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
-    command.arg(verb);
+    command.arg(name);
     command.env("XDG_CACHE_HOME", "/nonexistent");
     command.env(
         "REGISTRY_AUTH_FILE",

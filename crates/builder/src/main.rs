@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let attrs_file = builder::attrs_file(argument.as_ref().map(AsRef::as_ref));
     let settings = builder::Settings {
         attrs_file,
-        threads: builder::threads(build_cores.as_deref()),
+        threads: strata_nix::threads(build_cores.as_deref()),
         store_location: None,
     };
     match builder::run(&settings) {

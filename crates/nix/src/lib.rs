@@ -7,6 +7,7 @@
 
 mod attrs;
 pub mod base32;
+mod build_cores;
 mod closure;
 mod database;
 mod database_reader;
@@ -20,6 +21,7 @@ mod system_request;
 pub mod walk;
 
 pub use attrs::{Attrs, Requested, find_attrs_file};
+pub use build_cores::threads;
 pub use closure::{Closure, ClosureEntry};
 pub use database::{Registration, write_database};
 pub use database_reader::{DATABASE_FILES, read_database};

@@ -1,6 +1,6 @@
 //! The documents of the OCI image specification that Strata writes and reads.
 //!
-//! This room does no I/O: parsers take bytes, writers give bytes. [`json`] is the only writer of
+//! This crate does no I/O: parsers take bytes, writers give bytes. [`json`] is the only writer of
 //! JSON whose bytes are digested.
 
 #![warn(missing_docs, unreachable_pub)]
@@ -14,7 +14,7 @@ mod digest;
 mod document;
 mod index;
 pub mod json;
-mod layout;
+pub mod layout;
 mod manifest;
 pub mod media_type;
 mod reference;
@@ -26,7 +26,6 @@ pub use descriptor::{Descriptor, Platform};
 pub use digest::{Digest, Hasher, HashingReader, HashingWriter};
 pub use document::{Document, IndexEntry};
 pub use index::Index;
-pub use layout::{LAYOUT_FILE, LAYOUT_VERSION};
 pub use manifest::Manifest;
 pub use reference::{Reference, split_registry, validate_tag, without_password};
 pub use timestamp::{is_rfc3339, rfc3339};

@@ -1,5 +1,5 @@
 //! Which store path goes into which layer: settled for the whole image, before any layer is
-//! written. This room is pure.
+//! written. This crate is pure.
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]

@@ -296,7 +296,7 @@ impl Client {
         self.name.split('/').next().unwrap_or_default()
     }
 
-    /// The error of the whole `operation`. Hints name the flags of `copy`; the verbs that pull have
+    /// The error of the whole `operation`. Hints name the flags of `copy`; the commands that pull have
     /// the same without `dest-`. They also name the weaker of the variables for certificates.
     fn error(&self, error: RegistryError, operation: &str, tries: u32) -> Error {
         let hint = match self.purpose {

@@ -1,4 +1,4 @@
-//! Which layers need not be sent, because the engine has them in other images. Nothing here asks.
+//! Which layers need not be sent, because the engine has them in other images. Nothing here makes requests.
 
 use std::collections::BTreeSet;
 
@@ -29,8 +29,8 @@ impl Store {
     }
 }
 
-/// What is known of an engine's layers.
-pub(super) struct Known<'a> {
+/// The layers of an image that an engine has in others, as far as it is known.
+pub(super) struct SharedLayers<'a> {
     store: Store,
     image: &'a Image,
     /// For the classic store: how many of the lowest layers are there.
@@ -39,7 +39,7 @@ pub(super) struct Known<'a> {
     blobs: BTreeSet<Digest>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> SharedLayers<'a> {
     /// Nothing yet.
     pub(super) fn new(store: Store, image: &'a Image) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl<'a> Known<'a> {
     }
 
     /// Takes note of another image's layers, by their digests when uncompressed, lowest first.
-    pub(super) fn learn(&mut self, other: &[Digest]) {
+    pub(super) fn add_image(&mut self, other: &[Digest]) {
         let layers = &self.image.layers;
         match self.store {
             Store::Classic => {
@@ -89,9 +89,9 @@ impl<'a> Known<'a> {
 
     /// How many bytes of layers are left to send.
     pub(super) fn missing(&self) -> u64 {
-        let known = self.blobs();
+        let shared = self.blobs();
         let layers = self.image.layers.iter().map(|layer| layer.descriptor());
-        let missing = layers.filter(|layer| !known.contains(&layer.digest));
+        let missing = layers.filter(|layer| !shared.contains(&layer.digest));
         missing.map(|layer| layer.size).sum()
     }
 }
@@ -109,14 +109,14 @@ mod tests {
     }
 
     /// What need not be sent of an image of the layers `ours`, given the images `others`.
-    fn known(store: Store, ours: &[&str], others: &[&[&str]]) -> (BTreeSet<Digest>, u64) {
+    fn shared(store: Store, ours: &[&str], others: &[&[&str]]) -> (BTreeSet<Digest>, u64) {
         let layers: Vec<&[u8]> = ours.iter().map(|word| word.as_bytes()).collect();
         let image = fixture::image(&layers);
-        let mut known = Known::new(store, &image);
+        let mut shared = SharedLayers::new(store, &image);
         for other in others {
-            known.learn(&digests(other));
+            shared.add_image(&digests(other));
         }
-        (known.blobs(), known.missing())
+        (shared.blobs(), shared.missing())
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
             (&["a", "b", "a"], &[&["a", "b"]], &["b"], 2),
         ] {
             let expected = digests(expected).into_iter().collect();
-            assert_eq!(known(Store::Classic, ours, others), (expected, missing));
+            assert_eq!(shared(Store::Classic, ours, others), (expected, missing));
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
             (&["a", "b", "a"], &[&["a"]], &["a"], 1),
         ] {
             let expected = digests(expected).into_iter().collect();
-            assert_eq!(known(Store::Containerd, ours, others), (expected, missing));
+            assert_eq!(shared(Store::Containerd, ours, others), (expected, missing));
         }
     }
 }
