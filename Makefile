@@ -3,12 +3,12 @@
 # make bench   how fast layers are digested and copied
 # make docs    the book, with its links checked
 # make fmt     format Rust and Nix
-# make lint    formatting, clippy, shellcheck
+# make check   formatting, clippy, shellcheck, spelling, and what the dependencies may be
 # make build   the binaries, and the package set that stands for nixpkgs here
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test bench docs fmt lint build
+.PHONY: demo test bench docs fmt check build
 
 demo:
 	@scripts/setup demo
@@ -17,6 +17,7 @@ demo:
 
 test:
 	@scripts/setup test
+	@scripts/check --code
 	@scripts/build
 	@scripts/test
 
@@ -28,14 +29,12 @@ docs:
 	@scripts/docs
 
 fmt:
-	@scripts/setup lint
+	@scripts/setup check
 	@scripts/format
 
-lint:
-	@scripts/setup lint
-	@scripts/format --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
-	shellcheck scripts/* .ci/run
+check:
+	@scripts/setup check
+	@scripts/check
 
 build:
 	@scripts/setup demo
