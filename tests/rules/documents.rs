@@ -316,7 +316,7 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
 fn every_destination_is_described() {
     let page = read("docs/reference/destinations.md");
     let table = rows(&page);
-    for form in strata::destination::FORMS {
+    for form in strata::destination::forms() {
         let mut cells = table.iter().map(|row| row[0].as_str());
         assert!(cells.any(|cell| codes(cell).contains(&form)), "{form}");
     }

@@ -9,7 +9,7 @@ use super::select::{ImageCandidate, Selection};
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, Documents, ImagesFile, LayerRecord};
 use strata_nix::Store;
-use strata_oci::{Descriptor, Digest, Document, ImageConfig, Index, LAYOUT_FILE};
+use strata_oci::{Descriptor, Digest, Document, ImageConfig, Index, layout};
 use strata_tree::{BaseListing, BaseTree, EntriesLeft, LayerTree, MOST_ENTRIES};
 
 /// A base image; the default is none.
@@ -105,13 +105,13 @@ struct FoundLayer {
 
 /// All images in `source`.
 fn find(source: &ImageSource) -> Result<Vec<FoundImage>> {
-    let is_layout = source.find(LAYOUT_FILE)?.is_some();
-    if is_layout && let Some(index) = source.document("index.json")? {
+    let is_layout = source.find(layout::MARKER_FILE)?.is_some();
+    if is_layout && let Some(index) = source.document(layout::INDEX_FILE)? {
         let blobs = Blobs {
             source,
-            name: |digest, _| format!("blobs/sha256/{}", digest.hex()),
+            name: |digest, _| layout::blob_name(digest),
         };
-        return blobs.find("index.json", &index);
+        return blobs.find(layout::INDEX_FILE, &index);
     }
     let Some(manifest) = source.document("manifest.json")? else {
         return Err(Error::Document {
@@ -186,10 +186,10 @@ fn mismatch(what: &str, expected: Digest, found: Digest) -> Error {
 }
 
 /// Manifests that name their blobs by digests.
-struct Blobs<'a, N: Fn(Digest, bool) -> String> {
+struct Blobs<'a> {
     source: &'a ImageSource,
     /// The file of a blob, and whether it is a manifest.
-    name: N,
+    name: fn(Digest, bool) -> String,
 }
 
 /// What led to a manifest.
@@ -200,7 +200,7 @@ struct Way {
     digests: Vec<Digest>,
 }
 
-impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
+impl Blobs<'_> {
     /// The images that a manifest or index leads to.
     fn find(&self, name: &str, bytes: &[u8]) -> Result<Vec<FoundImage>> {
         let mut found = Vec::new();
@@ -290,14 +290,10 @@ impl<N: Fn(Digest, bool) -> String> Blobs<'_, N> {
     /// The name and bytes of a document, which have their digest; none if it is not there.
     fn document(&self, digest: Digest, is_manifest: bool) -> Result<Option<(String, Vec<u8>)>> {
         let name = (self.name)(digest, is_manifest);
-        let Some(bytes) = self.source.document(&name)? else {
-            return Ok(None);
-        };
-        let found = Digest::of(&bytes);
-        if found != digest {
-            return Err(mismatch(&self.source.name_of(&name), digest, found));
-        }
-        Ok(Some((name, bytes)))
+        let read = |name: &str| self.source.document(name);
+        let wrong = |found| mismatch(&self.source.name_of(&name), digest, found);
+        let bytes = layout::Reader::new(&read).blob_at(&name, digest, None, wrong)?;
+        Ok(bytes.map(|bytes| (name, bytes)))
     }
 }
 

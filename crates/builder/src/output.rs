@@ -12,8 +12,8 @@ use strata_layer::{
 };
 use strata_nix::Store;
 use strata_oci::{
-    Config, Descriptor, Digest, HashingWriter, ImageConfig, Index, LAYOUT_FILE, LAYOUT_VERSION,
-    Manifest, Reference, json, media_type, rfc3339,
+    Config, Descriptor, HashingWriter, ImageConfig, Index, Manifest, Reference, json, layout,
+    media_type, rfc3339,
 };
 use strata_plan::CheckedImage;
 use strata_tree::Recipe;
@@ -142,14 +142,15 @@ impl Output {
             (Index::REFERENCE_NAME.to_owned(), name.tag.clone()),
             (Index::CONTAINERD_NAME.to_owned(), reference.to_string()),
         ]);
-        let blobs = self.directory.join("blobs/sha256");
+        let blobs = self.directory.join(layout::BLOBS);
         std::fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
-        for blob in documents {
-            let name = Digest::of(blob).hex();
-            self.write(&format!("blobs/sha256/{name}"), blob)?;
+        let mut write = |name: &str, bytes: &[u8]| self.write(name, bytes);
+        let mut layout = layout::Writer::new(&mut write);
+        for document in documents {
+            layout.blob(document)?;
         }
-        self.write(LAYOUT_FILE, LAYOUT_VERSION.as_bytes())?;
-        self.write("index.json", &json::to_bytes(&Index::new(vec![root])))?;
+        layout.marker()?;
+        layout.index(&Index::new(vec![root]))?;
         self.write(DIGEST_FILE, format!("{digest}\n").as_bytes())
     }
 

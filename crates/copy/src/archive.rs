@@ -12,14 +12,15 @@ use std::path::Path;
 use serde_json::json;
 
 use super::blob::blobs;
-use super::layout::{BLOBS, INDEX_FILE, entry};
+use super::layout::entry;
 use super::write_file;
 use crate::CopyName;
 use strata_archive::{ArchiveWriter, Metadata, Mode, write_error};
 use strata_compress::Compressor;
 use strata_error::Result;
 use strata_image::{Image, ManifestOrIndexRef};
-use strata_oci::{Compression, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
+use strata_oci::layout::{self, DIRECTORIES, blob_name};
+use strata_oci::{Compression, Digest, Index, json as canonical};
 use strata_progress::{Context, Outcome};
 
 /// Docker's list of the images in an archive.
@@ -83,14 +84,8 @@ pub fn stream_all(
     let file = Metadata::root(Mode::of_file(false));
     let directory = Metadata::root(Mode::ANCESTOR);
     let mut archive = ArchiveWriter::new(writer, "archive");
-    for path in Path::new(BLOBS)
-        .ancestors()
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-        .skip(1)
-    {
-        archive.directory(path.to_string_lossy().as_bytes(), &directory)?;
+    for path in DIRECTORIES {
+        archive.directory(path, &directory)?;
     }
     let every: BTreeMap<_, _> = all.iter().flat_map(|(root, _)| blobs(*root)).collect();
     for (digest, blob) in every {
@@ -100,17 +95,19 @@ pub fn stream_all(
             continue;
         }
         archive.stream(
-            &blob_path(digest),
+            &blob_name(digest),
             &file,
             blob.descriptor().size,
             |writer| blob.write_to(writer, context),
         )?;
     }
     let entries = all.iter().map(|(root, name)| entry(*root, name));
-    let index = canonical::to_bytes(&Index::new(entries.collect()));
-    archive.file(INDEX_FILE, &file, &index)?;
-    archive.file(DOCKER_MANIFEST, &file, &docker_manifest(all))?;
-    archive.file(LAYOUT_FILE, &file, LAYOUT_VERSION.as_bytes())?;
+    let index = Index::new(entries.collect());
+    let mut write = |name: &str, bytes: &[u8]| archive.file(name, &file, bytes);
+    let mut writer = layout::Writer::new(&mut write);
+    writer.index(&index)?;
+    writer.beside(DOCKER_MANIFEST, &docker_manifest(all))?;
+    writer.marker()?;
     archive.finish()?.flush().map_err(write_error("archive"))
 }
 
@@ -119,7 +116,7 @@ fn docker_manifest(all: &[Named<'_>]) -> Vec<u8> {
     let entry = |(root, name): &Named<'_>| {
         let image = root.images().into_iter().next()?;
         let layers = image.layers.iter();
-        let layers = layers.map(|layer| blob_path(layer.descriptor().digest));
+        let layers = layers.map(|layer| blob_name(layer.descriptor().digest));
         // Only for several images podman reads this list and not the index, and a short name in it
         // means podman's own `localhost/NAME`.
         let name = if all.len() > 1 {
@@ -128,16 +125,12 @@ fn docker_manifest(all: &[Named<'_>]) -> Vec<u8> {
             &name.familiar
         };
         Some(json!({
-            "Config": blob_path(image.manifest.config.digest),
+            "Config": blob_name(image.manifest.config.digest),
             "RepoTags": name.iter().collect::<Vec<_>>(),
             "Layers": layers.collect::<Vec<_>>(),
         }))
     };
     canonical::to_bytes(&all.iter().filter_map(entry).collect::<Vec<_>>())
-}
-
-fn blob_path(digest: Digest) -> String {
-    format!("{BLOBS}/{}", digest.hex())
 }
 
 #[cfg(test)]
@@ -198,14 +191,14 @@ mod tests {
         assert_eq!(names, sorted);
         let content = |name: &str| &entries.iter().find(|(entry, _)| entry == name).unwrap().1;
         for (digest, _) in blobs(&image) {
-            assert_eq!(Digest::of(content(&blob_path(digest))), digest);
+            assert_eq!(Digest::of(content(&blob_name(digest))), digest);
         }
         let docker: Value = serde_json::from_slice(content(DOCKER_MANIFEST)).unwrap();
         assert_eq!(docker[0]["RepoTags"], json!(["hello:latest"]));
-        assert_eq!(docker[0]["Config"], blob_path(image.manifest.config.digest));
+        assert_eq!(docker[0]["Config"], blob_name(image.manifest.config.digest));
         assert_eq!(docker[0]["Layers"].as_array().unwrap().len(), 3);
         assert_eq!(docker[0]["Layers"][0], docker[0]["Layers"][2]);
-        let index: Value = serde_json::from_slice(content(INDEX_FILE)).unwrap();
+        let index: Value = serde_json::from_slice(content(layout::INDEX_FILE)).unwrap();
         let annotations = &index["manifests"][0]["annotations"];
         assert_eq!(annotations[Index::REFERENCE_NAME], "latest");
         assert_eq!(
@@ -228,7 +221,7 @@ mod tests {
             Context::silent().watched_by(&watcher),
         )
         .unwrap();
-        let left_out = blob_path(known);
+        let left_out = blob_name(known);
         let mut expected = entries(&whole);
         expected.retain(|(name, _)| *name != left_out);
         assert_eq!(entries(&partial), expected);

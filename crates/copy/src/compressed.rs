@@ -6,15 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
-use super::layout::{BLOBS, INDEX_FILE};
 use super::staging;
 use strata_compress::compress_layer;
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_layer::{DIGEST_FILE, LAYERS_FILE, Layer, LayersFile};
-use strata_oci::{
-    Compression, Descriptor, Digest, Index, LAYOUT_FILE, LAYOUT_VERSION, Manifest, json, media_type,
-};
+use strata_oci::{Compression, Descriptor, Digest, Index, Manifest, json, layout, media_type};
 use strata_progress::{Context, Outcome, Watched};
 
 /// How many layers are compressed at once. Each also uses the other cores.
@@ -94,29 +91,22 @@ fn write_documents(
     file: &LayersFile,
     output: &Path,
 ) -> Result<Digest> {
+    staging::create_directory(&directory.join(layout::BLOBS))?;
+    let mut write =
+        |name: &str, bytes: &[u8]| staging::write_bytes(&directory.join(name), bytes, output);
+    let mut writer = layout::Writer::new(&mut write);
     let manifest = json::to_bytes(manifest);
-    let config = &image.config_bytes;
-    let digest = Digest::of(&manifest);
+    let digest = writer.blob(&manifest)?;
+    writer.blob(&image.config_bytes)?;
     let descriptor = Descriptor {
         digest,
         size: manifest.len() as u64,
         ..image.manifest_descriptor.clone()
     };
-    let blobs = Path::new(BLOBS);
-    staging::create_directory(&directory.join(blobs))?;
-    for (name, bytes) in [
-        (blobs.join(digest.hex()), manifest),
-        (blobs.join(Digest::of(config).hex()), config.clone()),
-        (
-            INDEX_FILE.into(),
-            json::to_bytes(&Index::new(vec![descriptor])),
-        ),
-        (LAYOUT_FILE.into(), LAYOUT_VERSION.into()),
-        (LAYERS_FILE.into(), file.to_bytes()),
-        (DIGEST_FILE.into(), format!("{digest}\n").into()),
-    ] {
-        staging::write_bytes(&directory.join(name), &bytes, output)?;
-    }
+    writer.index(&Index::new(vec![descriptor]))?;
+    writer.marker()?;
+    writer.beside(LAYERS_FILE, &file.to_bytes())?;
+    writer.beside(DIGEST_FILE, format!("{digest}\n").as_bytes())?;
     Ok(digest)
 }
 

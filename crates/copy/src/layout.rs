@@ -12,13 +12,10 @@ use super::staging;
 use crate::CopyName;
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndexRef;
-use strata_oci::{Descriptor, Index, LAYOUT_FILE, LAYOUT_VERSION, json as canonical};
+use strata_oci::layout::{self, BLOBS, DIRECTORIES, INDEX_FILE, MARKER, MARKER_FILE};
+use strata_oci::{Descriptor, Index, json as canonical};
 use strata_progress::{Context, Outcome};
 
-/// The file that lists the images of a layout.
-pub const INDEX_FILE: &str = "index.json";
-/// Where the blobs are, under their hex digits.
-pub const BLOBS: &str = "blobs/sha256";
 /// No index that people make is larger; registries take manifests of 4 MiB.
 const LARGEST_INDEX: u64 = 4 << 20;
 /// The file that marks a layout has one short field.
@@ -41,18 +38,16 @@ pub fn write<'a>(
         return add(root, path, name, context);
     }
     let staging = staging::directory_in(&staging::directory_above(path))?;
-    let blob_directory = staging.path().join(BLOBS);
-    staging::create_directory(&blob_directory)?;
+    staging::create_directory(&staging.path().join(BLOBS))?;
     for (digest, blob) in blobs(root) {
-        staging::write_blob(&blob_directory.join(digest.hex()), &blob, path, context)?;
+        let file = staging.path().join(layout::blob_name(digest));
+        staging::write_blob(&file, &blob, path, context)?;
     }
-    staging::write_bytes(
-        &staging.path().join(LAYOUT_FILE),
-        LAYOUT_VERSION.as_bytes(),
-        path,
-    )?;
-    let index = canonical::to_bytes(&Index::new(vec![entry(root, name)]));
-    staging::write_bytes(&staging.path().join(INDEX_FILE), &index, path)?;
+    let mut write =
+        |name: &str, bytes: &[u8]| staging::write_bytes(&staging.path().join(name), bytes, path);
+    let mut writer = layout::Writer::new(&mut write);
+    writer.marker()?;
+    writer.index(&Index::new(vec![entry(root, name)]))?;
     if staging::rename_directory(staging.path(), path)? {
         return Ok(());
     }
@@ -89,15 +84,14 @@ fn add(
 ) -> Result<()> {
     check_layout(path)?;
     // A broken index is better found before gigabytes are written.
-    read_index(&path.join(INDEX_FILE))?;
-    for directory in ["blobs", BLOBS] {
+    read_index(path)?;
+    for directory in DIRECTORIES {
         staging::check_own_directory(&path.join(directory))?;
     }
     let staging = staging::directory_in(path)?;
-    let blob_directory = path.join(BLOBS);
     let mut made = Vec::new();
     for (digest, blob) in blobs(root) {
-        let target = blob_directory.join(digest.hex());
+        let target = path.join(layout::blob_name(digest));
         if staging::is_present(&target, blob.descriptor().size) {
             context.progress.begin(blob.descriptor());
             context.progress.finish(blob.descriptor(), Outcome::Present);
@@ -108,20 +102,21 @@ fn add(
         }
     }
     // First, because a directory with blobs and without it is nothing that another copy would add to.
-    let marker = path.join(LAYOUT_FILE);
+    let marker = path.join(MARKER_FILE);
     if !marker.exists() {
-        let temporary = staging.path().join(LAYOUT_FILE);
-        staging::write_bytes(&temporary, LAYOUT_VERSION.as_bytes(), path)?;
+        let temporary = staging.path().join(MARKER_FILE);
+        staging::write_bytes(&temporary, MARKER, path)?;
         staging::rename(&temporary, &marker)?;
     }
-    staging::create_directory(&blob_directory)?;
+    staging::create_directory(&path.join(BLOBS))?;
     for (temporary, target) in made {
         staging::move_to(&temporary, &target)?;
     }
     // The blobs are on the disk before the index names them.
-    for directory in [&blob_directory, &path.join("blobs"), path] {
-        staging::sync_directory(directory);
+    for directory in DIRECTORIES.iter().rev() {
+        staging::sync_directory(&path.join(directory));
     }
+    staging::sync_directory(path);
     replace_entry(path, staging.path(), &entry(root, name))
 }
 
@@ -130,11 +125,10 @@ fn replace_entry(path: &Path, staging: &Path, entry: &Descriptor) -> Result<()> 
     let lock = File::open(path).map_err(Error::io("open", path))?;
     flock(&lock, FlockOperation::LockExclusive)
         .map_err(|error| Error::io("lock", path)(error.into()))?;
-    let index_file = path.join(INDEX_FILE);
-    let index = with_entry(read_index(&index_file)?, entry);
+    let index = with_entry(read_index(path)?, entry);
     let temporary = staging.join(INDEX_FILE);
     staging::write_bytes(&temporary, &canonical::to_bytes(&index), path)?;
-    staging::rename(&temporary, &index_file)
+    staging::rename(&temporary, &path.join(INDEX_FILE))
 }
 
 /// An index as it was, with `entry` instead of what had its name, or its digest if it has no name.
@@ -167,7 +161,7 @@ fn check_layout(path: &Path) -> Result<()> {
     if !path.is_dir() {
         return Err(error("exists and is not a directory"));
     }
-    let Some(bytes) = staging::read_own(&path.join(LAYOUT_FILE), LARGEST_MARKER)? else {
+    let Some(bytes) = staging::read_own(&path.join(MARKER_FILE), LARGEST_MARKER)? else {
         let entries = path
             .read_dir()
             .and_then(Iterator::collect::<io::Result<Vec<_>>>)
@@ -181,20 +175,18 @@ fn check_layout(path: &Path) -> Result<()> {
             Err(error("exists and is not an OCI layout"))
         };
     };
-    let version = serde_json::from_slice::<Value>(&bytes)
-        .ok()
-        .and_then(|marker| marker["imageLayoutVersion"].as_str().map(str::to_owned));
-    match version {
-        Some(version) if version.starts_with("1.") => Ok(()),
-        _ => Err(error("its oci-layout file is not of version 1")),
+    if layout::is_version_1(&bytes) {
+        return Ok(());
     }
+    Err(error("its oci-layout file is not of version 1"))
 }
 
-/// The index of a layout; a new one if there is none yet.
+/// The index of the layout at `path`; a new one if there is none yet.
 fn read_index(path: &Path) -> Result<Map<String, Value>> {
-    let bytes = staging::read_own(path, LARGEST_INDEX)?;
+    let read = |name: &str| staging::read_own(&path.join(name), LARGEST_INDEX);
+    let bytes = layout::Reader::new(&read).index()?;
     let bytes = bytes.unwrap_or_else(|| canonical::to_bytes(&Index::new(Vec::new())));
-    parse_index(&bytes, path)
+    parse_index(&bytes, &path.join(INDEX_FILE))
 }
 
 fn parse_index(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
@@ -395,7 +387,7 @@ mod tests {
         write(&image, &path, &name("a"), Context::silent()).unwrap();
         std::fs::rename(&path, &outside).unwrap();
         let before = files(&outside);
-        for link in ["blobs", BLOBS, INDEX_FILE, LAYOUT_FILE] {
+        for link in ["blobs", BLOBS, INDEX_FILE, MARKER_FILE] {
             let path = directory.path().join(link.replace('/', "-"));
             write(&image, &path, &name("a"), Context::silent()).unwrap();
             let own = path.join(link);

@@ -103,7 +103,7 @@ fn execute(
         message,
         hint: hint.to_owned(),
     };
-    let stderr = || {
+    let stderr_text = || {
         let bytes = received(&stderr).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         text.trim().to_owned()
@@ -114,10 +114,10 @@ fn execute(
         (Err(Ended::Late), _) => Err(failed(format!(
             "no end after {} s; {}",
             limit.as_secs(),
-            stderr()
+            stderr_text()
         ))),
         (Err(Ended::Unknown(source)), _) => Err(failed(source.to_string())),
-        (Ok(status), _) if !status.success() => Err(failed(match stderr() {
+        (Ok(status), _) if !status.success() => Err(failed(match stderr_text() {
             empty if empty.is_empty() => status.to_string(),
             text => text,
         })),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::image::Image;
 use strata_error::{Error, Result};
-use strata_layer::{ImageName, ImagesFile, damaged, parse, read_blob, read_document};
+use strata_layer::{ImageName, ImagesFile, OutputLayout, damaged, parse};
 use strata_nix::Store;
 use strata_oci::{Descriptor, Digest, Index, Platform, json, media_type};
 
@@ -45,12 +45,9 @@ impl ImageIndex {
     pub fn open(path: &Path) -> Result<Self> {
         let file = ImagesFile::read(path)?;
         let store = Store::new(file.store_dir);
-        let layout_path = path.join("index.json");
-        let layout: Index = parse(&layout_path, &read_document(&layout_path)?)?;
-        let [descriptor] = layout.manifests.as_slice() else {
-            return Err(damaged(&layout_path, "does not have one entry"));
-        };
-        let index_bytes = read_blob(path, descriptor)?;
+        let layout = OutputLayout(path);
+        let descriptor = layout.only_entry("does not have one entry")?;
+        let index_bytes = layout.blob(&descriptor)?;
         let index: Index = parse(path, &index_bytes)?;
         let images = file.images.iter();
         let images = images.map(|image| Image::open(&store.locate_below(image)));
@@ -63,7 +60,7 @@ impl ImageIndex {
             name: Some(file.index),
             index,
             index_bytes,
-            descriptor: descriptor.clone(),
+            descriptor,
             images,
         })
     }

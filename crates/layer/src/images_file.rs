@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::ImageName;
-use crate::documents::read_document;
+use super::layers_file::ImageName;
+use super::output_layout::read_document;
 use strata_error::{Error, Result};
 use strata_oci::json;
 

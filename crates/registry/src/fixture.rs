@@ -54,7 +54,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one that answers requests without bodies: the status with its reason, headers and body.
-    /// In what it answers, `HOST` is its own name. It hangs up after each answer.
+    /// In what it answers, `HOST` is its own name. It hangs up after each response.
     pub(crate) fn start(handler: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();

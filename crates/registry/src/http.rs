@@ -198,7 +198,7 @@ impl Http {
         Ok(())
     }
 
-    /// One request, one answer.
+    /// One request, one response.
     fn exchange(&self, request: &mut Request<'_>) -> Result<ResponseReader, RegistryError> {
         // In this order: an interruption from here on shuts this agent down, one before is seen.
         let agent = self.agent();

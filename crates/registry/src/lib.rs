@@ -10,11 +10,16 @@
 //! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `http.rs` (one
 //!   exchange: redirects, limits, time-outs), `fetch.rs`, `worker_pool.rs`, `error.rs`, `options.rs`.
 //!
-//! A push from its arguments to the manifest: `push` (push/mod.rs), `Client::connect` (client.rs),
-//! `PushPlan::resolve` (plan.rs), `Discovery::discover` (discover.rs), `execute` (execute.rs); for each blob,
-//! on the threads of worker_pool.rs, `Resolver::find` (resolve.rs), `Client::mount` (mount.rs),
-//! `Upload::attempt` (upload.rs: check, initiate, stream, commit) and `BlobSource::read` (blob_source.rs);
-//! last `put_document` (manifest.rs). A dry run ends after `Resolver::find`.
+//! A push from its arguments to the manifest (a dry run ends after `Resolver::find`):
+//!
+//! ```text
+//!  push (push/mod.rs) ─> Client::connect (client.rs)
+//!  ─> PushPlan::resolve (push/plan.rs) ─> Discovery::discover (push/discover.rs)
+//!  ─> execute (push/execute.rs), for each blob: Resolver::find (push/resolve.rs)
+//!     ─> Client::mount (push/mount.rs) ─> Upload::attempt (push/upload.rs)
+//!     ─> BlobSource::read (push/blob_source.rs)
+//!  ─> put_document (push/manifest.rs)
+//! ```
 //!
 //! It is written by hand because no crate does all that it is for: to compress a layer while it is sent,
 //! to go on with an upload or a download that broke off, to end at once when the user gives up.

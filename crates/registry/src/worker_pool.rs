@@ -184,8 +184,9 @@ mod tests {
             done.lock().unwrap().push(*number);
             Ok((*number, "transferred"))
         };
-        let check =
-            |number: &usize, _: Context<'_>| Ok((number % 3 > 0).then_some((*number, "checked")));
+        let check = |number: &usize, _: Context<'_>| {
+            Ok((!number.is_multiple_of(3)).then_some((*number, "checked")))
+        };
         let results = run(&numbers(100), Context::silent(), check, transfer).unwrap();
         let expected = (0..100).map(|number| match number % 3 {
             0 => (number, "transferred"),

@@ -1,7 +1,9 @@
 //! What the layers of a base make together: its directories with their metadata, its symlinks, and
 //! where files are.
 
-use super::overlay::{Listing, MOST_ENTRIES, Overlay, OverlayNode};
+use std::convert::Infallible;
+
+use super::overlay::{Change, Listing, MOST_ENTRIES, Overlay, OverlayNode};
 use super::path::ImagePath;
 use strata_archive::{ArchiveEntry, ArchiveEntryKind, Entry, EntryKind, Metadata, Mode};
 
@@ -189,25 +191,26 @@ impl BaseTree {
 
     /// Lays the layer with this number over those before it.
     pub fn apply(&mut self, number: usize, layer: &BaseListing) {
-        self.0.hide(&layer.0);
-        for (path, listed) in layer.0.entries() {
-            let node = match listed {
+        let link = |_: &ImagePath, _: &ImagePath, leaf: Option<&Leaf>| match leaf {
+            Some(Leaf::File(stored)) => Ok::<_, Infallible>(Leaf::File(*stored)),
+            _ => Ok(Leaf::Special),
+        };
+        let Ok(()) = self.0.apply(
+            &layer.0,
+            |listed| match listed {
                 Listed::Directory(metadata) => {
-                    OverlayNode::Directory(Described(Metadata::clone(metadata)))
+                    Change::Directory(Described(Metadata::clone(metadata)))
                 }
-                Listed::Symlink(target) => OverlayNode::Leaf(Leaf::Symlink(target.clone())),
-                Listed::File(offset) => OverlayNode::Leaf(Leaf::File(Stored {
+                Listed::Symlink(target) => Change::Leaf(Leaf::Symlink(target.clone())),
+                Listed::File(offset) => Change::Leaf(Leaf::File(Stored {
                     layer: number,
                     offset: *offset,
                 })),
-                Listed::HardLink(target) => OverlayNode::Leaf(match self.0.get(target) {
-                    Some(OverlayNode::Leaf(Leaf::File(stored))) => Leaf::File(*stored),
-                    _ => Leaf::Special,
-                }),
-                Listed::Special => OverlayNode::Leaf(Leaf::Special),
-            };
-            self.0.put(path, node);
-        }
+                Listed::HardLink(target) => Change::HardLink(target),
+                Listed::Special => Change::Leaf(Leaf::Special),
+            },
+            link,
+        );
     }
 }
 

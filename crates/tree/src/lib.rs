@@ -19,7 +19,7 @@ mod whiteout;
 pub use base_tree::{BaseEntry, BaseListing, BaseTree, EntriesLeft, Obstacle, Stored};
 pub use entries::LayerTree;
 pub use merge::{MergedRoot, RootSource, Surroundings, merge};
-pub use overlay::{Listing, MOST_ENTRIES, Overlay, OverlayNode};
+pub use overlay::{Change, Listing, MOST_ENTRIES, Overlay, OverlayNode};
 pub use path::ImagePath;
 pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
 pub use rules::{Changes, CompiledRules, EntryType, Rule};

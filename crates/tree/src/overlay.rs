@@ -1,4 +1,10 @@
-//! What layers make together when they lie over each other (OCI layer.md, "Applying Changesets").
+//! What layers make together when they lie over each other (OCI layer.md, "Applying Changesets"): the
+//! one place that replays a layer.
+//!
+//! A [`Listing`] is what one layer has, in its order. [`Overlay::apply`] lays it over the layers before
+//! it: first what it hides is taken away, then each entry is put where its path says, whatever was
+//! there. Both are free in what they keep of an entry: a base image keeps where contents are, an export
+//! which entry is left in the end.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +20,17 @@ pub struct Listing<E> {
     entries: Vec<(ImagePath, E)>,
     hidden: Vec<ImagePath>,
     opaque: Vec<ImagePath>,
+}
+
+/// What a layer has at a path.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a, D, L> {
+    /// A directory.
+    Directory(D),
+    /// A file, symlink, device or pipe.
+    Leaf(L),
+    /// Another name of what is at this path by now.
+    HardLink(&'a ImagePath),
 }
 
 /// A directory, or something else.
@@ -60,16 +77,6 @@ impl<E> Listing<E> {
             Some(Whiteout::Engine) => {}
         }
     }
-
-    /// What the layer has besides whiteouts, in its order.
-    pub fn entries(&self) -> &[(ImagePath, E)] {
-        &self.entries
-    }
-
-    /// The same, for good.
-    pub fn into_entries(self) -> Vec<(ImagePath, E)> {
-        self.entries
-    }
 }
 
 impl<D: Default, L> Default for Directory<D, L> {
@@ -91,9 +98,36 @@ impl<D: Default, L> Default for Overlay<D, L> {
 }
 
 impl<D: Default, L> Overlay<D, L> {
-    /// Takes away what a layer hides; what it has is to be put after that. Whiteouts are about the
-    /// layers under it, wherever they are in their own.
-    pub fn hide<E>(&mut self, layer: &Listing<E>) {
+    /// Lays a layer over those before it. `change` says what an entry of it is in the tree; `link` what a
+    /// hard link is, from its path, its target and the leaf that is there, if there is one. An error is
+    /// one of `link`, and leaves the tree as it was laid so far.
+    pub fn apply<'l, E, X>(
+        &mut self,
+        layer: &'l Listing<E>,
+        change: impl Fn(&'l E) -> Change<'l, D, L>,
+        link: impl Fn(&ImagePath, &ImagePath, Option<&L>) -> Result<L, X>,
+    ) -> Result<(), X> {
+        self.hide(layer);
+        for (path, entry) in &layer.entries {
+            let node = match change(entry) {
+                Change::Directory(about) => OverlayNode::Directory(about),
+                Change::Leaf(leaf) => OverlayNode::Leaf(leaf),
+                Change::HardLink(target) => {
+                    let leaf = match self.get(target) {
+                        Some(OverlayNode::Leaf(leaf)) => Some(leaf),
+                        _ => None,
+                    };
+                    OverlayNode::Leaf(link(path, target, leaf)?)
+                }
+            };
+            self.put(path, node);
+        }
+        Ok(())
+    }
+
+    /// Takes away what a layer hides. Whiteouts are about the layers under it, wherever they are in their
+    /// own.
+    fn hide<E>(&mut self, layer: &Listing<E>) {
         for path in &layer.opaque {
             if let Some(directory) = self.directory_mut(path) {
                 directory.directories.clear();
@@ -119,7 +153,7 @@ impl<D: Default, L> Overlay<D, L> {
 
     /// Puts something where it is to be, whatever was in the way. Two directories are one; the root
     /// stays one.
-    pub fn put(&mut self, path: &ImagePath, node: OverlayNode<D, L>) {
+    fn put(&mut self, path: &ImagePath, node: OverlayNode<D, L>) {
         match node {
             OverlayNode::Directory(about) => self.root.make(path).about = about,
             OverlayNode::Leaf(leaf) => {

@@ -352,7 +352,7 @@ impl<'a> Client<'a> {
 
     /// The engine could not be reached, or did not respond.
     fn unreached(&self, operation: &str, error: ureq::Error) -> Error {
-        if let Some(stderr) = self.transport.ssh_stderr() {
+        if let Some(stderr) = self.transport.ssh_stderr_text() {
             let hint = "try it by hand: ssh HOST docker system dial-stdio";
             return self.error(operation, format!("ssh: {}", printable(&stderr)), hint);
         }

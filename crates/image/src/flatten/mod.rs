@@ -35,7 +35,7 @@ pub fn flatten(
     for layer in &image.layers {
         let listing = list(layer.as_ref(), MOST_ENTRIES - count, advance)?;
         count += listing.len();
-        tree.apply(listing).map_err(|(link, target)| {
+        tree.apply(&listing).map_err(|(link, target)| {
             damaged(
                 layer.as_ref(),
                 format!("{link}: a link to {target}, which is not there"),

@@ -1,9 +1,10 @@
 //! Which entry of which layer is in the image in the end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use strata_archive::{ArchiveEntry, ArchiveEntryKind};
-use strata_tree::{ImagePath, Overlay, OverlayNode};
+use strata_tree::{Change, ImagePath, Overlay, OverlayNode};
 
 /// An entry of a layer: what a path stands for, whatever its other names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +23,7 @@ pub(super) struct Listing {
 }
 
 enum Found {
-    Directory(Box<ArchiveEntry>),
+    Directory(Arc<ArchiveEntry>),
     /// A file, symlink, device or pipe: the entry with this number.
     Leaf(usize),
     /// Another name of what is at this path.
@@ -34,14 +35,14 @@ enum Found {
 pub(super) struct Tree {
     layers: usize,
     /// No layer needs to describe a directory.
-    overlay: Overlay<Option<Box<ArchiveEntry>>, EntryPosition>,
+    overlay: Overlay<Option<Arc<ArchiveEntry>>, EntryPosition>,
 }
 
 /// What is to be written.
 #[derive(Default)]
 pub(super) struct Winners {
     /// The directories, each before what is in it, with the entry that describes it.
-    pub(super) directories: Vec<(ImagePath, Option<Box<ArchiveEntry>>)>,
+    pub(super) directories: Vec<(ImagePath, Option<Arc<ArchiveEntry>>)>,
     /// The other entries, each with its paths in their order.
     pub(super) leaves: BTreeMap<EntryPosition, Vec<ImagePath>>,
 }
@@ -50,7 +51,7 @@ impl Listing {
     /// Adds the next entry.
     pub(super) fn add(&mut self, entry: &ArchiveEntry) {
         let found = match &entry.kind {
-            ArchiveEntryKind::Directory => Found::Directory(Box::new(entry.clone())),
+            ArchiveEntryKind::Directory => Found::Directory(Arc::new(entry.clone())),
             ArchiveEntryKind::HardLink(target) => Found::HardLink(ImagePath(target.clone())),
             _ => Found::Leaf(self.count),
         };
@@ -67,25 +68,24 @@ impl Listing {
 impl Tree {
     /// Lays a layer over those before it. The error is a hard link to what is not there: the link and
     /// its target.
-    pub(super) fn apply(&mut self, layer: Listing) -> Result<(), (ImagePath, ImagePath)> {
+    pub(super) fn apply(&mut self, layer: &Listing) -> Result<(), (ImagePath, ImagePath)> {
         let number = self.layers;
         self.layers += 1;
-        self.overlay.hide(&layer.listing);
-        for (path, found) in layer.listing.into_entries() {
-            let node = match found {
-                Found::Directory(entry) => OverlayNode::Directory(Some(entry)),
-                Found::Leaf(entry) => OverlayNode::Leaf(EntryPosition {
+        let link = |path: &ImagePath, target: &ImagePath, leaf: Option<&EntryPosition>| {
+            leaf.copied().ok_or_else(|| (path.clone(), target.clone()))
+        };
+        self.overlay.apply(
+            &layer.listing,
+            |found| match found {
+                Found::Directory(entry) => Change::Directory(Some(Arc::clone(entry))),
+                Found::Leaf(entry) => Change::Leaf(EntryPosition {
                     layer: number,
-                    entry,
+                    entry: *entry,
                 }),
-                Found::HardLink(target) => match self.overlay.get(&target) {
-                    Some(OverlayNode::Leaf(place)) => OverlayNode::Leaf(*place),
-                    _ => return Err((path, target)),
-                },
-            };
-            self.overlay.put(&path, node);
-        }
-        Ok(())
+                Found::HardLink(target) => Change::HardLink(target),
+            },
+            link,
+        )
     }
 
     /// What is to be written.

@@ -21,7 +21,7 @@ const TOKEN_LIFE_USED: f64 = 0.8;
 const LEAST_TOKEN_LIFE: u64 = 60;
 /// The longest that a token is believed to live, in seconds.
 const MOST_TOKEN_LIFE: u64 = 24 * 60 * 60;
-/// The largest answer of an authorization server.
+/// The largest response of an authorization server.
 const TOKEN_LIMIT: usize = 1 << 20;
 
 /// What to ask an authorization server.

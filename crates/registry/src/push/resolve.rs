@@ -79,20 +79,20 @@ pub struct PlannedLayer {
 /// granted.
 pub(super) fn dry_run(plan: &PushPlan<'_>, destination: &Destination<'_>) -> Result<Plan> {
     let resolver = Resolver::new(plan, destination);
-    let resolved = worker_pool::run(
+    let blobs = worker_pool::run(
         &plan.blobs,
         destination.context,
         |blob, context| resolver.find(blob, context),
         |blob, _| Ok(to_be_sent(blob)),
     )?;
-    let by_digest = by_digest(plan, &resolved);
+    let by_digest = by_digest(plan, &blobs);
     let layers = plan.image.layers.iter().map(|layer| {
         let source = layer.descriptor();
-        let resolved = by_digest.get(&source.digest);
+        let action = by_digest.get(&source.digest).map(|blob| &blob.action);
         PlannedLayer {
             digest: source.digest,
             size: source.size,
-            action: resolved.map_or(Action::Sent, |resolved| resolved.action.clone()),
+            action: action.cloned().unwrap_or(Action::Sent),
         }
     });
     Ok(Plan {
@@ -106,13 +106,13 @@ pub(super) fn dry_run(plan: &PushPlan<'_>, destination: &Destination<'_>) -> Res
 /// What was done for the blobs of a plan, by their digests in the image.
 pub(super) fn by_digest<'b>(
     plan: &PushPlan<'_>,
-    resolved: &'b [ResolvedBlob],
+    blobs: &'b [ResolvedBlob],
 ) -> BTreeMap<Digest, &'b ResolvedBlob> {
     let digests = plan
         .blobs
         .iter()
         .map(|blob| blob.source.descriptor().digest);
-    digests.zip(resolved).collect()
+    digests.zip(blobs).collect()
 }
 
 /// A blob that the registry does not have.

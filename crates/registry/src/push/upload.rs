@@ -247,13 +247,13 @@ impl<'a> Upload<'a> {
         let blob = self.source;
         let mut outcome = None;
         let made = blob.read(context, |reader| {
-            let mut source = UploadReader::new(reader, blob.known());
-            let result = match source.skip(self.offset) {
-                Ok(()) => send(self, &mut source),
+            let mut reader = UploadReader::new(reader, blob.known());
+            let result = match reader.skip(self.offset) {
+                Ok(()) => send(self, &mut reader),
                 Err(error) => Err(Failure::Fatal(Error::stream("a blob")(error))),
             };
-            self.sent = source.position();
-            source.check()?;
+            self.sent = reader.position();
+            reader.check()?;
             outcome = Some(result);
             Ok(())
         });
@@ -268,12 +268,12 @@ impl<'a> Upload<'a> {
     }
 
     /// One PATCH with all that is left, as every registry takes it first (end-5).
-    fn patch(&mut self, source: &mut UploadReader<'_>) -> Result<Sent, Failure> {
-        let size = source.left();
+    fn patch(&mut self, reader: &mut UploadReader<'_>) -> Result<Sent, Failure> {
+        let size = reader.left();
         let mut request = self.patch_request()?.body(Body::Stream {
             size,
             expected: size.unwrap_or(self.source.descriptor().size),
-            reader: source,
+            reader,
         });
         if let Some(size) = size
             && self.offset > 0
@@ -287,7 +287,7 @@ impl<'a> Upload<'a> {
             return Ok(Sent::TooMuch);
         }
         self.moved(&response.success()?)?;
-        if source.is_at_end() {
+        if reader.is_at_end() {
             Ok(Sent::All)
         } else {
             Err(RegistryError::temporary("answered before it had the whole blob", "").into())
@@ -295,12 +295,12 @@ impl<'a> Upload<'a> {
     }
 
     /// A PATCH for each piece, with its range.
-    fn patches(&mut self, source: &mut UploadReader<'_>) -> Result<Sent, Failure> {
+    fn patches(&mut self, reader: &mut UploadReader<'_>) -> Result<Sent, Failure> {
         let mut piece = Vec::new();
         loop {
-            let start = source.position();
+            let start = reader.position();
             piece.clear();
-            source
+            reader
                 .by_ref()
                 .take(PIECE as u64)
                 .read_to_end(&mut piece)

@@ -1,23 +1,47 @@
 //! `strata compress IMAGE OUTPUT`.
 
+use std::path::PathBuf;
+
 use rayon::ThreadPoolBuilder;
 
-use super::Failure;
-use super::arguments::CompressArguments;
-use super::interruption::Interruption;
-use super::printer::Printer;
-use super::progress::Reporter;
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::printer::Printer;
+use crate::cli::progress::Reporter;
 use strata_builder as builder;
 use strata_copy::compressed;
 use strata_error::Error;
 use strata_image::{ManifestOrIndex, ManifestOrIndexRef};
+use strata_oci::Compression;
 
-pub(super) fn run(
-    arguments: &CompressArguments,
+/// Write the same image with the digests of its compressed layers, but no layers
+#[derive(Args)]
+pub(crate) struct CompressArgs {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    image: PathBuf,
+
+    /// The directory to write; it must not exist
+    output: PathBuf,
+
+    /// How to compress all layers: none, gzip[:LEVEL] or zstd[:LEVEL]; without it as the image says,
+    /// else with gzip
+    #[arg(long, value_name = "METHOD")]
+    compression: Option<Compression>,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(
+    arguments: &CompressArgs,
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    let CompressArguments {
+    let CompressArgs {
         image: path,
         output,
         compression,

@@ -1,18 +1,32 @@
 //! `strata verify IMAGE`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use super::Failure;
-use super::arguments::VerifyArguments;
-use super::interruption::Interruption;
-use super::printer::Printer;
-use super::progress::Reporter;
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::printer::Printer;
+use crate::cli::progress::Reporter;
 use strata_error::{Error, Result};
 use strata_image::{ManifestOrIndex, ManifestOrIndexRef, verify_layer};
 use strata_progress::Progress;
 
-pub(super) fn run(
-    arguments: &VerifyArguments,
+/// Make every layer again and compare it with what was promised
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    image: PathBuf,
+
+    /// Say nothing but what is wrong
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(
+    arguments: &VerifyArgs,
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {

@@ -1,27 +1,55 @@
 //! `strata serve IMAGE...`.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use indicatif::HumanBytes;
 
-use super::Failure;
-use super::arguments::ServeArguments;
-use super::interruption::Interruption;
-use super::printer::Printer;
-use super::progress::Unseen;
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::printer::Printer;
+use crate::cli::progress::Unseen;
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
-use strata_oci::Descriptor;
+use strata_oci::{Compression, Descriptor};
 use strata_progress::{Outcome, Progress};
 use strata_serve::{Catalog, Limits, Observer, Server, compress_all_images};
+
+const HELP: &str = "\
+Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.
+It speaks plain HTTP and asks for no password.";
+
+/// Be a read-only registry with these images, until interrupted
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ServeArgs {
+    /// The images: outputs of their derivations, or links to them such as `result`
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+
+    /// Where to listen; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
+    listen: String,
+
+    /// Serve layers like this: none, gzip or zstd, or gzip:LEVEL, zstd:LEVEL
+    #[arg(long, value_name = "COMPRESSION", default_value = "none")]
+    compression: Compression,
+
+    /// Say nothing but errors and the addresses
+    #[arg(long, short)]
+    quiet: bool,
+}
 
 /// How often to look whether the user wants it to end.
 const POLL: Duration = Duration::from_millis(50);
 
-pub(super) fn run(
-    arguments: &ServeArguments,
+/// Runs the command.
+pub(crate) fn run(
+    arguments: &ServeArgs,
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::source_arguments::reference;
+use crate::cli::registry_args::reference;
 use crate::destination::Destination;
 use strata_error::{Error, Result};
 use strata_oci::{Compression, Reference, validate_tag};
@@ -14,7 +14,7 @@ use strata_registry::PushOptions;
 /// The flags.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "they are flags")]
-pub(super) struct PushArguments {
+pub(super) struct PushArgs {
     /// How to compress layers for a registry: none, gzip[:LEVEL] or zstd[:LEVEL]
     #[arg(long, value_name = "METHOD")]
     compression: Option<Compression>,
@@ -92,15 +92,15 @@ pub(super) struct PushSettings {
     pub(super) dry_run: bool,
 }
 
-impl PushArguments {
+impl PushArgs {
     /// Checks the flags for a copy to `destination`, which refuses those that mean nothing there.
     /// `environment` is asked for the directory of the cache.
     pub(super) fn settings(
         self,
-        destination: &Destination,
+        destination: &dyn Destination,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<PushSettings> {
-        let Destination::Registry(reference) = destination else {
+        let Some(reference) = destination.reference() else {
             return match self.only_for_registries() {
                 None => Ok(PushSettings::default()),
                 Some(flag) => Err(Error::Name {
@@ -255,13 +255,19 @@ fn compression_format(text: &str) -> Result<Compression, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::arguments::{Command, Parsed, parse};
     use super::*;
+    use crate::destination;
+    use clap::{Command, FromArgMatches};
 
     #[test]
     fn flags_that_mean_nothing_elsewhere_are_refused() {
-        let destination: Destination = "oci:x".parse().unwrap();
-        let settings = |arguments: PushArguments| arguments.settings(&destination, &|_| None);
+        let settings = |flag: &str| {
+            let command = PushArgs::augment_args(Command::new("copy").no_binary_name(true));
+            let matches = command.get_matches_from([flag]);
+            let arguments = PushArgs::from_arg_matches(&matches).unwrap();
+            let destination = destination::parse("oci:x").unwrap();
+            arguments.settings(destination.as_ref(), &|_| None)
+        };
         for flag in [
             "--compression=gzip",
             "--additional-tag=1",
@@ -274,12 +280,7 @@ mod tests {
             "--no-cache",
             "--overwrite-index",
         ] {
-            let line = ["strata", "copy", "image", "oci:x", flag];
-            let Parsed::Command(Command::Copy(arguments)) = parse(line.map(Into::into), None)
-            else {
-                panic!("{flag} is not parsed");
-            };
-            let error = settings(arguments.push).err().expect(flag);
+            let error = settings(flag).err().expect(flag);
             let name = flag.split('=').next().unwrap_or_default();
             assert!(error.to_string().contains(name), "{flag}: {error}");
         }

@@ -1,18 +1,32 @@
 //! `strata inspect IMAGE`.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use super::Failure;
-use super::arguments::InspectArguments;
-use super::printer::Printer;
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::printer::Printer;
 use strata_image::{Image, ImageIndex, ManifestOrIndex};
 use strata_layer::Layer;
 use strata_oci::media_type;
 
-pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(), Failure> {
+/// Show what an image consists of
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    image: PathBuf,
+
+    /// Answer in JSON; docs/cli.md describes it
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &InspectArgs, printer: &Printer) -> Result<(), Failure> {
     let text = match (ManifestOrIndex::open(&arguments.image)?, arguments.json) {
         (ManifestOrIndex::Image(image), true) => format!("{:#}\n", describe(&image)),
         (ManifestOrIndex::Image(image), false) => table(&image),

@@ -2,25 +2,47 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::path::PathBuf;
 
-use super::Failure;
-use super::arguments::MergeArguments;
-use super::interruption::Interruption;
-use super::output::{check_archive, write_to_stdout};
-use super::printer::Printer;
-use super::progress::Reporter;
-use crate::destination::{Destination, is_stdout};
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::output::{check_archive, write_to_stdout};
+use crate::cli::printer::Printer;
+use crate::cli::progress::Reporter;
+use crate::destination::{self, is_stdout};
 use strata_copy::{CopyName, archive};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
 use strata_layer::ImageName;
 
-pub(super) fn run(
-    arguments: &MergeArguments,
+const HELP: &str = "\
+The archive is that of `strata copy IMAGE docker-archive:OUTPUT`, with every image under its own name.";
+
+/// Write several images into one archive
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct MergeArgs {
+    /// The images: outputs of their derivations, or links to them such as `result`
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+
+    /// The file to write, compressed if it ends in .gz; - is standard output
+    output: PathBuf,
+
+    /// Say nothing but errors, also not what was written
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(
+    arguments: &MergeArgs,
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    let MergeArguments {
+    let MergeArgs {
         images,
         output,
         quiet,
@@ -34,7 +56,7 @@ pub(super) fn run(
     let all: Vec<_> = roots.clone().zip(&names).collect();
     let reporter = Reporter::for_copy(roots, &said);
     let written = if is_stdout(output) {
-        write_to_stdout(printer, |writer| {
+        write_to_stdout(|writer| {
             archive::stream_all(
                 &all,
                 writer,
@@ -65,7 +87,7 @@ pub(super) fn run(
 
 /// What the images are called in the archive, which is what they are called anyway.
 fn names(images: &[ManifestOrIndex]) -> Result<Vec<CopyName>> {
-    let archive: Destination = "docker-archive:-".parse()?;
+    let archive = destination::parse("docker-archive:-")?;
     let mut known = BTreeMap::new();
     let mut names = Vec::new();
     for built in images {

@@ -1,26 +1,58 @@
 //! `strata pull IMAGE OUTPUT`.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::arguments::PullArguments;
-use super::interruption::Interruption;
-use super::output::write_to_stdout;
-use super::printer::Printer;
-use super::progress::{Reporter, Unseen};
-use super::source_arguments::reference;
-use super::{Failure, platform};
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::output::write_to_stdout;
+use crate::cli::printer::Printer;
+use crate::cli::progress::{Reporter, Unseen};
+use crate::cli::registry_args::{SourceRegistryArgs, reference};
 use crate::destination::is_stdout;
+use crate::platform::of_this_machine;
 use strata_copy::write_file;
 use strata_error::Error;
 use strata_oci::{Digest, Platform, Reference};
 use strata_registry::pull;
 use strata_registry::pull::{RemoteImage, Source};
 
+const HELP: &str = "\
+OUTPUT is the directory that `skopeo copy docker://IMAGE dir:OUTPUT` would write, with the same bytes.
+With --only it is a file; - is standard output.";
+
+/// Fetch an image, or a part of one, from a registry as it is there
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct PullArgs {
+    /// The image: NAME[:TAG] or NAME@DIGEST; NAME may begin with HOST[:PORT]/
+    image: String,
+
+    /// Where to write it
+    output: PathBuf,
+
+    /// Which of several images, as in linux/arm64; without it, for Linux on this processor
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+
+    /// Fetch one part as a file: manifest, config, or the digest of a blob
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
+
+    #[command(flatten)]
+    registry: SourceRegistryArgs,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
 /// A part of an image that is one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+enum Part {
     /// The manifest of the image, not that of an index.
     Manifest,
     /// The config.
@@ -44,8 +76,9 @@ impl FromStr for Part {
     }
 }
 
-pub(super) fn run(
-    arguments: PullArguments,
+/// Runs the command.
+pub(crate) fn run(
+    arguments: PullArgs,
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
@@ -62,11 +95,8 @@ pub(super) fn run(
     let printer = Printer::new(arguments.quiet || printer.is_quiet());
     let unseen = Unseen(&printer);
     let context = interruption.context(&unseen);
-    let wanted = arguments
-        .platform
-        .clone()
-        .unwrap_or_else(platform::of_this_machine);
-    let source = Source::connect(&reference, &arguments.source.options(), context)?;
+    let wanted = arguments.platform.clone().unwrap_or_else(of_this_machine);
+    let source = Source::connect(&reference, &arguments.registry.options(), context)?;
     let job = Job {
         source: &source,
         reference: &reference,
@@ -172,7 +202,7 @@ impl Job<'_> {
         fill: impl FnOnce(&mut dyn Write) -> strata_error::Result<()>,
     ) -> Result<(), Failure> {
         if is_stdout(output) {
-            return write_to_stdout(self.printer, fill);
+            return write_to_stdout(fill);
         }
         Ok(write_file(output, fill)?)
     }
