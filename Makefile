@@ -2,13 +2,14 @@
 # make test    every test
 # make bench   how fast layers are digested and copied
 # make docs    the book, with its links checked
+# make fuzz    a minute of random input for each reader of what nobody checked
 # make fmt     format Rust and Nix
 # make check   formatting, clippy, shellcheck, spelling, and what the dependencies may be
 # make build   the binaries, and the package set that stands for nixpkgs here
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test bench docs fmt check build
+.PHONY: demo test bench docs fuzz fmt check build
 
 demo:
 	@scripts/setup demo
@@ -27,6 +28,10 @@ bench:
 
 docs:
 	@scripts/docs
+
+fuzz:
+	@scripts/setup fuzz
+	@scripts/fuzz
 
 fmt:
 	@scripts/setup check
