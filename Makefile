@@ -2,13 +2,14 @@
 # make test    every test
 # make bench   how fast layers are digested and copied
 # make docs    the book, with its links checked
+# make fuzz    a minute of random input for each reader of what nobody checked
 # make fmt     format Rust and Nix
-# make lint    formatting, clippy, shellcheck
+# make check   formatting, clippy, shellcheck, spelling, and what the dependencies may be
 # make build   the binaries, and the package set that stands for nixpkgs here
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test bench docs fmt lint build
+.PHONY: demo test bench docs fuzz fmt check build
 
 demo:
 	@scripts/setup demo
@@ -17,6 +18,7 @@ demo:
 
 test:
 	@scripts/setup test
+	@scripts/check --code
 	@scripts/build
 	@scripts/test
 
@@ -27,15 +29,17 @@ bench:
 docs:
 	@scripts/docs
 
+fuzz:
+	@scripts/setup fuzz
+	@scripts/fuzz
+
 fmt:
-	@scripts/setup lint
+	@scripts/setup check
 	@scripts/format
 
-lint:
-	@scripts/setup lint
-	@scripts/format --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
-	shellcheck scripts/* .ci/run
+check:
+	@scripts/setup check
+	@scripts/check
 
 build:
 	@scripts/setup demo

@@ -65,6 +65,27 @@
         }
       );
 
+      # The toolchain is the one that rust-toolchain.toml names: rustup gets it.
+      devShells = forEachSystem (pkgs: {
+        default = pkgs.mkShell {
+          packages = map (name: pkgs.${name}) (
+            # Some package sets have fewer programs.
+            lib.filter (name: pkgs ? ${name}) [
+              "cargo-deny"
+              "git"
+              "jq"
+              "mdbook"
+              "nix"
+              "rustup"
+              "shellcheck"
+              "skopeo"
+              "typos"
+              "umoci"
+            ]
+          );
+        };
+      });
+
       templates.default = {
         path = ./templates/default;
         description = "An image of a small application, its dependencies in a layer of their own";

@@ -1,61 +1,44 @@
-//! The command line: arguments become settings, a verb does the work, the printer speaks.
+//! The command line: a command is parsed and run, and only the printer prints.
 //!
 //! ```text
-//!  arguments ──> settings ──> copy, inspect, … ──> printer
-//!  as typed      checked      one file for each verb    the only place that prints
+//!  arguments ──> commands/copy, inspect, ... ──> printer       the only place that prints
+//!  which there   flags, help and `run`           progress      bars and lines, through the printer
+//!  are           of each                         output        archives to files or standard output
+//!                                                interruption  signals
+//!                                                failure       exit codes
 //! ```
+//!
+//! `registry_args` has the flags that commands about registries share; `usage` says what is wrong with a
+//! command line.
+//!
+//! The walk of `strata copy`: [`run`] parses (`arguments`), calls `run` of `commands/copy.rs`, which makes
+//! settings of its flags ([`destination::parse`](crate::destination::parse), `registry_args`, `push_args`),
+//! opens the image, chooses one of an index by what the destination runs, and has the
+//! [`Destination`](crate::destination::Destination) copy it; then it prints where the copy is.
 
 mod arguments;
-mod completions;
-mod compress;
-mod copy;
-mod dry_run;
-mod export;
-mod inspect;
+mod commands;
+mod failure;
 mod interruption;
-mod lock;
-mod man;
-mod merge;
 mod output;
-mod platform;
 mod printer;
 mod progress;
-mod pull;
-mod push_arguments;
-mod serve;
-mod settings;
-mod source_arguments;
+mod registry_args;
 mod usage;
-mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use arguments::commands;
-
 use arguments::{Command, Parsed};
+use commands::{
+    completions, compress, copy, export, inspect, lock, man, merge, pull, serve, verify,
+};
+use failure::Failure;
 use interruption::Interruption;
 use printer::Printer;
 use strata_error::Error;
 
-/// Why a command did not do what was asked.
-#[derive(Debug)]
-enum Failure {
-    /// The command itself is wrong.
-    Usage(Error),
-    /// It went wrong on the way.
-    Failed(Error),
-    /// It worked, and the answer is no; the findings are printed already.
-    Refuted,
-    /// Whoever read our output has read enough.
-    OutputClosed,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
+pub use arguments::command;
 
 /// Runs the command that `arguments` spell, the program's name first.
 ///
@@ -85,8 +68,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Lock(arguments) => lock::run(*arguments, &printer, &interruption),
         Command::Export(arguments) => export::run(&arguments, &printer, &interruption),
         Command::Merge(arguments) => merge::run(&arguments, &printer, &interruption),
-        Command::Completions(arguments) => completions::run(&arguments, &printer),
-        Command::Man(arguments) => man::run(&arguments),
+        Command::Completions(arguments) => {
+            completions::run(&arguments, arguments::command(), &printer)
+        }
+        Command::Man(arguments) => man::run(&arguments, arguments::command()),
     };
     match result {
         // Whatever failed, failed because of the signal: the other end of a pipe got it too.

@@ -1,8 +1,8 @@
 //! The only place that prints. Data goes to standard output, everything else to standard error.
 
-use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 
-use super::Failure;
+use super::failure::Failure;
 use strata_error::Error;
 
 /// Bytes that are collected before they are written to a pipe.
@@ -39,7 +39,7 @@ impl Printer {
             .map_err(output_error)
     }
 
-    /// Says something by the way.
+    /// Says something by the way, also a warning.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
             self.error(text);
@@ -56,8 +56,8 @@ impl Printer {
     }
 
     /// Standard output, for an archive.
-    pub(super) fn output(&self) -> BufWriter<StdoutLock<'_>> {
-        BufWriter::with_capacity(BUFFER, self.output.lock())
+    pub(super) fn stdout() -> Box<dyn Write> {
+        Box::new(BufWriter::with_capacity(BUFFER, io::stdout().lock()))
     }
 
     /// Whether standard output is a terminal.

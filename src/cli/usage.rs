@@ -60,19 +60,21 @@ const REFUSED: [(&str, &str); 16] = [
 /// `copyTo [OPTIONS] <DESTINATION>`.
 pub(super) const VARIABLE: &str = "STRATA_USAGE";
 
-/// Shows `usage` as that of every verb, and no arguments that are not in it: the script gives them.
+/// Shows `usage` as that of every command, and no arguments that are not in it: the script gives them.
 pub(super) fn called_by_script(commands: clap::Command, usage: &str) -> clap::Command {
-    commands.mut_subcommands(|verb| {
-        verb.override_usage(usage.to_owned()).mut_args(|argument| {
-            let name = argument.get_id().as_str().to_uppercase();
-            let given = argument.is_positional() && !usage.contains(&name);
-            let hidden = given || argument.is_hide_set();
-            argument.hide(hidden)
-        })
+    commands.mut_subcommands(|command| {
+        command
+            .override_usage(usage.to_owned())
+            .mut_args(|argument| {
+                let name = argument.get_id().as_str().to_uppercase();
+                let given = argument.is_positional() && !usage.contains(&name);
+                let hidden = given || argument.is_hide_set();
+                argument.hide(hidden)
+            })
     })
 }
 
-/// An error of one line and a hint. Only a command without a verb gets the whole help.
+/// An error of one line and a hint. Only `strata` alone gets the whole help.
 pub(super) fn explain(error: &clap::Error) -> String {
     let text = error.to_string();
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {

@@ -109,9 +109,9 @@ fn index_request(store: &FakeStore, images: &[String]) -> Value {
     })
 }
 
-fn strata(verb: &str) -> Command {
+fn strata(name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
-    command.arg(verb);
+    command.arg(name);
     command.env("XDG_CACHE_HOME", "/nonexistent");
     command.env(
         "REGISTRY_AUTH_FILE",
@@ -410,7 +410,7 @@ fn blobs_go_once_and_the_index_last() {
         plans
             .iter()
             .flat_map(|plan| &plan.layers)
-            .all(|layer| layer.how.is_found())
+            .all(|layer| layer.action.is_found())
     );
     assert_eq!(plans.len(), 2);
 }

@@ -80,8 +80,8 @@ impl Scene {
             .to_owned()
     }
 
-    fn strata(&self, verb: &str) -> Command {
-        let mut command = strata(&[verb]);
+    fn strata(&self, name: &str) -> Command {
+        let mut command = strata(&[name]);
         command.arg(&self.image).current_dir(self.directory.path());
         command
     }
@@ -432,8 +432,8 @@ fn a_terminal_shows_a_bar_and_the_reference() {
 #[test]
 fn images_that_are_none() {
     let scene = Scene::new();
-    for verb in ["inspect", "verify"] {
-        let output = strata(&[verb, "/nonexistent/image"]).output().unwrap();
+    for name in ["inspect", "verify"] {
+        let output = strata(&[name, "/nonexistent/image"]).output().unwrap();
         assert_fails(&output, 1, &["/nonexistent/image", "hint: "]);
     }
     let output = strata(&["copy", "/nonexistent/image", "dir:a"])

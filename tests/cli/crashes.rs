@@ -388,7 +388,7 @@ fn a_copy_may_end_before_any_step(#[case] form: Form) {
 #[case::layout("copy", "oci:")]
 #[case::directory("copy", "dir:")]
 #[case::compressed("compress", "")]
-fn names_are_on_the_disk_before_the_rename(#[case] verb: &str, #[case] transport: &str) {
+fn names_are_on_the_disk_before_the_rename(#[case] command: &str, #[case] transport: &str) {
     let scene = Scene::new(1000);
     let output = scene.directory.path().join("output");
     let trace = scene.directory.path().join("trace");
@@ -397,7 +397,7 @@ fn names_are_on_the_disk_before_the_rename(#[case] verb: &str, #[case] transport
     strace
         .arg(&trace)
         .arg(env!("CARGO_BIN_EXE_strata"))
-        .arg(verb);
+        .arg(command);
     strace.arg(&scene.new);
     strace.arg(format!("{transport}{}", output.display()));
     run(&mut strace);

@@ -25,27 +25,30 @@ fn captures(text: &str, expression: &str) -> Vec<String> {
     found.map(|found| found[1].to_owned()).collect()
 }
 
-fn verbs() -> Vec<String> {
+fn commands() -> Vec<String> {
     let help = strata(&["--help"]);
     let (_, commands) = help.split_once("Commands:\n").unwrap();
     let (commands, _) = commands.split_once("\n\n").unwrap();
     captures(commands, r"(?m)^  ([a-z]+) +\S")
 }
 
-fn flags(verb: &str) -> Vec<String> {
-    captures(&strata(&[verb, "--help"]), r"(?m)^ +(?:-\w, )?(--[a-z-]+)")
+fn flags(command: &str) -> Vec<String> {
+    captures(
+        &strata(&[command, "--help"]),
+        r"(?m)^ +(?:-\w, )?(--[a-z-]+)",
+    )
 }
 
 #[test]
-fn every_verb_flag_and_argument_is_explained() {
-    let verbs = verbs();
-    assert!(verbs.len() >= 5, "{verbs:?}");
+fn every_command_flag_and_argument_is_explained() {
+    let commands = commands();
+    assert!(commands.len() >= 5, "{commands:?}");
     // A name, and after it or below it what it means.
     let entry = Regex::new(r"^ +(-\w, )?(--[a-z-]+|<[A-Z_]+>)(\[?[ =][^ ]+|\.\.\.)*").unwrap();
-    for verb in &verbs {
-        let help = strata(&[verb, "--help"]);
+    for command in &commands {
+        let help = strata(&[command, "--help"]);
         let (about, _) = help.split_once("\n\nUsage: strata ").unwrap();
-        assert!(!about.is_empty(), "{verb}");
+        assert!(!about.is_empty(), "{command}");
         let lines: Vec<&str> = help.lines().collect();
         let entries = (0..lines.len()).filter(|number| entry.is_match(lines[*number]));
         let mut count = 0;
@@ -54,10 +57,10 @@ fn every_verb_flag_and_argument_is_explained() {
             let next = lines.get(number + 1).copied().unwrap_or_default();
             let below = if entry.is_match(next) { "" } else { next };
             let explained = !rest.trim().is_empty() || !below.trim().is_empty();
-            assert!(explained, "{verb}: {}", lines[number]);
+            assert!(explained, "{command}: {}", lines[number]);
             count += 1;
         }
-        assert!(count >= 2, "{verb}: {help}");
+        assert!(count >= 2, "{command}: {help}");
     }
 }
 
@@ -68,12 +71,12 @@ fn manual_pages_say_what_the_help_says() {
     let pages = directory.path().join("share/man/man1");
     strata(&["man", pages.to_str().unwrap()]);
     let mut names = vec!["strata".to_owned()];
-    names.extend(verbs().iter().map(|verb| format!("strata-{verb}")));
+    names.extend(commands().iter().map(|command| format!("strata-{command}")));
     assert_eq!(std::fs::read_dir(&pages).unwrap().count(), names.len());
     for name in &names {
         let page = render(&pages.join(format!("{name}.1")));
         let flags = match name.strip_prefix("strata-") {
-            Some(verb) => flags(verb),
+            Some(command) => flags(command),
             None => vec!["--version".to_owned()],
         };
         for flag in flags {
@@ -114,9 +117,9 @@ fn render(page: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// bash offers verbs, and flags of a verb.
+/// bash offers commands, and flags of a command.
 #[test]
-fn bash_completes_verbs_and_flags() {
+fn bash_completes_commands_and_flags() {
     let complete = |words: &[&str]| {
         let script = r#"
             source /dev/stdin
@@ -128,20 +131,20 @@ fn bash_completes_verbs_and_flags() {
         "#;
         let program = env!("CARGO_BIN_EXE_strata");
         let outer = r#""$0" completions bash | bash -c "$@""#;
-        let mut command = Command::new("bash");
-        command.args(["-c", outer, program, script, "bash"]);
-        let output = run(command.args(words));
+        let mut bash = Command::new("bash");
+        bash.args(["-c", outer, program, script, "bash"]);
+        let output = run(bash.args(words));
         output.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    for verb in verbs() {
+    for command in commands() {
         assert_eq!(
-            complete(&["strata", &verb[..verb.len() - 1]]),
-            std::slice::from_ref(&verb),
-            "{verb}"
+            complete(&["strata", &command[..command.len() - 1]]),
+            std::slice::from_ref(&command),
+            "{command}"
         );
-        for flag in flags(&verb) {
-            let found = complete(&["strata", &verb, &flag]);
-            assert!(found.contains(&flag), "{verb} {flag}: {found:?}");
+        for flag in flags(&command) {
+            let found = complete(&["strata", &command, &flag]);
+            assert!(found.contains(&flag), "{command} {flag}: {found:?}");
         }
     }
     let destinations = complete(&["strata", "copy", "result", ""]);
@@ -178,9 +181,9 @@ fn the_package_brings_pages_and_completions() {
         "share/man/man1/strata.1".to_owned(),
     ];
     files.extend(
-        verbs()
+        commands()
             .iter()
-            .map(|verb| format!("share/man/man1/strata-{verb}.1")),
+            .map(|command| format!("share/man/man1/strata-{command}.1")),
     );
     for file in files {
         let length = package.join(&file).metadata().map(|file| file.len());

@@ -131,17 +131,17 @@ fn half_an_archive_is_no_success() {
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
     run(Command::new("mkfifo").arg(&pipe));
-    for verb in ["merge", "export"] {
+    for name in ["merge", "export"] {
         let reader = std::thread::spawn({
             let pipe = pipe.clone();
             move || drop(fs::File::open(pipe).unwrap())
         });
         let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
-        let output = command.args([verb, text(&image), text(&pipe)]).output();
+        let output = command.args([name, text(&image), text(&pipe)]).output();
         let output = output.unwrap();
         reader.join().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{verb}: {error}");
-        assert!(error.contains(text(&pipe)), "{verb}: {error}");
+        assert_eq!(output.status.code(), Some(1), "{name}: {error}");
+        assert!(error.contains(text(&pipe)), "{name}: {error}");
     }
 }

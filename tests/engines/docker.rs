@@ -20,7 +20,7 @@ use crate::fake_docker::{FakeDocker, FakeImage, Fault, Partial, Store, failure, 
 use crate::socket_proxy::SocketProxy;
 use rstest::rstest;
 use serde_json::json;
-use strata::destination::Destination;
+use strata::destination;
 use strata_engine::docker;
 use strata_engine::docker::Options;
 use strata_error::{Error, Result};
@@ -38,7 +38,7 @@ const MEBIBYTE: u64 = 1 << 20;
 
 /// Copies as `strata copy IMAGE docker-daemon:NAME` does.
 fn copy_with(host: &str, image: &Image, name: &str, context: Context<'_>) -> Result<()> {
-    let destination: Destination = format!("docker-daemon:{name}").parse()?;
+    let destination = destination::parse(&format!("docker-daemon:{name}"))?;
     let options = Options {
         host: Some(host.to_owned()),
     };

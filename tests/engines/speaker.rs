@@ -56,10 +56,10 @@ impl Speakers {
     }
 }
 
-/// A verb of `strata`.
-pub fn strata(verb: &str) -> Command {
+/// A command of `strata`.
+pub fn strata(name: &str) -> Command {
     let mut command = Command::new(program("strata"));
-    command.arg(verb);
+    command.arg(name);
     command
 }
 

@@ -409,7 +409,7 @@ fn only_its_own_source_rebuilds_a_binary() {
         ("nix/buildImage.nix", [false, false]),
         ("flake.nix", [false, false]),
         ("target/new", [false, false]),
-        ("src/cli/copy.rs", [true, false]),
+        ("src/cli/commands/copy.rs", [true, false]),
         ("src/main.rs", [true, false]),
         ("src/new.rs", [true, false]),
         ("crates/copy/src/archive.rs", [true, false]),

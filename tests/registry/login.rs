@@ -753,7 +753,7 @@ fn silence_before_a_body_is_remembered() {
 fn slow_answers_are_cut() {
     let registry = FakeRegistry::start(|seen| (seen.method == "GET").then_some(Fault::Drip));
     let timeouts = Timeouts {
-        answer: Duration::from_millis(300),
+        response: Duration::from_millis(300),
         ..Timeouts::default()
     };
     let retry = Retry {

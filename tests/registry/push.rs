@@ -704,8 +704,8 @@ fn huge_and_endless_answers_are_cut() {
 fn a_silent_registry_is_given_up(#[case] method: &'static str) {
     let registry = FakeRegistry::start(move |seen| (seen.method == method).then_some(Fault::Stall));
     let timeouts = Timeouts {
-        answer: Duration::from_millis(200),
-        upload_answer: Duration::from_millis(200),
+        response: Duration::from_millis(200),
+        upload_response: Duration::from_millis(200),
         ..Timeouts::default()
     };
     let start = Instant::now();

@@ -19,7 +19,7 @@ use strata_error::Result;
 use strata_image::Image;
 use strata_oci::{Compression, Descriptor, Digest, Reference};
 use strata_progress::{Context, Outcome, Progress};
-use strata_registry::{How, Options, PushOptions, Pushed, plan, push};
+use strata_registry::{Action, Options, PushOptions, Pushed, plan, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
 use support::pushing::{compressed, failure, options};
@@ -900,12 +900,12 @@ fn a_plan_writes_nothing() {
     let target = reference(&registry.host, "name:tag");
     let found = plan(&after(), &target, &options(), &what, Context::silent()).unwrap();
     let known_from = Some(format!("{}/name:tag", registry.host));
-    let how: Vec<How> = found.layers.into_iter().map(|layer| layer.how).collect();
+    let how: Vec<Action> = found.layers.into_iter().map(|layer| layer.action).collect();
     assert_eq!(
         how,
         [
-            How::Present { known_from },
-            How::Compressed(Compression::ZSTD)
+            Action::Present { known_from },
+            Action::Compressed(Compression::ZSTD)
         ]
     );
     assert_eq!(found.tags, ["tag", "more"]);
@@ -924,5 +924,5 @@ fn a_plan_writes_nothing() {
     };
     let found = plan(&after(), &target, &options(), &mounts, Context::silent()).unwrap();
     let from = "other".to_owned();
-    assert_eq!(found.layers[1].how, How::Mounted { from });
+    assert_eq!(found.layers[1].action, Action::Mounted { from });
 }

@@ -273,8 +273,8 @@ fn strata(arguments: &[&str]) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
-/// The verbs with flags.
-const VERBS: [&str; 9] = [
+/// The commands with flags.
+const COMMANDS: [&str; 9] = [
     "copy", "inspect", "verify", "compress", "serve", "pull", "lock", "export", "merge",
 ];
 
@@ -293,20 +293,20 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
     for name in PAGES {
         let named = set(captures(&read(name), r"(?m)(?:^|[\s`])(--[a-z-]+)"));
         for flag in &named {
-            let is_taken = VERBS.iter().any(|verb| {
-                let (_, said) = strata(&[verb, flag]);
+            let is_taken = COMMANDS.iter().any(|command| {
+                let (_, said) = strata(&[command, flag]);
                 !said.contains("unexpected argument") && !said.contains("is not supported")
             });
             assert!(is_taken, "{name}: {flag}");
         }
         all.extend(named);
     }
-    for verb in VERBS {
-        let (help, _) = strata(&[verb, "--help"]);
+    for command in COMMANDS {
+        let (help, _) = strata(&[command, "--help"]);
         for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
             assert!(
                 flag == "--help" || all.contains(flag),
-                "{flag} of {verb} is in none of {PAGES:?}"
+                "{flag} of {command} is in none of {PAGES:?}"
             );
         }
     }
@@ -316,7 +316,7 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
 fn every_destination_is_described() {
     let page = read("docs/reference/destinations.md");
     let table = rows(&page);
-    for form in strata::destination::FORMS {
+    for form in strata::destination::forms() {
         let mut cells = table.iter().map(|row| row[0].as_str());
         assert!(cells.any(|cell| codes(cell).contains(&form)), "{form}");
     }

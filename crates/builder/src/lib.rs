@@ -27,4 +27,4 @@ mod parent_layers;
 mod run;
 mod system;
 
-pub use run::{Settings, attrs_file, run, threads};
+pub use run::{Settings, attrs_file, run};

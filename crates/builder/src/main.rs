@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use strata_builder::{Settings, attrs_file, run, threads};
+use strata_builder::{Settings, attrs_file, run};
 
 fn main() -> ExitCode {
     let argument = std::env::args_os().nth(1);
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let attrs_file = attrs_file(argument.as_ref().map(AsRef::as_ref));
     let settings = Settings {
         attrs_file,
-        threads: threads(build_cores.as_deref()),
+        threads: strata_nix::threads(build_cores.as_deref()),
         store_location: None,
     };
     match run(&settings) {

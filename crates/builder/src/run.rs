@@ -50,16 +50,6 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
     }
 }
 
-/// The number of threads: what Nix allots (`NIX_BUILD_CORES`, 0 means all), at most the cores
-/// there are.
-pub fn threads(build_cores: Option<&str>) -> NonZeroUsize {
-    let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let allotted = build_cores
-        .and_then(|cores| cores.parse().ok())
-        .and_then(NonZeroUsize::new);
-    allotted.map_or(all, |cores| cores.min(all))
-}
-
 /// The file that Nix wrote the attributes to.
 pub fn attrs_file(argument: Option<&Path>) -> PathBuf {
     argument.map_or_else(strata_nix::find_attrs_file, Path::to_path_buf)

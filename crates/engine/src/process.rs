@@ -1,6 +1,6 @@
 //! Programs that do a part of a copy: `ctr`, `docker`, `kind`, `minikube` and the like.
 //!
-//! Arguments are vectors that no shell of this machine reads. What a program says is kept up to a limit, an
+//! Arguments are vectors that no shell of this machine reads. What a program writes is kept up to a limit, an
 //! interruption ends the program, and every program is waited for.
 
 use std::collections::VecDeque;
@@ -16,12 +16,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use strata_error::{Error, Result};
 use strata_progress::Context;
 
-/// The most that a program may answer: some hundred thousand lines.
-const LARGEST_ANSWER: u64 = 32 << 20;
-/// So much of what it says about its errors is shown: the end, where the reason is.
-const LARGEST_COMPLAINT: usize = 2048;
+/// The most that a program may write to its standard output, in bytes: some hundred thousand lines.
+const LARGEST_STDOUT: u64 = 32 << 20;
+/// So many bytes of its standard error are shown: the end, where the reason is.
+const LARGEST_STDERR: usize = 2048;
 /// How long a question may take: a container engine that wakes up is slow.
-const ANSWER_TIME: Duration = Duration::from_mins(2);
+const QUERY_TIME: Duration = Duration::from_mins(2);
 /// How long a program may take for its work after it got all of its input.
 const WORK_TIME: Duration = Duration::from_hours(1);
 /// How long the pipes of a program may stay open after its end.
@@ -29,36 +29,36 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// How long a program may take to end when it is told to.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often an interruption is looked for.
-const LONGEST_NAP: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What writes the standard input of a program.
 pub(crate) type Input<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send + 'a>;
 
-/// Runs a program without input; gives what it writes to its standard output. `hint` is for the
-/// case that it fails.
-pub(crate) fn ask(command: Command, hint: &str, context: Context<'_>) -> Result<Vec<u8>> {
-    run(command, None, ANSWER_TIME, hint, context)
+/// Runs a program that only tells something; gives what it writes to its standard output. `hint` is for
+/// the case that it fails.
+pub(crate) fn query(command: Command, hint: &str, context: Context<'_>) -> Result<Vec<u8>> {
+    execute(command, None, QUERY_TIME, hint, context)
 }
 
 /// The same for a program that does the work of a copy, which takes longer.
-pub(crate) fn work(command: Command, hint: &str, context: Context<'_>) -> Result<Vec<u8>> {
-    run(command, None, WORK_TIME, hint, context)
+pub(crate) fn run(command: Command, hint: &str, context: Context<'_>) -> Result<Vec<u8>> {
+    execute(command, None, WORK_TIME, hint, context)
 }
 
 /// Runs a program with what `input` writes as its standard input.
 ///
 /// An error of `input` ends the program and is what went wrong, unless it is that the program
 /// reads no more: then the program says why, or it has read enough.
-pub(crate) fn feed(
+pub(crate) fn run_with_input(
     command: Command,
     input: Input<'_>,
     hint: &str,
     context: Context<'_>,
 ) -> Result<Vec<u8>> {
-    run(command, Some(input), WORK_TIME, hint, context)
+    execute(command, Some(input), WORK_TIME, hint, context)
 }
 
-fn run(
+fn execute(
     mut command: Command,
     input: Option<Input<'_>>,
     limit: Duration,
@@ -76,12 +76,12 @@ fn run(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|source| cannot_start(command.get_program(), &source, hint))?;
-    let answer = collect(child.stdout.take(), |pipe| {
+    let stdout = collect(child.stdout.take(), |pipe| {
         let mut bytes = Vec::new();
-        pipe.take(LARGEST_ANSWER + 1).read_to_end(&mut bytes)?;
+        pipe.take(LARGEST_STDOUT + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     });
-    let complaint = collect(child.stderr.take(), last_words);
+    let stderr = collect(child.stderr.take(), tail);
     let (ended, fed) = match (input, child.stdin.take()) {
         (Some(input), Some(mut stdin)) => thread::scope(|scope| {
             let writer = scope.spawn(move || {
@@ -103,8 +103,8 @@ fn run(
         message,
         hint: hint.to_owned(),
     };
-    let complaint = || {
-        let bytes = received(&complaint).unwrap_or_default();
+    let stderr_text = || {
+        let bytes = received(&stderr).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         text.trim().to_owned()
     };
@@ -114,16 +114,16 @@ fn run(
         (Err(Ended::Late), _) => Err(failed(format!(
             "no end after {} s; {}",
             limit.as_secs(),
-            complaint()
+            stderr_text()
         ))),
         (Err(Ended::Unknown(source)), _) => Err(failed(source.to_string())),
-        (Ok(status), _) if !status.success() => Err(failed(match complaint() {
-            silent if silent.is_empty() => status.to_string(),
-            words => words,
+        (Ok(status), _) if !status.success() => Err(failed(match stderr_text() {
+            empty if empty.is_empty() => status.to_string(),
+            text => text,
         })),
-        (Ok(_), _) => match received(&answer) {
-            Some(bytes) if bytes.len() as u64 <= LARGEST_ANSWER => Ok(bytes),
-            Some(_) => Err(failed(format!("it says more than {LARGEST_ANSWER} bytes"))),
+        (Ok(_), _) => match received(&stdout) {
+            Some(bytes) if bytes.len() as u64 <= LARGEST_STDOUT => Ok(bytes),
+            Some(_) => Err(failed(format!("it says more than {LARGEST_STDOUT} bytes"))),
             None => Err(failed("its answer does not end".to_owned())),
         },
     }
@@ -144,7 +144,7 @@ fn wait(
     context: Context<'_>,
     has_input: impl Fn() -> bool,
 ) -> Result<ExitStatus, Ended> {
-    let mut nap = Duration::from_millis(1);
+    let mut pause = Duration::from_millis(1);
     let mut since = Instant::now();
     loop {
         if let Some(status) = child.try_wait().map_err(Ended::Unknown)? {
@@ -162,8 +162,8 @@ fn wait(
             end(child).map_err(Ended::Unknown)?;
             return Err(stopped);
         }
-        thread::sleep(nap);
-        nap = LONGEST_NAP.min(nap * 2);
+        thread::sleep(pause);
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 
@@ -204,19 +204,19 @@ fn received(receiver: &Receiver<Vec<u8>>) -> Option<Vec<u8>> {
 }
 
 /// The end of what is read.
-fn last_words(mut pipe: impl Read) -> io::Result<Vec<u8>> {
-    let mut words = VecDeque::new();
+fn tail(mut pipe: impl Read) -> io::Result<Vec<u8>> {
+    let mut end = VecDeque::new();
     let mut piece = [0; 4096];
     loop {
         let count = match pipe.read(&mut piece) {
-            Ok(0) => return Ok(words.into()),
+            Ok(0) => return Ok(end.into()),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        words.extend(piece.iter().take(count));
-        let old = words.len().saturating_sub(LARGEST_COMPLAINT);
-        words.drain(..old);
+        end.extend(piece.iter().take(count));
+        let old = end.len().saturating_sub(LARGEST_STDERR);
+        end.drain(..old);
     }
 }
 
@@ -259,21 +259,21 @@ mod tests {
     }
 
     #[test]
-    fn a_program_answers() {
-        let answer = ask(shell("echo yes; echo no >&2"), "", Context::silent()).unwrap();
-        assert_eq!(answer, b"yes\n");
-        let answer = feed(
+    fn the_output_of_a_program_is_given() {
+        let output = query(shell("echo yes; echo no >&2"), "", Context::silent()).unwrap();
+        assert_eq!(output, b"yes\n");
+        let output = run_with_input(
             shell("cat"),
             Box::new(|writer| writer.write_all(b"words").map_err(Error::stream("input"))),
             "",
             Context::silent(),
         );
-        assert_eq!(answer.unwrap(), b"words");
+        assert_eq!(output.unwrap(), b"words");
     }
 
     #[test]
     fn a_program_that_fails_says_why() {
-        let error = ask(
+        let error = query(
             shell("echo because >&2; exit 3"),
             "do so",
             Context::silent(),
@@ -283,9 +283,9 @@ mod tests {
             error.report(),
             "error: sh -c echo because >&2; exit 3: because\nhint: do so"
         );
-        let error = ask(shell("exit 3"), "", Context::silent()).unwrap_err();
+        let error = query(shell("exit 3"), "", Context::silent()).unwrap_err();
         assert!(error.to_string().ends_with("exit status: 3"), "{error}");
-        let error = ask(Command::new("/nonexistent/ctr"), "", Context::silent()).unwrap_err();
+        let error = query(Command::new("/nonexistent/ctr"), "", Context::silent()).unwrap_err();
         assert_eq!(
             error.hint().unwrap(),
             "install /nonexistent/ctr, or put it in PATH"
@@ -295,9 +295,9 @@ mod tests {
     #[test]
     fn complaints_are_short() {
         let long = shell("yes complaint | head -c 1000000 >&2; echo 'the reason' >&2; exit 1");
-        let error = ask(long, "", Context::silent()).unwrap_err().to_string();
+        let error = query(long, "", Context::silent()).unwrap_err().to_string();
         assert!(error.ends_with("the reason"), "{error}");
-        assert!(error.len() < LARGEST_COMPLAINT + 200, "{}", error.len());
+        assert!(error.len() < LARGEST_STDERR + 200, "{}", error.len());
     }
 
     /// Input that never ends.
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_program_has_the_last_word_when_it_reads_no_more() {
-        let error = feed(
+        let error = run_with_input(
             shell("echo full >&2; exit 1"),
             endless(),
             "",
@@ -321,7 +321,7 @@ mod tests {
         )
         .unwrap_err();
         assert!(error.to_string().ends_with(": full"), "{error}");
-        feed(
+        run_with_input(
             shell("head -c 1 >/dev/null"),
             endless(),
             "",
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn a_program_whose_input_fails_sees_its_end() {
         let input: Input = Box::new(|_| Err(Error::stream("layer")(io::Error::other("gone"))));
-        let error = feed(shell("cat"), input, "", Context::silent()).unwrap_err();
+        let error = run_with_input(shell("cat"), input, "", Context::silent()).unwrap_err();
         assert_eq!(error.to_string(), "cannot write layer");
     }
 
@@ -341,7 +341,7 @@ mod tests {
     fn an_interruption_kills_the_program() {
         for input in [None, Some(endless())] {
             let error =
-                run(shell("exec sleep 600"), input, WORK_TIME, "", interrupted()).unwrap_err();
+                execute(shell("exec sleep 600"), input, WORK_TIME, "", interrupted()).unwrap_err();
             assert!(matches!(error, Error::Interrupted), "{error}");
         }
     }

@@ -28,7 +28,7 @@ pub fn copy(image: &Image, destination: &str, context: Context<'_>) -> Result<Di
             .arg(digest_file.path())
             .arg(format!("docker://{ours}"))
             .arg(destination);
-        process::work(command, "", context)
+        process::run(command, "", context)
     })?;
     let written = std::fs::read_to_string(digest_file.path())
         .map_err(Error::io("read", digest_file.path()))?;

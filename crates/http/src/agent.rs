@@ -97,7 +97,7 @@ impl Transport {
     }
 
     /// What the latest `ssh` wrote to its standard error, once it ended.
-    pub fn ssh_stderr(&self) -> Option<String> {
+    pub fn ssh_stderr_text(&self) -> Option<String> {
         self.stderr.take()
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! It makes connections and notices what happens on them; requests and responses are `ureq`'s, which
 //! takes the connectors as a chain. It knows nothing of registries, engines and images, follows no
-//! redirect, holds no credentials but those of proxies, and decides nothing about a status: that is for its callers,
+//! redirect, has no credentials but those of proxies, and judges no status: that is for its callers,
 //! who also say in their own words what went wrong.
 
 #![warn(missing_docs, unreachable_pub)]

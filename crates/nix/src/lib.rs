@@ -4,6 +4,7 @@
 //! Values are typed here and not judged: what a request may say is checked in `strata_plan` and
 //! `strata_system`. What is read of the store is the same on every machine.
 //!
+//! - `build_cores`: how many threads Nix allots
 //! - `attrs`: `.attrs.json`, which is one of `request`, `system_request` and `index_request`, and
 //!   `diagnostic`, what is wrong with it in the words of those who write Nix
 //! - `store`, `closure`, `derivation`, [`base32`]: store paths and what is known of them
@@ -16,6 +17,7 @@
 
 mod attrs;
 pub mod base32;
+mod build_cores;
 mod closure;
 mod database;
 mod database_reader;
@@ -29,6 +31,7 @@ mod system_request;
 pub mod walk;
 
 pub use attrs::{Attrs, Requested, find_attrs_file};
+pub use build_cores::threads;
 pub use closure::{Closure, ClosureEntry};
 pub use database::{Registration, write_database};
 pub use database_reader::{DATABASE_FILES, read_database};

@@ -40,7 +40,7 @@ pub fn pages(root: &Path) -> Result<BTreeMap<String, String>> {
     let sources = request::FILES.map(|file| read(file).map(|text| (file, text)));
     let sources = sources.into_iter().collect::<Result<Vec<_>>>()?;
     pages.insert(format!("{FOLDER}/request.md"), request::page(&sources)?);
-    let commands = command_line::page(strata::cli::commands());
+    let commands = command_line::page(strata::cli::command());
     pages.insert(format!("{FOLDER}/cli.md"), commands);
     Ok(pages)
 }

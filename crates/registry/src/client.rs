@@ -1,84 +1,57 @@
 //! A registry: how it is reached, and trying again.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ureq::http::{Method, StatusCode, Uri};
 
-use super::address::api_host;
-use super::answer::Answer;
-use super::authorization::Authorization;
-use super::credentials::Login;
-use super::delays::Delays;
-use super::http::{Body, Http, LAST_COURTESY, Opened, Request};
-use super::problem::{Problem, Reached};
-use super::{Options, Retry};
+use crate::auth::{Authorizer, Keychain, Purpose};
+use crate::delays::Delays;
+use crate::error::{Failure, Reached, RegistryError};
+use crate::http::{Http, LAST_COURTESY};
+use crate::options::{Options, Retry};
+use crate::request::{Body, Request};
+use crate::response::{Response, ResponseReader};
 use strata_error::{Error, Result};
 use strata_http::url::{is_loopback, resolve, same_origin};
 use strata_oci::Reference;
-use strata_progress::Context;
+use strata_progress::{Cancel, Context};
 
 /// How often somebody who waits looks whether the user gave up, and tells what takes time.
 const STEP: Duration = Duration::from_millis(50);
 
-/// What a client is for, which is what it asks authorization servers to allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To read a repository.
-    Pull,
-    /// To read and to write it.
-    Push,
-}
-
-/// Says with [`Error::Interrupted`] that the user gave up.
-pub(crate) type Interrupted<'a> = dyn Fn() -> Result<()> + Sync + 'a;
-
-/// Why an attempt failed.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The registry or the way to it; perhaps not the next time.
-    Problem(Problem),
-    /// Something else, which another try does not mend: the layer cannot be made, the user
-    /// interrupted.
-    Fatal(Error),
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
+/// The host that answers for a registry. Docker Hub's API is not where its name says.
+fn api_host(registry: &str) -> &str {
+    match registry {
+        "docker.io" => "registry-1.docker.io",
+        other => other,
     }
 }
 
 /// The repository of one registry.
 pub(crate) struct Client {
     /// Its connections.
-    pub(super) http: Http,
-    /// The address of the API: `https://host/v2/`.
+    http: Http,
+    /// The URL of the API: `https://host/v2/`.
     secure: Uri,
     /// The same without TLS.
     plain: Uri,
     is_plain: AtomicBool,
     /// The registry and repository as the user wrote them.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The repository, as the API wants it.
-    pub(super) repository: String,
-    /// What to log in with.
-    pub(super) login: Login,
-    /// What it may do there.
-    pub(super) purpose: Purpose,
-    /// Other repositories of the registry, which tokens must allow to read.
-    pub(super) sources: Mutex<BTreeSet<String>>,
+    pub(crate) repository: String,
+    purpose: Purpose,
+    /// What requests are authorized with.
+    pub(crate) authorizer: Authorizer,
     retry: Retry,
-    /// What the next request is authorized with.
-    pub(super) authorization: Mutex<Option<Authorization>>,
     /// What whoever watches is still to be told.
     delays: Arc<Delays>,
     /// Whether blobs have to be sent in pieces.
-    pub(super) pieces: AtomicBool,
+    pub(crate) pieces: AtomicBool,
 }
 
 impl Client {
@@ -108,9 +81,9 @@ impl Client {
             let _ = sender.send(Self::open(&reference, purpose, &options, noted, &stopped));
         });
         loop {
-            let opened = receiver.recv_timeout(STEP);
-            delays.tell(context);
-            match opened {
+            let connected = receiver.recv_timeout(STEP);
+            delays.notify(context);
+            match connected {
                 Ok(client) => return client,
                 Err(RecvTimeoutError::Timeout) => context.check().inspect_err(|_| {
                     gave_up.store(true, Ordering::Relaxed);
@@ -127,24 +100,24 @@ impl Client {
         purpose: Purpose,
         options: &Options,
         delays: Arc<Delays>,
-        interrupted: &Interrupted<'_>,
+        cancel: &dyn Cancel,
     ) -> Result<Self> {
         let environment = |name: &str| std::env::var_os(name);
-        let login = if options.anonymous {
-            Login::default()
+        let keychain = if options.anonymous {
+            Keychain::default()
         } else {
-            Login::find(
+            Keychain::find(
                 options.credentials.as_ref(),
                 options.auth_file.as_deref(),
                 options.default_auth_file.as_deref(),
                 reference,
                 &environment,
-                interrupted,
+                cancel,
             )?
         };
         let host = api_host(&reference.registry);
         let operation = format!("cannot reach the registry {}", reference.registry);
-        let invalid = || Problem::lasting("not a host name", "").during(&operation, 1);
+        let invalid = || RegistryError::permanent("not a host name", "").during(&operation, 1);
         let base = |scheme: &str| {
             format!("{scheme}://{host}/v2/")
                 .parse()
@@ -157,18 +130,16 @@ impl Client {
             is_plain: AtomicBool::new(false),
             name: format!("{}/{}", reference.registry, reference.repository),
             repository: reference.repository.clone(),
-            login,
             purpose,
-            sources: Mutex::default(),
+            authorizer: Authorizer::new(keychain, purpose, reference),
             retry: options.retry,
-            authorization: Mutex::new(None),
             delays,
             pieces: AtomicBool::new(false),
         };
         let plain_allowed = options
             .tls_verify
             .map_or_else(|| is_loopback(host), |verify| !verify);
-        client.persist(&operation, interrupted, || {
+        client.retry(&operation, cancel, || {
             // Each time: one that just started may speak TLS.
             client.is_plain.store(false, Ordering::Relaxed);
             let is_plain = plain_allowed && client.speaks_no_tls();
@@ -178,8 +149,8 @@ impl Client {
         Ok(client)
     }
 
-    /// The address of the API.
-    pub(super) fn base(&self) -> &Uri {
+    /// The URL of the API.
+    pub(crate) fn base(&self) -> &Uri {
         if self.is_plain.load(Ordering::Relaxed) {
             &self.plain
         } else {
@@ -187,15 +158,16 @@ impl Client {
         }
     }
 
-    /// Does `work`, and tells `progress` what it waits for. When that says that the user gave up, uploads get a moment to end, and then
-    /// whatever waits for the registry ends within a second, with [`Error::Interrupted`] out of [`Self::persist`].
+    /// Does `work`, and tells `context` what it waits for. When that says that the user gave up, uploads get
+    /// a moment to end, and then whatever waits for the registry ends within a second, with
+    /// [`Error::Interrupted`] out of [`Self::retry`].
     pub(crate) fn watch<T>(&self, context: Context<'_>, work: impl FnOnce() -> T) -> T {
         let (working, done) = mpsc::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {
                 loop {
                     let waited = done.recv_timeout(STEP);
-                    self.delays.tell(context);
+                    self.delays.notify(context);
                     if waited != Err(RecvTimeoutError::Timeout) {
                         return;
                     }
@@ -216,9 +188,9 @@ impl Client {
     /// Whether there is nobody to speak HTTPS with.
     fn speaks_no_tls(&self) -> bool {
         match self.ping() {
-            Err(Failure::Problem(problem)) => {
+            Err(Failure::Registry(error)) => {
                 matches!(
-                    problem.reached,
+                    error.reached,
                     Reached::Nobody | Reached::Other | Reached::Connection
                 )
             }
@@ -228,167 +200,173 @@ impl Client {
 
     /// Asks whether this is a registry (distribution specification, end-1), and logs in.
     fn ping(&self) -> Result<(), Failure> {
-        let refused = |problem| {
+        let refused = |error| {
             let operation = format!("cannot log in to the registry {}", self.registry());
-            Err(Failure::Fatal(self.error(problem, &operation, 1)))
+            Err(Failure::Fatal(self.error(error, &operation, 1)))
         };
-        let answer = match self.authorized(Request::new(Method::GET, self.base().clone())) {
-            Err(Failure::Problem(problem)) if problem.reached == Reached::Refusal => {
-                return refused(problem);
+        let response = match self.authorized(Request::new(Method::GET, self.base().clone())) {
+            Err(Failure::Registry(error)) if error.reached == Reached::Refusal => {
+                return refused(error);
             }
-            Err(Failure::Problem(problem)) => {
+            Err(Failure::Registry(error)) => {
                 // Where nobody is from the beginning, a name or a port is wrong more often than a
                 // registry is just starting.
-                let there = matches!(problem.reached, Reached::Answer | Reached::Connection);
-                let temporary = problem.temporary && (there || self.retry.awaits_start);
-                return Err(Problem {
-                    temporary,
-                    ..problem
-                }
-                .into());
+                let there = matches!(error.reached, Reached::Response | Reached::Connection);
+                let temporary = error.temporary && (there || self.retry.awaits_start);
+                return Err(RegistryError { temporary, ..error }.into());
             }
             other => other?.read()?,
         };
-        match answer.status {
+        match response.status {
             // Those who may not ping may still push.
             StatusCode::OK | StatusCode::FORBIDDEN => Ok(()),
-            StatusCode::UNAUTHORIZED => refused(self.refusal(&answer)),
-            StatusCode::NOT_FOUND => Err(Problem::lasting(
+            StatusCode::UNAUTHORIZED => refused(self.authorizer.refusal(&response)),
+            StatusCode::NOT_FOUND => Err(RegistryError::permanent(
                 "answered 404 Not Found where registries answer (/v2/)",
                 "is this a registry?",
             )
             .into()),
-            _ => Err(answer.problem().into()),
+            _ => Err(response.error().into()),
         }
     }
 
-    /// An address below the repository: `blobs/…`, `manifests/…`.
-    pub(super) fn address(&self, path: &str) -> Result<Uri, Failure> {
-        let address = format!("{}{}/{path}", self.base(), self.repository);
-        address
-            .parse()
-            .map_err(|_| Problem::lasting("not a repository name", "").into())
+    /// A URL below the repository: `blobs/…`, `manifests/…`.
+    pub(crate) fn url(&self, path: &str) -> Result<Uri, Failure> {
+        let url = format!("{}{}/{path}", self.base(), self.repository);
+        url.parse()
+            .map_err(|_| RegistryError::permanent("not a repository name", "").into())
     }
 
-    /// The address that an answer's `Location` leads to, for the next request of an upload.
-    pub(super) fn next_address(&self, answer: &Answer, location: &str) -> Result<Uri, Problem> {
-        let target = resolve(&answer.address, location)
-            .ok_or_else(|| Problem::lasting("answered with a location that is no address", ""))?;
-        self.http.check_downgrade(&answer.address, &target)?;
+    /// The URL that a response's `Location` leads to, for the next request of an upload.
+    pub(crate) fn next_url(
+        &self,
+        response: &Response,
+        location: &str,
+    ) -> Result<Uri, RegistryError> {
+        let target = resolve(&response.url, location).ok_or_else(|| {
+            RegistryError::permanent("answered with a location that is no address", "")
+        })?;
+        self.http.check_downgrade(&response.url, &target)?;
         Ok(target)
     }
 
-    /// Repeats `attempt` while it fails in a way that may pass. `interrupted` is asked often during
-    /// the pauses.
-    pub(crate) fn persist<T>(
+    /// Repeats `attempt` while it fails in a way that may pass. `cancel` is asked often during the
+    /// pauses.
+    pub(crate) fn retry<T>(
         &self,
         operation: &str,
-        interrupted: &dyn Fn() -> Result<()>,
+        cancel: &dyn Cancel,
         mut attempt: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T> {
         let mut pause = self.retry.first_pause;
         let mut tries = 1;
         loop {
-            let mut problem = match attempt() {
+            let mut error = match attempt() {
                 Ok(result) => return Ok(result),
                 Err(Failure::Fatal(error)) => return Err(error),
-                Err(Failure::Problem(_)) if self.http.is_interrupted() => {
+                Err(Failure::Registry(_)) if self.http.is_interrupted() => {
                     return Err(Error::Interrupted);
                 }
-                Err(Failure::Problem(problem)) => problem,
+                Err(Failure::Registry(error)) => error,
             };
-            let asked = problem.pause.unwrap_or_default();
-            if problem.temporary && asked > self.retry.longest_pause {
-                problem.hint = format!("it asks to wait {} s; try again then", asked.as_secs());
-                return Err(self.error(problem, operation, tries));
+            let asked = error.pause.unwrap_or_default();
+            if error.temporary && asked > self.retry.longest_pause {
+                error.hint = format!("it asks to wait {} s; try again then", asked.as_secs());
+                return Err(self.error(error, operation, tries));
             }
-            if !problem.temporary || tries >= self.retry.tries {
-                return Err(self.error(problem, operation, tries));
+            if !error.temporary || tries >= self.retry.tries {
+                return Err(self.error(error, operation, tries));
             }
             tries += 1;
-            let rests = pause.max(asked);
+            let wait = pause.max(asked);
             self.delays.add(format!(
                 "{}: {}; trying again in {} s ({tries} of {})",
                 self.registry(),
-                problem.message,
-                rests.as_secs_f64(),
+                error.message,
+                wait.as_secs_f64(),
                 self.retry.tries
             ));
-            rest(rests, interrupted)?;
+            backoff(wait, cancel)?;
             pause = (pause * 2).min(self.retry.longest_pause);
         }
     }
 
     /// The registry, as the user wrote it.
-    pub(super) fn registry(&self) -> &str {
+    pub(crate) fn registry(&self) -> &str {
         self.name.split('/').next().unwrap_or_default()
     }
 
-    /// The error of the whole `operation`. Hints name the flags of `copy`; the verbs that pull have
+    /// The error of the whole `operation`. Hints name the flags of `copy`; the commands that pull have
     /// the same without `dest-`. They also name the weaker of the variables for certificates.
-    fn error(&self, problem: Problem, operation: &str, tries: u32) -> Error {
+    fn error(&self, error: RegistryError, operation: &str, tries: u32) -> Error {
         let hint = match self.purpose {
-            Purpose::Push => problem.hint,
-            Purpose::Pull => problem.hint.replace("--dest-", "--"),
+            Purpose::Push => error.hint,
+            Purpose::Pull => error.hint.replace("--dest-", "--"),
         };
         let hint = hint.replace("SSL_CERT_FILE", self.http.certificate_variable());
-        Problem { hint, ..problem }.during(operation, tries)
+        RegistryError { hint, ..error }.during(operation, tries)
     }
 
     /// Sends a request with what the registry wants for authorization; that the user may not do
-    /// this is an error, other answers are the caller's to judge.
-    pub(super) fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
-        Ok(self.open_answer(request)?.read()?)
+    /// this is an error, other responses are the caller's to judge.
+    pub(crate) fn send(&self, request: Request<'_>) -> Result<Response, Failure> {
+        Ok(self.open_response(request)?.read()?)
     }
 
-    /// The same, but the body of the answer is still to be read.
-    pub(super) fn open_answer(&self, request: Request<'_>) -> Result<Opened, Failure> {
-        let opened = self.authorized(request)?;
-        match opened.answer.status {
+    /// The same, but the body of the response is still to be read.
+    pub(crate) fn open_response(&self, request: Request<'_>) -> Result<ResponseReader, Failure> {
+        let response = self.authorized(request)?;
+        match response.head.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(self.refusal(&opened.read()?).into())
+                Err(self.authorizer.refusal(&response.read()?).into())
             }
-            _ => Ok(opened),
+            _ => Ok(response),
         }
     }
 
     /// Sends a request. When the registry wants another authorization (a first or a fresh token),
     /// that is got, and the request is sent once more; one whose body can be read only once fails
     /// instead, to be tried again.
-    fn authorized(&self, mut request: Request<'_>) -> Result<Opened, Failure> {
-        let trusted = same_origin(&request.address, self.base());
+    fn authorized(&self, mut request: Request<'_>) -> Result<ResponseReader, Failure> {
+        let trusted = same_origin(&request.url, self.base());
         let streams = matches!(request.body, Body::Stream { .. });
-        let address = request.address.clone();
+        let url = request.url.clone();
         if trusted {
-            request.authorization = self.authorization()?;
+            request.authorization = self.authorizer.header(&self.http, self.base())?;
         }
-        let opened = self.http.open(&mut request)?;
-        let refused = opened.answer.status == StatusCode::UNAUTHORIZED;
-        if !refused || !trusted || !same_origin(&opened.answer.address, self.base()) {
-            return Ok(opened);
+        let response = self.http.open(&mut request)?;
+        let refused = response.head.status == StatusCode::UNAUTHORIZED;
+        if !refused || !trusted || !same_origin(&response.head.url, self.base()) {
+            return Ok(response);
         }
-        let answer = opened.read()?;
-        let Some(fresh) = self.renew(&answer, request.authorization.as_ref())? else {
-            return Ok(answer.into());
+        let response = response.read()?;
+        let Some(fresh) = self.authorizer.renew(
+            &response,
+            request.authorization.as_ref(),
+            &self.http,
+            self.base(),
+        )?
+        else {
+            return Ok(response.into());
         };
         if streams {
-            return Err(Problem {
+            return Err(RegistryError {
                 temporary: true,
-                ..self.refusal(&answer)
+                ..self.authorizer.refusal(&response)
             }
             .into());
         }
-        request.address = address;
+        request.url = url;
         request.authorization = Some(fresh);
         Ok(self.http.open(&mut request)?)
     }
 }
 
-/// Waits, and stops when the user gave up.
-fn rest(pause: Duration, interrupted: &dyn Fn() -> Result<()>) -> Result<()> {
+/// Waits before the next try, and stops when the user gave up.
+fn backoff(pause: Duration, cancel: &dyn Cancel) -> Result<()> {
     let end = Instant::now() + pause;
     loop {
-        interrupted()?;
+        cancel.check()?;
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(());
@@ -399,8 +377,8 @@ fn rest(pause: Duration, interrupted: &dyn Fn() -> Result<()>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Server;
     use super::*;
+    use crate::fixture::Server;
 
     /// The flags of `pull` and `lock` are not called like those of `copy`.
     #[test]

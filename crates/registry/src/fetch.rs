@@ -3,14 +3,16 @@
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
-use ureq::http::header::ACCEPT;
+use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use ureq::http::{Method, StatusCode};
 
-use super::client::{Client, Failure};
-use super::http::Request;
-use super::manifest::LARGEST_MANIFEST;
-use super::problem::Problem;
+use crate::client::Client;
+use crate::error::{Failure, RegistryError};
+use crate::request::Request;
 use strata_oci::{Descriptor, Digest};
+
+/// The largest manifest or index that registries take, in bytes.
+pub(crate) const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A manifest or index as a registry holds it.
 #[derive(Clone, Debug)]
@@ -29,22 +31,26 @@ impl Client {
         name: &str,
         accepted: &[&str],
     ) -> Result<Option<FoundManifest>, Failure> {
-        let address = self.address(&format!("manifests/{name}"))?;
+        let url = self.url(&format!("manifests/{name}"))?;
         let request = Request {
             limit: LARGEST_MANIFEST + 1,
-            ..Request::new(Method::GET, address).header(ACCEPT, accepted.join(", "))
+            ..Request::new(Method::GET, url).header(ACCEPT, accepted.join(", "))
         };
-        let answer = self.send(request)?;
-        if answer.status == StatusCode::NOT_FOUND {
+        let response = self.send(request)?;
+        if response.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let answer = answer.success()?;
-        if answer.body.len() > LARGEST_MANIFEST {
-            return Err(Problem::lasting("answered with a manifest of more than 4 MiB", "").into());
+        let response = response.success()?;
+        if response.body.len() > LARGEST_MANIFEST {
+            return Err(RegistryError::permanent(
+                "answered with a manifest of more than 4 MiB",
+                "",
+            )
+            .into());
         }
-        let digest = Digest::of(&answer.body);
+        let digest = Digest::of(&response.body);
         if name.parse().is_ok_and(|wanted: Digest| wanted != digest) {
-            return Err(Problem::passing(
+            return Err(RegistryError::temporary(
                 format!("answered with {digest} where {name} was asked for"),
                 "something between here and the registry changes what passes",
             )
@@ -52,7 +58,7 @@ impl Client {
         }
         Ok(Some(FoundManifest {
             digest,
-            bytes: answer.body,
+            bytes: response.body,
         }))
     }
 
@@ -65,6 +71,44 @@ impl Client {
             hasher: Sha256::new(),
             wanted: blob.digest,
         })
+    }
+
+    /// Opens a blob behind its first `skip` bytes; a registry that cannot begin there sends them all.
+    pub(crate) fn open_blob(
+        &self,
+        blob: &Descriptor,
+        skip: u64,
+    ) -> Result<Box<dyn Read + Send>, Failure> {
+        let url = self.url(&format!("blobs/{}", blob.digest))?;
+        let mut request = Request {
+            expected: Some(blob.size),
+            ..Request::new(Method::GET, url)
+        };
+        if skip > 0 {
+            request = request.header(RANGE, format!("bytes={skip}-"));
+        }
+        let response = self.open_response(request)?;
+        let (is_part, left) = match response.head.status {
+            StatusCode::OK => (false, blob.size),
+            StatusCode::PARTIAL_CONTENT if skip > 0 => (true, blob.size - skip),
+            _ => return Err(response.read()?.error().into()),
+        };
+        let range = response.head.header(CONTENT_RANGE).unwrap_or_default();
+        if is_part && !range.starts_with(&format!("bytes {skip}-")) {
+            return Err(RegistryError::permanent("answers with another part of a blob", "").into());
+        }
+        let length = response.head.header(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.parse::<u64>().ok());
+        if let Some(length) = length.filter(|length| *length != left) {
+            let message = format!("has {length} bytes, and {left} were promised");
+            return Err(RegistryError::permanent(message, "").into());
+        }
+        let mut reader = response.into_body();
+        if !is_part {
+            io::copy(&mut reader.by_ref().take(skip), &mut io::sink())
+                .map_err(|error| RegistryError::from(ureq::Error::from(error)))?;
+        }
+        Ok(reader)
     }
 }
 
@@ -107,13 +151,13 @@ impl Read for BlobReader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::Purpose;
-    use super::super::fixture::Server;
     use super::*;
+    use crate::auth::Purpose;
+    use crate::fixture::Server;
 
     /// What comes for the blob `promised` if the registry answers this.
-    fn fetch(answer: &str) -> Result<Vec<u8>, String> {
-        let answer = answer.to_owned();
+    fn fetch(response: &str) -> Result<Vec<u8>, String> {
+        let response = response.to_owned();
         let server = Server::start(move |request| {
             let path = format!("/v2/name/blobs/{}", Digest::of(b"promised"));
             match request.target.as_str() {
@@ -121,7 +165,7 @@ mod tests {
                 "/elsewhere" => "200 OK\r\n\r\npromised".into(),
                 target => {
                     assert_eq!(target, path);
-                    answer.clone().into()
+                    response.clone().into()
                 }
             }
         });
@@ -138,15 +182,19 @@ mod tests {
 
     #[test]
     fn blobs_are_what_their_descriptors_say() {
-        for answer in [
+        for response in [
             "200 OK\r\n\r\npromised",
             "200 OK\r\ncontent-length: 8\r\n\r\npromised",
             "200 OK\r\ntransfer-encoding: chunked\r\n\r\n8\r\npromised\r\n0\r\n\r\n",
             "307 There\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n",
         ] {
-            assert_eq!(fetch(answer).as_deref(), Ok(&b"promised"[..]), "{answer}");
+            assert_eq!(
+                fetch(response).as_deref(),
+                Ok(&b"promised"[..]),
+                "{response}"
+            );
         }
-        for (answer, message) in [
+        for (response, message) in [
             ("200 OK\r\n\r\npromised and more", "longer"),
             ("200 OK\r\n\r\nPROMISED", "not the one of its digest"),
             ("200 OK\r\n\r\nprom", "unexpected end"),
@@ -160,8 +208,8 @@ mod tests {
             ),
             ("404 No\r\ncontent-length: 0\r\n\r\n", "answered 404"),
         ] {
-            let error = fetch(answer).expect_err(answer);
-            assert!(error.contains(message), "{answer}: {error}");
+            let error = fetch(response).expect_err(response);
+            assert!(error.contains(message), "{response}: {error}");
         }
     }
 

@@ -8,24 +8,25 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::client::{Client, Purpose};
-use super::{Options, Retry};
+use crate::auth::Purpose;
+use crate::client::Client;
+use crate::options::{Options, Retry};
 use strata_error::Result;
 use strata_oci::Reference;
 use strata_progress::Context;
 
 /// The head of a request.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// The path and the query.
-    pub(super) target: String,
+    pub(crate) target: String,
     /// The lines of the headers.
     headers: Vec<String>,
 }
 
 impl Request {
     /// The value of a header, or nothing.
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let mut headers = self.headers.iter().filter_map(|line| line.split_once(':'));
         headers
             .find(|(other, _)| other.eq_ignore_ascii_case(name))
@@ -35,57 +36,57 @@ impl Request {
 
 /// Writes a shell script. Another process does it: a file that this one has open cannot be run while a
 /// child, which another test starts, has it open too.
-pub(super) fn write_script(path: &Path, script: &str) {
+pub(crate) fn write_script(path: &Path, script: &str) {
     let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"";
     let mut command = Command::new("sh");
     command.args(["-c", write, "sh"]).arg(path).arg(script);
     assert!(command.status().unwrap().success());
 }
 
-type Answer = dyn Fn(&Request) -> Vec<u8> + Send + Sync;
+type Handler = dyn Fn(&Request) -> Vec<u8> + Send + Sync;
 
 /// A server whose threads end with the test's process.
-pub(super) struct Server {
+pub(crate) struct Server {
     /// `127.0.0.1:PORT`.
-    pub(super) host: String,
+    pub(crate) host: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// Starts one that answers requests without bodies: the status with its reason, headers and body.
-    /// In what it answers, `HOST` is its own name. It hangs up after each answer.
-    pub(super) fn start(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    /// In what it answers, `HOST` is its own name. It hangs up after each response.
+    pub(crate) fn start(handler: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (seen, answer): (_, Arc<Answer>) = (Arc::clone(&requests), Arc::new(answer));
+        let (seen, handler): (_, Arc<Handler>) = (Arc::clone(&requests), Arc::new(handler));
         let own = host.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (seen, answer, own) = (seen.clone(), answer.clone(), own.clone());
-                thread::spawn(move || serve(&stream, &seen, &*answer, &own));
+                let (seen, handler, own) = (seen.clone(), handler.clone(), own.clone());
+                thread::spawn(move || serve(&stream, &seen, &*handler, &own));
             }
         });
         Self { host, requests }
     }
 
     /// The requests so far.
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
     /// A client that is connected to it, for the repository `name`.
-    pub(super) fn client(&self, purpose: Purpose) -> Client {
+    pub(crate) fn client(&self, purpose: Purpose) -> Client {
         self.client_that_tries(1, purpose)
     }
 
     /// The same, but it tries so often what may pass.
-    pub(super) fn client_that_tries(&self, tries: u32, purpose: Purpose) -> Client {
+    pub(crate) fn client_that_tries(&self, tries: u32, purpose: Purpose) -> Client {
         self.connect(tries, purpose).unwrap()
     }
 
     /// The same, if it can be connected.
-    pub(super) fn connect(&self, tries: u32, purpose: Purpose) -> Result<Client> {
+    pub(crate) fn connect(&self, tries: u32, purpose: Purpose) -> Result<Client> {
         let reference = Reference::parse(&format!("{}/name", self.host)).unwrap();
         let retry = Retry {
             tries,
@@ -104,7 +105,7 @@ impl Server {
 fn serve(
     mut stream: &TcpStream,
     seen: &Mutex<Vec<Request>>,
-    answer: &Answer,
+    handler: &Handler,
     host: &str,
 ) -> Option<()> {
     let mut lines = BufReader::new(stream).lines();
@@ -114,9 +115,9 @@ fn serve(
     let headers = headers.take_while(|line| !line.is_empty()).collect();
     let request = Request { target, headers };
     seen.lock().unwrap().push(request.clone());
-    let answer = answer(&request);
+    let response = handler(&request);
     // Else the client sends its next request to where nobody listens any more.
-    let own = String::from_utf8_lossy(&answer)
+    let own = String::from_utf8_lossy(&response)
         .replace("HOST", host)
         .replacen("\r\n", "\r\nconnection: close\r\n", 1);
     stream.write_all(b"HTTP/1.1 ").ok()?;

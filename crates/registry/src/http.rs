@@ -2,20 +2,21 @@
 //! strangers.
 
 use std::ffi::OsString;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::http::header::{CONTENT_LENGTH, EXPECT, LOCATION};
 use ureq::http::uri::Scheme;
-use ureq::http::{self, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use ureq::http::{self, Method, StatusCode, Uri};
 use ureq::{Agent, AsSendBody, SendBody};
 
-use super::answer::Answer;
-use super::certificates::Trust;
-use super::problem::{Problem, Reached};
-use super::{Options, Timeouts};
+use crate::certificates::Trust;
+use crate::error::{Reached, RegistryError};
+use crate::options::{Options, Timeouts};
+use crate::request::{Body, Request};
+use crate::response::{Response, ResponseReader};
 use strata_error::Result;
 use strata_http::url::{resolve, same_origin};
 use strata_http::{Proxies, Route, Tls, Transport};
@@ -25,87 +26,21 @@ const MOST_REDIRECTS: usize = 5;
 
 /// From this size of a body on, in bytes, the server is asked to agree first: else one that answers
 /// early and hangs up, to a token that expired or a size above its limit, would not be heard. What is
-/// smaller is on its way before an answer could be read.
+/// smaller is on its way before a response could be read.
 const ASK_FIRST: u64 = 256 << 10;
 
-/// How long to wait at most for an answer that does not matter.
+/// How long to wait at most for a response that does not matter.
 const COURTESY: Duration = Duration::from_secs(5);
 /// The same for everything about it, and for bodies that end, when the user waits for the end.
-pub(super) const LAST_COURTESY: Duration = Duration::from_secs(1);
+pub(crate) const LAST_COURTESY: Duration = Duration::from_secs(1);
 
 /// What was done when certificates cannot be used.
 const SETUP: &str = "cannot set up TLS";
 /// What to do then.
 const SETUP_HINT: &str = "check the client certificate and its key, *.cert and *.key";
 
-/// What is sent after the headers.
-pub(super) enum Body<'a> {
-    /// Nothing.
-    Empty,
-    /// What can be sent again.
-    Bytes(&'a [u8]),
-    /// What can be read once.
-    Stream {
-        /// Its length in bytes, if that is known; else it is sent in chunks (RFC 9112, section 7.1).
-        size: Option<u64>,
-        /// About how many bytes it will have.
-        expected: u64,
-        /// Its bytes, exactly so many.
-        reader: &'a mut dyn Read,
-    },
-}
-
-/// A request.
-pub(super) struct Request<'a> {
-    /// The method.
-    pub(super) method: Method,
-    /// The whole address.
-    pub(super) address: Uri,
-    /// The headers but for `Authorization` and those of the body's length.
-    pub(super) headers: Vec<(HeaderName, String)>,
-    /// The `Authorization` header; it goes to the origin of `address` only.
-    pub(super) authorization: Option<HeaderValue>,
-    /// What follows the headers.
-    pub(super) body: Body<'a>,
-    /// The most bytes of an answer's body to keep.
-    pub(super) limit: usize,
-    /// How many bytes the answer's body will have, if it is read as it comes. It decides how long that
-    /// may take.
-    pub(super) expected: Option<u64>,
-}
-
-impl<'a> Request<'a> {
-    /// The most bytes that are kept of an answer whose body only matters if it is an error.
-    pub(super) const ERROR_LIMIT: usize = 64 << 10;
-
-    /// A request without headers and body.
-    pub(super) fn new(method: Method, address: Uri) -> Self {
-        Self {
-            method,
-            address,
-            headers: Vec::new(),
-            authorization: None,
-            body: Body::Empty,
-            limit: Self::ERROR_LIMIT,
-            expected: None,
-        }
-    }
-
-    /// The same with a header.
-    pub(super) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    /// The same with a body.
-    pub(super) fn body(mut self, body: Body<'a>) -> Self {
-        self.body = body;
-        self
-    }
-}
-
 /// The connections of one copy.
-pub(super) struct Http {
+pub(crate) struct Http {
     agent: Mutex<Agent>,
     transport: Transport,
     proxies: Proxies,
@@ -121,7 +56,7 @@ pub(super) struct Http {
 
 impl Http {
     /// Sets up what `options` say about `registry`; connects to nothing yet.
-    pub(super) fn new(
+    pub(crate) fn new(
         registry: &str,
         options: &Options,
         environment: &dyn Fn(&str) -> Option<OsString>,
@@ -134,18 +69,19 @@ impl Http {
         } else {
             Tls::new(trust.authorities, trust.clients)
         };
-        let tls =
-            tls.map_err(|error| Problem::lasting(error.to_string(), SETUP_HINT).during(SETUP, 1))?;
+        let tls = tls.map_err(|error| {
+            RegistryError::permanent(error.to_string(), SETUP_HINT).during(SETUP, 1)
+        })?;
         let timeouts = options.timeouts;
         let config = strata_http::config()
             .user_agent(&options.user_agent)
             .max_idle_connections_per_host(8)
             .timeout_connect(Some(timeouts.connect))
             .timeout_resolve(Some(timeouts.connect))
-            .timeout_send_request(Some(timeouts.answer))
-            .timeout_per_write(Some(timeouts.answer))
-            .timeout_recv_response(Some(timeouts.answer))
-            .timeout_recv_body(Some(timeouts.answer))
+            .timeout_send_request(Some(timeouts.response))
+            .timeout_per_write(Some(timeouts.response))
+            .timeout_recv_response(Some(timeouts.response))
+            .timeout_recv_body(Some(timeouts.response))
             .build();
         let transport = Transport::new(Route::Tcp, Some(tls));
         Ok(Self {
@@ -164,46 +100,46 @@ impl Http {
     }
 
     /// The variable that names the file of the authorities that are trusted.
-    pub(super) fn certificate_variable(&self) -> &'static str {
+    pub(crate) fn certificate_variable(&self) -> &'static str {
         self.certificate_variable
     }
 
     /// Sends `request`, and again to where redirects lead.
-    pub(super) fn send(&self, request: &mut Request<'_>) -> Result<Answer, Problem> {
+    pub(crate) fn send(&self, request: &mut Request<'_>) -> Result<Response, RegistryError> {
         self.open(request)?.read()
     }
 
-    /// The same, but the body of the answer is still to be read.
-    pub(super) fn open(&self, request: &mut Request<'_>) -> Result<Opened, Problem> {
+    /// The same, but the body of the response is still to be read.
+    pub(crate) fn open(&self, request: &mut Request<'_>) -> Result<ResponseReader, RegistryError> {
         for _ in 0..=MOST_REDIRECTS {
-            let opened = self.exchange(request)?;
-            if redirect(&opened.answer).is_none() {
-                return Ok(opened);
+            let reader = self.exchange(request)?;
+            if redirect(&reader.head).is_none() {
+                return Ok(reader);
             }
-            let answer = opened.read()?;
-            let Some(location) = redirect(&answer) else {
-                return Ok(answer.into());
+            let response = reader.read()?;
+            let Some(location) = redirect(&response) else {
+                return Ok(response.into());
             };
-            self.follow(request, answer.status, location)?;
+            self.follow(request, response.status, location)?;
         }
-        Err(Problem::lasting("redirects without end", ""))
+        Err(RegistryError::permanent("redirects without end", ""))
     }
 
     /// Whether the user gave up, see [`Self::interrupt`].
-    pub(super) fn is_interrupted(&self) -> bool {
+    pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
     /// Begins no more exchanges but those that cancel uploads. Gives whether there are some that end soon
     /// by themselves.
-    pub(super) fn refuse(&self) -> bool {
+    pub(crate) fn refuse(&self) -> bool {
         self.interrupted.store(true, Ordering::Relaxed);
         self.ending.load(Ordering::Relaxed) > 0
     }
 
-    /// Ends every exchange, also those of other threads that wait for an answer. After this only
+    /// Ends every exchange, also those of other threads that wait for a response. After this only
     /// uploads can be cancelled, in a short time.
-    pub(super) fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         self.refuse();
         let fresh = self.transport.agent(self.agent().config().clone());
         let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -223,15 +159,15 @@ impl Http {
         request: &mut Request<'_>,
         status: StatusCode,
         location: &str,
-    ) -> Result<(), Problem> {
-        let target = resolve(&request.address, location)
-            .ok_or_else(|| Problem::lasting("redirects to what is not an address", ""))?;
+    ) -> Result<(), RegistryError> {
+        let target = resolve(&request.url, location)
+            .ok_or_else(|| RegistryError::permanent("redirects to what is not an address", ""))?;
         let reads = matches!(request.method, Method::GET | Method::HEAD);
         let repeats = matches!(status.as_u16(), 307 | 308)
             && matches!(request.body, Body::Empty | Body::Bytes(_));
         if !reads && !repeats {
             let host = target.host().unwrap_or_default();
-            return Err(Problem::lasting(
+            return Err(RegistryError::permanent(
                 format!(
                     "answered {} and redirects a write to {host}",
                     status.as_u16()
@@ -239,19 +175,19 @@ impl Http {
                 "name the host that it redirects to",
             ));
         }
-        self.check_downgrade(&request.address, &target)?;
-        if !same_origin(&request.address, &target) {
+        self.check_downgrade(&request.url, &target)?;
+        if !same_origin(&request.url, &target) {
             request.authorization = None;
         }
-        request.address = target;
+        request.url = target;
         Ok(())
     }
 
     /// Refuses to leave HTTPS, unless the user does not care.
-    pub(super) fn check_downgrade(&self, from: &Uri, to: &Uri) -> Result<(), Problem> {
+    pub(crate) fn check_downgrade(&self, from: &Uri, to: &Uri) -> Result<(), RegistryError> {
         let leaves = from.scheme() == Some(&Scheme::HTTPS) && to.scheme() != Some(&Scheme::HTTPS);
         if leaves && !self.may_downgrade {
-            return Err(Problem::lasting(
+            return Err(RegistryError::permanent(
                 format!(
                     "leads from https to http at {}",
                     to.host().unwrap_or_default()
@@ -262,16 +198,16 @@ impl Http {
         Ok(())
     }
 
-    /// One request, one answer.
-    fn exchange(&self, request: &mut Request<'_>) -> Result<Opened, Problem> {
+    /// One request, one response.
+    fn exchange(&self, request: &mut Request<'_>) -> Result<ResponseReader, RegistryError> {
         // In this order: an interruption from here on shuts this agent down, one before is seen.
         let agent = self.agent();
         if self.is_interrupted() && request.method != Method::DELETE {
-            return Err(Problem::lasting("was not asked: interrupted", ""));
+            return Err(RegistryError::permanent("was not asked: interrupted", ""));
         }
         let mut builder = http::Request::builder()
             .method(request.method.clone())
-            .uri(request.address.clone());
+            .uri(request.url.clone());
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
@@ -286,7 +222,7 @@ impl Http {
             }
             Body::Empty => {
                 let response = self.run(&agent, builder, (), request.expected)?;
-                return Ok(Opened::new(response, request));
+                return Ok(ResponseReader::new(response, request));
             }
             Body::Bytes(content) => {
                 bytes = content;
@@ -297,7 +233,7 @@ impl Http {
                 expected,
                 reader,
             } => {
-                if *expected > ASK_FIRST && !self.transport.is_silent(&request.address) {
+                if *expected > ASK_FIRST && !self.transport.is_silent(&request.url) {
                     builder = builder.header(EXPECT, "100-continue");
                 }
                 (*size, &mut **reader)
@@ -311,7 +247,7 @@ impl Http {
         self.ending.fetch_add(ending, Ordering::Relaxed);
         let response = self.run(&agent, builder, body, request.expected);
         self.ending.fetch_sub(ending, Ordering::Relaxed);
-        Ok(Opened::new(response?, request))
+        Ok(ResponseReader::new(response?, request))
     }
 
     fn run(
@@ -320,104 +256,43 @@ impl Http {
         builder: http::request::Builder,
         body: impl AsSendBody,
         expected: Option<u64>,
-    ) -> Result<http::Response<ureq::Body>, Problem> {
+    ) -> Result<http::Response<ureq::Body>, RegistryError> {
         let request = builder.body(body).map_err(ureq::Error::from)?;
-        let answer = match *request.method() {
-            Method::PATCH | Method::PUT => self.timeouts.upload_answer,
-            Method::DELETE => self.timeouts.answer.min(COURTESY),
-            _ => self.timeouts.answer,
+        let response = match *request.method() {
+            Method::PATCH | Method::PUT => self.timeouts.upload_response,
+            Method::DELETE => self.timeouts.response.min(COURTESY),
+            _ => self.timeouts.response,
         };
         let proxy = self
             .proxies
             .choose(request.uri())
-            .map_err(|error| Problem::lasting(error.to_string(), error.hint()))?;
+            .map_err(|error| RegistryError::permanent(error.to_string(), error.hint()))?;
         let is_courtesy = request.method() == Method::DELETE;
         let mut config = agent
             .configure_request(request)
             .proxy(proxy.as_ref().map(|(proxy, _)| proxy.clone()))
-            .timeout_recv_response(Some(answer))
-            .timeout_per_read(Some(answer))
+            .timeout_recv_response(Some(response))
+            .timeout_per_read(Some(response))
             .timeout_recv_body(Some(self.timeouts.body(expected)));
         if is_courtesy && self.is_interrupted() {
             config = config.timeout_global(Some(LAST_COURTESY));
         }
         agent.run(config.build()).map_err(|error| {
-            let problem = Problem::from(error);
+            let error = RegistryError::from(error);
             match &proxy {
                 // Nobody else was asked.
-                Some((proxy, variable)) if problem.reached == Reached::Nobody => {
-                    problem.of_proxy(proxy.host(), proxy.port(), variable)
+                Some((proxy, variable)) if error.reached == Reached::Nobody => {
+                    error.of_proxy(proxy.host(), proxy.port(), variable)
                 }
-                _ => problem,
+                _ => error,
             }
         })
     }
 }
 
-/// Where an answer leads, if it is a redirect.
-fn redirect(answer: &Answer) -> Option<&str> {
-    matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308)
-        .then(|| answer.header(LOCATION))
+/// Where a response leads, if it is a redirect.
+fn redirect(response: &Response) -> Option<&str> {
+    matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308)
+        .then(|| response.header(LOCATION))
         .flatten()
-}
-
-/// An answer whose body is still to be read.
-pub(super) struct Opened {
-    /// The answer without its body.
-    pub(super) answer: Answer,
-    /// The body, unless it is in the answer already.
-    body: Option<ureq::Body>,
-    limit: usize,
-    /// Whether the body is what was asked for; elsewhere the status says enough.
-    matters: bool,
-}
-
-impl Opened {
-    fn new(response: http::Response<ureq::Body>, request: &Request<'_>) -> Self {
-        let (parts, body) = response.into_parts();
-        Self {
-            answer: Answer {
-                address: request.address.clone(),
-                status: parts.status,
-                headers: parts.headers,
-                body: Vec::new(),
-            },
-            body: Some(body),
-            limit: request.limit,
-            matters: request.method == Method::GET && parts.status.is_success(),
-        }
-    }
-
-    /// The answer with its body, cut at the limit of the request.
-    pub(super) fn read(mut self) -> Result<Answer, Problem> {
-        if let Some(mut body) = self.body {
-            let mut reader = body.as_reader().take(self.limit as u64);
-            let received = reader.read_to_end(&mut self.answer.body);
-            if let Err(error) = received
-                && self.matters
-            {
-                return Err(ureq::Error::from(error).into());
-            }
-        }
-        Ok(self.answer)
-    }
-
-    /// The body, to be read as it comes.
-    pub(super) fn into_reader(self) -> Box<dyn Read + Send> {
-        match self.body {
-            Some(body) => Box::new(body.into_reader()),
-            None => Box::new(Cursor::new(self.answer.body)),
-        }
-    }
-}
-
-impl From<Answer> for Opened {
-    fn from(answer: Answer) -> Self {
-        Self {
-            answer,
-            body: None,
-            limit: 0,
-            matters: false,
-        }
-    }
 }

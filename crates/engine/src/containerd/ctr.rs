@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::process::{ask, feed};
+use crate::process::{query, run_with_input};
 use strata_copy::{CopyName, archive, blobs};
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -129,7 +129,7 @@ impl Ctr {
             full: Some(full.to_owned()),
             ..CopyName::default()
         };
-        feed(
+        run_with_input(
             command,
             Box::new(move |writer| archive::stream(image, writer, &name, leave_out, context)),
             HINT,
@@ -141,20 +141,20 @@ impl Ctr {
     /// The blobs in the content store.
     fn content(&self, context: Context<'_>) -> Result<BTreeSet<Digest>> {
         let command = self.command(&["content", "ls", "--quiet"]);
-        let answer = ask(command, HINT, context)?;
-        Ok(parse_digests(&answer))
+        let output = query(command, HINT, context)?;
+        Ok(parse_digests(&output))
     }
 
     /// What a name leads to.
     fn list(&self, full: &str, context: Context<'_>) -> Result<Option<Digest>> {
         let command = self.command(&["images", "ls", &format!("name=={full}")]);
-        let answer = ask(command, HINT, context)?;
-        Ok(parse_image(&answer, full))
+        let output = query(command, HINT, context)?;
+        Ok(parse_image(&output, full))
     }
 
     /// Removes a name; that it is not there is no error.
     fn remove(&self, full: &str) -> Result<()> {
-        ask(
+        query(
             self.command(&["images", "rm", full]),
             HINT,
             Context::silent(),
@@ -198,19 +198,19 @@ fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// The answer of `ctr content ls --quiet`: a digest on each line. What is not one (digests of other
+/// The output of `ctr content ls --quiet`: a digest on each line. What is not one (digests of other
 /// algorithms) cannot be a blob of ours.
-fn parse_digests(answer: &[u8]) -> BTreeSet<Digest> {
-    let text = String::from_utf8_lossy(answer);
+fn parse_digests(output: &[u8]) -> BTreeSet<Digest> {
+    let text = String::from_utf8_lossy(output);
     text.lines()
         .filter_map(|line| line.trim().parse().ok())
         .collect()
 }
 
-/// The digest of an image in the answer of `ctr images ls`: a heading, and lines with name, type,
+/// The digest of an image in the output of `ctr images ls`: a heading, and lines with name, type,
 /// digest, size, platforms and labels.
-fn parse_image(answer: &[u8], full: &str) -> Option<Digest> {
-    let text = String::from_utf8_lossy(answer);
+fn parse_image(output: &[u8], full: &str) -> Option<Digest> {
+    let text = String::from_utf8_lossy(output);
     text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some(full))
@@ -248,16 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_ctr_are_understood() {
+    fn outputs_of_ctr_are_understood() {
         let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
-        let answer = format!("{one}\nsha512:abc\n\n{two}\n");
-        assert_eq!(parse_digests(answer.as_bytes()), [one, two].into());
-        let answer = format!(
+        let output = format!("{one}\nsha512:abc\n\n{two}\n");
+        assert_eq!(parse_digests(output.as_bytes()), [one, two].into());
+        let output = format!(
             "REF TYPE DIGEST SIZE PLATFORMS LABELS \n\
              docker.io/library/a:10 application/x {two} 1 B linux/amd64 - \n\
              docker.io/library/a:1 application/x {one} 110.8 KiB linux/amd64 - \n"
         );
-        let image = |name| parse_image(answer.as_bytes(), name);
+        let image = |name| parse_image(output.as_bytes(), name);
         assert_eq!(image("docker.io/library/a:1"), Some(one));
         assert_eq!(image("docker.io/library/a:10"), Some(two));
         assert_eq!(image("docker.io/library/a"), None);

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::nodes::Minikube;
-use crate::process::{ask, feed};
+use crate::process::{query, run_with_input};
 use strata_copy::{CopyName, archive};
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -33,15 +33,15 @@ pub(super) fn copy(
         command
     };
     let everything = BTreeSet::new();
-    feed(
+    run_with_input(
         minikube(&["load", "-"]),
         Box::new(|writer| archive::stream(image, writer, name, &everything, context)),
         HINT,
         context,
     )?;
-    let answer = ask(minikube(&["ls", "--format", "json"]), HINT, context)?;
+    let output = query(minikube(&["ls", "--format", "json"]), HINT, context)?;
     let expected = image.manifest.config.digest.hex();
-    let found = find(&answer, full).map_err(|source| Error::Command {
+    let found = find(&output, full).map_err(|source| Error::Command {
         command: "minikube image ls".to_owned(),
         message: source.to_string(),
         hint: HINT.to_owned(),
@@ -58,14 +58,14 @@ pub(super) fn copy(
 }
 
 /// The hex digits by which the cluster knows the image that is called `full`.
-fn find(answer: &[u8], full: &str) -> serde_json::Result<Option<String>> {
+fn find(output: &[u8], full: &str) -> serde_json::Result<Option<String>> {
     #[derive(Deserialize)]
-    struct Listed {
+    struct ListedImage {
         id: String,
         #[serde(rename = "repoTags", default)]
         tags: Option<Vec<String>>,
     }
-    let images: Option<Vec<Listed>> = serde_json::from_slice(answer)?;
+    let images: Option<Vec<ListedImage>> = serde_json::from_slice(output)?;
     let is_ours =
         |tag: &String| Reference::parse(tag).is_ok_and(|reference| reference.to_string() == full);
     let mut images = images.unwrap_or_default().into_iter();
@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn listed_images_are_found_by_their_names() {
-        let answer = br#"[{"id": "aa", "repoDigests": [], "repoTags": null, "size": "1"},
+        let output = br#"[{"id": "aa", "repoDigests": [], "repoTags": null, "size": "1"},
             {"id": "sha256:bb", "repoTags": ["hello:2", "docker.io/library/hello:1"]},
             {"id": "cc", "repoTags": ["<none>:<none>", "h.x/hello:1"]}]"#;
-        let found = |full| find(answer, full).unwrap();
+        let found = |full| find(output, full).unwrap();
         assert_eq!(found("docker.io/library/hello:1").as_deref(), Some("bb"));
         assert_eq!(found("docker.io/library/hello:2").as_deref(), Some("bb"));
         assert_eq!(found("h.x/hello:1").as_deref(), Some("cc"));

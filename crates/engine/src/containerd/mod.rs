@@ -9,6 +9,7 @@ mod nodes;
 use std::path::PathBuf;
 
 use ctr::{Ctr, KUBERNETES};
+use nodes::Minikube;
 use strata_copy::CopyName;
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -17,29 +18,72 @@ use strata_progress::Context;
 /// The namespace of a containerd without a cluster, as everywhere in containerd.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// Who runs containerd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Runner {
-    /// `containerd:`: this machine.
-    Containerd,
-    /// `k3s:`: k3s on this machine.
-    K3s,
-    /// `kind:`: the nodes of a kind cluster.
-    Kind,
-    /// `minikube:`: the nodes of a minikube cluster.
-    Minikube,
+/// Who runs containerd: one of the constants below.
+#[derive(Debug)]
+pub struct Runner {
+    /// How the destination begins.
+    pub transport: &'static str,
+    /// The namespace that is taken where none is asked for.
+    namespace: fn() -> String,
+    /// Whether there may be several clusters, which have names.
+    has_clusters: bool,
+    /// Finds what takes images, given how to call `ctr` on this machine and the cluster that is asked
+    /// for.
+    find: fn(Ctr, Option<&str>, Context<'_>) -> Result<Found>,
 }
 
-impl Runner {
-    /// How the destination begins.
-    pub fn transport(self) -> &'static str {
-        match self {
-            Self::Containerd => "containerd",
-            Self::K3s => "k3s",
-            Self::Kind => "kind",
-            Self::Minikube => "minikube",
+/// `containerd:`: this machine.
+pub const CONTAINERD: Runner = Runner {
+    transport: "containerd",
+    namespace: || {
+        std::env::var("CONTAINERD_NAMESPACE")
+            .ok()
+            .filter(|namespace| !namespace.is_empty())
+            .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+    },
+    has_clusters: false,
+    find: |here, _, _| Ok(Found::Containerds(vec![here])),
+};
+
+/// `k3s:`: k3s on this machine.
+pub const K3S: Runner = Runner {
+    transport: "k3s",
+    namespace: || KUBERNETES.to_owned(),
+    has_clusters: false,
+    find: |here, _, _| {
+        let program = vec!["k3s".to_owned(), "ctr".to_owned()];
+        Ok(Found::Containerds(vec![Ctr { program, ..here }]))
+    },
+};
+
+/// `kind:`: the nodes of a kind cluster.
+pub const KIND: Runner = Runner {
+    transport: "kind",
+    namespace: || KUBERNETES.to_owned(),
+    has_clusters: true,
+    find: |here, cluster, context| nodes::kind(cluster, &here, context).map(Found::Containerds),
+};
+
+/// `minikube:`: the nodes of a minikube cluster.
+pub const MINIKUBE: Runner = Runner {
+    transport: "minikube",
+    namespace: || KUBERNETES.to_owned(),
+    has_clusters: true,
+    find: |here, cluster, context| {
+        let cluster = nodes::minikube(cluster, context)?;
+        if cluster.runtime != "containerd" {
+            return Ok(Found::Loader(cluster));
         }
-    }
+        nodes::minikube_nodes(&cluster, &here, context).map(Found::Containerds)
+    },
+};
+
+/// What takes images.
+enum Found {
+    /// A containerd, or one in each node.
+    Containerds(Vec<Ctr>),
+    /// The loader of a cluster that has another runtime.
+    Loader(Minikube),
 }
 
 /// How to reach it.
@@ -58,55 +102,43 @@ pub struct Options {
 /// Copies `image` there. What has its name keeps it until all of the new image is there.
 pub fn copy(
     image: &Image,
-    runner: Runner,
+    runner: &Runner,
     name: &CopyName,
     options: &Options,
     context: Context<'_>,
 ) -> Result<()> {
     let error = |message: &str, hint: String| Error::Name {
         what: "destination",
-        value: format!("{}:", runner.transport()),
+        value: format!("{}:", runner.transport),
         message: message.to_owned(),
         hint,
     };
     let Some(full) = &name.full else {
         return Err(error(
             "the image has no name of its own",
-            format!("write {}:NAME[:TAG]", runner.transport()),
+            format!("write {}:NAME[:TAG]", runner.transport),
         ));
     };
-    let cluster = options.cluster.as_deref();
-    let alone = Ctr {
+    let here = Ctr {
         program: vec!["ctr".to_owned()],
         in_shell: false,
         address: address(options)?,
-        namespace: namespace(runner, options),
+        namespace: options.namespace.clone().unwrap_or_else(runner.namespace),
         snapshotter: None,
     };
-    let nodes = match runner {
-        Runner::Containerd | Runner::K3s if cluster.is_some() => {
-            return Err(error(
-                "it is not a cluster with a name",
-                "leave --cluster out, or copy to kind: or minikube:".to_owned(),
-            ));
-        }
-        Runner::Containerd => vec![alone],
-        Runner::K3s => vec![Ctr {
-            program: vec!["k3s".to_owned(), "ctr".to_owned()],
-            ..alone
-        }],
-        Runner::Kind => nodes::kind(cluster, &alone, context)?,
-        Runner::Minikube => {
-            let cluster = nodes::minikube(cluster, context)?;
-            if cluster.runtime != "containerd" {
-                return load::copy(&cluster, image, name, full, context);
-            }
-            nodes::minikube_nodes(&cluster, &alone, context)?
-        }
-    };
-    nodes
-        .iter()
-        .try_for_each(|node| node.copy(image, full, context))
+    let cluster = options.cluster.as_deref();
+    if cluster.is_some() && !runner.has_clusters {
+        return Err(error(
+            "it is not a cluster with a name",
+            "leave --cluster out, or copy to kind: or minikube:".to_owned(),
+        ));
+    }
+    match (runner.find)(here, cluster, context)? {
+        Found::Containerds(all) => all
+            .iter()
+            .try_for_each(|containerd| containerd.copy(image, full, context)),
+        Found::Loader(cluster) => load::copy(&cluster, image, name, full, context),
+    }
 }
 
 fn address(options: &Options) -> Result<Option<String>> {
@@ -120,15 +152,4 @@ fn address(options: &Options) -> Result<Option<String>> {
         hint: "make a link to the socket".to_owned(),
     })?;
     Ok(Some(text.to_owned()))
-}
-
-fn namespace(runner: Runner, options: &Options) -> String {
-    let default = || match runner {
-        Runner::K3s | Runner::Kind | Runner::Minikube => KUBERNETES.to_owned(),
-        Runner::Containerd => std::env::var("CONTAINERD_NAMESPACE")
-            .ok()
-            .filter(|namespace| !namespace.is_empty())
-            .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
-    };
-    options.namespace.clone().unwrap_or_else(default)
 }

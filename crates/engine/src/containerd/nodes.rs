@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::ctr::Ctr;
-use crate::process::ask;
+use crate::process::query;
 use strata_error::{Error, Result};
 use strata_progress::Context;
 
@@ -27,9 +27,9 @@ pub(super) fn kind(cluster: Option<&str>, like: &Ctr, context: Context<'_>) -> R
         command.args(["--name", cluster]);
     }
     let hint = "`kind get clusters` lists the clusters; --cluster names one";
-    let answer = ask(command, hint, context)?;
+    let output = query(command, hint, context)?;
     let provider = provider();
-    let nodes = first_words(&answer)
+    let nodes = first_words(&output)
         .into_iter()
         .filter(|node| !node.ends_with(LOAD_BALANCER));
     let nodes = nodes.map(|node| {
@@ -66,18 +66,18 @@ pub(super) fn minikube(cluster: Option<&str>, context: Context<'_>) -> Result<Mi
     } else {
         let mut command = Command::new("minikube");
         command.arg("profile");
-        let answer = ask(command, hint, context)?;
-        String::from_utf8_lossy(&answer).trim().to_owned()
+        let output = query(command, hint, context)?;
+        String::from_utf8_lossy(&output).trim().to_owned()
     };
     let mut command = Command::new("minikube");
     command.args(["profile", "list", "--light", "--output", "json"]);
-    let answer = ask(command, hint, context)?;
+    let output = query(command, hint, context)?;
     let error = |message: String| Error::Command {
         command: "minikube profile list".to_owned(),
         message,
         hint: hint.to_owned(),
     };
-    let runtime = parse_runtime(&answer, &profile).map_err(|source| error(source.to_string()))?;
+    let runtime = parse_runtime(&output, &profile).map_err(|source| error(source.to_string()))?;
     match runtime {
         Some(runtime) => Ok(Minikube { profile, runtime }),
         None => Err(error(format!("there is no cluster {profile:?}"))),
@@ -93,8 +93,8 @@ pub(super) fn minikube_nodes(
     let mut command = Command::new("minikube");
     command.args(["--profile", &cluster.profile, "node", "list"]);
     let hint = "start the cluster with `minikube start`";
-    let answer = ask(command, hint, context)?;
-    let nodes = first_words(&answer).into_iter().map(|node| Ctr {
+    let output = query(command, hint, context)?;
+    let nodes = first_words(&output).into_iter().map(|node| Ctr {
         // minikube's own client would make a terminal of the connection, which changes bytes.
         program: [
             "minikube",
@@ -151,7 +151,7 @@ fn snapshotter(dump: &[String], context: Context<'_>) -> Result<Option<String>> 
     let mut words = dump.iter();
     let mut command = Command::new(words.next().map_or("containerd", String::as_str));
     command.args(words);
-    match ask(command, "", context) {
+    match query(command, "", context) {
         Ok(config) => Ok(parse_snapshotter(&config)),
         Err(Error::Command { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -159,8 +159,8 @@ fn snapshotter(dump: &[String], context: Context<'_>) -> Result<Option<String>> 
 }
 
 /// The first word of each line.
-fn first_words(answer: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(answer);
+fn first_words(output: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
     let words = text
         .lines()
         .filter_map(|line| line.split_whitespace().next());
@@ -192,7 +192,7 @@ fn parse_snapshotter(config: &[u8]) -> Option<String> {
 }
 
 /// The container runtime of a cluster in `minikube profile list --output json`.
-fn parse_runtime(answer: &[u8], profile: &str) -> serde_json::Result<Option<String>> {
+fn parse_runtime(output: &[u8], profile: &str) -> serde_json::Result<Option<String>> {
     #[derive(Deserialize)]
     struct Profiles {
         #[serde(default)]
@@ -214,7 +214,7 @@ fn parse_runtime(answer: &[u8], profile: &str) -> serde_json::Result<Option<Stri
     struct Kubernetes {
         container_runtime: String,
     }
-    let profiles: Profiles = serde_json::from_slice(answer)?;
+    let profiles: Profiles = serde_json::from_slice(output)?;
     let mut profiles = profiles.valid.unwrap_or_default().into_iter();
     let found = profiles.find(|found| found.name == profile);
     Ok(found.map(|found| found.config.kubernetes_config.container_runtime))
@@ -241,10 +241,10 @@ mod tests {
 
     #[test]
     fn the_runtime_of_a_cluster_is_found() {
-        let answer = br#"{"invalid": [], "valid": [
+        let output = br#"{"invalid": [], "valid": [
             {"Name": "a", "Config": {"KubernetesConfig": {"ContainerRuntime": "docker", "x": 1}}},
             {"Name": "b", "Config": {"KubernetesConfig": {"ContainerRuntime": "containerd"}}}]}"#;
-        let runtime = |profile| parse_runtime(answer, profile).unwrap();
+        let runtime = |profile| parse_runtime(output, profile).unwrap();
         assert_eq!(runtime("a").as_deref(), Some("docker"));
         assert_eq!(runtime("b").as_deref(), Some("containerd"));
         assert_eq!(runtime("c"), None);

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use ureq::http::header::CONTENT_TYPE;
-use ureq::http::{Request, StatusCode, Uri};
+use ureq::http::{Method, Request, StatusCode, Uri};
 use ureq::{Agent, SendBody, Timeout};
 
 use super::endpoint::{Address, Endpoint};
-use super::message::{self, Info, Inspected, Listed, failure_of_load, message};
+use super::message::{self, ImageInspect, ImageSummary, Info, failure_of_load, message};
 use super::tls;
 use strata_error::{Error, Result, printable};
 use strata_http::{Route, Transport};
@@ -27,17 +27,17 @@ const TELLS_BLOBS: Version = Version(1, 47);
 
 /// For a connection.
 const CONNECT: Duration = Duration::from_secs(30);
-/// For the answer to a question.
-const ANSWER: Duration = Duration::from_mins(1);
+/// For the response to a query.
+const RESPONSE: Duration = Duration::from_mins(1);
 /// For each piece of an archive that the engine does not take.
 const WRITE: Duration = Duration::from_mins(5);
-/// For the answer to a load: the engine unpacks the layers before it says anything.
+/// For the response to a load: the engine unpacks the layers before it says anything.
 const LOAD: Duration = Duration::from_hours(1);
 /// How often to look whether the user wants to stop.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(100);
 
-/// The most bytes of an answer: a list of very many images.
-const LARGEST_ANSWER: u64 = 64 << 20;
+/// The most bytes of a response: a list of very many images.
+const LARGEST_RESPONSE: u64 = 64 << 20;
 
 /// A version of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,31 +50,29 @@ impl Version {
     }
 }
 
-/// An engine that answers.
+/// An engine that responds.
 pub(super) struct Client<'a> {
     agent: Agent,
     /// How the engine is called in messages.
     host: &'a str,
-    /// The beginning of every address.
+    /// The beginning of every URL.
     base: String,
     version: Version,
     transport: Transport,
     context: Context<'a>,
 }
 
-struct Answer {
+struct Response {
     status: StatusCode,
     /// What the engine says of itself: the header `Api-Version`.
     version: Option<Version>,
     body: Vec<u8>,
 }
 
-/// The verbs that are needed.
-enum Ask<'r> {
-    Get,
-    Post,
-    Delete,
-    Upload(&'r mut dyn Read),
+/// What a request sends after its head.
+enum Body<'r> {
+    Empty,
+    Archive(&'r mut dyn Read),
 }
 
 impl<'a> Client<'a> {
@@ -90,13 +88,13 @@ impl<'a> Client<'a> {
             Address::Tcp(_) => Route::Tcp,
             Address::Ssh(ssh) => Route::Ssh(ssh.clone()),
         };
-        // An engine that refuses an archive answers in its middle.
+        // An engine that refuses an archive responds in its middle.
         let transport = Transport::new(route, tls).reading_after_hang_up();
         let config = strata_http::config()
             .timeout_connect(Some(CONNECT))
             .timeout_resolve(Some(CONNECT))
-            .timeout_send_request(Some(ANSWER))
-            .timeout_recv_body(Some(ANSWER))
+            .timeout_send_request(Some(RESPONSE))
+            .timeout_recv_body(Some(RESPONSE))
             .timeout_per_write(Some(WRITE))
             .build();
         let scheme = if endpoint.tls.is_some() {
@@ -134,8 +132,13 @@ impl<'a> Client<'a> {
     }
 
     fn negotiate(&self) -> Result<Version> {
-        let answer = self.ask("be asked for its version", Ask::Get, "/_ping")?;
-        Ok(answer.version.unwrap_or(OLDEST).min(NEWEST))
+        let response = self.request(
+            "be asked for its version",
+            &Method::GET,
+            "/_ping",
+            Body::Empty,
+        )?;
+        Ok(response.version.unwrap_or(OLDEST).min(NEWEST))
     }
 
     /// What the engine says of itself.
@@ -154,7 +157,7 @@ impl<'a> Client<'a> {
     }
 
     /// Every image, with the intermediate ones.
-    pub(super) fn images(&self) -> Result<Vec<Listed>> {
+    pub(super) fn images(&self) -> Result<Vec<ImageSummary>> {
         let manifests = if self.version >= TELLS_BLOBS {
             "&manifests=1"
         } else {
@@ -164,74 +167,91 @@ impl<'a> Client<'a> {
     }
 
     /// An image by its name or ID; `None` if there is none.
-    pub(super) fn inspect(&self, name: &str) -> Result<Option<Inspected>> {
+    pub(super) fn inspect(&self, name: &str) -> Result<Option<ImageInspect>> {
         let operation = "be asked for an image";
-        let answer = self.ask_any(operation, Ask::Get, &format!("/images/{name}/json"))?;
-        if answer.status == StatusCode::NOT_FOUND {
+        let path = format!("/images/{name}/json");
+        let response = self.send(operation, &Method::GET, &path, Body::Empty)?;
+        if response.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        self.accept(operation, &answer)?;
-        self.parse(operation, &answer).map(Some)
+        self.check_status(operation, &response)?;
+        self.parse(operation, &response).map(Some)
     }
 
     /// Gives the image `id` a name, which another image may have had.
     pub(super) fn tag(&self, id: Digest, repository: &str, tag: &str) -> Result<()> {
         let path = format!("/images/{id}/tag?repo={repository}&tag={tag}");
-        self.ask("name the image", Ask::Post, &path).map(|_| ())
+        self.request("name the image", &Method::POST, &path, Body::Empty)
+            .map(|_| ())
     }
 
     /// Removes an image that has no name.
     pub(super) fn remove(&self, id: Digest) -> Result<()> {
         let path = format!("/images/{id}?noprune=1");
-        self.ask("remove an image", Ask::Delete, &path).map(|_| ())
+        self.request("remove an image", &Method::DELETE, &path, Body::Empty)
+            .map(|_| ())
     }
 
     /// Loads an archive, whose end is that of `archive`.
     pub(super) fn load(&self, archive: &mut dyn Read) -> Result<()> {
         let operation = "load the image";
-        let answer = self.ask(operation, Ask::Upload(archive), "/images/load?quiet=1")?;
-        match failure_of_load(&answer.body) {
+        let path = "/images/load?quiet=1";
+        let response = self.request(operation, &Method::POST, path, Body::Archive(archive))?;
+        match failure_of_load(&response.body) {
             None => Ok(()),
             Some(failure) => Err(self.refused(operation, &failure)),
         }
     }
 
     fn get<T: DeserializeOwned>(&self, operation: &str, path: &str) -> Result<T> {
-        let answer = self.ask(operation, Ask::Get, path)?;
-        self.parse(operation, &answer)
+        let response = self.request(operation, &Method::GET, path, Body::Empty)?;
+        self.parse(operation, &response)
     }
 
-    fn parse<T: DeserializeOwned>(&self, operation: &str, answer: &Answer) -> Result<T> {
-        serde_json::from_slice(&answer.body).map_err(|error| {
+    fn parse<T: DeserializeOwned>(&self, operation: &str, response: &Response) -> Result<T> {
+        serde_json::from_slice(&response.body).map_err(|error| {
             let message = format!("answered what Docker does not: {error}");
             self.error(operation, message, "is that a Docker engine?")
         })
     }
 
-    /// An answer that is not an error.
-    fn ask(&self, operation: &str, ask: Ask<'_>, path: &str) -> Result<Answer> {
-        let answer = self.ask_any(operation, ask, path)?;
-        self.accept(operation, &answer)?;
-        Ok(answer)
+    /// Sends a request whose response is no error.
+    fn request(
+        &self,
+        operation: &str,
+        method: &Method,
+        path: &str,
+        body: Body<'_>,
+    ) -> Result<Response> {
+        let response = self.send(operation, method, path, body)?;
+        self.check_status(operation, &response)?;
+        Ok(response)
     }
 
-    fn accept(&self, operation: &str, answer: &Answer) -> Result<()> {
-        if answer.status.is_success() {
+    fn check_status(&self, operation: &str, response: &Response) -> Result<()> {
+        if response.status.is_success() {
             return Ok(());
         }
-        let said = message(&answer.body);
-        let said = if said.is_empty() {
-            answer.status.to_string()
+        let reason = message(&response.body);
+        let reason = if reason.is_empty() {
+            response.status.to_string()
         } else {
-            said
+            reason
         };
-        Err(self.refused(operation, &said))
+        Err(self.refused(operation, &reason))
     }
 
-    /// An answer, whatever it is.
-    fn ask_any(&self, operation: &str, ask: Ask<'_>, path: &str) -> Result<Answer> {
+    /// Sends a request; the status of its response is the caller's to judge.
+    fn send(
+        &self,
+        operation: &str,
+        method: &Method,
+        path: &str,
+        body: Body<'_>,
+    ) -> Result<Response> {
         self.context.check()?;
-        let result = self.watched(|| self.exchange(ask, &format!("{}{path}", self.base)));
+        let url = format!("{}{path}", self.base);
+        let result = self.watched(|| self.exchange(method, &url, body));
         result.map_err(|error| match self.context.check() {
             Err(interrupted) => interrupted,
             Ok(()) => self.unreached(operation, error),
@@ -239,13 +259,13 @@ impl<'a> Client<'a> {
     }
 
     /// Runs a request, and ends its connection when the user wants to stop: an engine can take
-    /// minutes to answer.
+    /// minutes to respond.
     fn watched<T>(&self, request: impl FnOnce() -> T) -> T {
         let (end, ended) = channel::<()>();
         thread::scope(|scope| {
             let (agent, context) = (self.agent.clone(), self.context);
             scope.spawn(move || {
-                while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK) {
+                while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(POLL) {
                     if context.check().is_err() {
                         return agent.shutdown();
                     }
@@ -257,31 +277,35 @@ impl<'a> Client<'a> {
         })
     }
 
-    fn exchange(&self, ask: Ask<'_>, address: &str) -> Result<Answer, ureq::Error> {
-        let uri: Uri = address.parse().map_err(ureq::http::Error::from)?;
-        let request = Request::builder().uri(uri);
-        let response = match ask {
-            Ask::Get => self.run(request.method("GET").body(())?, ANSWER),
-            Ask::Post => self.run(request.method("POST").body(SendBody::none())?, ANSWER),
-            Ask::Delete => self.run(request.method("DELETE").body(())?, ANSWER),
-            Ask::Upload(archive) => {
+    fn exchange(
+        &self,
+        method: &Method,
+        url: &str,
+        body: Body<'_>,
+    ) -> Result<Response, ureq::Error> {
+        let uri: Uri = url.parse().map_err(ureq::http::Error::from)?;
+        let request = Request::builder().uri(uri).method(method);
+        let response = match body {
+            Body::Empty if *method == Method::POST => {
+                self.run(request.body(SendBody::none())?, RESPONSE)
+            }
+            Body::Empty => self.run(request.body(())?, RESPONSE),
+            Body::Archive(archive) => {
                 let mut archive = UntilHangUp {
                     archive,
                     transport: &self.transport,
                 };
-                let request = request
-                    .method("POST")
-                    .header(CONTENT_TYPE, "application/x-tar");
+                let request = request.header(CONTENT_TYPE, "application/x-tar");
                 self.run(request.body(SendBody::from_reader(&mut archive))?, LOAD)
             }
         }?;
         let (parts, mut body) = response.into_parts();
         let mut bytes = Vec::new();
         body.as_reader()
-            .take(LARGEST_ANSWER)
+            .take(LARGEST_RESPONSE)
             .read_to_end(&mut bytes)?;
         let version = parts.headers.get("api-version");
-        Ok(Answer {
+        Ok(Response {
             status: parts.status,
             version: version.and_then(|version| Version::parse(version.to_str().ok()?)),
             body: bytes,
@@ -291,15 +315,15 @@ impl<'a> Client<'a> {
     fn run(
         &self,
         request: Request<impl ureq::AsSendBody>,
-        answer: Duration,
+        timeout: Duration,
     ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
         let configured = self.agent.configure_request(request);
-        let request = configured.timeout_recv_response(Some(answer)).build();
+        let request = configured.timeout_recv_response(Some(timeout)).build();
         self.agent.run(request)
     }
 
     /// The engine said no.
-    fn refused(&self, operation: &str, said: &str) -> Error {
+    fn refused(&self, operation: &str, reason: &str) -> Error {
         let hint = [
             (
                 "no space left",
@@ -318,17 +342,17 @@ impl<'a> Client<'a> {
                 "the engine wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH",
             ),
         ];
-        let hint = hint.iter().find(|(words, _)| said.contains(words));
+        let hint = hint.iter().find(|(words, _)| reason.contains(words));
         self.error(
             operation,
-            said.to_owned(),
+            reason.to_owned(),
             hint.map_or("", |(_, hint)| hint),
         )
     }
 
-    /// The engine could not be asked, or did not answer.
+    /// The engine could not be reached, or did not respond.
     fn unreached(&self, operation: &str, error: ureq::Error) -> Error {
-        if let Some(stderr) = self.transport.ssh_stderr() {
+        if let Some(stderr) = self.transport.ssh_stderr_text() {
             let hint = "try it by hand: ssh HOST docker system dial-stdio";
             return self.error(operation, format!("ssh: {}", printable(&stderr)), hint);
         }
@@ -382,7 +406,7 @@ fn describe(error: &io::Error) -> (String, &'static str) {
     (printable(&error.to_string()), hint)
 }
 
-/// An archive that ends when the engine does not listen any more, so that its answer is read.
+/// An archive that ends when the engine does not read any more, so that its response is read.
 struct UntilHangUp<'r> {
     archive: &'r mut dyn Read,
     transport: &'r Transport,

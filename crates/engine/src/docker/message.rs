@@ -1,4 +1,4 @@
-//! What an engine says (Docker Engine API, docs.docker.com/reference/api/engine): the few fields that
+//! The bodies of an engine's responses (Docker Engine API, docs.docker.com/reference/api/engine): the few fields that
 //! matter, leniently read.
 
 use std::collections::BTreeMap;
@@ -42,24 +42,24 @@ pub(super) struct Version {
 /// An entry of `GET /images/json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Listed {
+pub(super) struct ImageSummary {
     /// The digest of the config, or of the manifest or index in containerd's store.
     pub(super) id: String,
     #[serde(default)]
     repo_tags: Option<Vec<String>>,
     #[serde(default)]
-    manifests: Option<Vec<ListedManifest>>,
+    manifests: Option<Vec<ManifestSummary>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct ListedManifest {
+struct ManifestSummary {
     #[serde(rename = "ID", default)]
     id: String,
     #[serde(rename = "Available", default)]
     available: bool,
 }
 
-impl Listed {
+impl ImageSummary {
     /// Whether it has a name in `repository`, written in full.
     pub(super) fn is_of(&self, repository: &str) -> bool {
         let mut names = self.repo_tags.iter().flatten();
@@ -89,8 +89,8 @@ impl Listed {
 /// `GET /images/NAME/json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Inspected {
-    /// As in [`Listed`].
+pub(super) struct ImageInspect {
+    /// As in [`ImageSummary`].
     pub(super) id: String,
     /// The names.
     #[serde(default)]
@@ -105,7 +105,7 @@ struct RootFs {
     layers: Option<Vec<String>>,
 }
 
-impl Inspected {
+impl ImageInspect {
     /// The layers' digests when uncompressed, lowest first, as far as they can be understood.
     pub(super) fn diff_ids(&self) -> Vec<Digest> {
         let layers = self.root_fs.layers.iter().flatten();
@@ -113,7 +113,7 @@ impl Inspected {
     }
 }
 
-/// What went wrong by the stream of messages that a load answers; `None` if nothing did.
+/// What went wrong by the stream of messages in the response to a load; `None` if nothing did.
 pub(super) fn failure_of_load(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Message {
@@ -139,9 +139,9 @@ pub(super) fn failure_of_load(bytes: &[u8]) -> Option<String> {
             .stream
             .as_deref()
             .filter(|it| it.starts_with(NOT_UNPACKED));
-        let said = detail.or(message.error.as_deref()).or(not_unpacked);
-        if let Some(said) = said {
-            return Some(printable(said));
+        let failure = detail.or(message.error.as_deref()).or(not_unpacked);
+        if let Some(failure) = failure {
+            return Some(printable(failure));
         }
         if message.detail.is_some() {
             return Some("failed without a reason".to_owned());
@@ -150,7 +150,7 @@ pub(super) fn failure_of_load(bytes: &[u8]) -> Option<String> {
     None
 }
 
-/// The message in the answer to a request that failed.
+/// The message in the response to a request that failed.
 pub(super) fn message(bytes: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Message {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_of_loads_are_heard() {
+    fn failures_of_loads_are_found() {
         for (stream, failure) in [
             ("", None),
             ("{\"stream\":\"Loaded image: a:b\\n\"}\n", None),
@@ -218,7 +218,7 @@ mod tests {
         let (ours, other) = (Digest::of(b"ours"), Digest::of(b"other"));
         let listed = |manifests: &str| {
             let text = format!(r#"{{"Id":"{ours}","RepoTags":null{manifests}}}"#);
-            serde_json::from_str::<Listed>(&text).unwrap()
+            serde_json::from_str::<ImageSummary>(&text).unwrap()
         };
         assert!(listed("").is_whole(ours));
         assert!(!listed("").is_whole(other));
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn names_are_compared_in_full() {
         let text = r#"{"Id":"x","RepoTags":["hello:1","h.x:5/a/b:2"]}"#;
-        let listed: Listed = serde_json::from_str(text).unwrap();
+        let listed: ImageSummary = serde_json::from_str(text).unwrap();
         for (repository, expected) in [
             ("docker.io/library/hello", true),
             ("h.x:5/a/b", true),

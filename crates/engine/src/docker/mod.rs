@@ -1,10 +1,10 @@
 //! `docker-daemon:`: a Docker engine, by its API.
 //!
 //! ```text
-//!  resolve ───> client ──> strata-http
-//!  context,     requests   unix, tcp (tls), ssh
-//!  endpoint     │
-//!  known ───────┴──> load without the layers that are there ──> check ──> tag
+//!  resolve ─────> client ────> strata-http
+//!  context,       │ requests  unix, tcp (tls), ssh
+//!  endpoint       │
+//!  shared_layers ─┴──> load without the layers that are there ──> check ──> tag
 //! ```
 //!
 //! An archive is loaded without a name, looked for, and only then named, so that a name never means
@@ -16,9 +16,9 @@ mod client;
 mod context;
 mod endpoint;
 mod environment;
-mod known;
 mod message;
 mod resolve;
+mod shared_layers;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -26,9 +26,9 @@ use std::sync::{Mutex, PoisonError};
 
 use self::client::Client;
 use self::environment::text;
-use self::known::{Known, Store};
-use self::message::Listed;
+use self::message::ImageSummary;
 use self::resolve::resolve;
+use self::shared_layers::{SharedLayers, Store};
 use strata_copy::{CopyName, archive, blobs};
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -56,8 +56,8 @@ pub fn copy(image: &Image, name: &CopyName, options: &Options, context: Context<
             Store::Classic
         };
         let engine = Engine { client, store };
-        engine.bring(image, name, context)?;
-        engine.name(image, name)
+        engine.ensure_loaded(image, name, context)?;
+        engine.tag(image, name)
     })
 }
 
@@ -84,7 +84,7 @@ struct Engine<'a> {
 
 impl Engine<'_> {
     /// Sees to it that the engine has all of `image`.
-    fn bring(&self, image: &Image, name: &CopyName, context: Context<'_>) -> Result<()> {
+    fn ensure_loaded(&self, image: &Image, name: &CopyName, context: Context<'_>) -> Result<()> {
         let id = self.store.id(image);
         let images = self.client.images()?;
         if self.is_listed(&images, id) {
@@ -94,10 +94,10 @@ impl Engine<'_> {
             }
             return Ok(());
         }
-        let known = self.known(image, images, name)?;
-        if !known.is_empty() {
+        let shared = self.shared_layers(image, images, name)?;
+        if !shared.is_empty() {
             let attempt = Attempt::new(context.progress);
-            match self.load(image, &known, context.watched_by(&attempt)) {
+            match self.load(image, &shared, context.watched_by(&attempt)) {
                 Ok(()) => {
                     attempt.succeed();
                     return Ok(());
@@ -109,28 +109,28 @@ impl Engine<'_> {
         self.load(image, &BTreeSet::new(), context)
     }
 
-    /// What the engine has of `image` by what it says about its `images`.
-    fn known(
+    /// The layers of `image` that the engine has by what it says about its `images`.
+    fn shared_layers(
         &self,
         image: &Image,
-        mut images: Vec<Listed>,
+        mut images: Vec<ImageSummary>,
         name: &CopyName,
     ) -> Result<BTreeSet<Digest>> {
-        let mut known = Known::new(self.store, image);
+        let mut shared = SharedLayers::new(self.store, image);
         if let Some((repository, _)) = split(name) {
             // The most similar image is likely to be an older one of the same name.
             images.sort_by_key(|image| !image.is_of(repository));
         }
-        for listed in images {
-            if known.missing() <= FEW {
+        for summary in images {
+            if shared.missing() <= FEW {
                 break;
             }
             // Images come and go meanwhile.
-            if let Some(other) = self.client.inspect(&listed.id)? {
-                known.learn(&other.diff_ids());
+            if let Some(other) = self.client.inspect(&summary.id)? {
+                shared.add_image(&other.diff_ids());
             }
         }
-        Ok(known.blobs())
+        Ok(shared.blobs())
     }
 
     /// Loads the archive without some blobs. It is an error if the engine does not have the image
@@ -156,7 +156,7 @@ impl Engine<'_> {
             .error("load the image", message, "the engine's log may tell why"))
     }
 
-    fn is_listed(&self, images: &[Listed], id: Digest) -> bool {
+    fn is_listed(&self, images: &[ImageSummary], id: Digest) -> bool {
         match self.store {
             Store::Classic => {
                 let id = id.to_string();
@@ -177,7 +177,7 @@ impl Engine<'_> {
     }
 
     /// Gives the image its name, and asks for it by that.
-    fn name(&self, image: &Image, name: &CopyName) -> Result<()> {
+    fn tag(&self, image: &Image, name: &CopyName) -> Result<()> {
         let Some((repository, tag)) = split(name) else {
             return Ok(());
         };

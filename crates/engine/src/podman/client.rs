@@ -17,9 +17,9 @@ pub(super) struct Podman<'a> {
 
 impl Podman<'_> {
     /// Asks a question.
-    pub(super) fn ask(&self, arguments: &[&str]) -> Result<String> {
-        let answer = process::ask(command(arguments), "", self.context)?;
-        Ok(String::from_utf8_lossy(&answer).trim().to_owned())
+    pub(super) fn query(&self, arguments: &[&str]) -> Result<String> {
+        let output = process::query(command(arguments), "", self.context)?;
+        Ok(String::from_utf8_lossy(&output).trim().to_owned())
     }
 
     /// Whether there is an image with this ID.
@@ -35,13 +35,13 @@ impl Podman<'_> {
     /// Whether the images are on another machine. podman knows: it can be told by a flag in its
     /// configuration, by variables, and by what it is built for.
     pub(super) fn is_remote(&self) -> Result<bool> {
-        let answer = self.ask(&["info", "--format", "{{.Host.ServiceIsRemote}}"])?;
-        Ok(answer == "true")
+        let output = self.query(&["info", "--format", "{{.Host.ServiceIsRemote}}"])?;
+        Ok(output == "true")
     }
 
     /// Gives a name to the image with this ID.
     pub(super) fn tag(&self, id: &str, name: &str) -> Result<()> {
-        self.ask(&["tag", id, name]).map(|_| ())
+        self.query(&["tag", id, name]).map(|_| ())
     }
 
     /// Takes away the names under which a copy that was killed served the image.
@@ -58,17 +58,17 @@ impl Podman<'_> {
 
     /// Takes a name away. Another copy may have done so already, and what is left the next one takes.
     pub(super) fn untag(&self, id: &str, name: &str) {
-        let _ = self.ask(&["untag", id, name]);
+        let _ = self.query(&["untag", id, name]);
     }
 
     fn inspect(&self, name: &str, format: &str) -> Result<String> {
-        self.ask(&["image", "inspect", "--format", format, name])
+        self.query(&["image", "inspect", "--format", format, name])
     }
 
     /// The digest of the manifest of podman's image of this name, if that has the ID.
     pub(super) fn digest(&self, name: &str, id: &str) -> Result<Digest> {
-        let answer = self.inspect(name, "{{.Id}} {{.Digest}}")?;
-        let (found, digest) = answer.split_once(' ').unwrap_or((&answer, ""));
+        let output = self.inspect(name, "{{.Id}} {{.Digest}}")?;
+        let (found, digest) = output.split_once(' ').unwrap_or((&output, ""));
         if found != id {
             return Err(Error::Mismatch {
                 what: format!("image {name} in podman"),

@@ -16,7 +16,7 @@ pub(super) fn pull(podman: &Podman<'_>, image: &Image, name: Option<&str>) -> Re
     let id = image.manifest.config.digest.hex();
     on_loopback(image, podman.context, |ours| {
         let pull = command(&["pull", "--quiet", "--tls-verify=false", ours]);
-        let pulled = process::work(pull, HINT, podman.context)
+        let pulled = process::run(pull, HINT, podman.context)
             .and_then(|_| name.map_or(Ok(()), |name| podman.tag(&id, name)));
         match pulled {
             Ok(()) => {
@@ -25,7 +25,7 @@ pub(super) fn pull(podman: &Podman<'_>, image: &Image, name: Option<&str>) -> Re
             }
             Err(error) => {
                 // With its last name the image goes, too. It may not have come so far.
-                let _ = process::ask(command(&["image", "rm", ours]), "", Context::silent());
+                let _ = process::query(command(&["image", "rm", ours]), "", Context::silent());
                 Err(error)
             }
         }

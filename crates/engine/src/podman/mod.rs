@@ -48,8 +48,8 @@ pub fn copy(image: &Image, name: &CopyName, context: Context<'_>) -> Result<Dige
 /// What podman's containers run on.
 pub fn platform(context: Context<'_>) -> Result<Platform> {
     let podman = Podman { context };
-    let answer = podman.ask(&["info", "--format", "{{.Host.OS}}/{{.Host.Arch}}"])?;
-    answer.parse().map_err(|message| Error::Command {
+    let output = podman.query(&["info", "--format", "{{.Host.OS}}/{{.Host.Arch}}"])?;
+    output.parse().map_err(|message| Error::Command {
         command: "podman info".to_owned(),
         message,
         hint: "choose an image with --platform".to_owned(),

@@ -26,7 +26,7 @@ pub(super) fn load(podman: &Podman<'_>, image: &Image, name: &CopyName) -> Resul
             archive::stream(image, writer, name, leave_out, podman.context)
         };
         let load = command(&["load", "--quiet"]);
-        process::feed(load, Box::new(input), "", podman.context).map(|_| ())
+        process::run_with_input(load, Box::new(input), "", podman.context).map(|_| ())
     };
     match load(&known) {
         Err(Error::Command { .. }) if !known.is_empty() => load(&BTreeSet::new()),
@@ -37,14 +37,14 @@ pub(super) fn load(podman: &Podman<'_>, image: &Image, name: &CopyName) -> Resul
 /// The diff IDs of all layers of all images. What cannot be learned is not known.
 fn known_layers(podman: &Podman<'_>) -> Result<BTreeSet<Digest>> {
     let list = ["image", "list", "--all", "--quiet", "--no-trunc"];
-    let images = podman.ask(&list)?;
+    let images = podman.query(&list)?;
     let mut images: Vec<&str> = images.split_whitespace().collect();
     images.sort_unstable();
     images.dedup();
     let mut known = BTreeSet::new();
     for some in images.chunks(AT_ONCE) {
         let inspect = ["image", "inspect", "--format", "{{json .RootFS.Layers}}"];
-        let layers = match podman.ask(&[&inspect, some].concat()) {
+        let layers = match podman.query(&[&inspect, some].concat()) {
             // One of them may have gone meanwhile.
             Err(Error::Command { .. }) => continue,
             layers => layers?,

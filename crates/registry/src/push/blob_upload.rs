@@ -1,0 +1,98 @@
+//! The blobs of an image, each once, and which blobs of a registry each may be.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::push::blob_index::{BlobCandidate, BlobIndex};
+use crate::push::blob_source::BlobSource;
+use crate::push::cache::Cache;
+use crate::push::options::PushOptions;
+use strata_image::Image;
+use strata_layer::Layer;
+use strata_oci::{Compression, Digest, media_type};
+
+/// A blob that the registry must have in the end.
+pub(super) struct BlobUpload<'a> {
+    /// What it is made of.
+    pub(super) source: BlobSource<'a>,
+    /// What it may be called in the registry, the best first.
+    pub(super) candidates: Vec<BlobCandidate>,
+}
+
+impl<'a> BlobUpload<'a> {
+    /// The layers and the config of an image, the largest first: what takes longest must not begin
+    /// last. An image may hold the same layer twice.
+    pub(super) fn all(image: &'a Image, as_it_is: bool, options: &PushOptions) -> Vec<Self> {
+        let config = BlobSource::Config(&image.manifest.config, &image.config_bytes);
+        let layers = image.layers.iter().map(|layer| {
+            let layer = layer.as_ref();
+            match compression(layer, options.compression) {
+                Compression::None => BlobSource::Layer(layer),
+                _ if as_it_is => BlobSource::Layer(layer),
+                compression => BlobSource::Compressed(layer, compression),
+            }
+        });
+        let sources: BTreeMap<Digest, BlobSource<'a>> = layers
+            .chain([config])
+            .map(|source| (source.descriptor().digest, source))
+            .collect();
+        let mut blobs: Vec<Self> = sources
+            .into_values()
+            .map(|source| Self {
+                source,
+                candidates: Vec::new(),
+            })
+            .collect();
+        blobs.sort_by_key(|blob| Reverse(blob.source.descriptor().size));
+        blobs
+    }
+
+    /// Finds out what the blob may be called.
+    pub(super) fn find_candidates(&mut self, index: &BlobIndex, cache: Option<&Cache>) {
+        self.candidates = match self.source {
+            BlobSource::Config(known, _) => vec![index.candidate(known.clone())],
+            BlobSource::Layer(layer) => vec![index.candidate(layer.descriptor().clone())],
+            BlobSource::Compressed(layer, compression) => {
+                let candidates = index.candidates(layer.diff_id()).iter();
+                let fits =
+                    |known: &&BlobCandidate| known.blob.media_type == compression.media_type();
+                let discovered = candidates.filter(fits).cloned();
+                let cached = cache.and_then(|cache| cache.find(layer.diff_id(), compression));
+                let cached = cached.map(|blob| index.candidate(blob));
+                discovered.chain(cached).collect()
+            }
+        };
+    }
+}
+
+/// Whether no layer of an image is compressed on its way, so that its digest is known.
+pub(super) fn stays_as_it_is(image: &Image, options: &PushOptions) -> bool {
+    let mut layers = image.layers.iter();
+    layers.all(|layer| compression(layer.as_ref(), options.compression) == Compression::None)
+}
+
+/// What to say of layers that are compressed already, and not as it is wanted for this push.
+pub(super) fn warning_about_compressed(image: &Image, options: &PushOptions) -> Option<String> {
+    let wanted = options
+        .compression
+        .filter(|wanted| *wanted != Compression::None)?;
+    let descriptors = image.layers.iter().map(|layer| layer.descriptor());
+    let usual = [media_type::LAYER_TAR, wanted.media_type()];
+    let others = descriptors.filter(|layer| !usual.contains(&layer.media_type.as_str()));
+    let count = others.count();
+    (count > 0).then(|| {
+        format!(
+            "{count} of {} layers are compressed in the image and stay as they are, not {wanted}",
+            image.layers.len()
+        )
+    })
+}
+
+/// How a layer is compressed on its way; one that is compressed already is not.
+fn compression(layer: &dyn Layer, wanted: Option<Compression>) -> Compression {
+    if layer.descriptor().media_type == media_type::LAYER_TAR {
+        wanted.or(layer.compression()).unwrap_or_default()
+    } else {
+        Compression::None
+    }
+}

@@ -1,0 +1,294 @@
+//! Carries out the plan for an image: the blobs that the registry lacks, a few at once, and then the
+//! manifest.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ureq::http::Uri;
+
+use crate::push::blob_index::BlobCandidate;
+use crate::push::blob_source::BlobSource;
+use crate::push::blob_upload::BlobUpload;
+use crate::push::manifest::put_document;
+use crate::push::mount::Mount;
+use crate::push::plan::{Destination, LayerNames, PushPlan, check_reference};
+use crate::push::resolve::{Action, ResolvedBlob, Resolver, by_digest, mounted, operation};
+use crate::push::upload::Upload;
+use crate::worker_pool;
+use strata_error::{Error, Result};
+use strata_oci::{Descriptor, Digest, json};
+use strata_progress::{Context, Outcome, Progress};
+
+/// What the registry holds after a push.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// The manifest. Its digest is not the image's own if layers were compressed on the way.
+    pub manifest: Descriptor,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Sends what the registry lacks, and the manifest under its tags. Gives also what compressed layers are
+/// called now. Uploads that are open in the end are cancelled.
+pub(super) fn execute(
+    plan: &PushPlan<'_>,
+    destination: &Destination<'_>,
+) -> Result<(Pushed, LayerNames)> {
+    let execution = Execution {
+        plan,
+        destination,
+        resolver: Resolver::new(plan, destination),
+        open_uploads: Mutex::default(),
+    };
+    let executed = execution.run();
+    execution.cancel_open_uploads();
+    let (manifest, blobs) = executed?;
+    let names = plan.blobs.iter().zip(&blobs);
+    let names = names.filter_map(|(blob, resolved)| match blob.source {
+        BlobSource::Compressed(layer, _) => Some((layer.diff_id(), resolved.blob.clone())),
+        BlobSource::Config(..) | BlobSource::Layer(_) => None,
+    });
+    let pushed = Pushed {
+        manifest,
+        warnings: execution.resolver.into_warnings(),
+    };
+    Ok((pushed, names.collect()))
+}
+
+struct Execution<'a> {
+    plan: &'a PushPlan<'a>,
+    destination: &'a Destination<'a>,
+    resolver: Resolver<'a>,
+    /// Where uploads are open that a refused mount opened, by the digests of the blobs in the image.
+    open_uploads: Mutex<BTreeMap<Digest, Uri>>,
+}
+
+impl Execution<'_> {
+    /// Pushes; gives the manifest, and what was done for each blob.
+    fn run(&self) -> Result<(Descriptor, Vec<ResolvedBlob>)> {
+        let mut blobs = worker_pool::run(
+            &self.plan.blobs,
+            self.destination.context,
+            |blob, context| self.find(blob, context),
+            |blob, context| self.upload(blob, context),
+        )?;
+        let manifest = match self.put_manifest(&blobs) {
+            // What a registry said that it had, it can have lost; then it gets everything.
+            Err(Error::Registry { codes, .. })
+                if codes.iter().any(|code| is_missing_blob(code)) =>
+            {
+                blobs = self.upload_found(&blobs)?;
+                self.put_manifest(&blobs)?
+            }
+            other => other?,
+        };
+        if let Some(cache) = &self.plan.cache {
+            cache.prune();
+        }
+        Ok((manifest, blobs))
+    }
+
+    /// Whether the registry has the blob, or takes it from another repository.
+    fn find(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<Option<ResolvedBlob>> {
+        let found = self.resolver.find(blob, context)?;
+        let (found, outcome) = match found.as_ref().map(|found| &found.action) {
+            Some(Action::Present { .. }) => (found, Outcome::Present),
+            Some(Action::Mounted { .. }) => (self.mount(blob, context)?, Outcome::Mounted),
+            Some(Action::Sent | Action::Compressed(_)) | None => (None, Outcome::Copied),
+        };
+        if found.is_some() {
+            let source = blob.source.descriptor();
+            context.progress.begin(source);
+            context.progress.finish(source, outcome);
+        }
+        Ok(found)
+    }
+
+    /// Tries to mount the blob. `None` if no repository has it.
+    fn mount(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<Option<ResolvedBlob>> {
+        let client = &self.destination.client;
+        for (candidate, from) in self.resolver.mounts(blob) {
+            match self.mount_from(blob, candidate, from, context)? {
+                Mount::Mounted if self.resolver.is_trusted(blob, candidate, context)? => {
+                    return Ok(Some(mounted(candidate, from)));
+                }
+                Mount::Accepted(location) => {
+                    let digest = blob.source.descriptor().digest;
+                    let before = self.open_uploads().insert(digest, location);
+                    if let Some(before) = before {
+                        client.cancel(&before);
+                    }
+                }
+                Mount::Mounted | Mount::Refused => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn mount_from(
+        &self,
+        blob: &BlobUpload<'_>,
+        candidate: &BlobCandidate,
+        from: &str,
+        context: Context<'_>,
+    ) -> Result<Mount> {
+        let client = &self.destination.client;
+        let mounted = client.retry(&operation(client, blob), context.cancel, || {
+            client.mount(&candidate.blob.digest, from)
+        });
+        match mounted {
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            // It can still be sent.
+            Err(_) => Ok(Mount::Refused),
+            Ok(mount) => Ok(mount),
+        }
+    }
+
+    /// Sends a blob.
+    fn upload(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<ResolvedBlob> {
+        let client = &self.destination.client;
+        let source = blob.source.descriptor();
+        let once = Once::new(context.progress);
+        context.progress.begin(source);
+        let mut upload = Upload::new(client, blob.source, self.take_open_upload(blob));
+        let sent = client.retry(&operation(client, blob), context.cancel, || {
+            once.start_over();
+            upload.attempt(context.watched_by(&once))
+        });
+        let sent = sent.inspect_err(|_| upload.cancel())?;
+        let (outcome, action) = match blob.source {
+            BlobSource::Compressed(layer, compression) => {
+                if let Some(cache) = &self.plan.cache {
+                    cache.keep(layer.diff_id(), compression, &sent);
+                }
+                let size = sent.size;
+                (
+                    Outcome::Compressed { size },
+                    Action::Compressed(compression),
+                )
+            }
+            BlobSource::Config(..) | BlobSource::Layer(_) => (Outcome::Copied, Action::Sent),
+        };
+        context.progress.finish(source, outcome);
+        Ok(ResolvedBlob { blob: sent, action })
+    }
+
+    /// Sends also those blobs that the registry said to have.
+    fn upload_found(&self, blobs: &[ResolvedBlob]) -> Result<Vec<ResolvedBlob>> {
+        let blobs: Vec<_> = self.plan.blobs.iter().zip(blobs).collect();
+        worker_pool::run(
+            &blobs,
+            self.destination.context,
+            |(_, before), _| Ok((!before.action.is_found()).then(|| (*before).clone())),
+            |(blob, _), context| self.upload(blob, context),
+        )
+    }
+
+    /// Makes the manifest and pushes it, under its names one after the other.
+    fn put_manifest(&self, blobs: &[ResolvedBlob]) -> Result<Descriptor> {
+        let Self {
+            plan, destination, ..
+        } = self;
+        let image = plan.image;
+        let by_digest = by_digest(plan, blobs);
+        let layers = image.layers.iter().map(|layer| {
+            let source = layer.descriptor().clone();
+            match by_digest.get(&source.digest) {
+                // Layers of one digest are one blob, but each has its own annotations.
+                Some(ResolvedBlob { blob, .. }) => Descriptor {
+                    media_type: blob.media_type.clone(),
+                    digest: blob.digest,
+                    size: blob.size,
+                    ..source
+                },
+                None => source,
+            }
+        });
+        let manifest = image.manifest.with_layers(layers.collect());
+        let bytes = if manifest == image.manifest {
+            image.manifest_bytes.clone()
+        } else {
+            json::to_bytes(&manifest)
+        };
+        let descriptor = Descriptor::of(&manifest.media_type, &bytes);
+        // Whoever watches knows the image's own.
+        let shown = &image.manifest_descriptor;
+        let tags: &[String] = if plan.is_named {
+            check_reference(destination.reference, &descriptor.digest, &shown.digest)?;
+            &plan.tags
+        } else {
+            &[]
+        };
+        let (client, context) = (&destination.client, destination.context);
+        put_document(client, tags, &descriptor, &bytes, shown, context)?;
+        Ok(descriptor)
+    }
+
+    fn cancel_open_uploads(&self) {
+        let blobs = self.plan.blobs.iter();
+        for location in blobs.filter_map(|blob| self.take_open_upload(blob)) {
+            self.destination.client.cancel(&location);
+        }
+    }
+
+    fn take_open_upload(&self, blob: &BlobUpload<'_>) -> Option<Uri> {
+        self.open_uploads().remove(&blob.source.descriptor().digest)
+    }
+
+    fn open_uploads(&self) -> MutexGuard<'_, BTreeMap<Digest, Uri>> {
+        self.open_uploads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a registry says with this that it lacks a blob that a manifest names (distribution
+/// specification, code-1 and code-5).
+fn is_missing_blob(code: &str) -> bool {
+    matches!(code, "BLOB_UNKNOWN" | "MANIFEST_BLOB_UNKNOWN")
+}
+
+/// Tells once of the bytes of a blob, however often they are made.
+struct Once<'a> {
+    progress: &'a dyn Progress,
+    /// How many bytes this try made.
+    made: AtomicU64,
+    /// How many were told of.
+    told: AtomicU64,
+}
+
+impl<'a> Once<'a> {
+    fn new(progress: &'a dyn Progress) -> Self {
+        Self {
+            progress,
+            made: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+        }
+    }
+
+    /// Another try makes the bytes again.
+    fn start_over(&self) {
+        self.made.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Progress for Once<'_> {
+    fn begin(&self, blob: &Descriptor) {
+        self.progress.begin(blob);
+    }
+
+    fn advance(&self, blob: &Descriptor, bytes: u64) {
+        let made = self.made.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let told = self.told.fetch_max(made, Ordering::Relaxed);
+        self.progress.advance(blob, made.saturating_sub(told));
+    }
+
+    fn finish(&self, blob: &Descriptor, outcome: Outcome) {
+        self.progress.finish(blob, outcome);
+    }
+
+    fn warn(&self, text: &str) {
+        self.progress.warn(text);
+    }
+}

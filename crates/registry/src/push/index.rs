@@ -1,0 +1,125 @@
+//! An index: its images one after the other under their digests, and then the index under its names,
+//! so that a name never leads to images that are not there.
+
+use crate::options::Options;
+use crate::push::blob_upload::stays_as_it_is;
+use crate::push::execute::{Pushed, execute};
+use crate::push::manifest::put_document;
+use crate::push::options::{PushOptions, tags};
+use crate::push::plan::{Destination, ImagePush, LayerNames, PushPlan, check_reference};
+use crate::push::resolve::{Plan, dry_run};
+use strata_error::Result;
+use strata_image::ImageIndex;
+use strata_oci::{Descriptor, Digest, Platform, Reference, json, media_type};
+use strata_progress::Context;
+
+/// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
+pub fn push_index(
+    index: &ImageIndex,
+    reference: &Reference,
+    client_options: &Options,
+    options: &PushOptions,
+    context: Context<'_>,
+) -> Result<Pushed> {
+    let destination = Destination::connect(reference, client_options, options, context)?;
+    destination.watch(|| {
+        check_early(index, reference, options)?;
+        let mut known = LayerNames::new();
+        let (mut manifests, mut warnings) = (Vec::new(), Vec::new());
+        let platforms = platforms(index);
+        for image in images(index, reference, &platforms) {
+            let image = ImagePush {
+                known: known.clone(),
+                ..image
+            };
+            let plan = PushPlan::resolve(&destination, &image)?;
+            let (pushed, names) = execute(&plan, &destination)?;
+            known.extend(names);
+            manifests.push(pushed.manifest);
+            for warning in pushed.warnings {
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+        }
+        let manifest = put_index(index, &manifests, &destination)?;
+        Ok(Pushed { manifest, warnings })
+    })
+}
+
+/// Says what [`push_index`] would do for each image, and writes nothing.
+pub fn plan_index(
+    index: &ImageIndex,
+    reference: &Reference,
+    client_options: &Options,
+    options: &PushOptions,
+    context: Context<'_>,
+) -> Result<Vec<Plan>> {
+    let destination = Destination::connect(reference, client_options, options, context)?;
+    destination.watch(|| {
+        check_early(index, reference, options)?;
+        let platforms = platforms(index);
+        let images = images(index, reference, &platforms);
+        images
+            .map(|image| dry_run(&PushPlan::resolve(&destination, &image)?, &destination))
+            .collect()
+    })
+}
+
+/// Makes the index of what was pushed and pushes it, under its names one after the other.
+fn put_index(
+    index: &ImageIndex,
+    manifests: &[Descriptor],
+    destination: &Destination<'_>,
+) -> Result<Descriptor> {
+    let Destination {
+        client,
+        reference,
+        options,
+        context,
+        ..
+    } = destination;
+    let pushed = index.index.with_manifests(manifests.iter());
+    let bytes = if pushed == index.index {
+        index.index_bytes.clone()
+    } else {
+        json::to_bytes(&pushed)
+    };
+    let descriptor = Descriptor::of(media_type::INDEX, &bytes);
+    // Whoever watches knows the index's own.
+    let shown = &index.descriptor;
+    check_reference(reference, &descriptor.digest, &shown.digest)?;
+    let tags = tags(reference, options);
+    put_document(client, &tags, &descriptor, &bytes, shown, *context)?;
+    Ok(descriptor)
+}
+
+/// Refuses a digest that the index cannot have, where that is known before anything is sent.
+fn check_early(index: &ImageIndex, reference: &Reference, options: &PushOptions) -> Result<()> {
+    let own = &index.descriptor.digest;
+    let mut images = index.images.iter();
+    if images.all(|image| stays_as_it_is(image, options)) {
+        check_reference(reference, own, own)?;
+    }
+    Ok(())
+}
+
+fn platforms(index: &ImageIndex) -> Vec<Platform> {
+    let images = index.images.iter();
+    images.map(|image| image.config.platform()).collect()
+}
+
+fn images<'a>(
+    index: &'a ImageIndex,
+    reference: &Reference,
+    platforms: &'a [Platform],
+) -> impl Iterator<Item = ImagePush<'a>> {
+    let wanted: Option<Digest> = reference.digest;
+    index.images.iter().map(move |image| ImagePush {
+        image,
+        as_it_is: wanted == Some(index.descriptor.digest),
+        is_named: false,
+        platforms,
+        known: LayerNames::new(),
+    })
+}

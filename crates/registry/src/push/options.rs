@@ -1,0 +1,47 @@
+//! What the user may choose about a push.
+
+use std::path::PathBuf;
+
+use strata_oci::{Compression, Reference};
+
+/// What is pushed, and how.
+#[derive(Clone, Debug, Default)]
+pub struct PushOptions {
+    /// How to compress layers that are not compressed in the image. Without it each layer's own wish
+    /// counts, or else the default.
+    pub compression: Option<Compression>,
+    /// More tags in the same repository for the manifest.
+    pub additional_tags: Vec<String>,
+    /// Images in registries whose manifests and configs say what compressed layers are called. What is
+    /// in the same registry can be mounted from there.
+    pub reuse_from: Vec<Reference>,
+    /// A tag that is asked like `reuse_from`, and that the manifest is pushed under too.
+    pub reuse_tag: Option<String>,
+    /// Do not ask registries what layers are called.
+    pub no_reuse: bool,
+    /// Fetch and digest the blobs that a registry says are layers of the image.
+    pub verify_reused: bool,
+    /// Other repositories of the registry that blobs may be mounted from.
+    pub mount_from: Vec<String>,
+    /// The directory that remembers what compressed layers are called.
+    pub cache: Option<PathBuf>,
+    /// Whether an index of other platforms under a tag may be replaced.
+    pub overwrite_index: bool,
+}
+
+/// The tags that the manifest is pushed under, the most important first.
+pub fn tags(reference: &Reference, options: &PushOptions) -> Vec<String> {
+    let mut tags = Vec::new();
+    let own = (reference.tag.is_some() || reference.digest.is_none())
+        .then(|| reference.tag_or_latest().to_owned());
+    let all = own
+        .iter()
+        .chain(&options.additional_tags)
+        .chain(&options.reuse_tag);
+    for tag in all {
+        if !tags.contains(tag) {
+            tags.push(tag.clone());
+        }
+    }
+    tags
+}

@@ -1,0 +1,257 @@
+//! Whether a blob has to be sent: the registry has it, or takes it from another repository.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::client::Client;
+use crate::push::blob_index::BlobCandidate;
+use crate::push::blob_source::BlobSource;
+use crate::push::blob_upload::BlobUpload;
+use crate::push::plan::{Destination, PushPlan};
+use crate::worker_pool;
+use strata_error::{Error, Result};
+use strata_oci::{Compression, Descriptor, Digest};
+use strata_progress::Context;
+
+/// The most repositories that a blob is tried to be mounted from.
+const MOST_MOUNTS: usize = 4;
+
+/// What is done for a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing, the registry has it.
+    Present {
+        /// The name in a registry that says so, if the layer was found by that.
+        known_from: Option<String>,
+    },
+    /// The registry takes it from another repository.
+    Mounted {
+        /// That repository.
+        from: String,
+    },
+    /// It is sent as it is in the image.
+    Sent,
+    /// It is compressed and sent.
+    Compressed(Compression),
+}
+
+impl Action {
+    /// Whether the registry has the blob without being sent it.
+    pub fn is_found(&self) -> bool {
+        matches!(self, Self::Present { .. } | Self::Mounted { .. })
+    }
+}
+
+/// A blob of an image, and what is done for it.
+#[derive(Clone)]
+pub(super) struct ResolvedBlob {
+    /// The blob in the registry; annotations are those of a layer, not of a blob.
+    pub(super) blob: Descriptor,
+    /// What is done.
+    pub(super) action: Action,
+}
+
+/// What a push would do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The image's layers, lowest first.
+    pub layers: Vec<PlannedLayer>,
+    /// The registry and repository.
+    pub repository: String,
+    /// The tags that the manifest would get; none if it is pushed to its digest.
+    pub tags: Vec<String>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// What would be done for a layer.
+#[derive(Clone, Debug)]
+pub struct PlannedLayer {
+    /// The digest that the layer has in the image.
+    pub digest: Digest,
+    /// The size that it has in the image, in bytes.
+    pub size: u64,
+    /// What would be done.
+    pub action: Action,
+}
+
+/// Resolves all blobs of a plan, and writes nothing. Where a mount would be tried, it is taken for
+/// granted.
+pub(super) fn dry_run(plan: &PushPlan<'_>, destination: &Destination<'_>) -> Result<Plan> {
+    let resolver = Resolver::new(plan, destination);
+    let blobs = worker_pool::run(
+        &plan.blobs,
+        destination.context,
+        |blob, context| resolver.find(blob, context),
+        |blob, _| Ok(to_be_sent(blob)),
+    )?;
+    let by_digest = by_digest(plan, &blobs);
+    let layers = plan.image.layers.iter().map(|layer| {
+        let source = layer.descriptor();
+        let action = by_digest.get(&source.digest).map(|blob| &blob.action);
+        PlannedLayer {
+            digest: source.digest,
+            size: source.size,
+            action: action.cloned().unwrap_or(Action::Sent),
+        }
+    });
+    Ok(Plan {
+        layers: layers.collect(),
+        repository: destination.client.name.clone(),
+        tags: plan.tags.clone(),
+        warnings: resolver.into_warnings(),
+    })
+}
+
+/// What was done for the blobs of a plan, by their digests in the image.
+pub(super) fn by_digest<'b>(
+    plan: &PushPlan<'_>,
+    blobs: &'b [ResolvedBlob],
+) -> BTreeMap<Digest, &'b ResolvedBlob> {
+    let digests = plan
+        .blobs
+        .iter()
+        .map(|blob| blob.source.descriptor().digest);
+    digests.zip(blobs).collect()
+}
+
+/// A blob that the registry does not have.
+fn to_be_sent(blob: &BlobUpload<'_>) -> ResolvedBlob {
+    ResolvedBlob {
+        blob: blob.source.descriptor().clone(),
+        action: match blob.source {
+            BlobSource::Compressed(_, compression) => Action::Compressed(compression),
+            BlobSource::Config(..) | BlobSource::Layer(_) => Action::Sent,
+        },
+    }
+}
+
+/// Asks a registry about the blobs of a plan.
+pub(super) struct Resolver<'a> {
+    plan: &'a PushPlan<'a>,
+    client: &'a Client,
+    verify_reused: bool,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl<'a> Resolver<'a> {
+    /// Nothing is asked yet.
+    pub(super) fn new(plan: &'a PushPlan<'a>, destination: &'a Destination<'_>) -> Self {
+        Self {
+            plan,
+            client: &destination.client,
+            verify_reused: destination.options.verify_reused,
+            warnings: Mutex::new(plan.warnings.clone()),
+        }
+    }
+
+    /// What the user should know now.
+    pub(super) fn into_warnings(self) -> Vec<String> {
+        let warnings = self.warnings.into_inner();
+        warnings.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the registry has the blob, or else where it may be mounted from first. `None` if it has to
+    /// be sent.
+    pub(super) fn find(
+        &self,
+        blob: &BlobUpload<'_>,
+        context: Context<'_>,
+    ) -> Result<Option<ResolvedBlob>> {
+        for candidate in &blob.candidates {
+            if self.is_present(blob, candidate, context)? {
+                return Ok(Some(ResolvedBlob {
+                    blob: candidate.blob.clone(),
+                    action: Action::Present {
+                        known_from: candidate.origin.clone(),
+                    },
+                }));
+            }
+        }
+        let mount = self.mounts(blob).next();
+        Ok(mount.map(|(candidate, from)| mounted(candidate, from)))
+    }
+
+    /// What the blob may be mounted as, and from which repositories, in the order to try them in.
+    pub(super) fn mounts<'b>(
+        &'b self,
+        blob: &'b BlobUpload<'_>,
+    ) -> impl Iterator<Item = (&'b BlobCandidate, &'b str)> {
+        let anywhere = match blob.source {
+            BlobSource::Config(..) => &[][..],
+            BlobSource::Layer(_) | BlobSource::Compressed(..) => self.plan.mount_from.as_slice(),
+        };
+        blob.candidates.iter().flat_map(move |candidate| {
+            let repositories = candidate.repositories.iter().chain(anywhere);
+            repositories
+                .map(String::as_str)
+                .filter(|other| *other != self.client.repository)
+                .take(MOST_MOUNTS)
+                .map(move |from| (candidate, from))
+        })
+    }
+
+    fn is_present(
+        &self,
+        blob: &BlobUpload<'_>,
+        candidate: &BlobCandidate,
+        context: Context<'_>,
+    ) -> Result<bool> {
+        let operation = operation(self.client, blob);
+        let is_there = self.client.retry(&operation, context.cancel, || {
+            self.client.has_blob(&candidate.blob)
+        })?;
+        Ok(is_there && self.is_trusted(blob, candidate, context)?)
+    }
+
+    /// Whether to believe who says that what the registry has is this layer.
+    pub(super) fn is_trusted(
+        &self,
+        blob: &BlobUpload<'_>,
+        candidate: &BlobCandidate,
+        context: Context<'_>,
+    ) -> Result<bool> {
+        let (Some(origin), BlobSource::Compressed(layer, _)) = (&candidate.origin, blob.source)
+        else {
+            return Ok(true);
+        };
+        if !self.verify_reused {
+            return Ok(true);
+        }
+        let (diff_id, size) = (layer.diff_id(), layer.descriptor().size);
+        let found = &candidate.blob;
+        let operation = format!("cannot verify {}", found.digest);
+        let verified = self.client.retry(&operation, context.cancel, || {
+            self.client.is_layer(found, diff_id, size)
+        });
+        let reason = match verified {
+            Ok(true) => return Ok(true),
+            Ok(false) => format!(
+                "{} is not the layer {diff_id}, as {origin} says",
+                found.digest
+            ),
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => error.to_string(),
+        };
+        let warnings = self.warnings.lock();
+        let mut warnings = warnings.unwrap_or_else(PoisonError::into_inner);
+        warnings.push(format!("not reused: {reason}"));
+        Ok(false)
+    }
+}
+
+/// A blob that the registry takes from another repository.
+pub(super) fn mounted(candidate: &BlobCandidate, from: &str) -> ResolvedBlob {
+    ResolvedBlob {
+        blob: candidate.blob.clone(),
+        action: Action::Mounted {
+            from: from.to_owned(),
+        },
+    }
+}
+
+/// What cannot be done when the registry fails over a blob.
+pub(super) fn operation(client: &Client, blob: &BlobUpload<'_>) -> String {
+    let digest = blob.source.descriptor().digest;
+    format!("cannot push {digest} to {}", client.name)
+}

@@ -1,0 +1,384 @@
+//! Blobs on their way into a repository (distribution specification, "Push"): check, initiate, stream,
+//! commit.
+//!
+//! ```text
+//!  POST ──> PATCH, all bytes ──> PUT ?digest=
+//!             │ breaks off         │ refused
+//!             v                    v
+//!           GET: what is there? ─> DELETE, and all over again
+//!             │ more than before
+//!             v
+//!           PATCH, the rest
+//! ```
+
+use std::io::Read;
+use std::sync::atomic::Ordering;
+
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
+use ureq::http::{Method, StatusCode, Uri};
+
+use crate::client::Client;
+use crate::error::{Failure, RegistryError};
+use crate::push::blob_source::{BlobSource, UploadReader};
+use crate::push::manifest::check_digest;
+use crate::request::{Body, Request};
+use crate::response::Response;
+use strata_error::{Error, Result};
+use strata_http::url::with_parameter;
+use strata_oci::Descriptor;
+use strata_progress::Context;
+
+/// The media type of bytes on their way.
+const BYTES: &str = "application/octet-stream";
+/// The largest piece in bytes for a registry that does not take a blob at once: what GHCR takes.
+const PIECE: usize = 4 << 20;
+
+impl Client {
+    /// Whether the registry has the blob already. A response that says neither is taken for no: the
+    /// upload will tell what is wrong.
+    pub(super) fn has_blob(&self, blob: &Descriptor) -> Result<bool, Failure> {
+        let url = self.url(&format!("blobs/{}", blob.digest))?;
+        let response = match self.send(Request::new(Method::HEAD, url)) {
+            Ok(response) => response,
+            Err(Failure::Registry(error)) if !error.temporary => return Ok(false),
+            Err(failure) => return Err(failure),
+        };
+        let error = response.error();
+        if error.temporary {
+            return Err(error.into());
+        }
+        let size = response
+            .header(CONTENT_LENGTH)
+            .and_then(|size| size.parse::<u64>().ok());
+        Ok(response.status == StatusCode::OK && size.is_none_or(|size| size == blob.size))
+    }
+
+    /// Asks the registry to forget an upload. Only courtesy, as registries forget them by themselves, in
+    /// days; but an interruption may have cut off the first request.
+    pub(super) fn cancel(&self, location: &Uri) {
+        let cancel = || self.send(Request::new(Method::DELETE, location.clone()));
+        let _ = cancel().or_else(|_| cancel());
+    }
+
+    /// Where to upload the next blob to (end-4a).
+    fn initiate_upload(&self) -> Result<Uri, Failure> {
+        let url = self.url("blobs/uploads/")?;
+        let response = self.send(Request::new(Method::POST, url))?.success()?;
+        self.upload_location(&response)
+    }
+
+    /// Where a response says that an upload is.
+    pub(super) fn upload_location(&self, response: &Response) -> Result<Uri, Failure> {
+        let location = response.header(LOCATION).ok_or_else(|| {
+            RegistryError::permanent(
+                "opened an upload without saying where",
+                "is this a registry?",
+            )
+        })?;
+        Ok(self.next_url(response, location)?)
+    }
+}
+
+/// How the sending of a blob ended.
+enum Sent {
+    /// All of it went out.
+    All,
+    /// The registry does not take so much at once.
+    TooMuch,
+}
+
+/// One blob on its way, in as many tries as it takes.
+pub(super) struct Upload<'a> {
+    client: &'a Client,
+    source: BlobSource<'a>,
+    /// What the registry will hold, once that is known.
+    blob: Option<Descriptor>,
+    /// Where the upload is now, if one is open.
+    location: Option<Uri>,
+    /// How many bytes the registry said that the open upload has.
+    offset: u64,
+    /// How many bytes went out to the open upload.
+    sent: u64,
+    /// Whether what broke off may go on; not any more once that went wrong.
+    resumable: bool,
+    /// Whether there was a try.
+    tried: bool,
+}
+
+impl<'a> Upload<'a> {
+    /// Nothing is sent yet. `location` is that of an upload that is open already.
+    pub(super) fn new(client: &'a Client, source: BlobSource<'a>, location: Option<Uri>) -> Self {
+        Self {
+            client,
+            source,
+            blob: source.known().cloned(),
+            location,
+            offset: 0,
+            sent: 0,
+            resumable: true,
+            tried: false,
+        }
+    }
+
+    /// One try; gives what the registry holds then. `context` hears how many bytes of the blob were
+    /// made, before they are compressed.
+    ///
+    /// After a failure that may pass, an upload may be open, to go on with the next time; whoever does
+    /// not try again cancels it.
+    pub(super) fn attempt(&mut self, context: Context<'_>) -> Result<Descriptor, Failure> {
+        if std::mem::replace(&mut self.tried, true)
+            && let Some(blob) = self.there_after_all()?
+        {
+            return Ok(blob);
+        }
+        let streamed = self.initiate().and_then(|()| self.stream(context));
+        let resumed = self.offset > 0;
+        let result = streamed.and_then(|blob| {
+            self.blob = Some(blob.clone());
+            let committed = self.commit(&blob);
+            if committed.is_err() {
+                self.cancel();
+            }
+            committed.map(|()| blob)
+        });
+        match result {
+            // ECR takes what is sent after the first PATCH, and forgets it.
+            Err(Failure::Registry(error)) if resumed && !error.temporary => {
+                self.resumable = false;
+                self.cancel();
+                let temporary = true;
+                Err(RegistryError { temporary, ..error }.into())
+            }
+            Err(Failure::Registry(error)) if error.temporary => Err(error.into()),
+            Err(failure) => {
+                self.cancel();
+                Err(failure)
+            }
+            Ok(blob) => Ok(blob),
+        }
+    }
+
+    /// Gives up what the registry got.
+    pub(super) fn cancel(&mut self) {
+        if let Some(location) = self.location.take() {
+            self.client.cancel(&location);
+        }
+        (self.offset, self.sent) = (0, 0);
+    }
+
+    /// The blob, if the registry has it although the last try failed: a response can be lost.
+    fn there_after_all(&mut self) -> Result<Option<Descriptor>, Failure> {
+        let Some(blob) = self.blob.clone() else {
+            return Ok(None);
+        };
+        if !self.client.has_blob(&blob)? {
+            return Ok(None);
+        }
+        self.cancel();
+        Ok(Some(blob))
+    }
+
+    /// Makes sure that an upload is open: the one that broke off if it can go on, else a fresh one.
+    fn initiate(&mut self) -> Result<(), Failure> {
+        if self.sent > 0 {
+            match self.arrived()? {
+                Some((location, offset)) => {
+                    self.location = Some(location);
+                    (self.offset, self.sent) = (offset, offset);
+                    return Ok(());
+                }
+                None => self.cancel(),
+            }
+        }
+        if self.location.is_none() {
+            self.location = Some(self.client.initiate_upload()?);
+        }
+        Ok(())
+    }
+
+    /// Asks how much of the blob arrived (end-13). `None` unless that is more than before, and no more
+    /// than was sent.
+    fn arrived(&self) -> Result<Option<(Uri, u64)>, Failure> {
+        let Some(location) = self.location.clone().filter(|_| self.resumable) else {
+            return Ok(None);
+        };
+        let response = match self
+            .client
+            .send(Request::new(Method::GET, location.clone()))
+        {
+            Ok(response) => response,
+            Err(Failure::Registry(error)) if !error.temporary => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let offset = response.header(RANGE).and_then(end_of_range);
+        let plausible = self.offset + 1..=self.sent;
+        let Some(offset) =
+            offset.filter(|offset| response.status.is_success() && plausible.contains(offset))
+        else {
+            return Ok(None);
+        };
+        let location = match response.header(LOCATION) {
+            Some(next) => self.client.next_url(&response, next)?,
+            None => location,
+        };
+        Ok(Some((location, offset)))
+    }
+
+    /// Sends what the registry lacks; in pieces if it wants that.
+    fn stream(&mut self, context: Context<'_>) -> Result<Descriptor, Failure> {
+        if !self.client.pieces.load(Ordering::Relaxed) {
+            if let Some(blob) = self.make(context, Self::patch)? {
+                return Ok(blob);
+            }
+            self.client.pieces.store(true, Ordering::Relaxed);
+            self.cancel();
+            self.initiate()?;
+        }
+        let blob = self.make(context, Self::patches)?;
+        blob.ok_or_else(|| RegistryError::permanent("takes no blob of any size", "").into())
+    }
+
+    /// Makes the blob and lets `send` read what the registry lacks. `None` if that is too much for it.
+    fn make(
+        &mut self,
+        context: Context<'_>,
+        send: impl FnOnce(&mut Self, &mut UploadReader<'_>) -> Result<Sent, Failure>,
+    ) -> Result<Option<Descriptor>, Failure> {
+        let blob = self.source;
+        let mut outcome = None;
+        let made = blob.read(context, |reader| {
+            let mut reader = UploadReader::new(reader, blob.known());
+            let result = match reader.skip(self.offset) {
+                Ok(()) => send(self, &mut reader),
+                Err(error) => Err(Failure::Fatal(Error::stream("a blob")(error))),
+            };
+            self.sent = reader.position();
+            reader.check()?;
+            outcome = Some(result);
+            Ok(())
+        });
+        match (outcome, made) {
+            (Some(Ok(Sent::All)), Ok(((), blob))) => Ok(Some(blob)),
+            (_, Err(Error::Interrupted)) | (None, Ok(_)) => Err(Failure::Fatal(Error::Interrupted)),
+            // What a layer says to not being read to its end is no news.
+            (Some(Ok(Sent::TooMuch)), _) => Ok(None),
+            (Some(Err(failure)), _) => Err(failure),
+            (_, Err(error)) => Err(Failure::Fatal(error)),
+        }
+    }
+
+    /// One PATCH with all that is left, as every registry takes it first (end-5).
+    fn patch(&mut self, reader: &mut UploadReader<'_>) -> Result<Sent, Failure> {
+        let size = reader.left();
+        let mut request = self.patch_request()?.body(Body::Stream {
+            size,
+            expected: size.unwrap_or(self.source.descriptor().size),
+            reader,
+        });
+        if let Some(size) = size
+            && self.offset > 0
+        {
+            let range = format!("{}-{}", self.offset, self.offset + size.saturating_sub(1));
+            request = request.header(CONTENT_RANGE, range);
+        }
+        let response = self.client.send(request)?;
+        let limits = matches!(response.status.as_u16(), 413 | 416);
+        if limits && self.source.descriptor().size > PIECE as u64 {
+            return Ok(Sent::TooMuch);
+        }
+        self.moved(&response.success()?)?;
+        if reader.is_at_end() {
+            Ok(Sent::All)
+        } else {
+            Err(RegistryError::temporary("answered before it had the whole blob", "").into())
+        }
+    }
+
+    /// A PATCH for each piece, with its range.
+    fn patches(&mut self, reader: &mut UploadReader<'_>) -> Result<Sent, Failure> {
+        let mut piece = Vec::new();
+        loop {
+            let start = reader.position();
+            piece.clear();
+            reader
+                .by_ref()
+                .take(PIECE as u64)
+                .read_to_end(&mut piece)
+                .map_err(|error| Failure::Fatal(Error::stream("a blob")(error)))?;
+            let Some(last) = piece.len().checked_sub(1) else {
+                return Ok(Sent::All);
+            };
+            let range = format!("{start}-{}", start + last as u64);
+            let request = self.patch_request()?.header(CONTENT_RANGE, range);
+            let response = self.client.send(request.body(Body::Bytes(&piece)))?;
+            self.moved(&response.success()?)?;
+        }
+    }
+
+    fn patch_request<'b>(&self) -> Result<Request<'b>, Failure> {
+        Ok(Request::new(Method::PATCH, self.here()?).header(CONTENT_TYPE, BYTES))
+    }
+
+    /// Where the upload is.
+    fn here(&self) -> Result<Uri, RegistryError> {
+        let none = || RegistryError::temporary("forgot where the upload is", "");
+        self.location.clone().ok_or_else(none)
+    }
+
+    /// Follows the upload to where a response says that it is now.
+    fn moved(&mut self, response: &Response) -> Result<(), Failure> {
+        if let Some(next) = response.header(LOCATION) {
+            self.location = Some(self.client.next_url(response, next)?);
+        }
+        Ok(())
+    }
+
+    /// The PUT that ends the upload (end-6).
+    fn commit(&self, blob: &Descriptor) -> Result<(), Failure> {
+        let end =
+            with_parameter(&self.here()?, "digest", &blob.digest.to_string()).ok_or_else(|| {
+                RegistryError::permanent("answered with a location that is too long", "")
+            })?;
+        let request = Request::new(Method::PUT, end).header(CONTENT_TYPE, BYTES);
+        let response = self.client.send(request)?;
+        if response.status.is_success() {
+            check_digest(&response, &blob.digest)?;
+            return Ok(());
+        }
+        let error = response.error();
+        // Some registries are done when they have answered 201 to the PATCH.
+        if !error.temporary && self.client.has_blob(blob)? {
+            return Ok(());
+        }
+        Err(error.into())
+    }
+}
+
+/// How many bytes a `Range` header says that there are: `0-99` and `bytes=0-99` are 100. `0-0` is
+/// also what registries say of nothing.
+fn end_of_range(text: &str) -> Option<u64> {
+    let text = text.strip_prefix("bytes=").unwrap_or(text);
+    let last: u64 = text.strip_prefix("0-")?.trim().parse().ok()?;
+    (last > 0).then(|| last.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_every_form_are_read() {
+        for (text, bytes) in [
+            ("0-99", Some(100)),
+            ("bytes=0-99", Some(100)),
+            ("0-0", None),
+            ("1-99", None),
+            ("0-", None),
+            ("99", None),
+            ("-1", None),
+            ("0-99999999999999999999999", None),
+        ] {
+            assert_eq!(end_of_range(text), bytes, "{text}");
+        }
+    }
+}

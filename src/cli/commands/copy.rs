@@ -1,0 +1,319 @@
+//! `strata copy IMAGE DESTINATION`. Its flags are those of `skopeo copy`, because scripts pass them on;
+//! what skopeo has and Strata has not is refused with a reason, never ignored in silence where ignoring
+//! it would matter.
+
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Args};
+
+use super::push_args::{PushArgs, PushSettings};
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::printer::Printer;
+use crate::cli::progress::{Reporter, Unseen};
+use crate::cli::registry_args::DestinationRegistryArgs;
+use crate::destination::{self, Destination, Options};
+use crate::platform::of_this_machine;
+use strata_engine::{containerd, docker};
+use strata_error::{Error, Result};
+use strata_image::ManifestOrIndex;
+use strata_oci::Platform;
+use strata_progress::Context;
+
+/// Copy an image to a registry, an engine, an archive or a directory
+#[derive(Args)]
+#[command(after_help = help())]
+pub(crate) struct CopyArgs {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    image: PathBuf,
+
+    /// Where to copy it
+    #[arg(value_name = "DESTINATION")]
+    destination: String,
+
+    /// The image for this platform, of an index; without it all of them where that is possible, and else
+    /// the one for the engine
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "multi_arch")]
+    platform: Option<Platform>,
+
+    /// skopeo's way to ask for the image of this machine
+    #[arg(long, hide = true, value_parser = PossibleValuesParser::new(["all", "system"]))]
+    multi_arch: Option<String>,
+
+    #[command(flatten)]
+    registry: DestinationRegistryArgs,
+
+    #[command(flatten)]
+    push: PushArgs,
+
+    /// The address of the Docker engine, with unix://, tcp:// or ssh://
+    #[arg(long, value_name = "HOST")]
+    dest_daemon_host: Option<String>,
+
+    /// The socket of containerd
+    #[arg(long, value_name = "PATH")]
+    containerd_address: Option<PathBuf>,
+
+    /// The namespace of containerd
+    #[arg(long, value_name = "NAMESPACE")]
+    containerd_namespace: Option<String>,
+
+    /// The cluster of kind or minikube
+    #[arg(long, value_name = "CLUSTER")]
+    cluster: Option<String>,
+
+    /// Write the image's digest to this file
+    #[arg(long, value_name = "FILE")]
+    digestfile: Option<PathBuf>,
+
+    /// The manifest's format; only oci
+    #[arg(long, short, value_name = "FORMAT", value_parser = manifest_format)]
+    format: Option<String>,
+
+    /// Say nothing but errors, also not what was copied
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+fn help() -> String {
+    format!(
+        "Destinations:\n{}\n\
+         A PATH ends at its first colon. An archive that exists is replaced.\n\
+         On success the destination and the image's digest are printed.",
+        destination::help()
+    )
+}
+
+/// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
+/// image comes from the Nix store, has no signatures, and keeps its digest; an index is copied whole.
+const WITHOUT_EFFECT: [&str; 7] = [
+    "debug",
+    "dest-decompress",
+    "dest-oci-accept-uncompressed-layers",
+    "dest-precompute-digests",
+    "insecure-policy",
+    "remove-signatures",
+    "src-no-creds",
+];
+
+/// Flags that are taken besides those that are explained.
+pub(crate) fn accepted_flags() -> Vec<Arg> {
+    let flags = WITHOUT_EFFECT.into_iter().map(|name| {
+        Arg::new(name)
+            .long(name)
+            .hide(true)
+            .action(ArgAction::SetTrue)
+    });
+    let all = Arg::new("all")
+        .long("all")
+        .short('a')
+        .hide(true)
+        .action(ArgAction::SetTrue);
+    flags.chain([all]).collect()
+}
+
+fn manifest_format(text: &str) -> Result<String, String> {
+    match text {
+        "oci" => Ok(text.to_owned()),
+        "v2s1" | "v2s2" => Err("images are copied as they are, with an OCI manifest; \
+             convert the copy with `skopeo copy --format`"
+            .to_owned()),
+        _ => Err("the only format is oci".to_owned()),
+    }
+}
+
+/// Arguments that were checked and understood.
+struct CopySettings {
+    /// The output of the image's derivation.
+    image: PathBuf,
+    /// Where it goes.
+    destination: Box<dyn Destination>,
+    /// Which image of an index is copied.
+    platform: Option<Platform>,
+    /// What the destination is handed.
+    options: Options,
+    /// Whether only to say what would be done.
+    dry_run: bool,
+    /// The file that the digest is written to.
+    digest_file: Option<PathBuf>,
+    /// Whether nothing but errors is to be said.
+    quiet: bool,
+}
+
+impl TryFrom<CopyArgs> for CopySettings {
+    type Error = Error;
+
+    fn try_from(arguments: CopyArgs) -> Result<Self> {
+        let destination = destination::parse(&arguments.destination)?;
+        let PushSettings { options, dry_run } = arguments
+            .push
+            .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
+        Ok(Self {
+            image: arguments.image,
+            destination,
+            platform: match arguments.multi_arch.as_deref() {
+                Some("system") => Some(of_this_machine()),
+                _ => arguments.platform,
+            },
+            options: Options {
+                registry: arguments.registry.options(),
+                push: options,
+                docker: docker::Options {
+                    host: arguments.dest_daemon_host,
+                },
+                containerd: containerd::Options {
+                    address: arguments.containerd_address,
+                    namespace: arguments.containerd_namespace,
+                    cluster: arguments.cluster,
+                },
+                stdout: Printer::stdout,
+            },
+            dry_run,
+            digest_file: arguments.digestfile,
+            quiet: arguments.quiet,
+        })
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(
+    arguments: CopyArgs,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let settings = CopySettings::try_from(arguments).map_err(Failure::Usage)?;
+    let destination = settings.destination.as_ref();
+    destination
+        .check(&settings.image, printer.output_is_terminal())
+        .map_err(Failure::Usage)?;
+    check_digest_file(&settings).map_err(Failure::Usage)?;
+    let printer = Printer::new(settings.quiet);
+    let unseen = Unseen(&printer);
+    let image = ManifestOrIndex::open(&settings.image)?;
+    let image = choose(image, &settings, interruption.context(&unseen))?;
+    if settings.dry_run {
+        return dry_run(&image, &settings, &printer, interruption.context(&unseen));
+    }
+    copy(&image, &settings, &printer, interruption)
+}
+
+/// What is copied: the image that was asked for; where one image must do, the one for the engine; else
+/// all.
+fn choose(
+    image: ManifestOrIndex,
+    settings: &CopySettings,
+    context: Context<'_>,
+) -> Result<ManifestOrIndex> {
+    let platform = match (&settings.platform, &image) {
+        (Some(platform), _) => Some(platform.clone()),
+        (None, ManifestOrIndex::Image(_)) => None,
+        (None, ManifestOrIndex::Index(_)) => {
+            settings.destination.platform(&settings.options, context)?
+        }
+    };
+    match platform {
+        Some(platform) => {
+            let image = image.into_image(&platform)?;
+            Ok(ManifestOrIndex::Image(Box::new(image)))
+        }
+        None => Ok(image),
+    }
+}
+
+/// Prints what a copy would do.
+fn dry_run(
+    image: &ManifestOrIndex,
+    settings: &CopySettings,
+    printer: &Printer,
+    context: Context<'_>,
+) -> Result<(), Failure> {
+    let image = image.borrowed();
+    let destination = settings.destination.as_ref();
+    for found in destination.dry_run(image, &settings.options, context)? {
+        for warning in &found.warnings {
+            printer.note(warning);
+        }
+        printer.data(&found.text)?;
+    }
+    Ok(())
+}
+
+/// Copies, and says what was copied to where.
+fn copy(
+    image: &ManifestOrIndex,
+    settings: &CopySettings,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let image = image.borrowed();
+    let (destination, options) = (settings.destination.as_ref(), &settings.options);
+    let name = destination.copy_name(image.name())?;
+    let reporter = Reporter::for_copy([image], printer);
+    let copied = destination.copy(image, &name, options, interruption.context(&reporter));
+    reporter.end();
+    let copied = copied.map_err(|error| {
+        if destination.is_stdout() {
+            Failure::of_stdout(error)
+        } else {
+            Failure::Failed(error)
+        }
+    })?;
+    for warning in &copied.warnings {
+        printer.note(warning);
+    }
+    reporter.summarize();
+    let digest = copied.digest;
+    if let Some(file) = &settings.digest_file {
+        std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
+    }
+    let places = destination.places(&name, options);
+    for other in places.iter().skip(1) {
+        printer.note(&format!("also {other}@{digest}"));
+    }
+    let line = places.first().map(|place| format!("{place}@{digest}\n"));
+    let line = line.unwrap_or_default();
+    if destination.is_stdout() {
+        printer.note(&line);
+    } else if !printer.is_quiet() {
+        printer.data(&line)?;
+    }
+    Ok(())
+}
+
+/// Finds out before the copy that its digest cannot be written.
+fn check_digest_file(settings: &CopySettings) -> Result<()> {
+    let directory = settings.digest_file.as_deref().and_then(Path::parent);
+    match directory.filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) if !directory.is_dir() => Err(Error::Name {
+            what: "digest file's directory",
+            value: directory.display().to_string(),
+            message: "there is no such directory".to_owned(),
+            hint: format!("make it first: mkdir -p {}", directory.display()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Command, FromArgMatches};
+
+    #[test]
+    fn flags_become_settings() {
+        let settings = |flags: &[&str]| {
+            let command = CopyArgs::augment_args(Command::new("copy").no_binary_name(true));
+            let line = ["image", "docker://hello"].iter().chain(flags);
+            let arguments = CopyArgs::from_arg_matches(&command.get_matches_from(line)).unwrap();
+            CopySettings::try_from(arguments).unwrap()
+        };
+        let none = settings(&[]);
+        assert!(!none.quiet && !none.options.registry.anonymous);
+        assert!(settings(&["--quiet"]).quiet);
+        assert!(settings(&["--dest-no-creds"]).options.registry.anonymous);
+        let all = settings(&["--digestfile=d", "--multi-arch=system"]);
+        assert_eq!(all.digest_file, Some("d".into()));
+        assert_eq!(all.platform, Some(of_this_machine()));
+    }
+}

@@ -1,0 +1,62 @@
+//! `strata export IMAGE [OUTPUT]`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::output::{check_archive, write_to_stdout};
+use crate::cli::printer::Printer;
+use crate::destination::is_stdout;
+use crate::platform::of_this_machine;
+use strata_copy::archive;
+use strata_image::{ManifestOrIndex, flatten};
+use strata_oci::Platform;
+use strata_progress::Cancel;
+
+/// Write the root file system of an image as one archive, without layers
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// The image: the output of its derivation, or a link to it such as `result`
+    image: PathBuf,
+
+    /// The file to write, compressed if it ends in .gz; - is standard output
+    #[arg(default_value = "-")]
+    output: PathBuf,
+
+    /// The image for this platform, of an index; without it the one for this machine
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+}
+
+/// Runs the command.
+pub(crate) fn run(
+    arguments: &ExportArgs,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let ExportArgs {
+        image,
+        output,
+        platform,
+    } = arguments;
+    check_archive(output, printer).map_err(Failure::Usage)?;
+    let image = match (ManifestOrIndex::open(image)?, platform) {
+        (ManifestOrIndex::Image(image), None) => *image,
+        (built, Some(platform)) => built.into_image(platform)?,
+        (built, None) => built.into_image(&of_this_machine())?,
+    };
+    let advance = |_| interruption.check();
+    if is_stdout(output) {
+        return write_to_stdout(|writer| flatten(&image, writer, &advance));
+    }
+    archive::to_file(output, |writer| flatten(&image, writer, &advance))?;
+    let line = format!(
+        "{}: the files of {}",
+        output.display(),
+        image.manifest_descriptor.digest
+    );
+    printer.note(&line);
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `strata lock IMAGE`, and `strata lock --update FILE`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::printer::Printer;
+use crate::cli::progress::Unseen;
+use crate::cli::registry_args::{SourceRegistryArgs, reference};
+use strata_copy::write_file;
+use strata_error::{Error, small_file};
+use strata_oci::Platform;
+use strata_registry::pull::{Lock, Source};
+
+const HELP: &str = "\
+Example: strata lock alpine:3.20 > image.lock.json
+Then, in Nix: pullImage { lock = ./image.lock.json; }";
+
+/// Write down what a name in a registry means now: digests of manifests, configs and layers
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct LockArgs {
+    /// The image: NAME[:TAG] or NAME@DIGEST; NAME may begin with HOST[:PORT]/
+    #[arg(required_unless_present = "update", conflicts_with = "update")]
+    image: Option<String>,
+
+    /// A platform to lock, as in linux/arm64; may be given several times; without it, all that there are
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "update")]
+    platform: Vec<Platform>,
+
+    /// Ask again for the name and the platforms of this file, and rewrite it
+    #[arg(long, value_name = "FILE")]
+    update: Option<PathBuf>,
+
+    #[command(flatten)]
+    registry: SourceRegistryArgs,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// The largest lock file that is read, in bytes.
+const LARGEST_FILE: u64 = 16 << 20;
+
+/// Runs the command.
+pub(crate) fn run(
+    arguments: LockArgs,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let notes = Printer::new(arguments.quiet);
+    let unseen = Unseen(&notes);
+    let context = interruption.context(&unseen);
+    let options = arguments.registry.options();
+    if let Some(file) = &arguments.update {
+        let document = file.display().to_string();
+        let old = read(file)?;
+        let platforms = old.platforms(&document)?;
+        let source = Source::connect(&old.reference(&document)?, &options, context)?;
+        let new = source.lock(&platforms, context)?;
+        for line in old.changes(&new) {
+            notes.note(&line);
+        }
+        if old == new {
+            notes.note("nothing changed");
+            return Ok(());
+        }
+        let write = |writer: &mut dyn Write| {
+            let written = writer.write_all(new.to_text().as_bytes());
+            written.map_err(Error::io("write", file))
+        };
+        return Ok(write_file(file, write)?);
+    }
+    // One of the two is there.
+    let reference = reference(arguments.image.as_deref().unwrap_or_default());
+    let source = Source::connect(&reference.map_err(Failure::Usage)?, &options, context)?;
+    let lock = source.lock(&arguments.platform, context)?;
+    printer.data(&lock.to_text())
+}
+
+fn read(file: &Path) -> Result<Lock, Error> {
+    let bytes = small_file::read(file, LARGEST_FILE)?;
+    Lock::parse(&bytes, &file.display().to_string())
+}

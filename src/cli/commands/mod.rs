@@ -1,0 +1,14 @@
+//! The commands: a file for each, with its flags, its part of the help, and what it does.
+
+pub(super) mod completions;
+pub(super) mod compress;
+pub(super) mod copy;
+pub(super) mod export;
+pub(super) mod inspect;
+pub(super) mod lock;
+pub(super) mod man;
+pub(super) mod merge;
+pub(super) mod pull;
+mod push_args;
+pub(super) mod serve;
+pub(super) mod verify;

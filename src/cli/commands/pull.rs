@@ -1,0 +1,208 @@
+//! `strata pull IMAGE OUTPUT`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::output::write_to_stdout;
+use crate::cli::printer::Printer;
+use crate::cli::progress::{Reporter, Unseen};
+use crate::cli::registry_args::{SourceRegistryArgs, reference};
+use crate::destination::is_stdout;
+use crate::platform::of_this_machine;
+use strata_copy::write_file;
+use strata_error::Error;
+use strata_oci::{Digest, Platform, Reference};
+use strata_registry::pull;
+use strata_registry::pull::{RemoteImage, Source};
+
+const HELP: &str = "\
+OUTPUT is the directory that `skopeo copy docker://IMAGE dir:OUTPUT` would write, with the same bytes.
+With --only it is a file; - is standard output.";
+
+/// Fetch an image, or a part of one, from a registry as it is there
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct PullArgs {
+    /// The image: NAME[:TAG] or NAME@DIGEST; NAME may begin with HOST[:PORT]/
+    image: String,
+
+    /// Where to write it
+    output: PathBuf,
+
+    /// Which of several images, as in linux/arm64; without it, for Linux on this processor
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+
+    /// Fetch one part as a file: manifest, config, or the digest of a blob
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
+
+    #[command(flatten)]
+    registry: SourceRegistryArgs,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// A part of an image that is one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The manifest of the image, not that of an index.
+    Manifest,
+    /// The config.
+    Config,
+    /// Any blob of the repository.
+    Blob(Digest),
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "manifest" => Ok(Self::Manifest),
+            "config" => Ok(Self::Config),
+            digest => digest
+                .parse()
+                .map(Self::Blob)
+                .map_err(|_| "write manifest, config, or the digest of a blob".to_owned()),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(
+    arguments: PullArgs,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let reference = reference(&arguments.image).map_err(Failure::Usage)?;
+    let output = arguments.output;
+    if arguments.only.is_none() && is_stdout(&output) {
+        return Err(Failure::Usage(Error::Name {
+            what: "directory",
+            value: output.display().to_string(),
+            message: "a whole image is a directory, and does not go to standard output".to_owned(),
+            hint: "name a directory, or one part with --only".to_owned(),
+        }));
+    }
+    let printer = Printer::new(arguments.quiet || printer.is_quiet());
+    let unseen = Unseen(&printer);
+    let context = interruption.context(&unseen);
+    let wanted = arguments.platform.clone().unwrap_or_else(of_this_machine);
+    let source = Source::connect(&reference, &arguments.registry.options(), context)?;
+    let pull = Pull {
+        source: &source,
+        reference: &reference,
+        printer: &printer,
+        interruption,
+    };
+    match arguments.only {
+        Some(Part::Blob(digest)) => {
+            let blob = source.describe_blob(digest, context)?;
+            write(&output, |writer| source.write_blob(&blob, writer, context))
+        }
+        Some(Part::Manifest) => {
+            let image = pull.find(&wanted)?;
+            let fill = |writer: &mut dyn Write| {
+                let written = writer.write_all(&image.manifest_bytes);
+                written.map_err(Error::stream("a manifest"))
+            };
+            write(&output, fill)
+        }
+        Some(Part::Config) => {
+            let image = pull.find(&wanted)?;
+            write(&output, |writer| {
+                source.write_blob(&image.config, writer, context)
+            })
+        }
+        None => {
+            let image = pull.find(&wanted)?;
+            let asked = arguments.platform.as_ref();
+            pull.write_image(&image, asked, &output)
+        }
+    }
+}
+
+struct Pull<'a> {
+    source: &'a Source,
+    reference: &'a Reference,
+    printer: &'a Printer,
+    interruption: &'a Interruption,
+}
+
+impl Pull<'_> {
+    /// Finds the image, and says which one of several it is: who pins it may have meant its digest.
+    fn find(&self, platform: &Platform) -> Result<RemoteImage, Failure> {
+        let image = self
+            .source
+            .find(platform, self.interruption.context(&Unseen(self.printer)))?;
+        if let Some(index) = &image.index {
+            self.printer.note(&format!(
+                "{} is an index; its image for {platform} is {}",
+                index.digest, image.manifest.digest
+            ));
+        }
+        Ok(image)
+    }
+
+    fn write_image(
+        &self,
+        image: &RemoteImage,
+        asked: Option<&Platform>,
+        output: &Path,
+    ) -> Result<(), Failure> {
+        let reporter = Reporter::for_pull(image, self.printer);
+        let written =
+            self.source
+                .write_directory(image, output, self.interruption.context(&reporter));
+        reporter.end();
+        written?;
+        reporter.summarize();
+        self.compare(image, asked, output);
+        let Reference {
+            registry,
+            repository,
+            ..
+        } = self.reference;
+        if self.printer.is_quiet() {
+            return Ok(());
+        }
+        let digest = image.manifest.digest;
+        self.printer
+            .data(&format!("docker://{registry}/{repository}@{digest}\n"))
+    }
+
+    /// Says so if the image is not for what was asked: a digest of one platform stands for itself, and
+    /// skopeo does not even mention it.
+    fn compare(&self, image: &RemoteImage, asked: Option<&Platform>, output: &Path) {
+        let config = std::fs::read(output.join(image.config.digest.hex()));
+        let own = config.ok().and_then(|config| pull::platform_of(&config));
+        if let (Some(asked), Some(own)) = (asked, own)
+            && !own.fits(asked)
+        {
+            self.printer.note(&format!(
+                "warning: {} is for {own} and not for {asked}; name the digest of the index, or of the \
+                 image for {asked}",
+                image.manifest.digest
+            ));
+        }
+    }
+}
+
+/// Lets `fill` write a file or standard output.
+fn write(
+    output: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> strata_error::Result<()>,
+) -> Result<(), Failure> {
+    if is_stdout(output) {
+        return write_to_stdout(fill);
+    }
+    Ok(write_file(output, fill)?)
+}

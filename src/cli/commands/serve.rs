@@ -1,0 +1,135 @@
+//! `strata serve IMAGE...`.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use indicatif::HumanBytes;
+
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::printer::Printer;
+use crate::cli::progress::Unseen;
+use strata_error::{Error, Result};
+use strata_image::ManifestOrIndex;
+use strata_oci::{Compression, Descriptor};
+use strata_progress::{Outcome, Progress};
+use strata_serve::{Catalog, Limits, Observer, Server, compress_all_images};
+
+const HELP: &str = "\
+Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.
+It speaks plain HTTP and asks for no password.";
+
+/// Be a read-only registry with these images, until interrupted
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ServeArgs {
+    /// The images: outputs of their derivations, or links to them such as `result`
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+
+    /// Where to listen; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
+    listen: String,
+
+    /// Serve layers like this: none, gzip or zstd, or gzip:LEVEL, zstd:LEVEL
+    #[arg(long, value_name = "COMPRESSION", default_value = "none")]
+    compression: Compression,
+
+    /// Say nothing but errors and the addresses
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// How often to look whether the user wants it to end.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Runs the command.
+pub(crate) fn run(
+    arguments: &ServeArgs,
+    printer: &Printer,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
+    let address = resolve(&arguments.listen).map_err(Failure::Usage)?;
+    let said = Printer::new(arguments.quiet);
+    let log = Log(&said);
+    let images = arguments.images.iter().map(|path| {
+        let built = ManifestOrIndex::open(path)?;
+        compress_all_images(
+            built,
+            arguments.compression,
+            interruption.context(&Unseen(printer)),
+        )
+    });
+    let images = images.collect::<Result<Vec<_>>>()?;
+    let server = Server::bind(address, Limits::default())?;
+    let address = server.address();
+
+    let mut catalog = Catalog::default();
+    let mut lines = format!("http://{address}\n");
+    for image in &images {
+        let name = catalog.add(image.borrowed())?;
+        let digest = image.borrowed().digest();
+        lines.extend([format!("{address}/{name}@{digest}\n")]);
+    }
+    if !address.ip().is_loopback() {
+        said.note("whoever reaches this address can read the images");
+    }
+    let observer = Observer {
+        context: interruption.context(&log),
+        failed: &|error| printer.error(&error.report()),
+    };
+    server.run(&catalog, observer, || {
+        // Only now, so that whoever reads this finds the server ready.
+        printer.data(&lines)?;
+        while !interruption.happened() {
+            thread::sleep(POLL);
+        }
+        Ok(())
+    })
+}
+
+/// The address that `HOST:PORT` means.
+fn resolve(text: &str) -> Result<SocketAddr> {
+    let error = |message: String| Error::Name {
+        what: "address",
+        value: text.to_owned(),
+        message,
+        hint: "write ADDRESS:PORT, as in 127.0.0.1:5000; port 0 is any that is free".to_owned(),
+    };
+    let mut addresses = text
+        .to_socket_addrs()
+        .map_err(|source| error(source.to_string()))?;
+    addresses
+        .next()
+        .ok_or_else(|| error("no such host".to_owned()))
+}
+
+/// Says what was sent.
+struct Log<'a>(&'a Printer);
+
+impl Progress for Log<'_> {
+    fn finish(&self, blob: &Descriptor, _: Outcome) {
+        let (digest, size) = (blob.digest, HumanBytes(blob.size));
+        self.0.note(&format!("sent {digest} ({size})"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_port() {
+        assert_eq!(resolve("127.0.0.1:0").unwrap().port(), 0);
+        assert!(resolve("localhost:5000").unwrap().ip().is_loopback());
+        assert!(resolve("[::1]:5000").unwrap().is_ipv6());
+        for text in ["", "127.0.0.1", "5000", "127.0.0.1:x", "127.0.0.1:70000"] {
+            let error = resolve(text).unwrap_err();
+            assert!(error.hint().unwrap().contains("ADDRESS:PORT"), "{text}");
+        }
+    }
+}
