@@ -78,7 +78,7 @@ pub(crate) struct CopyArgs {
 
 fn help() -> String {
     format!(
-        "Destinations:\n{}\n\
+        "Destinations:\n{}\n\n\
          A PATH ends at its first colon. An archive that exists is replaced.\n\
          On success the destination and the image's digest are printed.",
         destination::help()
