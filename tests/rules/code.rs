@@ -82,8 +82,10 @@ const RULES: [Rule; 4] = [
             "dbg!",
             "io::stdout",
             "io::stderr",
-            "stdout()",
-            "stderr()",
+            " stdout()",
+            " stderr()",
+            "(stdout()",
+            "(stderr()",
         ],
     },
     Rule {

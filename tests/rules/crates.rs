@@ -13,8 +13,8 @@ const DOCUMENT: &str = "ARCHITECTURE.md";
 const START: &str = "<!-- crates: scripts/diagram -->\n\n";
 const END: &str = "\n<!-- /crates -->\n";
 
-/// The package of the command line; what it needs is all that the two programs are made of.
-const PROGRAM: &str = "strata";
+/// The packages of the two programs.
+const PROGRAMS: [&str; 2] = ["strata", "strata-builder"];
 
 #[test]
 fn the_diagram_shows_the_crates() {
@@ -70,9 +70,9 @@ fn crates() -> Crates {
             (text(&package["name"]), found)
         })
         .collect();
-    let needed = needs(&all, PROGRAM);
+    let needed: BTreeSet<String> = PROGRAMS.iter().flat_map(|name| needs(&all, name)).collect();
     all.into_iter()
-        .filter(|(name, _)| name == PROGRAM || needed.contains(name))
+        .filter(|(name, _)| PROGRAMS.contains(&name.as_str()) || needed.contains(name))
         .collect()
 }
 
@@ -86,10 +86,7 @@ fn needs(crates: &Crates, name: &str) -> BTreeSet<String> {
 /// A picture and a table. Each crate comes before those that it uses; the picture leaves out what a crate uses
 /// that another one of its crates needs as well.
 fn diagram(crates: &Crates) -> String {
-    let short = |name: &str| match name.strip_prefix("strata-") {
-        Some(short) => short.to_owned(),
-        None => name.to_owned(),
-    };
+    let short = |name: &str| name.strip_prefix("strata-").unwrap_or(name).to_owned();
     let needs: BTreeMap<&String, BTreeSet<String>> = crates
         .keys()
         .map(|name| (name, needs(crates, name)))
@@ -108,10 +105,9 @@ fn diagram(crates: &Crates) -> String {
         if !own.is_empty() {
             let _ = writeln!(picture, "    {} --> {}", short(name), own.join(" & "));
         }
-        let place = if name == PROGRAM {
-            "src/".to_owned()
-        } else {
-            format!("crates/{}/", short(name))
+        let place = match name.strip_prefix("strata-") {
+            Some(short) => format!("crates/{short}/"),
+            None => "src/".to_owned(),
         };
         let _ = writeln!(table, "| `{place}` | {} |", crates[name].description);
     }

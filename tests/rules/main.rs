@@ -4,4 +4,6 @@
 mod code;
 mod crates;
 mod documents;
+mod modules;
+mod sizes;
 mod source;

@@ -7,6 +7,17 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The folders with the code of each package, relative to the root.
+pub fn packages() -> Vec<PathBuf> {
+    let crates = std::fs::read_dir(root().join("crates")).unwrap();
+    let crates = crates.map(|entry| Path::new("crates").join(entry.unwrap().file_name()));
+    let mut packages: Vec<PathBuf> = crates.map(|package| package.join("src")).collect();
+    packages.push(PathBuf::from("src"));
+    packages.sort();
+    assert!(packages.len() > 10, "{packages:?}");
+    packages
+}
+
 /// The files of Rust that a path is or has below it, sorted; all paths are relative to the root.
 pub fn files(path: &Path) -> Vec<PathBuf> {
     let whole = root().join(path);
@@ -27,6 +38,12 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
 pub fn read(file: &Path) -> String {
     let text = std::fs::read_to_string(root().join(file));
     text.unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// Whether a file is one of unit tests, as a whole.
+pub fn is_test(file: &Path) -> bool {
+    file.file_stem().is_some_and(|name| name == "tests")
+        || file.components().any(|part| part.as_os_str() == "tests")
 }
 
 /// A text without its unit tests.

@@ -1,5 +1,5 @@
 //! How much of a base image is read, so that a hostile one costs bounded time and memory
-//! (docs/formats.md, "Base images").
+//! (docs/internals/formats.md, "Base images").
 
 /// The most files in an archive that holds images.
 pub const MOST_MEMBERS: usize = 100_000;

@@ -1,4 +1,4 @@
-//! `images.json`: which images an index has (docs/formats.md).
+//! `images.json`: which images an index has (docs/internals/formats.md).
 
 use std::path::Path;
 

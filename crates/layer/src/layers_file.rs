@@ -1,4 +1,4 @@
-//! `layers.json`: how the layer blobs of an image are made (docs/formats.md).
+//! `layers.json`: how the layer blobs of an image are made (docs/internals/formats.md).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A registry: how it is reached, and trying again.
+//! The repository of a registry: how it is reached, and trying again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,8 +50,8 @@ pub(crate) struct Client {
     retry: Retry,
     /// What whoever watches is still to be told.
     delays: Arc<Delays>,
-    /// Whether blobs have to be sent in pieces.
-    pub(crate) pieces: AtomicBool,
+    /// Whether blobs have to be sent in chunks.
+    pub(crate) in_chunks: AtomicBool,
 }
 
 impl Client {
@@ -134,7 +134,7 @@ impl Client {
             authorizer: Authorizer::new(keychain, purpose, reference),
             retry: options.retry,
             delays,
-            pieces: AtomicBool::new(false),
+            in_chunks: AtomicBool::new(false),
         };
         let plain_allowed = options
             .tls_verify

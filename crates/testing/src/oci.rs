@@ -58,7 +58,7 @@ impl Layout {
     }
 }
 
-/// Asserts that a document is a `kind` of `tests/schemas/oci.json`.
+/// Asserts that a document is a `kind` of `crates/testing/schemas/oci.json`.
 pub fn check(kind: &str, document: &Value) {
     let errors = violations(kind, document);
     assert!(errors.is_empty(), "{kind}: {errors:?} in {document:#}");

@@ -1,4 +1,4 @@
-//! Recipes: all that the bytes of a layer depend on, besides the store (docs/formats.md).
+//! Recipes: all that the bytes of a layer depend on, besides the store (docs/internals/formats.md).
 
 use serde::{Deserialize, Serialize};
 

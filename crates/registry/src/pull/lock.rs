@@ -1,5 +1,5 @@
 //! Lock files: which manifests, configs and layers a name meant when it was asked for
-//! (docs/formats.md, "Lock files").
+//! (docs/internals/formats.md, "Lock files").
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;

@@ -193,7 +193,7 @@ fn is_same_registry(one: &Client, other: &Client) -> bool {
     one.base() == other.base()
 }
 
-/// Clients for `--reuse-from`. What is meant for the destination does not go to other registries.
+/// Clients for `--reuse-from`. What is meant for the target does not go to other registries.
 fn connect(
     client: &Client,
     client_options: &Options,
@@ -249,7 +249,7 @@ impl<'a> DiscoverySource<'a> {
     fn ask(&self, wanted: Wanted<'_>, context: Context<'_>) -> (Discovered, Result<()>) {
         let mut discovered = Discovered::default();
         let mut read = || self.read(wanted, context, &mut discovered);
-        // The destination's own client is watched already, for as long as the push takes.
+        // The target's own client is watched already, for as long as the push takes.
         let ended = if self.is_asked_for {
             self.client.watch(context, read)
         } else {

@@ -12,7 +12,7 @@ use crate::push::blob_source::BlobSource;
 use crate::push::blob_upload::BlobUpload;
 use crate::push::manifest::put_document;
 use crate::push::mount::Mount;
-use crate::push::plan::{Destination, LayerNames, PushPlan, check_reference};
+use crate::push::plan::{LayerNames, PushPlan, PushTarget, check_reference};
 use crate::push::resolve::{Action, ResolvedBlob, Resolver, by_digest, mounted, operation};
 use crate::push::upload::Upload;
 use crate::worker_pool;
@@ -33,12 +33,12 @@ pub struct Pushed {
 /// called now. Uploads that are open in the end are cancelled.
 pub(super) fn execute(
     plan: &PushPlan<'_>,
-    destination: &Destination<'_>,
+    target: &PushTarget<'_>,
 ) -> Result<(Pushed, LayerNames)> {
     let execution = Execution {
         plan,
-        destination,
-        resolver: Resolver::new(plan, destination),
+        target,
+        resolver: Resolver::new(plan, target),
         open_uploads: Mutex::default(),
     };
     let executed = execution.run();
@@ -58,7 +58,7 @@ pub(super) fn execute(
 
 struct Execution<'a> {
     plan: &'a PushPlan<'a>,
-    destination: &'a Destination<'a>,
+    target: &'a PushTarget<'a>,
     resolver: Resolver<'a>,
     /// Where uploads are open that a refused mount opened, by the digests of the blobs in the image.
     open_uploads: Mutex<BTreeMap<Digest, Uri>>,
@@ -69,7 +69,7 @@ impl Execution<'_> {
     fn run(&self) -> Result<(Descriptor, Vec<ResolvedBlob>)> {
         let mut blobs = worker_pool::run(
             &self.plan.blobs,
-            self.destination.context,
+            self.target.context,
             |blob, context| self.find(blob, context),
             |blob, context| self.upload(blob, context),
         )?;
@@ -107,7 +107,7 @@ impl Execution<'_> {
 
     /// Tries to mount the blob. `None` if no repository has it.
     fn mount(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<Option<ResolvedBlob>> {
-        let client = &self.destination.client;
+        let client = &self.target.client;
         for (candidate, from) in self.resolver.mounts(blob) {
             match self.mount_from(blob, candidate, from, context)? {
                 Mount::Mounted if self.resolver.is_trusted(blob, candidate, context)? => {
@@ -133,7 +133,7 @@ impl Execution<'_> {
         from: &str,
         context: Context<'_>,
     ) -> Result<Mount> {
-        let client = &self.destination.client;
+        let client = &self.target.client;
         let mounted = client.retry(&operation(client, blob), context.cancel, || {
             client.mount(&candidate.blob.digest, from)
         });
@@ -147,7 +147,7 @@ impl Execution<'_> {
 
     /// Sends a blob.
     fn upload(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<ResolvedBlob> {
-        let client = &self.destination.client;
+        let client = &self.target.client;
         let source = blob.source.descriptor();
         let once = Once::new(context.progress);
         context.progress.begin(source);
@@ -179,7 +179,7 @@ impl Execution<'_> {
         let blobs: Vec<_> = self.plan.blobs.iter().zip(blobs).collect();
         worker_pool::run(
             &blobs,
-            self.destination.context,
+            self.target.context,
             |(_, before), _| Ok((!before.action.is_found()).then(|| (*before).clone())),
             |(blob, _), context| self.upload(blob, context),
         )
@@ -187,9 +187,7 @@ impl Execution<'_> {
 
     /// Makes the manifest and pushes it, under its names one after the other.
     fn put_manifest(&self, blobs: &[ResolvedBlob]) -> Result<Descriptor> {
-        let Self {
-            plan, destination, ..
-        } = self;
+        let Self { plan, target, .. } = self;
         let image = plan.image;
         let by_digest = by_digest(plan, blobs);
         let layers = image.layers.iter().map(|layer| {
@@ -215,12 +213,12 @@ impl Execution<'_> {
         // Whoever watches knows the image's own.
         let shown = &image.manifest_descriptor;
         let tags: &[String] = if plan.is_named {
-            check_reference(destination.reference, &descriptor.digest, &shown.digest)?;
+            check_reference(target.reference, &descriptor.digest, &shown.digest)?;
             &plan.tags
         } else {
             &[]
         };
-        let (client, context) = (&destination.client, destination.context);
+        let (client, context) = (&target.client, target.context);
         put_document(client, tags, &descriptor, &bytes, shown, context)?;
         Ok(descriptor)
     }
@@ -228,7 +226,7 @@ impl Execution<'_> {
     fn cancel_open_uploads(&self) {
         let blobs = self.plan.blobs.iter();
         for location in blobs.filter_map(|blob| self.take_open_upload(blob)) {
-            self.destination.client.cancel(&location);
+            self.target.client.cancel(&location);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::push::blob_upload::stays_as_it_is;
 use crate::push::execute::{Pushed, execute};
 use crate::push::manifest::put_document;
 use crate::push::options::{PushOptions, tags};
-use crate::push::plan::{Destination, ImagePush, LayerNames, PushPlan, check_reference};
+use crate::push::plan::{ImagePush, LayerNames, PushPlan, PushTarget, check_reference};
 use crate::push::resolve::{Plan, dry_run};
 use strata_error::Result;
 use strata_image::ImageIndex;
@@ -21,8 +21,8 @@ pub fn push_index(
     options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Pushed> {
-    let destination = Destination::connect(reference, client_options, options, context)?;
-    destination.watch(|| {
+    let target = PushTarget::connect(reference, client_options, options, context)?;
+    target.watch(|| {
         check_early(index, reference, options)?;
         let mut known = LayerNames::new();
         let (mut manifests, mut warnings) = (Vec::new(), Vec::new());
@@ -32,8 +32,8 @@ pub fn push_index(
                 known: known.clone(),
                 ..image
             };
-            let plan = PushPlan::resolve(&destination, &image)?;
-            let (pushed, names) = execute(&plan, &destination)?;
+            let plan = PushPlan::resolve(&target, &image)?;
+            let (pushed, names) = execute(&plan, &target)?;
             known.extend(names);
             manifests.push(pushed.manifest);
             for warning in pushed.warnings {
@@ -42,7 +42,7 @@ pub fn push_index(
                 }
             }
         }
-        let manifest = put_index(index, &manifests, &destination)?;
+        let manifest = put_index(index, &manifests, &target)?;
         Ok(Pushed { manifest, warnings })
     })
 }
@@ -55,13 +55,13 @@ pub fn plan_index(
     options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Vec<Plan>> {
-    let destination = Destination::connect(reference, client_options, options, context)?;
-    destination.watch(|| {
+    let target = PushTarget::connect(reference, client_options, options, context)?;
+    target.watch(|| {
         check_early(index, reference, options)?;
         let platforms = platforms(index);
         let images = images(index, reference, &platforms);
         images
-            .map(|image| dry_run(&PushPlan::resolve(&destination, &image)?, &destination))
+            .map(|image| dry_run(&PushPlan::resolve(&target, &image)?, &target))
             .collect()
     })
 }
@@ -70,15 +70,15 @@ pub fn plan_index(
 fn put_index(
     index: &ImageIndex,
     manifests: &[Descriptor],
-    destination: &Destination<'_>,
+    target: &PushTarget<'_>,
 ) -> Result<Descriptor> {
-    let Destination {
+    let PushTarget {
         client,
         reference,
         options,
         context,
         ..
-    } = destination;
+    } = target;
     let pushed = index.index.with_manifests(manifests.iter());
     let bytes = if pushed == index.index {
         index.index_bytes.clone()

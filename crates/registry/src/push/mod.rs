@@ -26,7 +26,7 @@ mod upload;
 mod verify;
 
 use crate::options::Options;
-use plan::{Destination, ImagePush, PushPlan};
+use plan::{ImagePush, PushPlan, PushTarget};
 use strata_error::Result;
 use strata_image::Image;
 use strata_oci::Reference;
@@ -49,10 +49,10 @@ pub fn push(
     options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Pushed> {
-    let destination = Destination::connect(reference, client_options, options, context)?;
-    destination.watch(|| {
-        let plan = PushPlan::resolve(&destination, &ImagePush::alone(image, reference))?;
-        let (pushed, _) = execute::execute(&plan, &destination)?;
+    let target = PushTarget::connect(reference, client_options, options, context)?;
+    target.watch(|| {
+        let plan = PushPlan::resolve(&target, &ImagePush::alone(image, reference))?;
+        let (pushed, _) = execute::execute(&plan, &target)?;
         Ok(pushed)
     })
 }
@@ -65,9 +65,9 @@ pub fn plan(
     options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Plan> {
-    let destination = Destination::connect(reference, client_options, options, context)?;
-    destination.watch(|| {
-        let plan = PushPlan::resolve(&destination, &ImagePush::alone(image, reference))?;
-        resolve::dry_run(&plan, &destination)
+    let target = PushTarget::connect(reference, client_options, options, context)?;
+    target.watch(|| {
+        let plan = PushPlan::resolve(&target, &ImagePush::alone(image, reference))?;
+        resolve::dry_run(&plan, &target)
     })
 }

@@ -19,7 +19,7 @@ use strata_progress::Context;
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
 /// A repository that is written to, and how.
-pub(super) struct Destination<'a> {
+pub(super) struct PushTarget<'a> {
     pub(super) client: Client,
     pub(super) reference: &'a Reference,
     client_options: &'a Options,
@@ -27,7 +27,7 @@ pub(super) struct Destination<'a> {
     pub(super) context: Context<'a>,
 }
 
-impl<'a> Destination<'a> {
+impl<'a> PushTarget<'a> {
     /// Reaches the registry, and logs in if it asks for that.
     pub(super) fn connect(
         reference: &'a Reference,
@@ -101,14 +101,14 @@ pub(super) struct PushPlan<'a> {
 
 impl<'a> PushPlan<'a> {
     /// Asks registries what they know of the image's layers, and refuses what may not be pushed.
-    pub(super) fn resolve(destination: &Destination<'_>, push: &ImagePush<'a>) -> Result<Self> {
-        let Destination {
+    pub(super) fn resolve(target: &PushTarget<'_>, push: &ImagePush<'a>) -> Result<Self> {
+        let PushTarget {
             client,
             reference,
             client_options,
             options,
             context,
-        } = destination;
+        } = target;
         let image = push.image;
         let options = &with_base(options, image, reference);
         if push.is_named && stays_as_it_is(image, options) {
@@ -203,7 +203,7 @@ pub(super) fn check_reference(reference: &Reference, digest: &Digest, own: &Dige
         ..reference.clone()
     };
     Err(Error::Name {
-        what: "destination",
+        what: "target",
         value: reference.to_string(),
         message: format!("the image's digest is {own}{compressed}"),
         hint: format!("leave the digest out, or push the image as it is to {right}"),

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::push::blob_index::BlobCandidate;
 use crate::push::blob_source::BlobSource;
 use crate::push::blob_upload::BlobUpload;
-use crate::push::plan::{Destination, PushPlan};
+use crate::push::plan::{PushPlan, PushTarget};
 use crate::worker_pool;
 use strata_error::{Error, Result};
 use strata_oci::{Compression, Descriptor, Digest};
@@ -77,11 +77,11 @@ pub struct PlannedLayer {
 
 /// Resolves all blobs of a plan, and writes nothing. Where a mount would be tried, it is taken for
 /// granted.
-pub(super) fn dry_run(plan: &PushPlan<'_>, destination: &Destination<'_>) -> Result<Plan> {
-    let resolver = Resolver::new(plan, destination);
+pub(super) fn dry_run(plan: &PushPlan<'_>, target: &PushTarget<'_>) -> Result<Plan> {
+    let resolver = Resolver::new(plan, target);
     let blobs = worker_pool::run(
         &plan.blobs,
-        destination.context,
+        target.context,
         |blob, context| resolver.find(blob, context),
         |blob, _| Ok(to_be_sent(blob)),
     )?;
@@ -97,7 +97,7 @@ pub(super) fn dry_run(plan: &PushPlan<'_>, destination: &Destination<'_>) -> Res
     });
     Ok(Plan {
         layers: layers.collect(),
-        repository: destination.client.name.clone(),
+        repository: target.client.name.clone(),
         tags: plan.tags.clone(),
         warnings: resolver.into_warnings(),
     })
@@ -136,11 +136,11 @@ pub(super) struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     /// Nothing is asked yet.
-    pub(super) fn new(plan: &'a PushPlan<'a>, destination: &'a Destination<'_>) -> Self {
+    pub(super) fn new(plan: &'a PushPlan<'a>, target: &'a PushTarget<'_>) -> Self {
         Self {
             plan,
-            client: &destination.client,
-            verify_reused: destination.options.verify_reused,
+            client: &target.client,
+            verify_reused: target.options.verify_reused,
             warnings: Mutex::new(plan.warnings.clone()),
         }
     }

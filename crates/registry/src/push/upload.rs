@@ -31,7 +31,7 @@ use strata_progress::Context;
 /// The media type of bytes on their way.
 const BYTES: &str = "application/octet-stream";
 /// The largest piece in bytes for a registry that does not take a blob at once: what GHCR takes.
-const PIECE: usize = 4 << 20;
+const CHUNK: usize = 4 << 20;
 
 impl Client {
     /// Whether the registry has the blob already. A response that says neither is taken for no: the
@@ -224,13 +224,13 @@ impl<'a> Upload<'a> {
         Ok(Some((location, offset)))
     }
 
-    /// Sends what the registry lacks; in pieces if it wants that.
+    /// Sends what the registry lacks; in chunks if it wants that.
     fn stream(&mut self, context: Context<'_>) -> Result<Descriptor, Failure> {
-        if !self.client.pieces.load(Ordering::Relaxed) {
+        if !self.client.in_chunks.load(Ordering::Relaxed) {
             if let Some(blob) = self.make(context, Self::patch)? {
                 return Ok(blob);
             }
-            self.client.pieces.store(true, Ordering::Relaxed);
+            self.client.in_chunks.store(true, Ordering::Relaxed);
             self.cancel();
             self.initiate()?;
         }
@@ -283,7 +283,7 @@ impl<'a> Upload<'a> {
         }
         let response = self.client.send(request)?;
         let limits = matches!(response.status.as_u16(), 413 | 416);
-        if limits && self.source.descriptor().size > PIECE as u64 {
+        if limits && self.source.descriptor().size > CHUNK as u64 {
             return Ok(Sent::TooMuch);
         }
         self.moved(&response.success()?)?;
@@ -302,7 +302,7 @@ impl<'a> Upload<'a> {
             piece.clear();
             reader
                 .by_ref()
-                .take(PIECE as u64)
+                .take(CHUNK as u64)
                 .read_to_end(&mut piece)
                 .map_err(|error| Failure::Fatal(Error::stream("a blob")(error)))?;
             let Some(last) = piece.len().checked_sub(1) else {
