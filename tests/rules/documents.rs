@@ -195,22 +195,30 @@ fn every_page_is_in_the_list() {
     assert_eq!(set(listed), set(pages));
 }
 
+/// What looks like a path of the repository: a package, a file in profiles, a folder of layouts, any
+/// function's file.
+const ELSEWHERE: [&str; 4] = ["pkgs.nix", "manifest.nix", "blobs/sha256/", "nix/NAME.nix"];
+
 #[test]
 fn paths_that_are_named_exist() {
     let is_path = Regex::new(
-        r"^(src|nix|tests|docs|examples|scripts|benches|templates)/[\w./*-]*$|^[\w-]+\.(nix|toml|md|lock)$",
+        r"^(src|crates|nix|tests|docs|examples|scripts|benches|fuzz|templates)/[\w./*-]*$|^\w+/[\w/]*(\.rs|/)$|^[\w-]+\.(nix|toml|md|lock)$",
     )
     .unwrap();
     for (name, text) in documents() {
         for code in codes(&prose(&text))
             .into_iter()
-            // A package, and a file in profiles.
-            .filter(|code| is_path.is_match(code) && !["pkgs.nix", "manifest.nix"].contains(code))
+            .filter(|code| is_path.is_match(code) && !ELSEWHERE.contains(code))
         {
             let path = code.split('*').next().unwrap();
             let places = [root().to_path_buf(), root().join("docs")];
+            // `plan/check.rs` is short for `crates/plan/src/check.rs`.
+            let of_crate = path.split_once('/').is_some_and(|(name, file)| {
+                let source = root().join("crates").join(name).join("src");
+                source.join(file).exists()
+            });
             assert!(
-                places.iter().any(|place| place.join(path).exists()),
+                of_crate || places.iter().any(|place| place.join(path).exists()),
                 "{name}: {code}"
             );
         }
@@ -293,10 +301,13 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
     for name in PAGES {
         let named = set(captures(&read(name), r"(?m)(?:^|[\s`])(--[a-z-]+)"));
         for flag in &named {
-            let is_taken = COMMANDS.iter().any(|command| {
-                let (_, said) = strata(&[command, flag]);
+            let is_taken = |arguments: &[&str]| {
+                let (_, said) = strata(arguments);
                 !said.contains("unexpected argument") && !said.contains("is not supported")
-            });
+            };
+            // The program itself takes `--version`.
+            let is_taken =
+                is_taken(&[flag]) || COMMANDS.iter().any(|command| is_taken(&[command, flag]));
             assert!(is_taken, "{name}: {flag}");
         }
         all.extend(named);
