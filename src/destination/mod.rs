@@ -89,8 +89,10 @@ pub fn help() -> String {
     let rows = rows.filter_map(|transport| transport.form.zip(transport.help));
     let width = rows.clone().map(|(form, _)| form.len()).max();
     let width = width.unwrap_or_default();
-    rows.map(|(form, help)| format!("  {form:width$}  {help}\n"))
-        .collect()
+    let lines: Vec<String> = rows
+        .map(|(form, help)| format!("  {form:width$}  {help}\n"))
+        .collect();
+    lines.concat()
 }
 
 fn find(name: &str) -> Option<&'static Transport> {
