@@ -147,7 +147,7 @@ impl Destination for Archive {
         Ok(image.digest().into())
     }
 
-    fn is_stdout(&self) -> bool {
+    fn is_standard_output(&self) -> bool {
         self.target == Target::Stdout
     }
 
@@ -192,7 +192,7 @@ mod tests {
     fn two_paths_are_standard_output() {
         let parse = |rest| Archive::parse_docker("", rest).unwrap();
         assert_eq!(parse("/dev/stdout"), parse("-"));
-        assert!(parse("-:hello:1").is_stdout());
-        assert!(!parse("./-").is_stdout());
+        assert!(parse("-:hello:1").is_standard_output());
+        assert!(!parse("./-").is_standard_output());
     }
 }

@@ -60,7 +60,7 @@ pub trait Destination: fmt::Debug + fmt::Display {
     ) -> Result<Copied>;
 
     /// Whether standard output is the copy, so that nothing else goes there.
-    fn is_stdout(&self) -> bool {
+    fn is_standard_output(&self) -> bool {
         false
     }
 
