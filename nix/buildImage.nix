@@ -339,19 +339,16 @@ makeOverridable (
             hint: use Linux packages (`pkgsCross`, or those of `x86_64-linux` or `aarch64-linux`); if what goes into the image is for Linux, say `os = "linux"`''
           (
             {
-              arch = if architecture != null then architecture else arch;
+              arch = ownArch;
             }
             // lib.optionalAttrs (os != null && os != "linux") { inherit os; }
             // lib.optionalAttrs (ownVariant != null) { variant = ownVariant; }
           );
-    # Go has variants of 32-bit ARM only.
-    ownVariant =
-      if
-        variant == null && arch == pkgs.go.GOARCH && architecture == null && (pkgs.go.GOARM or "") != ""
-      then
-        "v${pkgs.go.GOARM}"
-      else
-        variant;
+    ownArch = if architecture != null then architecture else arch;
+    ownVariant = internal.variant {
+      inherit variant;
+      arch = ownArch;
+    };
 
     base = internal.fromImage fromImage;
 

@@ -6,7 +6,9 @@
   image, such as `copyTo`, `copyToRegistry`, `serve`, `inspect`, `verify` and `compressed`: they are about
   all images, but for an engine, which gets the image for what it runs on. `copyToRegistry` pushes the
   images and the index in one command, and layers that several images have are sent once. `compressed`
-  is an index of compressed images, so that its `digest` is the one that a registry will have.
+  is an index of compressed images, so that its `digest` is the one that a registry will have. `rootfs`
+  is the root file system of the image for the machine that builds; that of another one is
+  `rootfs.override { platform = "linux/arm64"; }`.
 
   Programs differ from platform to platform: the functions of a cross package set make images of its
   packages, with tools of the machine that builds.

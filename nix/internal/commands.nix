@@ -72,11 +72,20 @@ in
   '';
 
   archive = toArchive "${baseName}.tar" "docker-archive";
-  rootfs = runStrata "${baseName}-rootfs.tar" [
-    "export"
-    image
-    (placeholder "out")
-  ];
+  # An index has several.
+  rootfs = tools.lib.makeOverridable (
+    {
+      platform ? null,
+    }:
+    runStrata "${baseName}-rootfs.tar" (
+      [
+        "export"
+        image
+        (placeholder "out")
+      ]
+      ++ tools.lib.optional (platform != null) "--platform=${platform}"
+    )
+  ) { };
   ociArchive = toArchive "${baseName}.oci.tar" "oci-archive";
 
   # The same image with the digests of its compressed layers, and what people run with that.

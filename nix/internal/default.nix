@@ -50,4 +50,5 @@ in
   refuseArguments = import ./refuse-arguments.nix { inherit lib; };
   systemPerms = import ./system-perms.nix { inherit lib; };
   tarball = import ./tarball.nix { inherit tools strata; };
+  variant = import ./variant.nix { inherit (pkgs) go; };
 }

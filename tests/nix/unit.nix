@@ -72,6 +72,16 @@ let
     };
   };
 
+  # For another processor, as far as the functions look at that.
+  armv7l = import ../../nix {
+    pkgs = pkgs // {
+      go = {
+        GOARCH = "arm";
+        GOARM = "7";
+      };
+    };
+  };
+
   throws = value: {
     actual = (builtins.tryEval (builtins.deepSeq value value)).success;
     expected = false;
@@ -557,15 +567,8 @@ let
     };
     "image: the variant of the packages" =
       let
-        arm = import ../../nix {
-          pkgs = pkgs // {
-            go = {
-              GOARCH = "arm";
-              GOARM = "7";
-            };
-          };
-        };
-        variant = arguments: (arm.buildImage ({ name = "x"; } // arguments)).request.image.variant or null;
+        variant =
+          arguments: (armv7l.buildImage ({ name = "x"; } // arguments)).request.image.variant or null;
       in
       {
         actual = [
@@ -660,6 +663,25 @@ let
           [ "${compressed}" ]
           true
           "2"
+        ];
+      };
+    # Issue 11, other machines 2: where none fits the machine, one has to be named.
+    "index: the root file system for a platform" =
+      let
+        index = strata.buildIndex {
+          name = "x";
+          images = [ (strata.buildImage { name = "x"; }) ];
+        };
+        arguments = rootfs: lib.drop 3 rootfs.args;
+      in
+      {
+        actual = [
+          (arguments index.rootfs)
+          (arguments (index.rootfs.override { platform = "linux/arm/v7"; }))
+        ];
+        expected = [
+          [ ]
+          [ "--platform=linux/arm/v7" ]
         ];
       };
     "index: its images are its inputs, and its tag its hash" =
@@ -980,7 +1002,10 @@ let
           lock = lockFile;
           arch = "riscv64";
         }
-        { lock = lockFile; }
+        {
+          lock = lockFile;
+          arch = "amd64";
+        }
       ];
       expected = [
         false
@@ -995,7 +1020,10 @@ let
     "pullImage: a lock file has all that is needed" = {
       actual =
         let
-          image = strata.pullImage { lock = lockFile; };
+          image = strata.pullImage {
+            lock = lockFile;
+            arch = "amd64";
+          };
           arm = strata.pullImage {
             lock = lockFile;
             arch = "arm";
@@ -1014,6 +1042,52 @@ let
         (digestOf "2")
       ];
     };
+    # Issue 11, other machines 2: a registry without a variant in the question gives the newest.
+    "pullImage: the variant of the packages" =
+      let
+        platformOf = image: lib.last image.args;
+        digest = arguments: (armv7l.pullImage ({ lock = lockFile; } // arguments)).imageDigest;
+        pull =
+          arguments:
+          platformOf (
+            armv7l.pullImage (
+              {
+                imageName = "a";
+                imageDigest = digestOf "1";
+                sha256 = zeros;
+              }
+              // arguments
+            )
+          );
+        manifest =
+          arguments: (armv7l.pullImageFromManifest ({ imageName = "a"; } // arguments)).getManifest.text;
+      in
+      {
+        actual = [
+          (pull { })
+          (pull { variant = "v6"; })
+          (pull { arch = "arm64"; })
+          (digest { })
+          (digest { arch = "amd64"; })
+          (lib.hasInfix "--platform 'linux/arm/v7'" (manifest { }))
+          (lib.hasInfix "--platform 'linux/arm/v6'" (manifest {
+            variant = "v6";
+          }))
+          (lib.hasInfix "--platform 'linux/amd64'" (manifest {
+            arch = "amd64";
+          }))
+        ];
+        expected = [
+          "--platform=linux/arm/v7"
+          "--platform=linux/arm/v6"
+          "--platform=linux/arm64"
+          (digestOf "2")
+          (digestOf "1")
+          true
+          true
+          true
+        ];
+      };
     "pullImageFromManifest: the image of a manifest" = {
       actual =
         let
@@ -1054,7 +1128,12 @@ let
           name = image: (annotations image { })."org.opencontainers.image.base.name";
         in
         [
-          (annotations { image = strata.pullImage { lock = lockFile; }; } { })
+          (annotations {
+            image = strata.pullImage {
+              lock = lockFile;
+              arch = "amd64";
+            };
+          } { })
           (map (image: name (pull image)) [
             "alpine"
             "bitnami/nginx"

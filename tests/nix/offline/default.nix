@@ -40,12 +40,12 @@ let
 
   platform = system: {
     inherit system;
-    isLinux = true;
-    isDarwin = false;
-    isx86_64 = system == "x86_64-linux";
-    isAarch64 = system == "aarch64-linux";
+    isLinux = lib.hasSuffix "-linux" system;
+    isDarwin = lib.hasSuffix "-darwin" system;
+    isx86_64 = lib.hasPrefix "x86_64-" system;
+    isAarch64 = lib.hasPrefix "aarch64-" system;
     canExecute = other: other.system == system;
-    go.GOARCH = if system == "aarch64-linux" then "arm64" else "amd64";
+    go.GOARCH = if lib.hasPrefix "aarch64-" system then "arm64" else "amd64";
   };
 in
 lib.fix (lib.foldl' (set: overlay: lib.extends overlay set) packages overlays)
