@@ -45,6 +45,8 @@
           inherit (functions) strata strata-builder;
           # A flake that uses nix2container works with this one as its input instead.
           nix2container = functions.strata // functions;
+          # There is none; it says so, and what to run.
+          skopeo-nix2container = import ./nix/internal/skopeo-nix2container.nix { tools = pkgs; };
         }
         // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux {
           # A container in which Nix works.

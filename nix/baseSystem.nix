@@ -120,8 +120,50 @@
 let
   inherit (pkgs) lib;
   profiles = "/nix/var/nix/profiles";
+  makeOverridable = internal.publicFunction {
+    name = "baseSystem";
+    types = with internal.types; {
+      # What the rules are made of; the builder looks at all fields.
+      users = attrsOf (
+        name: value:
+        if lib.isAttrs value then
+          record {
+            fields = {
+              home = string;
+              createHome = boolean;
+            };
+          } name value
+        else
+          hinted "write ${name}.uid = 1000" attributes name value
+      );
+      groups = attrsOf (name: hinted "write ${name}.gid = 1000" attributes name);
+      nixBuildUsers = orNull number;
+      shadow = boolean;
+      gshadow = boolean;
+      nsswitch = boolean;
+      osRelease = orNull attributes;
+      loginDefs = orNull attributes;
+      nixConf = orNull attributes;
+      packages = orNull list;
+      user = string;
+      channelURL = orNull string;
+      channelName = string;
+      bundleNixpkgs = boolean;
+      nixpkgs = path;
+      flake-registry = orNull path;
+      nixUid = number;
+      nixGid = number;
+      tmp = boolean;
+      binSh = orNull path;
+      usrBinEnv = orNull path;
+      certificates = orNull path;
+      files = attributes;
+      links = attributes;
+      directories = list;
+    };
+  };
 in
-lib.makeOverridable (
+makeOverridable (
   {
     users ? { },
     groups ? { },

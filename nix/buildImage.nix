@@ -237,24 +237,63 @@ let
   chooses = "say `fromImage = { image = ..; name = ..; tag = ..; }`";
   notNeeded = "leave it out";
   ofLayers = "it is one of `buildLayer`, whose result goes into `layers`";
-  makeOverridable =
-    function:
-    lib.makeOverridable (
-      internal.refuseArguments "buildImage" {
-        buildVMMemorySize = notNeeded;
-        deps = ofLayers;
-        diskSize = notNeeded;
-        enableFakechroot = nothingRuns;
-        extraCommands = nothingRuns;
-        fakeRootCommands = nothingRuns;
-        fromImageName = chooses;
-        fromImageTag = chooses;
-        ignore = ofLayers;
-        includeNixDB = "it is called `initializeNixDatabase` here";
-        reproducible = ofLayers;
-        runAsRoot = nothingRuns;
-      } function
-    );
+  makeOverridable = internal.publicFunction {
+    name = "buildImage";
+    types = with internal.types; {
+      name = string;
+      tag = orNull string;
+      config = attributes;
+      layers = paths;
+      copyToRoot = orNull paths;
+      contents = orNull paths;
+      fromImage = orNull base;
+      inheritConfig = fieldNames;
+      fromImageEnv = boolean;
+      remove = list;
+      arch = string;
+      architecture = orNull string;
+      os = orNull string;
+      variant = orNull string;
+      platform = orNull string;
+      perms = rules;
+      maxLayers = number;
+      compression = orNull string;
+      initializeNixDatabase = boolean;
+      nixUid = number;
+      nixGid = number;
+      nixOwnStore = boolean;
+      created = string;
+      annotations = attributes;
+      meta = attributes;
+      passthru = attributes;
+      # A derivation has a message of its own.
+      system =
+        name: value:
+        lib.optionals (!lib.isDerivation value) (
+          hinted
+            "it is what goes to /, as in { users.app.uid = 1000; }; which machine the image is for is said with `platform`"
+            (orNull attributes)
+            name
+            value
+        );
+    };
+    refused = {
+      buildVMMemorySize = notNeeded;
+      deps = ofLayers;
+      diskSize = notNeeded;
+      enableFakechroot = nothingRuns;
+      ensureDirs = "say `system.directories = [ .. ]`";
+      extraCommands = nothingRuns;
+      fakeRootCommands = nothingRuns;
+      fromImageName = chooses;
+      fromImageTag = chooses;
+      ignore = ofLayers;
+      includeNixDB = "it is called `initializeNixDatabase` here";
+      reproducible = ofLayers;
+      runAsRoot = nothingRuns;
+    }
+    // internal.refusedEverywhere;
+  };
 in
 makeOverridable (
   {

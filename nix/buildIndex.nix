@@ -51,8 +51,19 @@
 }:
 let
   inherit (pkgs) lib;
+  makeOverridable = internal.publicFunction {
+    name = "buildIndex";
+    types = with internal.types; {
+      name = string;
+      images = listOf path;
+      tag = orNull string;
+      annotations = attributes;
+      meta = attributes;
+      passthru = attributes;
+    };
+  };
 in
-lib.makeOverridable (
+makeOverridable (
   {
     name,
     images,

@@ -43,6 +43,8 @@ rec {
   pullImage = import ./pullImage.nix { inherit pkgs internal; };
   pullImageFromManifest = import ./pullImageFromManifest.nix { inherit pkgs internal; };
 
-  # Its hash is that of an archive as skopeo happens to write it, so this is nixpkgs' own, with skopeo.
-  dockerTools.pullImage = pkgs.dockerTools.pullImage;
+  inherit (internal) dockerTools;
+
+  # Of nix2container.
+  skopeo-nix2container = throw internal.skopeoNix2container.message;
 }

@@ -93,8 +93,28 @@ let
   inherit (pkgs) lib;
 
   error = message: hint: throw "pullImage: ${message}\nhint: ${hint}";
+  makeOverridable = internal.publicFunction {
+    name = "pullImage";
+    types = with internal.types; {
+      imageName = orNull string;
+      imageDigest = orNull string;
+      sha256 = orNull string;
+      hash = orNull string;
+      lock = orNull path;
+      os = string;
+      arch = string;
+      variant = orNull string;
+      tlsVerify = boolean;
+      authFile = string;
+      name = orNull string;
+    };
+    refused = lib.genAttrs [
+      "finalImageName"
+      "finalImageTag"
+    ] (_: "it is one of `dockerTools.pullImage`, which is there, too; leave it out here");
+  };
 in
-lib.makeOverridable (
+makeOverridable (
   {
     imageName ? null,
     imageDigest ? null,

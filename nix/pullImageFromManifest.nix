@@ -58,8 +58,23 @@ let
     "registry-1.docker.io"
     "registry.hub.docker.com"
   ];
+  makeOverridable = internal.publicFunction {
+    name = "pullImageFromManifest";
+    types = with internal.types; {
+      imageName = string;
+      imageManifest = orNull path;
+      imageTag = string;
+      os = string;
+      arch = string;
+      variant = orNull string;
+      tlsVerify = boolean;
+      registryUrl = string;
+      authFile = string;
+      meta = attributes;
+    };
+  };
 in
-lib.makeOverridable (
+makeOverridable (
   {
     imageName,
     imageManifest ? null,

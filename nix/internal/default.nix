@@ -42,13 +42,23 @@ in
   commands = import ./commands.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
+  dockerTools = import ./docker-tools.nix { inherit pkgs; };
   fetch = import ./fetch.nix { inherit lib tools strata; };
   fromImage = import ./from-image.nix { inherit lib; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   nixpkgsSource = import ./nixpkgs-source.nix;
   profilePackage = import ./profile-package.nix { inherit lib; };
-  refuseArguments = import ./refuse-arguments.nix { inherit lib; };
+  # What nix2container has, and its users bring along.
+  refusedEverywhere = {
+    fromTar = "unpack it in a derivation for `copyToRoot`, and give owners and modes with `perms`";
+    layersFile = "give a `buildLayer { deps = ..; }` for each of its groups to `layers`";
+    nestedLayers = "give it to `layers`: a layer knows what is below it";
+    permsFile = "say `perms = lib.importJSON ..`";
+  };
+  publicFunction = import ./public-function.nix { inherit lib; };
+  skopeoNix2container = import ./skopeo-nix2container.nix { inherit tools; };
   systemPerms = import ./system-perms.nix { inherit lib; };
+  types = import ./types.nix { inherit lib; };
   tarball = import ./tarball.nix { inherit tools strata; };
   variant = import ./variant.nix { inherit (pkgs) go; };
 }

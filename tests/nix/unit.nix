@@ -168,6 +168,297 @@ let
       ];
     };
 
+    # Mistakes in arguments (issue 11, new users 3)
+    "mistakes: each is a sentence with a hint" =
+      let
+        hint = lib.splitString "\nhint: ";
+        said =
+          function: arguments:
+          let
+            mistakes = strata.${function}.mistakes arguments;
+          in
+          if mistakes == [ ] then null else hint (lib.head mistakes);
+        cases = [
+          [
+            "buildImage"
+            {
+              name = "x";
+              perms = { };
+            }
+            "buildImage: attribute perms: expected a list, found an attribute set"
+            "write it in brackets, as in [ { path = files; mode = \"0755\"; } ]"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              system = "x86_64-linux";
+            }
+            "buildImage: attribute system: expected an attribute set, found the string \"x86_64-linux\""
+            "it is what goes to /, as in { users.app.uid = 1000; }; which machine the image is for is said with `platform`"
+          ]
+          [
+            "buildImage"
+            { tag = "1"; }
+            "buildImage: the argument `name` is missing"
+            "write buildImage { name = ..; }"
+          ]
+          [
+            "buildImage"
+            "app"
+            "buildImage: expected an attribute set of arguments"
+            "write buildImage { name = ..; }"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              copytoroot = app;
+            }
+            "buildImage: there is no argument `copytoroot`"
+            "did you mean `copyToRoot`?"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              permsFile = "p";
+            }
+            "buildImage: there is no argument `permsFile`"
+            "say `perms = lib.importJSON ..`"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              fromImage = 5;
+            }
+            "buildImage: attribute fromImage: expected an image, found the number 5"
+            "write one of `buildImage` or `pullImage`, the path of an archive, or { image = ..; tag = ..; }"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              config = app;
+            }
+            "buildImage: attribute config: expected an attribute set, found a derivation"
+            "write { .. }"
+          ]
+          [
+            "buildLayer"
+            { deps = [ [ 5 ] ]; }
+            "buildLayer: attribute deps: expected derivations, paths or strings, found a list"
+            "write one, or several in brackets, as in [ pkgs.hello ]"
+          ]
+          [
+            "buildLayer"
+            { capabilities = [ { path = app; } ]; }
+            "buildLayer: attribute capabilities[0].caps: is missing"
+            "write capabilities[0] with path, caps"
+          ]
+          [
+            "buildLayer"
+            {
+              capabilities = [
+                {
+                  path = app;
+                  caps = [ ];
+                  "a b" = 1;
+                }
+              ];
+            }
+            "buildLayer: attribute capabilities[0].\"a b\": is not an attribute of this"
+            "write one of caps, path, regex"
+          ]
+          [
+            "buildLayer"
+            { name = "x"; }
+            "buildLayer: there is no argument `name`"
+            "it is one of `buildImage`, whose `layers` take the result of this function"
+          ]
+          [
+            "buildIndex"
+            {
+              name = "x";
+              images = app;
+            }
+            "buildIndex: attribute images: expected a list, found a derivation"
+            "write it in brackets, as in [ .. ]"
+          ]
+          [
+            "baseSystem"
+            { users.app = "1000"; }
+            "baseSystem: attribute users.app: expected an attribute set, found the string \"1000\""
+            "write users.app.uid = 1000"
+          ]
+          [
+            "baseSystem"
+            { users."a.b".createHome = "yes"; }
+            "baseSystem: attribute users.\"a.b\".createHome: expected true or false, found the string \"yes\""
+            "write it without quotes"
+          ]
+          [
+            "baseSystem"
+            { groups.app = 1000; }
+            "baseSystem: attribute groups.app: expected an attribute set, found the number 1000"
+            "write groups.app.gid = 1000"
+          ]
+          [
+            "baseSystem"
+            { user = { }; }
+            "baseSystem: attribute user: expected a string, found an attribute set"
+            "write it in quotes"
+          ]
+          [
+            "buildNixImage"
+            { extraPackages = [ ]; }
+            "buildNixImage: there is no argument `extraPackages`"
+            "did you mean `extraPkgs`?"
+          ]
+          [
+            "pullImage"
+            { finalImageTag = "1"; }
+            "pullImage: there is no argument `finalImageTag`"
+            "it is one of `dockerTools.pullImage`, which is there, too; leave it out here"
+          ]
+          [
+            "pullImage"
+            { xyz = 1; }
+            "pullImage: there is no argument `xyz`"
+            "the arguments are arch, authFile, hash, imageDigest, imageName, lock, name, os, sha256, tlsVerify, variant"
+          ]
+          [
+            "pullImageFromManifest"
+            { imageName = null; }
+            "pullImageFromManifest: attribute imageName: expected a string, found null"
+            "write it in quotes"
+          ]
+        ];
+      in
+      {
+        actual = map (case: said (lib.elemAt case 0) (lib.elemAt case 1)) cases;
+        expected = map (case: [
+          (lib.elemAt case 2)
+          (lib.elemAt case 3)
+        ]) cases;
+      };
+    "mistakes: every argument has a type" =
+      let
+        untyped =
+          function: exceptions:
+          let
+            formals = lib.functionArgs strata.${function};
+            given = lib.mapAttrs (_: _: app) (lib.filterAttrs (_: hasDefault: !hasDefault) formals);
+            mistakes = argument: strata.${function}.mistakes (given // { ${argument} = throws; });
+            isTold =
+              argument:
+              lib.any (lib.hasPrefix "${function}: attribute ${argument}: expected ") (mistakes argument);
+          in
+          lib.filter (argument: !isTold argument) (lib.subtractLists exceptions (lib.attrNames formals));
+      in
+      {
+        actual = [
+          (untyped "buildImage" [ ])
+          (untyped "buildLayer" [ ])
+          (untyped "buildIndex" [ ])
+          (untyped "baseSystem" [ ])
+          (untyped "pullImage" [ ])
+          (untyped "pullImageFromManifest" [ ])
+        ];
+        expected = [
+          [ ]
+          [ ]
+          [ ]
+          [ ]
+          [ ]
+          [ ]
+        ];
+      };
+    "mistakes: they are thrown" = {
+      actual = map (value: (builtins.tryEval (builtins.seq value.drvPath true)).success) [
+        (strata.buildImage { })
+        (strata.buildImage {
+          name = "x";
+          perms = { };
+        })
+        (strata.buildImage {
+          name = "x";
+          system.users.app = "1000";
+        })
+        ((strata.buildImage { name = "x"; }).override { tga = "1"; })
+        ((strata.buildLayer { }).override { deps = 5; })
+        (strata.buildIndex { name = "x"; })
+        (strata.buildImage {
+          name = "x";
+          tag = "1";
+        })
+      ];
+      expected = [
+        false
+        false
+        false
+        false
+        false
+        false
+        true
+      ];
+    };
+    "mistakes: what nobody asks for is not looked at" = {
+      actual =
+        let
+          image = strata.buildImage {
+            name = "x";
+            tag = "1";
+            meta = throw "meta";
+            config = throw "config";
+          };
+        in
+        [
+          image.imageName
+          image.imageTag
+          (lib.functionArgs strata.buildImage).name
+        ];
+      expected = [
+        "x"
+        "1"
+        false
+      ];
+    };
+    "dockerTools: what is not there says so, and only when it is used" = {
+      actual = map (name: (builtins.tryEval (builtins.seq strata.dockerTools.${name} true)).success) [
+        "buildImage"
+        "buildLayeredImage"
+        "streamLayeredImage"
+        "fakeNss"
+      ];
+      expected = [
+        false
+        false
+        false
+        false
+      ];
+    };
+    # Issue 11, new users 4.
+    "nix2container: its skopeo says what to run" =
+      let
+        package = import ../../nix/internal/skopeo-nix2container.nix { tools = pkgs; };
+      in
+      {
+        actual = [
+          (builtins.tryEval strata.skopeo-nix2container).success
+          package.meta.mainProgram
+          (lib.hasInfix "nix run .#image.copyTo -- DESTINATION" package.message)
+          (lib.hasInfix package.message package.text)
+        ];
+        expected = [
+          false
+          "skopeo"
+          true
+          true
+        ];
+      };
+
     # Layers
     "layer: every root is in the closure" = {
       actual =
