@@ -93,6 +93,21 @@
   : The file of certificate authorities that is `/etc/ssl/certs/ca-bundle.crt` and
     `/etc/ssl/certs/ca-certificates.crt`.
 
+  `fhs` (boolean; default: `false`)
+  : Whether programs run that were not built with Nix, such as the node of GitHub's actions, the server of
+    VS Code and add-ons of npm: there are the dynamic loader where they look for it
+    (`/lib64/ld-linux-x86-64.so.2` and the like), `/bin/sh`, `/bin/bash`, `/usr/bin/env`, certificates,
+    `/etc/nsswitch.conf` and `/etc/os-release`. The image gets variables that its own `Env` wins
+    over: `LD_LIBRARY_PATH` with `libstdc++`, and `SSL_CERT_FILE`. Other arguments win over what this
+    one brings. The packages need the C library of GNU. A base image has a loader of its own.
+
+  `fhsLibraries` (list of packages; default: `[ ]`)
+  : More packages whose libraries such programs find.
+
+  `nix-ld` (package; default: `null`)
+  : nix-ld (`pkgs.nix-ld`) as the loader of such programs, so that the variables are `NIX_LD` and
+    `NIX_LD_LIBRARY_PATH`, and programs of Nix do not see the libraries.
+
   `files` (attribute set of strings by path; default: `{ }`)
   : The texts of more files.
 
@@ -157,6 +172,9 @@ let
       binSh = orNull path;
       usrBinEnv = orNull path;
       certificates = orNull path;
+      fhs = boolean;
+      fhsLibraries = list;
+      nix-ld = orNull package;
       files = attributes;
       links = attributes;
       directories = list;
@@ -187,18 +205,36 @@ makeOverridable (
     binSh ? null,
     usrBinEnv ? null,
     certificates ? null,
+    fhs ? false,
+    fhsLibraries ? [ ],
+    nix-ld ? null,
     files ? { },
     links ? { },
     directories ? [ ],
   }:
   let
+    foreign =
+      if fhs then
+        internal.fhs {
+          libraries = fhsLibraries;
+          inherit nix-ld;
+        }
+      else
+        lib.throwIf (fhsLibraries != [ ] || nix-ld != null) ''
+          baseSystem: `fhsLibraries` and `nix-ld` say how programs of others find what they need, but `fhs` is not set
+          hint: set `fhs = true`'' { };
+    orForeign = name: given: if given == null then foreign.${name} or null else given;
+    sh = orForeign "binSh" binSh;
+    usrBin = orForeign "usrBinEnv" usrBinEnv;
+    authorities = orForeign "certificates" certificates;
+
     hasProfile = packages != null;
     hasChannel = channelURL != null;
     hasNix = hasProfile || hasChannel || flake-registry != null;
 
     accounts = internal.accounts {
       inherit users groups;
-      shell = if binSh == null then "/bin/false" else "/bin/sh";
+      shell = if sh == null then "/bin/false" else "/bin/sh";
       nixBuildUsers =
         if nixBuildUsers != null then
           nixBuildUsers
@@ -228,19 +264,20 @@ makeOverridable (
         inherit
           shadow
           gshadow
-          nsswitch
-          osRelease
           loginDefs
           nixConf
           files
           ;
+        nsswitch = nsswitch || fhs;
+        osRelease = orForeign "osRelease" osRelease;
         links =
-          lib.optionalAttrs (binSh != null) { "/bin/sh" = binSh; }
-          // lib.optionalAttrs (usrBinEnv != null) { "/usr/bin/env" = usrBinEnv; }
+          foreign.links or { }
+          // lib.optionalAttrs (sh != null) { "/bin/sh" = sh; }
+          // lib.optionalAttrs (usrBin != null) { "/usr/bin/env" = usrBin; }
           // lib.optionalAttrs hasProfile { "/usr/share" = "${profiles}/default/share"; }
-          // lib.optionalAttrs (certificates != null) {
-            "/etc/ssl/certs/ca-bundle.crt" = certificates;
-            "/etc/ssl/certs/ca-certificates.crt" = certificates;
+          // lib.optionalAttrs (authorities != null) {
+            "/etc/ssl/certs/ca-bundle.crt" = authorities;
+            "/etc/ssl/certs/ca-certificates.crt" = authorities;
           }
           // links;
         directories =
@@ -279,6 +316,9 @@ makeOverridable (
   in
   system
   // {
+    # Variables of the image.
+    # Not `env`, which packages of Haskell and Ruby have.
+    imageEnv = foreign.env or [ ];
     # Those that nobody asked for give way to the ones of `fromImage`.
     accounts = [
       {

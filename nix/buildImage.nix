@@ -333,7 +333,7 @@ makeOverridable (
         perms = given.perms ++ systemRoot.perms;
         accounts = given.accounts ++ systemRoot.accounts;
       };
-      deps = internal.configRoots config;
+      deps = internal.configRoots ownConfig;
       layers = internal.toPaths "buildImage: `layers`" layers;
       inherit perms maxLayers compression;
       image = {
@@ -341,8 +341,8 @@ makeOverridable (
           name
           tag
           created
-          config
           ;
+        config = ownConfig;
         annotations = internal.baseAnnotations fromImage // internal.annotations meta // annotations;
         nixDatabase =
           if initializeNixDatabase then
@@ -390,6 +390,7 @@ makeOverridable (
     };
 
     base = internal.fromImage fromImage;
+    ownConfig = internal.mergeEnv (given.imageEnv ++ systemRoot.imageEnv) config;
 
     given = internal.copyToRoot "buildImage" { inherit copyToRoot contents; };
     systemRoot = internal.copyToRoot "buildImage" {

@@ -44,8 +44,10 @@ in
   derive = import ./derive.nix { inherit storePaths runBuilder; };
   dockerTools = import ./docker-tools.nix { inherit pkgs; };
   fetch = import ./fetch.nix { inherit lib tools strata; };
+  fhs = import ./fhs.nix { inherit pkgs; };
   fromImage = import ./from-image.nix { inherit lib; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
+  mergeEnv = import ./merge-env.nix { inherit lib; };
   nixpkgsSource = import ./nixpkgs-source.nix;
   profilePackage = import ./profile-package.nix { inherit lib; };
   # What nix2container has, and its users bring along.

@@ -1213,6 +1213,122 @@ let
         ];
       };
 
+    # Issue 11, new users 6: the set of the tests may lack what only this brings.
+    "system: programs of others" =
+      let
+        of =
+          pkgs: arguments:
+          let
+            all = pkgs // {
+              cacert = app;
+            };
+          in
+          (import ../../nix { pkgs = all; }).baseSystem ({ fhs = true; } // arguments);
+        system = of pkgs { };
+        cross = of pkgs.pkgsCross.aarch64-multiplatform { };
+        own = of pkgs {
+          nix-ld = other;
+          fhsLibraries = [ multi ];
+          binSh = "/x";
+          osRelease.ID = "own";
+          links."/bin/bash" = "/y";
+        };
+        inherit (pkgs.stdenv.cc.bintools) dynamicLinker;
+        has = links: name: links ? ${name};
+        value =
+          name: list: lib.removePrefix "${name}=" (lib.head (lib.filter (lib.hasPrefix "${name}=") list));
+        isLibrary = lib.hasPrefix "${lib.getLib pkgs.stdenv.cc.cc}";
+      in
+      {
+        actual = [
+          system.request.system.links."/${pkgs.stdenv.hostPlatform.libDir}/${baseNameOf (free dynamicLinker)}"
+          (map (has system.request.system.links) [
+            "/bin/sh"
+            "/bin/bash"
+            "/usr/bin/env"
+            "/usr/lib/libstdc++.so.6"
+            "/etc/ssl/certs/ca-bundle.crt"
+          ])
+          (has cross.request.system.links "/lib/ld-linux-aarch64.so.1")
+          system.request.system.nsswitch
+          (isLibrary (value "LD_LIBRARY_PATH" system.imageEnv))
+          (value "NIX_LD" own.imageEnv)
+          (lib.hasSuffix ":${multi}/lib" (value "NIX_LD_LIBRARY_PATH" own.imageEnv))
+          own.request.system.links."/${pkgs.stdenv.hostPlatform.libDir}/${baseNameOf (free dynamicLinker)}"
+          own.request.system.links."/bin/sh"
+          own.request.system.links."/bin/bash"
+          own.request.system.osRelease
+          ((strata.baseSystem { }).imageEnv)
+          (builtins.tryEval (strata.baseSystem { nix-ld = app; }).drvPath).success
+        ];
+        expected = [
+          dynamicLinker
+          [
+            true
+            true
+            true
+            true
+            true
+          ]
+          true
+          true
+          true
+          dynamicLinker
+          true
+          "${other}/libexec/nix-ld"
+          "/x"
+          "/y"
+          { ID = "own"; }
+          [ ]
+          false
+        ];
+      };
+    "system: its variables go to the image, whose own win" =
+      let
+        env =
+          config:
+          (strata.buildImage {
+            name = "x";
+            # As a base system, which may be in a list.
+            copyToRoot = [
+              (
+                app
+                // {
+                  imageEnv = [
+                    "A=${other}"
+                    "B=2"
+                  ];
+                }
+              )
+            ];
+            inherit config;
+          }).request;
+      in
+      {
+        actual = [
+          (env { }).image.config
+          (env { env = [ "B=3" ]; }).image.config
+          (env { Env = "no list"; }).image.config
+          (env { }).deps
+        ];
+        expected = [
+          {
+            Env = [
+              "A=${other}"
+              "B=2"
+            ];
+          }
+          {
+            env = [
+              "A=${other}"
+              "B=3"
+            ];
+          }
+          { Env = "no list"; }
+          [ "${other}" ]
+        ];
+      };
+
     # Images from registries
     "pullImage: nix2container's arguments" = {
       actual =

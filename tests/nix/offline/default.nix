@@ -26,6 +26,7 @@ let
       pkgsCross.aarch64-multiplatform = final // {
         stdenv = final.stdenv // {
           hostPlatform = platform "aarch64-linux";
+          cc = compiler final "ld-linux-aarch64.so.1";
         };
         go.GOARCH = "arm64";
       };
@@ -35,8 +36,15 @@ let
         hostPlatform = platform system;
         buildPlatform = platform system;
         inherit (platform system) isLinux isDarwin;
+        cc = compiler final "ld-linux-x86-64.so.2";
       };
     };
+
+  # What there is of one: its libraries, and the loader of its programs.
+  compiler = final: loader: {
+    cc.lib = final.gcc-libraries;
+    bintools.dynamicLinker = "${final.glibc}/lib/${loader}";
+  };
 
   platform = system: {
     inherit system;
@@ -44,6 +52,8 @@ let
     isDarwin = lib.hasSuffix "-darwin" system;
     isx86_64 = lib.hasPrefix "x86_64-" system;
     isAarch64 = lib.hasPrefix "aarch64-" system;
+    libDir = if lib.hasPrefix "x86_64-" system then "lib64" else "lib";
+    config = lib.replaceStrings [ "-" ] [ "-unknown-" ] system + "-gnu";
     canExecute = other: other.system == system;
     go.GOARCH = if lib.hasPrefix "aarch64-" system then "arm64" else "amd64";
   };
