@@ -114,8 +114,25 @@
   `links` (attribute set of strings by path; default: `{ }`)
   : The targets of more symlinks.
 
-  `directories` (list of strings; default: `[ ]`)
-  : More directories.
+  `directories` (list of strings and attribute sets; default: `[ ]`)
+  : More directories. They belong to root; a directory of somebody else is an attribute set:
+
+    - `path` (required);
+    - `user`: the name of a user of the image (default: `"root"`);
+    - `group`: the name of a group of the image (default: the user's own);
+    - `mode`: an octal string (default: `"0755"`).
+
+    ```nix
+    strata.buildImage {
+      name = "app";
+      system = {
+        users.app.uid = 1000;
+        groups.app.gid = 1000;
+        directories = [ "/etc/app.d" { path = "/var/lib/app"; user = "app"; mode = "0750"; } ];
+      };
+      config.User = "app";
+    }
+    ```
 
   # Examples
 
@@ -177,7 +194,21 @@ let
       nix-ld = orNull package;
       files = attributes;
       links = attributes;
-      directories = list;
+      directories = listOf (
+        name: value:
+        lib.optionals (lib.isAttrs value) (
+          record {
+            fields = {
+              path = string;
+              user = string;
+              group = string;
+              mode = string;
+            };
+            required = [ "path" ];
+            closed = true;
+          } name value
+        )
+      );
     };
   };
 in
@@ -282,7 +313,7 @@ makeOverridable (
           // links;
         directories =
           # The user's are the first, so that errors count them as the user does.
-          directories
+          map (directory: directory.path or directory) directories
           ++ shared
           ++ [ "/run" ]
           ++ lib.optional (hasProfile || hasChannel) "${profiles}/per-user/${user}";
@@ -338,6 +369,7 @@ makeOverridable (
         nixGid
         hasNix
         ;
+      owned = lib.filter lib.isAttrs directories;
     };
   }
 )

@@ -22,7 +22,11 @@
   : Images of `buildImage`, each for another platform. Their own names do not matter.
 
   `tag` (string; default: `null`)
-  : The tag. `null` takes the hash of the index.
+  : The tag. `null` takes the first of `tags`, and without any the hash of the index.
+
+  `tags` (list of strings; default: `[ ]`)
+  : More tags: `copyToRegistry` pushes under all of them at once, and `copyToDockerDaemon`, `copyToPodman` and
+    `copyToContainerd` give the index all of these names.
 
   `annotations` (attribute set of strings; default: `{ }`)
   : The annotations of the index. They win over those that come from `meta`.
@@ -57,6 +61,7 @@ let
       name = string;
       images = listOf path;
       tag = orNull string;
+      tags = listOf string;
       annotations = attributes;
       meta = attributes;
       passthru = attributes;
@@ -68,6 +73,7 @@ makeOverridable (
     name,
     images,
     tag ? null,
+    tags ? [ ],
     annotations ? { },
     meta ? { },
     passthru ? { },
@@ -76,7 +82,8 @@ makeOverridable (
     index = internal.runBuilder {
       name = "index-${baseName}";
       request.index = {
-        inherit name tag;
+        inherit name;
+        tag = ownTag;
         images = map (image: "${image}") images;
         annotations = internal.annotations meta // annotations;
       };
@@ -84,17 +91,19 @@ makeOverridable (
 
     baseName = baseNameOf imageName;
     imageName = lib.toLower name;
+    ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
     imageTag =
-      if tag != null then
-        tag
+      if ownTag != null then
+        ownTag
       else
         builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext index.outPath));
+    moreTags = lib.remove imageTag tags;
     reference = "${imageName}:${imageTag}";
   in
   index
   // internal.commands {
     image = index;
-    inherit baseName reference;
+    inherit baseName reference moreTags;
   }
   // {
     inherit
@@ -111,7 +120,12 @@ makeOverridable (
         compression ? null,
       }:
       removeAttrs (buildIndex {
-        inherit name annotations meta;
+        inherit
+          name
+          annotations
+          meta
+          tags
+          ;
         tag = imageTag;
         images = map (
           image: if image ? compressed then image.compressed.override { inherit compression; } else image

@@ -28,7 +28,14 @@ rec {
   inherit strata strata-builder;
 
   baseSystem = import ./baseSystem.nix { inherit pkgs internal; };
-  buildImage = import ./buildImage.nix { inherit pkgs internal baseSystem; };
+  buildImage = import ./buildImage.nix {
+    inherit
+      pkgs
+      internal
+      baseSystem
+      buildImage
+      ;
+  };
   buildIndex = import ./buildIndex.nix { inherit pkgs internal buildIndex; };
   buildLayer = import ./buildLayer.nix { inherit pkgs internal; };
   buildNixImage = import ./buildNixImage.nix {

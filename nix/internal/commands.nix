@@ -11,15 +11,20 @@
 
   `reference` (string)
   : `NAME:TAG`.
+
+  `moreTags` (list of strings; default: `[ ]`)
+  : More tags for registries and engines.
 */
 { tools, strata }:
 let
-  inherit (tools.lib) escapeShellArg;
+  inherit (tools) lib;
+  inherit (lib) escapeShellArg;
 in
 {
   image,
   baseName,
   reference,
+  moreTags ? [ ],
 }:
 let
   # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
@@ -32,6 +37,22 @@ let
     name: attribute: transport:
     script "copy-to-${name}" "${attribute} [OPTIONS]"
       "copy ${image} ${escapeShellArg "${transport}${reference}"}";
+  # An engine gets each tag in a copy of its own, of which the first brings the layers.
+  copyToEngine =
+    name: attribute: transport:
+    if moreTags == [ ] then
+      copyAsNamed name attribute transport
+    else
+      tools.writeShellScriptBin "copy-to-${name}" ''
+        set -e
+        export STRATA_USAGE=${escapeShellArg "${attribute} [OPTIONS]"}
+        for reference in ${
+          lib.escapeShellArgs ([ reference ] ++ map (tag: "${repository}:${tag}") moreTags)
+        }; do
+          ${strata}/bin/strata copy ${image} ${transport}"$reference" "$@"
+        done
+      '';
+  repository = lib.head (builtins.match "(.*):[^:]*" reference);
 
   # A derivation whose builder is the command line.
   runStrata =
@@ -52,10 +73,15 @@ let
 in
 {
   copyTo = script "copy-to" "copyTo [OPTIONS] <DESTINATION>" "copy ${image}";
-  copyToRegistry = copyAsNamed "registry" "copyToRegistry" "docker://";
-  copyToDockerDaemon = copyAsNamed "docker-daemon" "copyToDockerDaemon" "docker-daemon:";
-  copyToPodman = copyAsNamed "podman" "copyToPodman" "containers-storage:";
-  copyToContainerd = copyAsNamed "containerd" "copyToContainerd" "containerd:";
+  copyToRegistry = script "copy-to-registry" "copyToRegistry [OPTIONS]" (
+    lib.concatStringsSep " " (
+      [ "copy ${image} ${escapeShellArg "docker://${reference}"}" ]
+      ++ map (tag: "--additional-tag=${escapeShellArg tag}") moreTags
+    )
+  );
+  copyToDockerDaemon = copyToEngine "docker-daemon" "copyToDockerDaemon" "docker-daemon:";
+  copyToPodman = copyToEngine "podman" "copyToPodman" "containers-storage:";
+  copyToContainerd = copyToEngine "containerd" "copyToContainerd" "containerd:";
   inspect = script "inspect" "inspect [OPTIONS]" "inspect ${image}";
   verify = script "verify" "verify [OPTIONS]" "verify ${image}";
   serve = script "serve" "serve [OPTIONS]" "serve ${image}";
@@ -73,7 +99,7 @@ in
 
   archive = toArchive "${baseName}.tar" "docker-archive";
   # An index has several.
-  rootfs = tools.lib.makeOverridable (
+  rootfs = lib.makeOverridable (
     {
       platform ? null,
     }:
@@ -83,13 +109,13 @@ in
         image
         (placeholder "out")
       ]
-      ++ tools.lib.optional (platform != null) "--platform=${platform}"
+      ++ lib.optional (platform != null) "--platform=${platform}"
     )
   ) { };
   ociArchive = toArchive "${baseName}.oci.tar" "oci-archive";
 
   # The same image with the digests of its compressed layers, and what people run with that.
-  compressed = tools.lib.makeOverridable (
+  compressed = lib.makeOverridable (
     {
       compression ? null,
     }:
@@ -99,14 +125,14 @@ in
         image
         (placeholder "out")
       ]
-      ++ tools.lib.optional (compression != null) "--compression=${compression}";
+      ++ lib.optional (compression != null) "--compression=${compression}";
       compressed = runStrata "${baseName}-compressed" arguments;
       commands = import ./commands.nix { inherit tools strata; };
     in
     compressed
     // removeAttrs (commands {
       image = compressed;
-      inherit baseName reference;
+      inherit baseName reference moreTags;
     }) [ "compressed" ]
   ) { };
 }

@@ -31,6 +31,7 @@ let
 in
 {
   inherit (storePaths) configRoots toPaths;
+  inherit (import ./env.nix { inherit lib; }) envOf mergeEnv;
   inherit runBuilder;
   accounts = import ./accounts.nix { inherit lib; };
   annotations = import ./annotations.nix { inherit lib; };
@@ -41,13 +42,13 @@ in
   ];
   commands = import ./commands.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
+  debugTools = import ./debug-tools.nix { inherit tools; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
   dockerTools = import ./docker-tools.nix { inherit pkgs; };
   fetch = import ./fetch.nix { inherit lib tools strata; };
   fhs = import ./fhs.nix { inherit pkgs; };
   fromImage = import ./from-image.nix { inherit lib; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
-  mergeEnv = import ./merge-env.nix { inherit lib; };
   nixpkgsSource = import ./nixpkgs-source.nix;
   profilePackage = import ./profile-package.nix { inherit lib; };
   # What nix2container has, and its users bring along.

@@ -907,6 +907,123 @@ let
         );
         expected = [ pkgs.stdenv.buildPlatform.system ];
       };
+    # Issue 11, new users 2 and 5.
+    "image: several tags" =
+      let
+        arguments = {
+          name = "H.x/App";
+          tags = [
+            "abc"
+            "latest"
+          ];
+        };
+        image = strata.buildImage arguments;
+        named = strata.buildImage (arguments // { tag = "latest"; });
+        index = strata.buildIndex (arguments // { images = [ image ]; });
+        last = text: lib.last (lib.splitString "/bin/strata copy " text);
+        pushed = image: "${image} 'docker://h.x/app:abc' --additional-tag='latest' \"$@\"\n";
+      in
+      {
+        actual = [
+          image.imageRefUnsafe
+          image.request.image.tag
+          (last image.copyToRegistry.text == pushed image)
+          (lib.hasInfix "for reference in 'h.x/app:abc' 'h.x/app:latest'; do" image.copyToPodman.text)
+          (lib.hasInfix "--additional-tag" image.copyTo.text)
+          named.imageTag
+          (lib.hasInfix "'docker://h.x/app:latest' --additional-tag='abc'" named.copyToRegistry.text)
+          (last index.copyToRegistry.text == pushed index)
+          (lib.hasInfix "--additional-tag='latest'" index.compressed.copyToRegistry.text)
+          (lib.hasInfix "--additional-tag='latest'" image.compressed.copyToRegistry.text)
+          # Without more of them, nothing is said of them.
+          (lib.hasInfix "additional" (strata.buildImage { name = "x"; }).copyToRegistry.text)
+        ];
+        expected = [
+          "h.x/app:abc"
+          "abc"
+          true
+          true
+          false
+          "latest"
+          true
+          true
+          true
+          true
+          false
+        ];
+      };
+    "image: the same with a shell and tools on top" =
+      let
+        image = strata.buildImage {
+          name = "H.x/app";
+          tag = "1";
+          platform = "linux/arm/v7";
+          fromImage = {
+            image = app // {
+              baseName = "h.x/base";
+            };
+          };
+          config.env = [
+            "PATH=${app}/bin"
+            "A=b"
+          ];
+          initializeNixDatabase = true;
+          nixUid = 7;
+          annotations.k = "v";
+          meta.description = "d";
+        };
+        plain = strata.buildImage { name = "x"; };
+        debug = image.debug.request.image;
+      in
+      {
+        actual = [
+          (debug.fromImage.path == "${image}")
+          {
+            inherit (debug)
+              name
+              tag
+              platform
+              inheritConfig
+              nixDatabase
+              ;
+          }
+          debug.config
+          (lib.attrNames debug.annotations)
+          plain.debug.request.image.config
+          (strata.buildImage {
+            name = "y";
+            fromImage.image = image;
+            config.Env = [ "B=c" ];
+          }).debug.request.image.config
+          (lib.hasSuffix "-debug" plain.debug.imageTag)
+          (plain.debug ? debug)
+          (plain.debug ? copyTo)
+        ];
+        expected = [
+          true
+          {
+            name = "H.x/app";
+            tag = "1-debug";
+            platform = "linux/arm/v7";
+            inheritConfig = true;
+            nixDatabase = {
+              uid = 7;
+              gid = 0;
+            };
+          }
+          { Env = [ "PATH=${app}/bin:/usr/local/bin" ]; }
+          [
+            "k"
+            "org.opencontainers.image.base.name"
+            "org.opencontainers.image.description"
+          ]
+          { Env = [ ]; }
+          { Env = [ "PATH=${app}/bin:/usr/local/bin" ]; }
+          true
+          false
+          true
+        ];
+      };
     "index: what is asked of the builder" =
       let
         image = strata.buildImage { name = "x"; };
@@ -1174,6 +1291,97 @@ let
             }
           )
           (rule "/home/a\\+b$" // { mode = "0700"; })
+        ];
+      };
+    # Issue 11, new users 5.
+    "system: a directory of a user" =
+      let
+        system =
+          directories:
+          strata.baseSystem {
+            users.app = {
+              uid = 7;
+              home = "/home/app";
+            };
+            groups.app.gid = 8;
+            groups.web.gid = 9;
+            inherit directories;
+          };
+        made = system [
+          "/a"
+          {
+            path = "/var/lib/app";
+            user = "app";
+          }
+          {
+            path = "/srv";
+            user = "app";
+            group = "web";
+            mode = "0770";
+          }
+        ];
+        rule = regex: {
+          path = made;
+          regex = "^${lib.escapeRegex "${made}"}${regex}";
+        };
+      in
+      {
+        actual = [
+          (lib.filter (rule: lib.hasInfix "/srv" rule.regex || lib.hasInfix "lib/app" rule.regex) made.perms)
+          (builtins.genList (builtins.elemAt made.request.system.directories) 3)
+          (map (directory: (builtins.tryEval (builtins.deepSeq (system [ directory ]).perms true)).success) [
+            {
+              path = "/a";
+              user = "nobody";
+            }
+            {
+              path = "/a";
+              user = "somebody";
+            }
+            {
+              path = "/a";
+              group = "somebody";
+            }
+            {
+              path = "/a";
+              owner = "app";
+            }
+          ])
+        ];
+        expected = [
+          [
+            (
+              rule "/var/lib/app$"
+              // {
+                uid = 7;
+                gid = 8;
+                uname = "app";
+                gname = "app";
+                mode = "0755";
+              }
+            )
+            (
+              rule "/srv$"
+              // {
+                uid = 7;
+                gid = 9;
+                uname = "app";
+                gname = "web";
+                mode = "0770";
+              }
+            )
+          ]
+          [
+            "/a"
+            "/var/lib/app"
+            "/srv"
+          ]
+          [
+            true
+            false
+            false
+            false
+          ]
         ];
       };
     "system: the user's rules are the last" =

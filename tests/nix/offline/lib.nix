@@ -128,6 +128,7 @@ let
     range = first: end: if first > end then [ ] else genList (index: first + index) (end - first + 1);
     flatten = value: if isList value then concatMap flatten value else [ value ];
     unique = foldl' (list: value: if elem value list then list else list ++ [ value ]) [ ];
+    remove = value: filter (other: other != value);
     subtractLists = removed: filter (value: !elem value removed);
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: list: if condition then list else [ ];
