@@ -67,9 +67,34 @@
         }
       );
 
-      templates.default = {
-        path = ./templates/default;
-        description = "An image of a small application, its dependencies in a layer of their own";
+      # For flake-parts: `perSystem.images.NAME = { .. }`.
+      flakeModules.default = {
+        _file = ./nix/flake-module.nix;
+        key = "strata";
+        imports = [ (import ./nix/flake-module.nix { inherit strataFor; }) ];
+      };
+
+      templates = {
+        default = {
+          path = ./templates/default;
+          description = "An image of a small application, its dependencies in a layer of their own";
+        };
+        go = {
+          path = ./templates/go;
+          description = "A service in Go";
+        };
+        python = {
+          path = ./templates/python;
+          description = "An application in Python, its interpreter in layers of its own";
+        };
+        node = {
+          path = ./templates/node;
+          description = "An application for Node";
+        };
+        nixos = {
+          path = ./templates/nixos;
+          description = "A NixOS system for a container with systemd";
+        };
       };
     };
 }

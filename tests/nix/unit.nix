@@ -1181,6 +1181,87 @@ let
       expected = (strata.buildImage { name = "x"; }).drvPath;
     };
 
+    # For flake-parts (issue 11, new users 8), without its functions.
+    "flake-parts: packages, apps and checks of images" =
+      let
+        module =
+          pkgs:
+          (import ../../nix/flake-module.nix {
+            strataFor = pkgs: import ../../nix { inherit pkgs; };
+          })
+            {
+              lib = lib // {
+                mkOption = option: option;
+                types = {
+                  raw = "raw";
+                  lazyAttrsOf = type: "attributes of ${type}";
+                };
+              };
+              flake-parts-lib.mkPerSystemOption = perSystem: perSystem { inherit config pkgs; };
+            };
+        config.images = {
+          app = {
+            tag = "1";
+            config.Cmd = [ "${app}/bin/app" ];
+          };
+          named.name = "other";
+          given = strata.buildIndex {
+            name = "x";
+            images = [ (strata.buildImage { name = "x"; }) ];
+          };
+        };
+        linux = (module pkgs).options.perSystem;
+        darwin =
+          (module (
+            pkgs
+            // {
+              stdenv = pkgs.stdenv // {
+                hostPlatform = pkgs.stdenv.hostPlatform // {
+                  isLinux = false;
+                  isDarwin = true;
+                };
+              };
+            }
+          )).options.perSystem;
+      in
+      {
+        actual = [
+          linux.options.images.type
+          linux.options.images.default
+          (lib.mapAttrs (_: image: image.imageName) linux.config.packages)
+          (lib.mapAttrs (_: app: "${app.type} ${baseNameOf app.program}") linux.config.apps)
+          (lib.attrNames linux.config.checks)
+          (lib.hasInfix (free "${linux.config.packages.app}") (
+            free linux.config.checks.app-verify.buildCommand
+          ))
+          (linux.config._module.args.strata ? buildLayer)
+          # Whoever lists all systems does not mean those.
+          (lib.attrNames darwin.config.packages)
+        ];
+        expected = [
+          "attributes of raw"
+          { }
+          {
+            app = "app";
+            named = "other";
+            given = "x";
+          }
+          {
+            app-push = "app copy-to-registry";
+            named-push = "app copy-to-registry";
+            given-push = "app copy-to-registry";
+          }
+          [
+            "app-verify"
+            "given-verify"
+            "named-verify"
+          ]
+          true
+          true
+          [ "given" ]
+        ];
+      };
+
     # Base systems
     "system: standard accounts" =
       let
