@@ -10,8 +10,8 @@
   is the root file system of the image for the machine that builds; that of another one is
   `rootfs.override { platform = "linux/arm64"; }`.
 
-  Programs differ from platform to platform: the functions of a cross package set make images of its
-  packages, with tools of the machine that builds.
+  Programs differ from platform to platform: `strata.forPackages` gives these functions for a cross
+  package set, whose images have its packages, and are made with tools of the machine that builds.
 
   # Inputs
 
@@ -40,10 +40,15 @@
   # Examples
 
   ```nix
+  let
+    image = pkgs: (strata.forPackages pkgs).buildImage {
+      name = "hello";
+      config.Entrypoint = [ "${pkgs.hello}/bin/hello" ];
+    };
+  in
   strata.buildIndex {
-    name = "ghcr.io/me/site";
-    images = map (platform: strata.buildImage { name = "site"; inherit platform; copyToRoot = files; })
-      [ "linux/amd64" "linux/arm64" ];
+    name = "ghcr.io/me/hello";
+    images = map image [ pkgs.pkgsCross.gnu64 pkgs.pkgsCross.aarch64-multiplatform ];
   }
   ```
 */

@@ -27,6 +27,9 @@ in
 rec {
   inherit strata strata-builder;
 
+  # These functions for another package set, such as one of `pkgsCross`.
+  forPackages = pkgs: import ./. { inherit pkgs; };
+
   baseSystem = import ./baseSystem.nix { inherit pkgs internal; };
   buildImage = import ./buildImage.nix {
     inherit

@@ -1073,6 +1073,24 @@ let
           "2"
         ];
       };
+    # Issue 11, wrong images 5: the same programs are not for two processors.
+    "index: the example has other programs for each platform" =
+      let
+        index = import ../../examples/platforms.nix { inherit pkgs strata; };
+        of = pkgs: (strata.forPackages pkgs).buildImage { name = "x"; };
+      in
+      {
+        actual = [
+          (lib.length (lib.unique (map free index.request.index.images)))
+          (of pkgs.pkgsCross.aarch64-multiplatform).request.image.arch
+          (of pkgs).request.image.arch
+        ];
+        expected = [
+          2
+          "arm64"
+          pkgs.go.GOARCH
+        ];
+      };
     # Issue 11, other machines 2: where none fits the machine, one has to be named.
     "index: the root file system for a platform" =
       let

@@ -21,30 +21,40 @@ let
       callPackage = lib.callPackageWith (final // { pkgs = final; });
       buildPackages = final;
 
-      pkgsCross.gnu64 = final;
-      # Evaluates like a cross package set. Its programs are those of this machine.
-      pkgsCross.aarch64-multiplatform = final // {
-        stdenv = final.stdenv // {
-          hostPlatform = platform "aarch64-linux";
-          cc = compiler final "ld-linux-aarch64.so.1";
-        };
-        go.GOARCH = "arm64";
-      };
+      pkgsCross.gnu64 = crossTo final "x86_64-linux";
+      pkgsCross.aarch64-multiplatform = crossTo final "aarch64-linux";
 
       go.GOARCH = final.stdenv.hostPlatform.go.GOARCH;
       stdenv = {
         hostPlatform = platform system;
         buildPlatform = platform system;
         inherit (platform system) isLinux isDarwin;
-        cc = compiler final "ld-linux-x86-64.so.2";
+        cc = compiler final system;
       };
     };
 
   # What there is of one: its libraries, and the loader of its programs.
-  compiler = final: loader: {
+  compiler = final: system: {
     cc.lib = final.gcc-libraries;
-    bintools.dynamicLinker = "${final.glibc}/lib/${loader}";
+    bintools.dynamicLinker = "${final.glibc}/lib/${
+      if lib.hasPrefix "aarch64-" system then "ld-linux-aarch64.so.1" else "ld-linux-x86-64.so.2"
+    }";
   };
+
+  # Evaluates like a cross package set. Its programs are those of this machine.
+  crossTo =
+    final: target:
+    if target == system then
+      final
+    else
+      final
+      // {
+        stdenv = final.stdenv // {
+          hostPlatform = platform target;
+          cc = compiler final target;
+        };
+        go.GOARCH = (platform target).go.GOARCH;
+      };
 
   platform = system: {
     inherit system;
