@@ -3,7 +3,7 @@
   machine.
 
   The result is an OCI image layout that refers to the images. The index has the attributes of an
-  image, such as `copyTo`, `copyToRegistry`, `serve`, `inspect`, `verify` and `compressed`: they are about
+  image, such as `copyTo`, `copyToRegistry`, `serve`, `inspect`, `verify`, `compressed` and `debug`: they are about
   all images, but for an engine, which gets the image for what it runs on. `copyToRegistry` pushes the
   images and the index in one command, and layers that several images have are sent once. `compressed`
   is an index of compressed images, so that its `digest` is the one that a registry will have. `rootfs`
@@ -118,6 +118,26 @@ makeOverridable (
       passthru
       ;
     imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+
+    # Of those that have one.
+    debug = lib.makeOverridable (
+      {
+        packages ? null,
+      }:
+      removeAttrs (buildIndex {
+        inherit name annotations meta;
+        tag = "${imageTag}-debug";
+        images = map (
+          image:
+          if !(image ? debug) then
+            image
+          else if packages == null then
+            image.debug
+          else
+            image.debug.override { inherit packages; }
+        ) images;
+      }) [ "debug" ]
+    ) { };
 
     # What is compressed already stays as it is.
     compressed = lib.makeOverridable (

@@ -1091,6 +1091,39 @@ let
           pkgs.go.GOARCH
         ];
       };
+    "index: the same with a shell and tools on top" =
+      let
+        image = strata.buildImage { name = "x"; };
+        index = strata.buildIndex {
+          name = "y";
+          tag = "1";
+          images = [
+            image
+            image.compressed
+          ];
+        };
+        packages = [ other ];
+      in
+      {
+        actual = [
+          index.debug.imageTag
+          index.debug.request.index.images
+          (index.debug.override { inherit packages; }).request.index.images
+          (index.debug ? debug)
+        ];
+        expected = [
+          "1-debug"
+          [
+            "${image.debug}"
+            "${image.compressed}"
+          ]
+          [
+            "${image.debug.override { inherit packages; }}"
+            "${image.compressed}"
+          ]
+          false
+        ];
+      };
     # Issue 11, other machines 2: where none fits the machine, one has to be named.
     "index: the root file system for a platform" =
       let
