@@ -457,36 +457,43 @@ makeOverridable (
     imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
 
     # On top, so that the layers stay what they are.
-    debug = lib.makeOverridable (
-      {
-        packages ? [ pkgs.busybox ],
-      }:
-      removeAttrs (buildImage (
+    debug =
+      internal.publicFunction
         {
-          inherit
-            name
-            compression
-            created
-            meta
-            ;
-          tag = "${imageTag}-debug";
-          fromImage = image;
-          copyToRoot = internal.debugTools packages;
-          config.Env = map (path: "${path}:/usr/local/bin") (pathOf ownConfig fromImage);
-          annotations = internal.baseAnnotations fromImage // annotations;
+          name = "debug";
+          types.packages = with internal.types; listOf package;
         }
-        // runsOn
-        // lib.optionalAttrs (platform == null) { inherit os; }
-        // lib.optionalAttrs initializeNixDatabase {
-          inherit
-            initializeNixDatabase
-            nixUid
-            nixGid
-            nixOwnStore
-            ;
-        }
-      )) [ "debug" ]
-    ) { };
+        (
+          {
+            packages ? [ pkgs.busybox ],
+          }:
+          removeAttrs (buildImage (
+            {
+              inherit
+                name
+                compression
+                created
+                meta
+                ;
+              tag = "${imageTag}-debug";
+              fromImage = image;
+              copyToRoot = internal.debugTools packages;
+              config.Env = map (path: "${path}:/usr/local/bin") (pathOf ownConfig fromImage);
+              annotations = internal.baseAnnotations fromImage // annotations;
+            }
+            // runsOn
+            // lib.optionalAttrs (platform == null) { inherit os; }
+            // lib.optionalAttrs initializeNixDatabase {
+              inherit
+                initializeNixDatabase
+                nixUid
+                nixGid
+                nixOwnStore
+                ;
+            }
+          )) [ "debug" ]
+        )
+        { };
   }
   // passthru
 )

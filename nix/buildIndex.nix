@@ -120,43 +120,57 @@ makeOverridable (
     imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
 
     # Of those that have one.
-    debug = lib.makeOverridable (
-      {
-        packages ? null,
-      }:
-      removeAttrs (buildIndex {
-        inherit name annotations meta;
-        tag = "${imageTag}-debug";
-        images = map (
-          image:
-          if !(image ? debug) then
-            image
-          else if packages == null then
-            image.debug
-          else
-            image.debug.override { inherit packages; }
-        ) images;
-      }) [ "debug" ]
-    ) { };
+    debug =
+      internal.publicFunction
+        {
+          name = "debug";
+          types.packages = with internal.types; orNull (listOf package);
+        }
+        (
+          {
+            packages ? null,
+          }:
+          removeAttrs (buildIndex {
+            inherit name annotations meta;
+            tag = "${imageTag}-debug";
+            images = map (
+              image:
+              if !(image ? debug) then
+                image
+              else if packages == null then
+                image.debug
+              else
+                image.debug.override { inherit packages; }
+            ) images;
+          }) [ "debug" ]
+        )
+        { };
 
     # What is compressed already stays as it is.
-    compressed = lib.makeOverridable (
-      {
-        compression ? null,
-      }:
-      removeAttrs (buildIndex {
-        inherit
-          name
-          annotations
-          meta
-          tags
-          ;
-        tag = imageTag;
-        images = map (
-          image: if image ? compressed then image.compressed.override { inherit compression; } else image
-        ) images;
-      }) [ "compressed" ]
-    ) { };
+    compressed =
+      internal.publicFunction
+        {
+          name = "compressed";
+          types.compression = with internal.types; orNull string;
+        }
+        (
+          {
+            compression ? null,
+          }:
+          removeAttrs (buildIndex {
+            inherit
+              name
+              annotations
+              meta
+              tags
+              ;
+            tag = imageTag;
+            images = map (
+              image: if image ? compressed then image.compressed.override { inherit compression; } else image
+            ) images;
+          }) [ "compressed" ]
+        )
+        { };
   }
   // passthru
 )

@@ -15,7 +15,12 @@
   `moreTags` (list of strings; default: `[ ]`)
   : More tags for registries and engines.
 */
-{ tools, strata }:
+{
+  tools,
+  strata,
+  publicFunction,
+  types,
+}:
 let
   inherit (tools) lib;
   inherit (lib) escapeShellArg;
@@ -99,40 +104,61 @@ in
 
   archive = toArchive "${baseName}.tar" "docker-archive";
   # An index has several.
-  rootfs = lib.makeOverridable (
-    {
-      platform ? null,
-    }:
-    runStrata "${baseName}-rootfs.tar" (
-      [
-        "export"
-        image
-        (placeholder "out")
-      ]
-      ++ lib.optional (platform != null) "--platform=${platform}"
-    )
-  ) { };
+  rootfs =
+    publicFunction
+      {
+        name = "rootfs";
+        types.platform = types.orNull types.string;
+      }
+      (
+        {
+          platform ? null,
+        }:
+        runStrata "${baseName}-rootfs.tar" (
+          [
+            "export"
+            image
+            (placeholder "out")
+          ]
+          ++ lib.optional (platform != null) "--platform=${platform}"
+        )
+      )
+      { };
   ociArchive = toArchive "${baseName}.oci.tar" "oci-archive";
 
   # The same image with the digests of its compressed layers, and what people run with that.
-  compressed = lib.makeOverridable (
-    {
-      compression ? null,
-    }:
-    let
-      arguments = [
-        "compress"
-        image
-        (placeholder "out")
-      ]
-      ++ lib.optional (compression != null) "--compression=${compression}";
-      compressed = runStrata "${baseName}-compressed" arguments;
-      commands = import ./commands.nix { inherit tools strata; };
-    in
-    compressed
-    // removeAttrs (commands {
-      image = compressed;
-      inherit baseName reference moreTags;
-    }) [ "compressed" ]
-  ) { };
+  compressed =
+    publicFunction
+      {
+        name = "compressed";
+        types.compression = types.orNull types.string;
+      }
+      (
+        {
+          compression ? null,
+        }:
+        let
+          arguments = [
+            "compress"
+            image
+            (placeholder "out")
+          ]
+          ++ lib.optional (compression != null) "--compression=${compression}";
+          compressed = runStrata "${baseName}-compressed" arguments;
+          commands = import ./commands.nix {
+            inherit
+              tools
+              strata
+              publicFunction
+              types
+              ;
+          };
+        in
+        compressed
+        // removeAttrs (commands {
+          image = compressed;
+          inherit baseName reference moreTags;
+        }) [ "compressed" ]
+      )
+      { };
 }

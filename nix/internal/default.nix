@@ -24,6 +24,8 @@
 let
   inherit (pkgs) lib;
   storePaths = import ./store-paths.nix { inherit lib; };
+  publicFunction = import ./public-function.nix { inherit lib; };
+  types = import ./types.nix { inherit lib; };
   runBuilder = import ./run-builder.nix {
     inherit lib strata-builder;
     inherit (pkgs.stdenv.buildPlatform) system;
@@ -40,7 +42,14 @@ in
     "nobody"
     "root"
   ];
-  commands = import ./commands.nix { inherit tools strata; };
+  commands = import ./commands.nix {
+    inherit
+      tools
+      strata
+      publicFunction
+      types
+      ;
+  };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
   debugTools = import ./debug-tools.nix { inherit tools; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
@@ -58,10 +67,9 @@ in
     nestedLayers = "give it to `layers`: a layer knows what is below it";
     permsFile = "say `perms = lib.importJSON ..`";
   };
-  publicFunction = import ./public-function.nix { inherit lib; };
+  inherit publicFunction types;
   skopeoNix2container = import ./skopeo-nix2container.nix { inherit tools; };
   systemPerms = import ./system-perms.nix { inherit lib; };
-  types = import ./types.nix { inherit lib; };
   tarball = import ./tarball.nix { inherit tools strata; };
   variant = import ./variant.nix { inherit (pkgs) go; };
 }

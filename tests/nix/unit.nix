@@ -388,6 +388,9 @@ let
         })
         ((strata.buildImage { name = "x"; }).override { tga = "1"; })
         ((strata.buildLayer { }).override { deps = 5; })
+        ((strata.buildImage { name = "x"; }).compressed.override { compresion = "gzip"; })
+        ((strata.buildImage { name = "x"; }).rootfs.override { platform = 1; })
+        ((strata.buildImage { name = "x"; }).debug.override { packages = [ "bash" ]; })
         (strata.buildIndex { name = "x"; })
         (strata.buildImage {
           name = "x";
@@ -395,6 +398,9 @@ let
         })
       ];
       expected = [
+        false
+        false
+        false
         false
         false
         false
