@@ -139,7 +139,7 @@ impl Destination for Archive {
         match &self.target {
             Target::Path(path) => archive::write(image, path, name, context)?,
             Target::Stdout => {
-                let mut writer = (options.stdout)();
+                let mut writer = (options.stdout)(context);
                 archive::stream_all(&[(image, name)], &mut writer, &BTreeSet::new(), context)?;
                 writer.flush().map_err(Error::stream("standard output"))?;
             }

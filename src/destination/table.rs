@@ -251,7 +251,7 @@ mod tests {
             push: strata_registry::PushOptions::default(),
             docker: docker::Options::default(),
             containerd: containerd::Options::default(),
-            stdout: || Box::new(std::io::sink()),
+            stdout: |_| Box::new(std::io::sink()),
         };
         let destination = parse(text);
         let name = destination.copy_name(own).unwrap();

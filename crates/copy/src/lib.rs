@@ -1,5 +1,13 @@
 //! What copies share, wherever they go: the blobs of an image, files that appear whole or not at all,
 //! and the forms that are files: archives, layouts and directories.
+//!
+//! ```text
+//!  archive   layout   directory   compressed      the forms
+//!     │        └───┬──────┴───┬──────┘
+//!    file          │        lock                  one at a time in a directory
+//!     └────────> target ─> staging                what is not whole yet
+//!                     open_directory              everything is reached from an open directory
+//! ```
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -9,10 +17,17 @@ pub mod archive;
 mod blob;
 pub mod compressed;
 pub mod directory;
+mod file;
 pub mod layout;
+mod lock;
 mod name;
-pub mod staging;
+mod open_directory;
+mod staging;
+#[cfg(test)]
+mod stress;
+mod target;
+mod waiting;
 
 pub use blob::{Blob, blobs};
+pub use file::{PipeWriter, write_file};
 pub use name::CopyName;
-pub use staging::write_file;

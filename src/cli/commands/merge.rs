@@ -56,7 +56,7 @@ pub(crate) fn run(
     let all: Vec<_> = roots.clone().zip(&names).collect();
     let reporter = Reporter::for_copy(roots, &said);
     let written = if is_stdout(output) {
-        write_to_stdout(|writer| {
+        write_to_stdout(interruption.context(&reporter), |writer| {
             archive::stream_all(
                 &all,
                 writer,
