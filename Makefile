@@ -1,5 +1,6 @@
 # make demo    build an image with Nix, copy it, run it
 # make test    every test
+# make stress  copies at once and copies that are killed, again and again
 # make bench   how fast layers are digested and copied
 # make docs    the book, with its links checked
 # make fmt     format Rust and Nix
@@ -8,7 +9,7 @@
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test bench docs fmt lint build
+.PHONY: demo test stress bench docs fmt lint build
 
 demo:
 	@scripts/setup demo
@@ -19,6 +20,10 @@ test:
 	@scripts/setup test
 	@scripts/build
 	@scripts/test
+
+stress:
+	@scripts/setup test
+	@scripts/stress
 
 bench:
 	@scripts/setup test
