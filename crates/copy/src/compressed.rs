@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
 use super::layout::blobs_in;
@@ -116,7 +116,7 @@ fn write_documents(
 
 /// Makes and compresses every layer.
 pub fn compress_all(
-    layers: &[Box<dyn Layer>],
+    layers: &[Arc<dyn Layer>],
     compression: Option<Compression>,
     context: Context<'_>,
 ) -> Result<Vec<Made>> {

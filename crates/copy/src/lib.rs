@@ -22,6 +22,7 @@ pub mod layout;
 mod lock;
 mod name;
 mod open_directory;
+mod plain;
 mod staging;
 #[cfg(test)]
 mod stress;
@@ -31,3 +32,4 @@ mod waiting;
 pub use blob::{Blob, blobs};
 pub use file::{PipeWriter, write_file};
 pub use name::CopyName;
+pub use plain::plain;
