@@ -73,6 +73,8 @@ pub(super) fn build(
         warnings.push(too_many_layers(count));
     }
     warnings.extend(base_image::warnings(&base));
+    let config = request.image.iter().flat_map(|image| &image.warnings);
+    warnings.extend(config.cloned());
     write_output(output, request, store, plan.perms, base, records)?;
     Ok(warnings)
 }
