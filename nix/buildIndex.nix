@@ -36,8 +36,10 @@
   ```nix
   strata.buildIndex {
     name = "ghcr.io/me/site";
-    images = map (platform: strata.buildImage { name = "site"; inherit platform; copyToRoot = files; })
-      [ "linux/amd64" "linux/arm64" ];
+    images = map (pkgs: (import "${inputs.strata}/nix" { inherit pkgs; }).buildImage {
+      name = "site";
+      config.Cmd = [ "${pkgs.hello}/bin/hello" ];
+    }) [ pkgs.pkgsCross.gnu64 pkgs.pkgsCross.aarch64-multiplatform ];
   }
   ```
 */

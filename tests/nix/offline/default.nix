@@ -22,8 +22,9 @@ let
       buildPackages = final;
 
       pkgsCross.gnu64 = final;
-      # Evaluates like a cross package set. Its programs are those of this machine.
+      # Evaluates like a cross package set. Its programs are those of this machine, but for one.
       pkgsCross.aarch64-multiplatform = final // {
+        hello = import ./hello-aarch64.nix { inherit final lib; };
         stdenv = final.stdenv // {
           hostPlatform = platform "aarch64-linux";
         };
