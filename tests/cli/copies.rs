@@ -52,7 +52,7 @@ impl Scene {
         request["maxLayers"] = json!(2);
         // As Nix says it where nobody says otherwise.
         request["metadata"] = json!({ "created_by": "strata" });
-        request["image"]["config"] = json!({ "Cmd": ["/bin/run"] });
+        request["image"]["config"] = json!({ "Cmd": ["run"] });
         let output = store.build(&request).unwrap();
         let image = store.locate(&output);
         let directory = tempfile::tempdir().unwrap();
@@ -778,7 +778,7 @@ fn inspect_shows_layers_and_store_paths() {
         (&image["name"], &image["tag"]),
         (&json!("test"), &json!("latest"))
     );
-    assert_eq!(image["config"], json!({ "Cmd": ["/bin/run"] }));
+    assert_eq!(image["config"], json!({ "Cmd": ["run"] }));
     let layers = image["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 2);
     let size: u64 = layers
@@ -804,7 +804,7 @@ fn inspect_shows_layers_and_store_paths() {
         "test:latest",
         &scene.digest(),
         "linux/amd64",
-        r#"["/bin/run"]"#,
+        r#"["run"]"#,
         first,
         second,
     ] {
