@@ -64,8 +64,8 @@ pub fn help() -> String {
     let rows = rows.filter_map(|transport| transport.form.zip(transport.help));
     let width = rows.clone().map(|(form, _)| form.len()).max();
     let width = width.unwrap_or_default();
-    rows.map(|(form, help)| format!("  {form:width$}  {help}\n"))
-        .collect()
+    let lines = rows.map(|(form, help)| format!("  {form:width$}  {help}\n"));
+    lines.collect::<Vec<_>>().concat()
 }
 
 fn find(name: &str) -> Option<&'static Transport> {
