@@ -405,8 +405,8 @@ fn names_are_on_the_disk_before_the_rename(#[case] command: &str, #[case] transp
     run(&mut strace);
     let trace = fs::read_to_string(&trace).unwrap();
     let place = scene.directory.path().display();
-    let renamed = format!(">, \"content\", ");
-    let (before, after) = trace.split_once(&renamed).expect(&trace);
+    let renamed = ">, \"content\", ";
+    let (before, after) = trace.split_once(renamed).expect(&trace);
     assert!(
         after
             .split('\n')

@@ -240,7 +240,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("pipe");
         make_pipe(&path);
-        let bytes: Vec<u8> = (0..1 << 20).map(|number: u32| number as u8).collect();
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(1 << 20).collect();
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
                 let mut read = Vec::new();

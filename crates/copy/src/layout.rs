@@ -43,12 +43,12 @@ pub fn write<'a>(
     }
     let target = Target::find(path)?;
     let staging = Staging::new(&target.above)?;
-    let content = staging.content();
-    let algorithm = blobs_in(content)?;
+    let new = staging.content();
+    let algorithm = blobs_in(new)?;
     for (digest, blob) in blobs(root) {
         algorithm.write_blob(&digest.hex(), &blob, path, context)?;
     }
-    let mut write = |name: &str, bytes: &[u8]| content.write_bytes(name, bytes, path);
+    let mut write = |name: &str, bytes: &[u8]| new.write_bytes(name, bytes, path);
     let mut writer = layout::Writer::new(&mut write);
     writer.marker()?;
     writer.index(&Index::new(vec![entry(root, name)]))?;
@@ -112,17 +112,17 @@ fn add(
             context.progress.finish(blob.descriptor(), Outcome::Present);
             kept.push((name, size));
         } else {
-            let content = staging.content();
-            content.write_blob(&name, &blob, path, context)?;
+            let new = staging.content();
+            new.write_blob(&name, &blob, path, context)?;
         }
     }
     let made = staging.content().names()?;
     let _lock = Lock::take(place, context)?;
     // First, because a directory with blobs and without it is nothing that another copy would add to.
     if place.stat_at(MARKER_FILE).is_err() {
-        let content = staging.content();
-        content.write_bytes(MARKER_FILE, MARKER, path)?;
-        content.move_file(MARKER_FILE, place, MARKER_FILE)?;
+        let new = staging.content();
+        new.write_bytes(MARKER_FILE, MARKER, path)?;
+        new.move_file(MARKER_FILE, place, MARKER_FILE)?;
     }
     let outer = place.child_or_new(outer, 0o777)?;
     // The same directory as before, wherever its name leads now.
@@ -144,9 +144,9 @@ fn add(
         directory.sync();
     }
     let index = with_entry(read_index(place)?, &entry(root, name));
-    let content = staging.content();
-    content.write_bytes(INDEX_FILE, &canonical::to_bytes(&index), path)?;
-    content.move_file(INDEX_FILE, place, INDEX_FILE)?;
+    let new = staging.content();
+    new.write_bytes(INDEX_FILE, &canonical::to_bytes(&index), path)?;
+    new.move_file(INDEX_FILE, place, INDEX_FILE)?;
     place.sync();
     Ok(())
 }

@@ -78,9 +78,10 @@ impl State {
         let reading = reading.filter_map(|client| Some((client.reading.rate?, client)));
         let slowest = reading.min_by_key(|(rate, _)| *rate);
         let slowest = slowest.filter(|(rate, _)| *rate < limits.least_rate);
-        let gone = match (silent, left, slowest) {
-            (Some((_, client)), Some(Duration::ZERO), _) | (_, _, Some((_, client))) => client,
-            _ => return left.unwrap_or(SOON).min(SOON),
+        let silent = silent.filter(|_| left == Some(Duration::ZERO));
+        let gone = silent.map(|(_, client)| client);
+        let Some(gone) = gone.or(slowest.map(|(_, client)| client)) else {
+            return left.unwrap_or(SOON).min(SOON);
         };
         // Its thread notices, and leaves.
         let _ = gone.stream.shutdown(Shutdown::Both);
