@@ -947,3 +947,50 @@ fn what_cannot_be_removed_is_named() {
         assert!(error.contains("attribute remove"), "{error}");
     }
 }
+
+/// Row 1 of "Wrong images": boxlite 187, openshift-preflight 1377. A file of ours goes where the base's links
+/// lead that lie in the same layer, whether as symlinks or as hard links to symlinks.
+#[rstest]
+#[case::symlink("bin")]
+#[case::hard_link("sbin")]
+fn links_of_one_layer_are_followed(#[case] directory: &str) {
+    let mut store = FakeStore::new();
+    let layer = tar(&[
+        Piece::Directory("usr/bin", 0o755, 0),
+        Piece::Symlink("bin", "usr/bin"),
+        Piece::HardLink("sbin", "bin"),
+        Piece::File("bin/busybox", "base"),
+    ]);
+    let files = BaseImage::layout(&[BaseImage::new(vec![layer])]);
+    let path = add(&store, "base", &Content::Directory(files));
+    let env = store.add("env", &[Item::File(&format!("{directory}/mine"), "1")], &[]);
+    let mut request = store.image_request();
+    request["copyToRoot"] = json!([env]);
+    request["image"]["fromImage"] = json!({ "path": path });
+    let (out, _) = store.build_with(&request, 2).unwrap();
+    let image = Image::open(&store.locate(&out)).unwrap();
+    let names = |bytes: &[u8]| {
+        let mut archive = tar::Archive::new(bytes);
+        let entries = archive.entries().unwrap();
+        let names = entries.map(|entry| {
+            let entry = entry.unwrap();
+            let link = entry.link_name().unwrap();
+            let link = link.map_or(String::new(), |link| format!(" {}", link.display()));
+            format!("{}{link}", entry.path().unwrap().display())
+        });
+        names.collect::<Vec<String>>()
+    };
+    let own = names(&blobs(&image)[1]);
+    assert_eq!(own, ["usr/", "usr/bin/", "usr/bin/mine"]);
+    let mut exported = Vec::new();
+    strata_image::flatten(&image, &mut exported, &|_| Ok(())).unwrap();
+    let all = [
+        "usr/",
+        "usr/bin/",
+        "bin usr/bin",
+        "sbin bin",
+        "usr/bin/busybox",
+        "usr/bin/mine",
+    ];
+    assert_eq!(names(&exported), all);
+}

@@ -34,6 +34,27 @@ pub struct ArchiveEntry {
 }
 
 impl ArchiveEntry {
+    /// About how many bytes of memory it takes.
+    pub fn size_in_memory(&self) -> usize {
+        /// What an allocation takes besides its content; one of the map of attributes, its part of it.
+        const OWN: usize = 32;
+        const ATTRIBUTE: usize = 192;
+        let xattrs = self.xattrs.iter();
+        let xattrs = xattrs.map(|(name, value)| ATTRIBUTE + name.len() + value.len());
+        let link = match &self.kind {
+            ArchiveEntryKind::HardLink(target) | ArchiveEntryKind::Symlink(target) => target.len(),
+            _ => 0,
+        };
+        let map = usize::from(!self.xattrs.is_empty()) * 640;
+        size_of::<Self>()
+            + 4 * OWN
+            + map
+            + [self.path.len(), self.uname.len(), self.gname.len(), link]
+                .iter()
+                .sum::<usize>()
+            + xattrs.sum::<usize>()
+    }
+
     /// Mode, owner and extended attributes.
     pub fn metadata(&self) -> Metadata {
         Metadata {

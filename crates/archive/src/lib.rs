@@ -6,7 +6,8 @@
 //! believed. Which entries there are is not decided here.
 //!
 //! - `metadata`, `entry`: what an entry of a layer of ours is; `writer` writes it
-//! - `archive_entry`: an entry as others have it; `reader` reads it, `writer` copies it
+//! - `archive_entry`: an entry as others have it; `reader` reads it with
+//!   what `header` says, `writer` copies it
 //! - `pax`, `path`: records and paths, for both
 //! - `decompress`: how a stream is compressed, and what it was before
 
@@ -17,6 +18,7 @@
 mod archive_entry;
 mod decompress;
 mod entry;
+mod header;
 mod metadata;
 mod path;
 mod pax;

@@ -1,7 +1,7 @@
 //! Paths in archives.
 
 /// The longest path, Linux's `PATH_MAX`.
-const LONGEST_PATH: usize = 4096;
+pub(super) const LONGEST_PATH: usize = 4096;
 
 /// A path relative to `/` without names that mean nothing; the error is that it leads elsewhere.
 pub fn clean_path(path: &[u8]) -> Result<Vec<u8>, &'static str> {

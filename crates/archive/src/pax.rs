@@ -53,9 +53,14 @@ impl Records {
     }
 }
 
-/// The PAX records of an extended header (pax(1), "pax Extended Header"); none if they are malformed.
+/// The PAX records of an extended header (pax(1), "pax Extended Header"), as far as Go's `archive/tar`
+/// takes them; none if they are malformed.
 pub(super) fn parse_records(mut bytes: &[u8]) -> Option<ReadRecords> {
+    /// The length of the shortest record: a digit, a space, a letter, `=` and a line break.
+    const SHORTEST: usize = 5;
     let mut records = BTreeMap::new();
+    // Records of a sparse file's map, which come in pairs and more than once.
+    let mut pieces = 0;
     while !bytes.is_empty() {
         let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
         let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
@@ -63,6 +68,21 @@ pub(super) fn parse_records(mut bytes: &[u8]) -> Option<ReadRecords> {
         let record = record.get(space + 1..)?.strip_suffix(b"\n")?;
         let equals = record.iter().position(|byte| *byte == b'=')?;
         let (keyword, value) = (&record[..equals], &record[equals + 1..]);
+        // Names end at a null for some readers, and for others they do not.
+        let must_be_text = if NAMES.contains(&keyword) {
+            value
+        } else {
+            keyword
+        };
+        if length < SHORTEST || keyword.is_empty() || must_be_text.contains(&0) {
+            return None;
+        }
+        if let Some(place) = SPARSE_PAIR.iter().position(|name| *name == keyword) {
+            if pieces % 2 != place || value.contains(&b',') {
+                return None;
+            }
+            pieces += 1;
+        }
         // An empty value takes back what was said.
         if value.is_empty() && !keyword.starts_with(XATTR) {
             records.remove(keyword);
@@ -74,8 +94,10 @@ pub(super) fn parse_records(mut bytes: &[u8]) -> Option<ReadRecords> {
     Some(records)
 }
 
-/// What the keywords begin with that say how a sparse file is cut.
-pub(super) const SPARSE: &[u8] = b"GNU.sparse.";
+/// The keywords whose values are names.
+const NAMES: [&[u8]; 4] = [b"path", b"linkpath", b"uname", b"gname"];
+/// The keywords that say where a piece of a sparse file is, and how long, in this order.
+const SPARSE_PAIR: [&[u8]; 2] = [b"GNU.sparse.offset", b"GNU.sparse.numbytes"];
 /// What the keywords of extended attributes begin with.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 

@@ -1,22 +1,21 @@
 //! Reading archives that others wrote: old, ustar, GNU and PAX headers, as in POSIX pax(1) and the
 //! manual of GNU tar, "Basic Tar Format" and "Extensions to the archive format".
 //!
-//! Where writers differ, what Go's `archive/tar` understands is followed, since engines use that.
+//! What Go's `archive/tar` understands is followed, since engines use that: what it refuses is an error
+//! here, and what it reads otherwise than the standards say is read as it does. Besides, what no file system
+//! can hold is refused.
 
-use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Read};
-use std::ops::Range;
-
-use ::tar::{EntryType, Header};
 
 use super::archive_entry::{ArchiveEntry, ArchiveEntryKind, Special};
-use super::path::clean_path;
-use super::pax::{ReadRecords, SPARSE, parse_records, xattrs};
+use super::header::{Format, HEADER, Header, until_null};
+use super::path::{LONGEST_PATH, clean_path};
+use super::pax::{ReadRecords, parse_records, xattrs};
 use strata_error::{Error, Result};
 
 /// The size of a block.
-const BLOCK: u64 = 512;
+const BLOCK: u64 = HEADER as u64;
 /// The most bytes of a long name or of the PAX records of an entry: room for every extended
 /// attribute that Linux lets a file have.
 const LARGEST_EXTENSION: u64 = 1024 * 1024;
@@ -63,29 +62,29 @@ impl<R: Read> ArchiveReader<R> {
             let Some(header) = self.header()? else {
                 return Ok(None);
             };
-            let size = number_in(&header, 124..136, Header::entry_size);
-            let size = size.map_err(|error| self.damaged_behind(&error))?;
-            let entry_type = header.entry_type();
-            let is_extension = matches!(
-                entry_type,
-                EntryType::XHeader
-                    | EntryType::XGlobalHeader
-                    | EntryType::GNULongName
-                    | EntryType::GNULongLink
-            );
-            if !is_extension {
-                return self.entry(&header, size, extensions).map(Some);
+            if !matches!(header.letter, b'x' | b'g' | b'L' | b'K') {
+                return self.entry(header, extensions).map(Some);
             }
+            let size = u64::try_from(header.size);
+            let size = size.map_err(|_| self.damaged_behind(&"its size is negative"))?;
             let content = self.extension(size)?;
-            match entry_type {
-                EntryType::XHeader => {
-                    extensions.records = parse_records(&content)
-                        .ok_or_else(|| self.damaged_behind(&"malformed PAX records"))?;
+            match header.letter {
+                b'L' => extensions.path = Some(until_null(&content).to_vec()),
+                b'K' => extensions.link = Some(until_null(&content).to_vec()),
+                letter => {
+                    let records = parse_records(&content).and_then(|records| {
+                        check_records(&records)?;
+                        Some(records)
+                    });
+                    let records =
+                        records.ok_or_else(|| self.damaged_behind(&"malformed PAX records"))?;
+                    if letter == b'x' {
+                        extensions.records = records;
+                    } else {
+                        // Engines ignore what is said of all, and Go forgets what was said of the next.
+                        extensions = Extensions::default();
+                    }
                 }
-                EntryType::GNULongName => extensions.path = Some(until_null(&content).to_vec()),
-                EntryType::GNULongLink => extensions.link = Some(until_null(&content).to_vec()),
-                // What Go ignores, every engine ignores.
-                _ => {}
             }
         }
     }
@@ -120,48 +119,43 @@ impl<R: Read> ArchiveReader<R> {
         }
     }
 
-    fn entry(
-        &mut self,
-        header: &Header,
-        size: u64,
-        extensions: Extensions,
-    ) -> Result<ArchiveEntry> {
+    fn entry(&mut self, header: Header, extensions: Extensions) -> Result<ArchiveEntry> {
         let Extensions {
-            path,
-            link,
+            path: long_path,
+            link: long_link,
             mut records,
         } = extensions;
-        let is_sparse = header.entry_type() == EntryType::GNUSparse
-            || records.keys().any(|keyword| keyword.starts_with(SPARSE));
+        let sparse_name = sparse_name(&records);
+        let is_sparse = header.letter == b'S' || sparse_name.is_some();
         let mut record = |name: &str| records.remove(name.as_bytes());
-        let path = record("GNU.sparse.name")
-            .or_else(|| record("path"))
+        let is_said = |name: &Vec<u8>| !name.is_empty();
+        let (path, link) = (record("path"), record("linkpath"));
+        let path = (sparse_name.filter(is_said))
+            .or_else(|| long_path.filter(is_said))
             .or(path)
-            .unwrap_or_else(|| header.path_bytes().into_owned());
+            .unwrap_or(header.name);
+        let link = long_link.filter(is_said).or(link).unwrap_or(header.link);
         self.member = Some(String::from_utf8_lossy(&path).into_owned());
-        let link = record("linkpath").or(link).unwrap_or_else(|| {
-            let link = header.link_name_bytes();
-            link.map_or_else(Vec::new, Cow::into_owned)
-        });
         let mut number = |name, field| {
             number_of(&mut records, name, field).map_err(|error| self.damaged(&error))
         };
-        let size = number("size", Ok(size))?;
-        let uid = number("uid", number_in(header, 108..116, Header::uid))?;
-        let gid = number("gid", number_in(header, 116..124, Header::gid))?;
-        let mode = number_in(header, 100..108, |header| header.mode().map(u64::from));
-        let mode = mode.map_err(|error| self.damaged(&error))? & 0o7777;
-        let modified = time_of(&mut records, header);
-        let uname = name_of(&mut records, "uname", header.username_bytes());
-        let gname = name_of(&mut records, "gname", header.groupname_bytes());
-        let kind = self.kind(header, &path, link)?;
+        let size = number("size", header.size)?;
+        let (uid, gid) = (number("uid", header.uid)?, number("gid", header.gid)?);
+        let modified = time_of(&mut records, header.modified);
+        let uname = name_of(&mut records, "uname", header.uname);
+        let gname = name_of(&mut records, "gname", header.gname);
+        let device = [header.major, header.minor].map(device_number);
+        let kind = self.kind(header.letter, &path, link, device)?;
         let path = clean_path(&path).map_err(|message| self.damaged(&message))?;
-        if header.entry_type() == EntryType::GNUSparse {
-            self.skip_sparse_map(header)?;
+        if header.letter == b'S' {
+            if header.format != Format::Gnu {
+                return Err(self.damaged(&"a sparse file whose header is not GNU's"));
+            }
+            self.skip_sparse_map(header.is_extended)?;
         }
         // As in Go: other kinds have no content, whatever their size says.
         let size = if kind == ArchiveEntryKind::File {
-            size
+            u64::try_from(size).map_err(|_| self.damaged(&"its size is negative"))?
         } else {
             0
         };
@@ -169,9 +163,10 @@ impl<R: Read> ArchiveReader<R> {
         Ok(ArchiveEntry {
             path,
             kind,
-            mode: u32::try_from(mode).unwrap_or(0),
-            uid,
-            gid,
+            // No more than the bits of a mode are left.
+            mode: u32::try_from(header.mode & 0o7777).unwrap_or(0),
+            uid: owner(uid),
+            gid: owner(gid),
             uname,
             gname,
             xattrs: xattrs(records),
@@ -192,35 +187,33 @@ impl<R: Read> ArchiveReader<R> {
         Ok(())
     }
 
-    fn kind(&self, header: &Header, path: &[u8], link: Vec<u8>) -> Result<ArchiveEntryKind> {
-        let device = || {
-            let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or(0);
-            (number(header.device_major()), number(header.device_minor()))
-        };
-        Ok(match header.entry_type() {
-            EntryType::Directory => ArchiveEntryKind::Directory,
+    fn kind(
+        &self,
+        letter: u8,
+        path: &[u8],
+        link: Vec<u8>,
+        [major, minor]: [u32; 2],
+    ) -> Result<ArchiveEntryKind> {
+        Ok(match letter {
+            b'5' => ArchiveEntryKind::Directory,
             // Before ustar, only the slash told directories from files.
-            EntryType::Regular if path.ends_with(b"/") => ArchiveEntryKind::Directory,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                ArchiveEntryKind::File
-            }
-            EntryType::Link => {
+            0 if path.ends_with(b"/") => ArchiveEntryKind::Directory,
+            0 | b'0' | b'7' | b'S' => ArchiveEntryKind::File,
+            b'1' => {
                 let target = clean_path(&link)
                     .map_err(|message| self.damaged(&format!("its link target: {message}")))?;
                 ArchiveEntryKind::HardLink(target)
             }
-            EntryType::Symlink => ArchiveEntryKind::Symlink(link),
-            EntryType::Char => {
-                let (major, minor) = device();
-                ArchiveEntryKind::Special(Special::Character(major, minor))
+            b'2' if link.len() > LONGEST_PATH => {
+                let message = format!("its link target is longer than {LONGEST_PATH} bytes");
+                return Err(self.damaged(&message));
             }
-            EntryType::Block => {
-                let (major, minor) = device();
-                ArchiveEntryKind::Special(Special::Block(major, minor))
-            }
-            EntryType::Fifo => ArchiveEntryKind::Special(Special::Pipe),
+            b'2' => ArchiveEntryKind::Symlink(link),
+            b'3' => ArchiveEntryKind::Special(Special::Character(major, minor)),
+            b'4' => ArchiveEntryKind::Special(Special::Block(major, minor)),
+            b'6' => ArchiveEntryKind::Special(Special::Pipe),
             other => {
-                let letter = char::from(other.as_byte());
+                let letter = char::from(other);
                 return Err(self.damaged(&format!("its type {letter:?} is unknown")));
             }
         })
@@ -228,30 +221,26 @@ impl<R: Read> ArchiveReader<R> {
 
     /// The next header that is not the end.
     fn header(&mut self) -> Result<Option<Header>> {
-        let Some(header) = self.block()? else {
+        let Some(block) = self.block()? else {
             return Ok(None);
         };
-        if header.as_bytes().iter().all(|byte| *byte == 0) {
+        if block == [0; HEADER] {
             return match self.block()? {
-                Some(next) if next.as_bytes().iter().any(|byte| *byte != 0) => {
+                Some(next) if next != [0; HEADER] => {
                     Err(self.damaged_behind(&"not a header of a tar archive"))
                 }
                 _ => Ok(None),
             };
         }
-        // The field counts as spaces (pax(1), "ustar Interchange Format").
-        let (before, after) = (&header.as_bytes()[..148], &header.as_bytes()[156..]);
-        let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
-        if header.cksum().ok() != Some(sum(before) + 8 * u32::from(b' ') + sum(after)) {
-            return Err(self.damaged_behind(&"not a header of a tar archive"));
-        }
-        Ok(Some(header))
+        let header = Header::parse(&block);
+        header
+            .map(Some)
+            .map_err(|error| self.damaged_behind(&error))
     }
 
     /// The next block; none if the stream ends before it.
-    fn block(&mut self) -> Result<Option<Header>> {
-        let mut header = Header::new_old();
-        let block = header.as_mut_bytes();
+    fn block(&mut self) -> Result<Option<[u8; HEADER]>> {
+        let mut block = [0; HEADER];
         let mut filled = 0;
         while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match self.reader.read(rest) {
@@ -264,7 +253,7 @@ impl<R: Read> ArchiveReader<R> {
         }
         self.position += BLOCK;
         self.content_end = self.position;
-        Ok(Some(header))
+        Ok(Some(block))
     }
 
     fn extension(&mut self, size: u64) -> Result<Vec<u8>> {
@@ -281,13 +270,12 @@ impl<R: Read> ArchiveReader<R> {
     }
 
     /// Old GNU sparse files may have more of their map in blocks behind the header.
-    fn skip_sparse_map(&mut self, header: &Header) -> Result<()> {
-        let mut is_extended = header.as_gnu().is_some_and(::tar::GnuHeader::is_extended);
+    fn skip_sparse_map(&mut self, mut is_extended: bool) -> Result<()> {
         while is_extended {
             let block = self
                 .block()?
                 .ok_or_else(|| self.damaged(&"the archive ends in it"))?;
-            is_extended = block.as_bytes()[504] != 0;
+            is_extended = block[504] != 0;
         }
         Ok(())
     }
@@ -324,55 +312,90 @@ impl<R: Read> Read for ArchiveReader<R> {
 }
 
 /// A number that a record says, or else a field of the header.
-fn number_of(records: &mut ReadRecords, name: &str, field: io::Result<u64>) -> Result<u64, String> {
+fn number_of(records: &mut ReadRecords, name: &str, field: i64) -> Result<i64, String> {
     let Some(text) = records.remove(name.as_bytes()) else {
-        return field.map_err(|error| error.to_string());
+        return Ok(field);
     };
-    let number = std::str::from_utf8(&text).ok();
-    number
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| format!("its record {name} is not a number"))
+    integer(&text).ok_or_else(|| format!("its record {name} is not a number"))
 }
 
-/// When the content was modified. A record may have a fraction, and a sign before 1970: neither matters
-/// here.
-fn time_of(records: &mut ReadRecords, header: &Header) -> u64 {
-    let record = records.remove(b"mtime".as_slice()).and_then(|text| {
-        let text = String::from_utf8(text).ok()?;
-        text.split('.').next()?.parse().ok()
-    });
-    record.unwrap_or_else(|| number_in(header, 136..148, Header::mtime).unwrap_or(0))
+/// A number of 64 bits as records have it.
+fn integer(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Refuses times that are none, as Go does; its other checks are where records are used.
+fn check_records(records: &ReadRecords) -> Option<()> {
+    let is_number = |name: &str| {
+        let text = records.get(name.as_bytes());
+        text.is_none_or(|text| integer(text).is_some())
+    };
+    let is_time = |name: &str| {
+        let text = records.get(name.as_bytes());
+        text.is_none_or(|text| seconds(text).is_some())
+    };
+    let numbers = ["uid", "gid", "size"].into_iter().all(is_number);
+    let times = ["mtime", "atime", "ctime"].into_iter().all(is_time);
+    (numbers && times).then_some(())
+}
+
+/// The whole seconds of a time, which may have a fraction.
+fn seconds(text: &[u8]) -> Option<i64> {
+    let dot = text.iter().position(|byte| *byte == b'.');
+    let (whole, fraction) = text.split_at(dot.unwrap_or(text.len()));
+    let digits = fraction.get(1..).unwrap_or_default();
+    digits
+        .iter()
+        .all(u8::is_ascii_digit)
+        .then(|| integer(whole))?
+}
+
+/// When the content was modified; what is before 1970 counts as 1970.
+fn time_of(records: &mut ReadRecords, field: i64) -> u64 {
+    let record = records.remove(b"mtime".as_slice());
+    let time = record.and_then(|text| seconds(&text)).unwrap_or(field);
+    u64::try_from(time).unwrap_or(0)
 }
 
 /// The name of a user or group that a record says, or else a field of the header.
-fn name_of(records: &mut ReadRecords, name: &str, field: Option<&[u8]>) -> String {
+fn name_of(records: &mut ReadRecords, name: &str, field: Vec<u8>) -> String {
     let record = records.remove(name.as_bytes());
-    let bytes = record.unwrap_or_else(|| field.unwrap_or_default().to_vec());
-    String::from_utf8(bytes).unwrap_or_default()
+    String::from_utf8(record.unwrap_or(field)).unwrap_or_default()
 }
 
-/// A number of a header, whose bytes are at `field`. Some writers leave what they do not know empty.
-fn number_in(
-    header: &Header,
-    field: Range<usize>,
-    read: impl Fn(&Header) -> io::Result<u64>,
-) -> io::Result<u64> {
-    let is_empty = |byte: &u8| matches!(byte, 0 | b' ');
-    if header.as_bytes()[field].iter().all(is_empty) {
-        return Ok(0);
+/// The name that a sparse file of PAX has, empty if it is that of the entry; none if it is no sparse file.
+fn sparse_name(records: &ReadRecords) -> Option<Vec<u8>> {
+    let record = |name: &str| {
+        let value = records.get([b"GNU.sparse.", name.as_bytes()].concat().as_slice());
+        value.map_or(&b""[..], Vec::as_slice)
+    };
+    match (record("major"), record("minor")) {
+        (b"0", b"0" | b"1") | (b"1", b"0") => {}
+        (b"", b"") if !record("map").is_empty() || !record("numbytes").is_empty() => {}
+        _ => return None,
     }
-    read(header)
+    Some(record("name").to_vec())
 }
 
-fn until_null(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().position(|byte| *byte == 0);
-    &bytes[..end.unwrap_or(bytes.len())]
+/// The owner that engines give a file whose number is this: Linux has 32 bits for it, and with all of
+/// them set it is left as it is, which is root's.
+fn owner(number: i64) -> u64 {
+    if number >= 0 {
+        return number.cast_unsigned();
+    }
+    let low = number.cast_unsigned() & u64::from(u32::MAX);
+    if low == u64::from(u32::MAX) { 0 } else { low }
+}
+
+/// A number of a device, of which 32 bits count.
+fn device_number(number: i64) -> u32 {
+    u32::try_from(number & i64::from(u32::MAX)).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::tar::Builder;
+    use ::tar::{Builder, EntryType, Header};
 
     fn read(bytes: &[u8]) -> Result<Vec<ArchiveEntry>, String> {
         let mut reader = ArchiveReader::new(bytes, "x.tar", "fetch it again");
@@ -549,6 +572,258 @@ mod tests {
         );
         assert!(read(b"").unwrap().is_empty());
         assert!(read(&[0; 1024]).unwrap().is_empty());
+    }
+
+    /// A header with these fields over those of an empty file, as Go's test data has them.
+    fn block(fields: &[(usize, &[u8])], is_signed: bool) -> Vec<u8> {
+        let mut block = vec![0; HEADER];
+        let regular: [(usize, &[u8]); 8] = [
+            (0, b"file"),
+            (100, b"0000644\0"),
+            (108, b"0000001\0"),
+            (116, b"0000002\0"),
+            (124, b"00000000000\0"),
+            (136, b"00000000003\0"),
+            (148, b"        "),
+            (156, b"0"),
+        ];
+        for (at, bytes) in regular.iter().chain(fields) {
+            block[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        let value = |byte: &u8| match is_signed {
+            true => i64::from(byte.cast_signed()),
+            false => i64::from(*byte),
+        };
+        let sum: i64 = block.iter().map(value).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        block
+    }
+
+    const GNU: (usize, &[u8]) = (257, b"ustar  \0");
+    const USTAR: (usize, &[u8]) = (257, b"ustar\x0000");
+
+    /// Row 3 of "Wrong images": what Go's `TestReader` reads, restated.
+    #[test]
+    fn headers_are_read_as_go_reads_them() {
+        let signed = "caf\u{e9}".as_bytes();
+        let one = |fields: &[(usize, &[u8])], is_signed: bool| {
+            let entries = read(&block(fields, is_signed)).unwrap();
+            let [entry] = <[ArchiveEntry; 1]>::try_from(entries).unwrap();
+            let path = String::from_utf8(entry.path.clone()).unwrap();
+            (path, entry)
+        };
+        for (expected, fields) in [
+            ("dir/file", &[USTAR, (345, &b"dir"[..])][..]),
+            ("file", &[(345, b"dir")]),
+            ("dir/file", &[USTAR, (345, b"dir"), (508, b"tar\0")]),
+            // golang/go#21005, moby#34092: a prefix where GNU has times.
+            ("usr/local/lib/file", &[GNU, (345, b"usr/local/lib")]),
+            ("file", &[GNU, (345, b"00000000003\0")]),
+            (
+                "file",
+                &[GNU, (345, &[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])],
+            ),
+            ("file", &[GNU, (345, b"us\xe9r")]),
+            ("file", &[(157, b"ignored"), (265, b"user")]),
+        ] {
+            assert_eq!(one(fields, false).0, expected, "{fields:?}");
+        }
+        assert_eq!(one(&[(0, signed)], true).0, "caf\u{e9}");
+        assert_eq!(one(&[(0, signed)], false).0, "caf\u{e9}");
+        let binary = one(&[GNU, (108, b"\x80\0\0\0\0\x20\0\x07")], false).1;
+        assert_eq!(binary.uid, 2_097_159);
+        for (number, uid) in [
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff", 0),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xfe", 0xffff_fffe),
+        ] {
+            assert_eq!(one(&[GNU, (108, number)], false).1.uid, uid);
+        }
+        let early = one(&[GNU, (136, &[0xff; 12])], false).1;
+        assert_eq!(early.modified, 0);
+        // A size means nothing where there is no content, not even a negative one.
+        let link = one(&[GNU, (156, b"2"), (157, b"to"), (124, &[0xff; 12])], false).1;
+        assert_eq!(
+            (link.size, link.kind),
+            (0, ArchiveEntryKind::Symlink(b"to".to_vec()))
+        );
+        // Only V7's own type makes a directory of a slash.
+        assert_eq!(
+            one(&[(0, b"file/"), (156, b"0")], false).1.kind,
+            ArchiveEntryKind::File
+        );
+        assert_eq!(
+            one(&[(0, b"file/"), (156, b"\0")], false).1.kind,
+            ArchiveEntryKind::Directory
+        );
+        let device = one(
+            &[USTAR, (156, b"3"), (329, b"0000010\0"), (337, b"0000012\0")],
+            false,
+        )
+        .1;
+        assert_eq!(
+            device.kind,
+            ArchiveEntryKind::Special(Special::Character(8, 10))
+        );
+        // What V7 has behind its fields is none of its own.
+        assert_eq!(one(&[(265, b"user"), (329, b"x")], false).1.uname, "");
+    }
+
+    #[test]
+    fn headers_that_go_refuses_are_refused() {
+        for (fields, message) in [
+            (
+                &[GNU, (124, &[0xff; 12][..])][..],
+                "x.tar: file: its size is negative",
+            ),
+            (
+                &[GNU, (156, b"x"), (124, &[0xff; 12])],
+                "x.tar: its size is negative",
+            ),
+            (&[(124, b"0000000000x\0")], "x.tar: its size is no number"),
+            (&[(108, b"00000 1\0")], "x.tar: its user is no number"),
+            (
+                &[(136, b"\x81\0\0\0\0\0\0\0\0\0\0\0")],
+                "x.tar: its time is no number",
+            ),
+            (&[(136, b"99999999999\0")], "x.tar: its time is no number"),
+            (&[(100, b"rw-r--r-")], "x.tar: its mode is no number"),
+            (&[USTAR, (329, b"x")], "x.tar: its device is no number"),
+            (
+                &[USTAR, (508, b"tar\0"), (476, b"x")],
+                "x.tar: its time is no number",
+            ),
+            (
+                &[USTAR, (156, b"S")],
+                "x.tar: file: a sparse file whose header is not GNU's",
+            ),
+        ] {
+            let mut bytes = block(fields, false);
+            bytes.extend([0; HEADER]);
+            assert_eq!(
+                read(&bytes).map(|_| ()),
+                Err(message.to_owned()),
+                "{fields:?}"
+            );
+        }
+    }
+
+    /// Go's cases `pax-bad-hdr-file`, `pax-bad-mtime-file`, `pax-nul-path`, `pax-nul-xattrs`, `gnu-multi-hdrs`,
+    /// `pax-multi-hdrs`, `pax-global-records`, `gnu-long-nul` and of `TestParsePAXRecord`, and libarchive's
+    /// of repeated headers.
+    #[test]
+    fn extensions_are_read_as_go_reads_them() {
+        let extension = |letter: u8, content: &[u8]| {
+            let mut bytes = raw(b"ext", EntryType::new(letter), content);
+            bytes.resize(bytes.len().next_multiple_of(HEADER), 0);
+            bytes
+        };
+        let names = |extensions: &[(u8, &[u8])]| {
+            let mut bytes = Vec::new();
+            for (letter, content) in extensions {
+                bytes.extend(extension(*letter, content));
+            }
+            bytes.extend(block(&[USTAR], false));
+            let entries = read(&bytes)?;
+            let names = entries
+                .iter()
+                .map(|entry| String::from_utf8_lossy(&entry.path).into_owned());
+            Ok::<_, String>(names.collect::<Vec<_>>().join(" "))
+        };
+        for (expected, extensions) in [
+            ("b", &[(b'L', &b"a\0"[..]), (b'L', b"b\0c")][..]),
+            ("b", &[(b'x', b"9 path=a\n"), (b'x', b"9 path=b\n")]),
+            ("file", &[(b'x', b"9 path=a\n"), (b'x', b"")]),
+            // GNU's name is the last word, and an empty one says nothing.
+            ("b", &[(b'L', b"b\0"), (b'x', b"9 path=a\n")]),
+            ("a", &[(b'L', b"\0"), (b'x', b"9 path=a\n")]),
+            ("a", &[(b'x', b"9 path=a\n8 path=\n9 path=a\n")]),
+            ("file", &[(b'x', b"9 path=a\n8 path=\n")]),
+            // What is said of all is ignored, and ends what was said of the next.
+            ("file", &[(b'g', b"9 path=a\n")]),
+            ("file", &[(b'x', b"9 path=a\n"), (b'g', b"9 path=b\n")]),
+            ("file", &[(b'x', b"22 GNU.sparse.name=a\n12 other=\0b\n")]),
+            (
+                "a",
+                &[(
+                    b'x',
+                    b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n21 GNU.sparse.name=a\n",
+                )],
+            ),
+            (
+                "file",
+                &[(
+                    b'x',
+                    b"22 GNU.sparse.major=9\n22 GNU.sparse.minor=0\n21 GNU.sparse.name=a\n",
+                )],
+            ),
+            ("file", &[(b'x', b"20 mtime=-1.50000000\n")]),
+        ] {
+            let mut fixed = Vec::new();
+            for (letter, content) in extensions {
+                fixed.push((*letter, with_lengths(content)));
+            }
+            let fixed: Vec<(u8, &[u8])> = fixed
+                .iter()
+                .map(|(letter, content)| (*letter, content.as_slice()))
+                .collect();
+            assert_eq!(names(&fixed).as_deref(), Ok(expected), "{extensions:?}");
+        }
+        for content in [
+            &b"10 path=a\0\n"[..],
+            b"11 mtime=x\n",
+            b"14 mtime=1.x2\n",
+            b"12 atime=\xe9\n",
+            b"9 uid=1x\n",
+            b"28 size=9999999999999999999\n",
+            b"6 k\0=\n",
+            b"5 =a\n",
+            b"4 =\n",
+            b"3 k\n",
+            b"6 path\n",
+            b"1 k=1\n",
+            b"0000000000000000000000000000005 a=\n",
+            b"-5 a=b\n",
+            b"7 a=b",
+            b" a=b\n",
+            b"26 GNU.sparse.numbytes=1\n",
+        ] {
+            for letter in [b'x', b'g'] {
+                let error = names(&[(letter, content)]).unwrap_err();
+                assert!(
+                    error.contains("malformed PAX records"),
+                    "{content:?}: {error}"
+                );
+            }
+        }
+    }
+
+    /// Corrects the lengths of records, which one miscounts.
+    fn with_lengths(content: &[u8]) -> Vec<u8> {
+        let mut records = Vec::new();
+        for line in content.split_inclusive(|byte| *byte == b'\n') {
+            let space = line.iter().position(|byte| *byte == b' ');
+            let Some(space) = space.filter(|_| line.ends_with(b"\n")) else {
+                return content.to_vec();
+            };
+            let length = line.len() - space + if line.len() - space > 8 { 2 } else { 1 };
+            records.extend(length.to_string().into_bytes());
+            records.extend(&line[space..]);
+        }
+        records
+    }
+
+    #[test]
+    fn links_may_be_as_long_as_linux_lets_them() {
+        let long = |length: usize| {
+            let mut bytes = raw(b"x", EntryType::GNULongLink, &vec![b'a'; length]);
+            bytes.extend(block(&[GNU, (156, b"2")], false));
+            read(&bytes)
+        };
+        assert!(long(4096).is_ok());
+        assert_eq!(
+            long(4097).unwrap_err(),
+            "x.tar: file: its link target is longer than 4096 bytes"
+        );
     }
 
     proptest::proptest! {

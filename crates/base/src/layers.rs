@@ -13,7 +13,7 @@ use strata_archive::{ArchiveReader, CompressionFormat, decompress};
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, open_stored};
 use strata_oci::{Descriptor, Digest, HashingReader};
-use strata_tree::{BaseListing, BaseTree, EntriesLeft};
+use strata_tree::{BaseListing, BaseTree, Budget};
 
 /// What is said about a layer before it is read.
 #[derive(Clone, Debug)]
@@ -50,43 +50,51 @@ pub(super) struct Checked {
 /// A layer that is to be read.
 struct Wanted<'a> {
     name: &'a str,
-    /// How often the image has it.
+    /// How often the image has it, above what is laid already.
     times: usize,
 }
 
-/// Reads all layers, given lowest first.
-pub(super) fn check(expected: &[Expected], left: &mut EntriesLeft) -> Result<Checked> {
-    // An image may have the same layer several times (NixOS/nixpkgs#214434).
+/// Reads all layers, given lowest first. What a layer has is kept until it is laid for the last time:
+/// an image may have the same layer several times (NixOS/nixpkgs#214434), and in a compressed archive
+/// they are read in the archive's order.
+pub(super) fn check(expected: &[Expected], budget: &mut Budget) -> Result<Checked> {
     let mut files: BTreeMap<&Path, BTreeMap<&BlobLocation, Wanted<'_>>> = BTreeMap::new();
     for Expected { name, place, .. } in expected {
         let places = files.entry(&place.located).or_default();
         let wanted = places.entry(place).or_insert(Wanted { name, times: 0 });
         wanted.times += 1;
     }
-    let mut found = BTreeMap::new();
-    let mut is_compressed = false;
-    for (path, places) in files {
-        if places.keys().any(|place| place.offset.is_some())
-            && format_of(path)? != CompressionFormat::None
-        {
-            is_compressed = true;
-            read_in_order(path, places, &mut found, left)?;
-        } else {
-            for (place, wanted) in places {
-                let reader = open_stored(path, place.offset, place.size)?;
-                found.insert(place, read(reader, &wanted, left)?);
-            }
-        }
-    }
     let mut checked = Checked {
         records: Vec::new(),
         tree: BaseTree::default(),
-        is_compressed,
+        is_compressed: false,
     };
+    let mut found = BTreeMap::new();
     for (number, layer) in expected.iter().enumerate() {
-        if let Some(found) = found.get(&layer.place) {
-            checked.records.push(compare(layer, found)?);
-            checked.tree.apply(number, &found.listing);
+        let (path, place) = (layer.place.located.as_path(), &layer.place);
+        // Each layer is in its file.
+        let Some(places) = files.get_mut(path) else {
+            continue;
+        };
+        if !found.contains_key(place) {
+            if place.offset.is_some() && format_of(path)? != CompressionFormat::None {
+                checked.is_compressed = true;
+                read_in_order(path, places, &mut found, budget)?;
+            } else if let Some(wanted) = places.get(place) {
+                let reader = open_stored(path, place.offset, place.size)?;
+                found.insert(place, read(reader, wanted, budget)?);
+            }
+        }
+        if let (Some(wanted), Some(read)) = (places.get_mut(place), found.get(place)) {
+            checked.records.push(compare(layer, read)?);
+            let result = checked.tree.apply(number, &read.listing, budget);
+            result.map_err(|message| damaged(&layer.name, &message))?;
+            wanted.times -= 1;
+            if wanted.times == 0
+                && let Some(read) = found.remove(place)
+            {
+                read.listing.release(budget);
+            }
         }
     }
     Ok(checked)
@@ -101,9 +109,9 @@ fn format_of(path: &Path) -> Result<CompressionFormat> {
 /// Reads layers of a compressed archive while it is decompressed once.
 fn read_in_order<'a>(
     path: &Path,
-    places: BTreeMap<&'a BlobLocation, Wanted<'_>>,
+    places: &BTreeMap<&'a BlobLocation, Wanted<'_>>,
     all: &mut BTreeMap<&'a BlobLocation, Found>,
-    left: &mut EntriesLeft,
+    budget: &mut Budget,
 ) -> Result<()> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let (_, mut archive) = decompress(BufReader::new(file)).map_err(Error::io("read", path))?;
@@ -117,7 +125,7 @@ fn read_in_order<'a>(
             .ok_or_else(|| damaged(name, "lies within another layer"))?;
         io::copy(&mut archive.by_ref().take(before), &mut io::sink())
             .map_err(|error| damaged(name, &error.to_string()))?;
-        let found = read(archive.by_ref().take(place.size), &wanted, left)?;
+        let found = read(archive.by_ref().take(place.size), wanted, budget)?;
         position = offset + found.size;
         all.insert(place, found);
     }
@@ -125,7 +133,7 @@ fn read_in_order<'a>(
 }
 
 /// Reads a blob to its end.
-fn read(reader: impl Read, wanted: &Wanted<'_>, left: &mut EntriesLeft) -> Result<Found> {
+fn read(reader: impl Read, wanted: &Wanted<'_>, budget: &mut Budget) -> Result<Found> {
     let name = wanted.name;
     let error = |error: io::Error| damaged(name, &error.to_string());
     let mut blob = HashingReader::new(reader.take(LARGEST_LAYER + 1));
@@ -134,9 +142,9 @@ fn read(reader: impl Read, wanted: &Wanted<'_>, left: &mut EntriesLeft) -> Resul
     let mut listing = BaseListing::default();
     let mut archive = ArchiveReader::new(&mut plain, name, DAMAGED);
     while let Some(entry) = archive.next_entry()? {
-        left.take(wanted.times)
-            .map_err(|message| archive.damaged(&message))?;
-        listing.add(entry);
+        let counted = budget.entries(wanted.times);
+        let added = counted.and_then(|()| listing.add(entry, budget));
+        added.map_err(|message| archive.damaged(&message))?;
     }
     archive.drain()?;
     let (diff_id, plain_size) = plain.finish();
@@ -221,17 +229,15 @@ mod tests {
         };
         let two = layer("two", &["a", "b"]);
         let whiteout = layer("whiteout", &[".wh.a"]);
+        let entries = |count| Budget::new(1024 * 1024, count);
         let layers = [two.clone(), whiteout.clone(), two.clone()];
-        assert_eq!(
-            check(&layers, &mut EntriesLeft(5)).unwrap().records.len(),
-            3
-        );
-        let error = check(&layers, &mut EntriesLeft(4)).err().unwrap();
+        assert_eq!(check(&layers, &mut entries(5)).unwrap().records.len(), 3);
+        let error = check(&layers, &mut entries(4)).err().unwrap();
         assert!(
             error.to_string().contains("entries with those before"),
             "{error}"
         );
-        let error = check(&[whiteout], &mut EntriesLeft(0)).err().unwrap();
+        let error = check(&[whiteout], &mut entries(0)).err().unwrap();
         assert!(error.to_string().starts_with("whiteout"), "{error}");
     }
 }

@@ -10,7 +10,7 @@ use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, Documents, ImagesFile, LayerRecord};
 use strata_nix::Store;
 use strata_oci::{Descriptor, Digest, Document, ImageConfig, Index, layout};
-use strata_tree::{BaseListing, BaseTree, EntriesLeft, LayerTree, MOST_ENTRIES};
+use strata_tree::{BaseListing, BaseTree, Budget, LayerTree};
 
 /// A base image; the default is none.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
         })
     });
     let expected = expected.collect::<Result<Vec<_>>>()?;
-    let checked = layers::check(&expected, &mut EntriesLeft(MOST_ENTRIES))?;
+    let checked = layers::check(&expected, &mut Budget::default())?;
     Ok(Base {
         config: Some(chosen.config),
         blobs: checked.records,
@@ -361,8 +361,8 @@ fn read_strata(
         diff_id: record.diff_id,
     };
     let expected: Vec<Expected> = file.base.iter().map(expected).collect();
-    let mut left = EntriesLeft(MOST_ENTRIES);
-    let mut checked = layers::check(&expected, &mut left)?;
+    let mut budget = Budget::default();
+    let mut checked = layers::check(&expected, &mut budget)?;
     for (checked, record) in checked.records.iter_mut().zip(&file.base) {
         checked.compression = record.compression;
     }
@@ -371,12 +371,13 @@ fn read_strata(
         record.compressed = None;
         let mut listing = BaseListing::default();
         LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
-            left.take(1)
-                .map_err(|message| damaged(&source.named, &message))?;
-            listing.add_own(&entry);
-            Ok(())
+            let counted = budget.entries(1);
+            let added = counted.and_then(|()| listing.add_own(&entry, &mut budget));
+            added.map_err(|message| damaged(&source.named, &message))
         })?;
-        checked.tree.apply(number, &listing);
+        let result = checked.tree.apply(number, &listing, &mut budget);
+        result.map_err(|message| damaged(&source.named, &message))?;
+        listing.release(&mut budget);
     }
     Ok(Base {
         config: Some(config),

@@ -1,14 +1,10 @@
 //! What the layers of a base make together: its directories with their metadata, its symlinks, and
 //! where files are.
 
-use std::convert::Infallible;
-
-use super::overlay::{Change, Listing, MOST_ENTRIES, Overlay, OverlayNode};
+use super::budget::{Budget, allocation};
+use super::overlay::{Change, Kept, Listing, Obstacle, Overlay, OverlayNode};
 use super::path::ImagePath;
 use strata_archive::{ArchiveEntry, ArchiveEntryKind, Entry, EntryKind, Metadata, Mode};
-
-/// How many entries the layers may still have: all of them, whiteouts and repetitions too.
-pub struct EntriesLeft(pub usize);
 
 /// What one layer has.
 #[derive(Debug, Default)]
@@ -20,11 +16,11 @@ enum Listed {
     /// Boxed, because files are many more.
     Directory(Box<Metadata>),
     /// Where a symlink points.
-    Symlink(Vec<u8>),
+    Symlink(Box<[u8]>),
     /// Where in the archive the content begins; 0 in a layer that Strata made.
     File(u64),
     /// Another name of what is at this path.
-    HardLink(ImagePath),
+    HardLink(Box<ImagePath>),
     /// A device or pipe.
     Special,
 }
@@ -33,7 +29,7 @@ enum Listed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Leaf {
     /// Where a symlink points.
-    Symlink(Vec<u8>),
+    Symlink(Box<[u8]>),
     /// A regular file.
     File(Stored),
     /// A device or pipe, or a link to what is not there.
@@ -66,20 +62,8 @@ pub enum BaseEntry<'a> {
     File,
 }
 
-/// Why a path leads nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// There is a file where a directory must be.
-    File(ImagePath),
-    /// Symlinks that lead to each other.
-    Loop(ImagePath),
-}
-
-/// How many symlinks Linux follows on the way to a file.
-const MOST_SYMLINKS: usize = 40;
-
 /// The tree of a base image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct BaseTree(Overlay<Described, Leaf>);
 
 impl Default for Described {
@@ -89,39 +73,81 @@ impl Default for Described {
     }
 }
 
-impl EntriesLeft {
-    /// Counts an entry of a layer that is there `times` times; the error is that there are too many.
-    pub fn take(&mut self, times: usize) -> Result<(), String> {
-        let left = self.0.checked_sub(times);
-        self.0 =
-            left.ok_or_else(|| format!("more than {MOST_ENTRIES} entries with those before"))?;
-        Ok(())
+impl Kept for Described {
+    fn elsewhere(&self) -> usize {
+        metadata_size(&self.0)
     }
 }
 
+impl Kept for Leaf {
+    fn symlink(&self) -> Option<&[u8]> {
+        match self {
+            Self::Symlink(target) => Some(target),
+            Self::File(_) | Self::Special => None,
+        }
+    }
+
+    fn elsewhere(&self) -> usize {
+        self.symlink().map_or(0, |target| allocation(target.len()))
+    }
+}
+
+impl Kept for Listed {
+    fn elsewhere(&self) -> usize {
+        match self {
+            Self::Directory(metadata) => {
+                allocation(size_of::<Metadata>()) + metadata_size(metadata)
+            }
+            Self::Symlink(target) => allocation(target.len()),
+            Self::HardLink(target) => {
+                allocation(size_of::<ImagePath>()) + allocation(target.0.len())
+            }
+            Self::File(_) | Self::Special => 0,
+        }
+    }
+}
+
+/// How many bytes metadata has elsewhere in memory.
+fn metadata_size(metadata: &Metadata) -> usize {
+    /// What a map takes that is not empty, and a part of one for each more.
+    const NODE: usize = 640;
+    let xattrs = metadata.xattrs.iter();
+    let xattrs = xattrs.map(|(name, value)| allocation(name.len()) + allocation(value.len()));
+    let nodes = metadata.xattrs.len().div_ceil(5) * NODE;
+    allocation(metadata.uname.len())
+        + allocation(metadata.gname.len())
+        + nodes
+        + xattrs.sum::<usize>()
+}
+
 impl BaseListing {
-    /// Adds an entry of an archive.
-    pub fn add(&mut self, mut entry: ArchiveEntry) {
+    /// Adds an entry of an archive; the error is that this is too much.
+    pub fn add(&mut self, mut entry: ArchiveEntry, budget: &mut Budget) -> Result<(), String> {
         let path = ImagePath(std::mem::take(&mut entry.path));
         let listed = match entry.kind {
             ArchiveEntryKind::Directory => Listed::Directory(Box::new(entry.metadata())),
-            ArchiveEntryKind::Symlink(target) => Listed::Symlink(target),
+            ArchiveEntryKind::Symlink(target) => Listed::Symlink(target.into()),
             ArchiveEntryKind::File => Listed::File(entry.offset),
-            ArchiveEntryKind::HardLink(target) => Listed::HardLink(ImagePath(target)),
+            ArchiveEntryKind::HardLink(target) => Listed::HardLink(Box::new(ImagePath(target))),
             ArchiveEntryKind::Special(_) => Listed::Special,
         };
-        self.0.add(path, listed);
+        self.0.add(&path, listed, budget)
     }
 
-    /// Adds an entry of a layer that Strata made.
-    pub fn add_own(&mut self, entry: &Entry<'_>) {
+    /// Adds an entry of a layer that Strata made; the error is that this is too much.
+    pub fn add_own(&mut self, entry: &Entry<'_>, budget: &mut Budget) -> Result<(), String> {
         let listed = match &entry.kind {
             EntryKind::Directory => Listed::Directory(Box::new(entry.metadata.clone())),
-            EntryKind::Symlink { target } => Listed::Symlink(target.to_vec()),
+            EntryKind::Symlink { target } => Listed::Symlink((*target).into()),
             // The name of a whiteout says that it is one.
             EntryKind::File(_) | EntryKind::Whiteout => Listed::File(0),
         };
-        self.0.add(ImagePath(entry.path.to_vec()), listed);
+        self.0.add(&ImagePath(entry.path.to_vec()), listed, budget)
+    }
+
+    /// Forgets it all.
+    pub fn release(self, budget: &mut Budget) {
+        self.0.release(budget);
     }
 }
 
@@ -139,9 +165,9 @@ impl BaseTree {
     /// The regular file that `path` means when all symlinks are followed: where it is in the image,
     /// and where its content is.
     pub fn file(&self, path: &ImagePath) -> Option<(ImagePath, Stored)> {
-        let real = self.follow(path, true).ok()?;
-        match self.0.get(&real)? {
-            OverlayNode::Leaf(Leaf::File(stored)) => Some((real, *stored)),
+        let way = self.0.resolve(path).ok()?;
+        match way.leaf? {
+            Leaf::File(stored) => Some((way.real, *stored)),
             _ => None,
         }
     }
@@ -149,39 +175,11 @@ impl BaseTree {
     /// Where the directory `path` is when all symlinks are followed; what is not there yet may be
     /// made there.
     pub fn directory(&self, path: &ImagePath) -> Result<ImagePath, Obstacle> {
-        self.follow(path, false)
-    }
-
-    fn follow(&self, path: &ImagePath, may_be_file: bool) -> Result<ImagePath, Obstacle> {
-        let mut real = ImagePath::default();
-        let mut rest: Vec<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
-        rest.reverse();
-        let mut symlinks = 0;
-        while let Some(name) = rest.pop() {
-            if name == b".." {
-                real = real.split().0;
-                continue;
-            }
-            let next = real.join(&name);
-            match self.at(&next) {
-                BaseEntry::Nothing | BaseEntry::Directory(_) => real = next,
-                BaseEntry::File if may_be_file && rest.is_empty() => return Ok(next),
-                BaseEntry::File => return Err(Obstacle::File(next)),
-                BaseEntry::Symlink(target) => {
-                    symlinks += 1;
-                    if symlinks > MOST_SYMLINKS {
-                        return Err(Obstacle::Loop(next));
-                    }
-                    if target.starts_with(b"/") {
-                        real = ImagePath::default();
-                    }
-                    let names = target.split(|byte| *byte == b'/').rev();
-                    let names = names.filter(|name| !matches!(*name, b"" | b"."));
-                    rest.extend(names.map(<[u8]>::to_vec));
-                }
-            }
+        let way = self.0.resolve(path)?;
+        match way.leaf {
+            Some(_) => Err(Obstacle::File(way.real)),
+            None => Ok(way.real),
         }
-        Ok(real)
     }
 
     /// Takes out what is at `path`, which leads through no symlink.
@@ -189,28 +187,32 @@ impl BaseTree {
         self.0.remove(path);
     }
 
-    /// Lays the layer with this number over those before it.
-    pub fn apply(&mut self, number: usize, layer: &BaseListing) {
-        let link = |_: &ImagePath, _: &ImagePath, leaf: Option<&Leaf>| match leaf {
-            Some(Leaf::File(stored)) => Ok::<_, Infallible>(Leaf::File(*stored)),
-            _ => Ok(Leaf::Special),
-        };
-        let Ok(()) = self.0.apply(
-            &layer.0,
-            |listed| match listed {
-                Listed::Directory(metadata) => {
-                    Change::Directory(Described(Metadata::clone(metadata)))
-                }
-                Listed::Symlink(target) => Change::Leaf(Leaf::Symlink(target.clone())),
-                Listed::File(offset) => Change::Leaf(Leaf::File(Stored {
-                    layer: number,
-                    offset: *offset,
-                })),
-                Listed::HardLink(target) => Change::HardLink(target),
-                Listed::Special => Change::Leaf(Leaf::Special),
-            },
-            link,
-        );
+    /// Lays the layer with this number over those before it; the error says what is wrong with it.
+    pub fn apply(
+        &mut self,
+        number: usize,
+        layer: &BaseListing,
+        budget: &mut Budget,
+    ) -> Result<(), String> {
+        // What a link leads to may have been left out of the base, which is nobody's loss until it is used.
+        let link = |leaf: Option<&Leaf>| Some(leaf.cloned().unwrap_or(Leaf::Special));
+        let change = |listed| change(number, listed);
+        let result = self.0.apply(&layer.0, budget, change, link);
+        result.map_err(|unlayable| unlayable.to_string())
+    }
+}
+
+/// What an entry of the layer with this number is in the tree.
+fn change(number: usize, listed: &Listed) -> Change<'_, Described, Leaf> {
+    match listed {
+        Listed::Directory(metadata) => Change::Directory(Described(Metadata::clone(metadata))),
+        Listed::Symlink(target) => Change::Leaf(Leaf::Symlink(target.clone())),
+        Listed::File(offset) => Change::Leaf(Leaf::File(Stored {
+            layer: number,
+            offset: *offset,
+        })),
+        Listed::HardLink(target) => Change::HardLink(target),
+        Listed::Special => Change::Leaf(Leaf::Special),
     }
 }
 
@@ -250,9 +252,10 @@ mod tests {
         for (number, entries) in layers.iter().enumerate() {
             let mut listing = BaseListing::default();
             for text in *entries {
-                listing.add(entry(text));
+                listing.add(entry(text), &mut Budget::default()).unwrap();
             }
-            tree.apply(number, &listing);
+            let result = tree.apply(number, &listing, &mut Budget::default());
+            assert_eq!(result, Ok(()));
         }
         tree
     }
@@ -278,9 +281,9 @@ mod tests {
             ("a/file", "file"),
             ("b", "file"),
             ("b/c", "nothing"),
-            // Somebody's directory hides a symlink, as in an engine.
-            ("s", "directory 0755"),
-            ("s/under", "file"),
+            ("s", "symlink x"),
+            ("x", "directory 0755"),
+            ("x/under", "file"),
             ("e/f", "file"),
             ("g", "symlink z"),
             ("nothing/at/all", "nothing"),
@@ -316,6 +319,130 @@ mod tests {
         ] {
             assert_eq!(at(&tree, path), expected, "{path}");
         }
+    }
+
+    /// Row 1 of "Wrong images": boxlite 187, openshift-preflight 1377, libarchive 1044.
+    #[test]
+    fn a_layer_is_a_file_system() {
+        let tree = tree(&[
+            &[
+                "d usr/bin",
+                "l bin usr/bin",
+                "f bin/busybox 512",
+                "f bin/gone",
+                "h bin/again bin/busybox",
+                "h sbin bin",
+                "f sbin/tool",
+                "l up/x ../../../usr",
+                "f up/x/lib/one",
+                "l abs /usr/share",
+                "f abs/two",
+                "f opaque/old/file",
+                "l to-opaque opaque",
+                "l file-or-not elsewhere",
+                "f becomes-directory",
+            ],
+            &[
+                "f bin/.wh.gone",
+                "f bin/later 1024",
+                "f to-opaque/new",
+                "f to-opaque/.wh..wh..opq",
+                "d file-or-not",
+                "f becomes-directory/file",
+                "f .wh..wh.plnk/1.2",
+                // Before the whiteout or after it: it is about the layers below.
+                "f own/new",
+                "f .wh.own",
+            ],
+        ]);
+        for (path, expected) in [
+            ("bin", "symlink usr/bin"),
+            ("sbin", "symlink usr/bin"),
+            ("usr/bin/busybox", "file"),
+            ("usr/bin/again", "file"),
+            ("usr/bin/tool", "file"),
+            ("usr/bin/gone", "nothing"),
+            ("usr/bin/later", "file"),
+            ("usr/lib/one", "file"),
+            ("usr/share/two", "file"),
+            ("opaque/old", "nothing"),
+            ("opaque/new", "file"),
+            ("file-or-not", "directory 1777"),
+            ("becomes-directory/file", "file"),
+            (".wh..wh.plnk", "nothing"),
+            ("own/new", "file"),
+        ] {
+            assert_eq!(at(&tree, path), expected, "{path}");
+        }
+        let found = tree.file(&ImagePath::from("sbin/again"));
+        let stored = Stored {
+            layer: 0,
+            offset: 512,
+        };
+        assert_eq!(found, Some((ImagePath::from("usr/bin/again"), stored)));
+    }
+
+    #[test]
+    fn what_no_engine_lays_is_an_error() {
+        let long = "l a ".to_owned() + &"b/".repeat(2000);
+        let below = "f a/".to_owned() + &"c/".repeat(1000) + "d";
+        for (entries, message) in [
+            (
+                &["f a", "f a/b"][..],
+                "a/b: a is a file of the same layer, not a directory",
+            ),
+            (
+                &["l a b", "l b a", "f a/x"],
+                "a/x: the symlink a leads to itself",
+            ),
+            (&["f d/.wh."], "d/.wh.: a whiteout of no file"),
+            (&["f d/.wh..."], "d/.wh...: a whiteout of no file"),
+            (
+                &[&*long, &*below],
+                ": symlinks lead to a longer path than there may be: a/c/c",
+            ),
+        ] {
+            let mut listing = BaseListing::default();
+            for text in entries {
+                listing.add(entry(text), &mut Budget::default()).unwrap();
+            }
+            let result = BaseTree::default().apply(0, &listing, &mut Budget::default());
+            let error = result.unwrap_err();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    /// Rows 8 and 13: what is kept is counted and given back, and 100,000 entries take no time.
+    #[test]
+    fn what_is_kept_is_counted_and_given_back() {
+        let listing = |entries: &mut dyn Iterator<Item = String>, budget: &mut Budget| {
+            let mut listing = BaseListing::default();
+            for text in entries {
+                listing.add(entry(&text), budget)?;
+            }
+            Ok::<_, String>(listing)
+        };
+        let whole = Budget::new(32 * 1024 * 1024, 10);
+        let mut budget = whole.clone();
+        let mut entries = (0..100_000).rev().map(|number| format!("f d/{number}"));
+        let files = listing(&mut entries, &mut budget).unwrap();
+        let mut tree = BaseTree::default();
+        tree.apply(0, &files, &mut budget).unwrap();
+        let hides = listing(&mut ["f .wh.d".to_owned()].into_iter(), &mut budget).unwrap();
+        tree.apply(1, &hides, &mut budget).unwrap();
+        files.release(&mut budget);
+        hides.release(&mut budget);
+        // The number of a directory is not used again.
+        assert_eq!(budget.keep(32 * 1024 * 1024 - 16), Ok(()));
+
+        let deep = |number| format!("f {number}/{}x", "d/".repeat(2000));
+        let mut entries = (0..200).map(deep);
+        let mut budget = whole.clone();
+        let deep = listing(&mut entries, &mut budget).unwrap();
+        let error = BaseTree::default().apply(0, &deep, &mut budget);
+        assert!(error.unwrap_err().contains("bytes of memory"));
+        let mut long = ["l a ".to_owned() + &"x".repeat(32 * 1024 * 1024)].into_iter();
+        assert!(listing(&mut long, &mut whole.clone()).is_err());
     }
 
     #[test]

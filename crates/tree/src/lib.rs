@@ -6,7 +6,7 @@
 //! - `path`, `rules` (with `capabilities`), `recipe`: all that the bytes of a layer depend on
 //! - `source`: what a recipe says of a store path, joined with the store
 //! - `entries`: the entries of a layer in their order, from its recipe
-//! - `whiteout`, `overlay`: replaying layers over each other, the one place that does
+//! - `budget`, `whiteout`, `overlay`: replaying layers over each other, the one place that does
 //! - `base_tree`: what the layers of a base image make together
 //! - `merge`: settling what goes to the root of an image, over its base and over all its layers
 
@@ -15,6 +15,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod base_tree;
+mod budget;
 mod capabilities;
 mod entries;
 mod merge;
@@ -25,10 +26,11 @@ mod rules;
 mod source;
 mod whiteout;
 
-pub use base_tree::{BaseEntry, BaseListing, BaseTree, EntriesLeft, Obstacle, Stored};
+pub use base_tree::{BaseEntry, BaseListing, BaseTree, Stored};
+pub use budget::{Budget, MOST_ENTRIES, MOST_KEPT};
 pub use entries::LayerTree;
 pub use merge::{MergedRoot, RootSource, Surroundings, merge};
-pub use overlay::{Change, Listing, MOST_ENTRIES, Overlay, OverlayNode};
+pub use overlay::{Change, Kept, Listing, Obstacle, Overlay, OverlayNode, Unlayable};
 pub use path::ImagePath;
 pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
 pub use rules::{Changes, CompiledRules, EntryType, Rule};

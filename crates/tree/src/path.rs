@@ -14,12 +14,23 @@ impl ImagePath {
     /// The path of `name` in the directory `self`.
     #[must_use]
     pub fn join(&self, name: &[u8]) -> Self {
-        let mut path = self.0.clone();
-        if !path.is_empty() {
-            path.push(b'/');
+        let mut path = self.clone();
+        path.push(name);
+        path
+    }
+
+    /// Goes down to `name` in the directory.
+    pub(super) fn push(&mut self, name: &[u8]) {
+        if !self.0.is_empty() {
+            self.0.push(b'/');
         }
-        path.extend_from_slice(name);
-        Self(path)
+        self.0.extend_from_slice(name);
+    }
+
+    /// Goes up to the directory that it is in; `/` is in itself.
+    pub(super) fn pop(&mut self) {
+        let slash = self.0.iter().rposition(|byte| *byte == b'/');
+        self.0.truncate(slash.unwrap_or(0));
     }
 
     /// The directory that it is in, and its last name, which is empty for `/`.

@@ -10,26 +10,32 @@ const ENGINE_PREFIX: &[u8] = b".wh..wh.";
 
 /// What an entry means that is no part of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Whiteout {
+pub(super) enum Whiteout<'a> {
     /// The layers under it have nothing in this directory.
     Opaque(ImagePath),
-    /// The layers under it do not have this path.
-    File(ImagePath),
-    /// It is an engine's own.
+    /// The layers under it do not have this name in this directory.
+    File(ImagePath, &'a [u8]),
+    /// It, or what it is in, is an engine's own.
     Engine,
+    /// It hides nothing that there can be; engines refuse it, or take away what is around it.
+    Nothing(&'static str),
 }
 
-impl Whiteout {
+impl<'a> Whiteout<'a> {
     /// What an entry at `path` means, if it is no part of the image.
-    pub(super) fn of(path: &ImagePath) -> Option<Self> {
-        let (parent, name) = path.split();
+    pub(super) fn of(path: &'a ImagePath) -> Option<Self> {
+        let slash = path.0.iter().rposition(|byte| *byte == b'/');
+        let name = slash.map_or(&path.0[..], |slash| &path.0[slash + 1..]);
+        let directory = || path.split().0;
         if name == OPAQUE {
-            Some(Self::Opaque(parent))
-        } else if name.starts_with(ENGINE_PREFIX) {
-            Some(Self::Engine)
-        } else {
-            let hidden = name.strip_prefix(WHITEOUT_PREFIX)?;
-            Some(Self::File(parent.join(hidden)))
+            return Some(Self::Opaque(directory()));
+        }
+        if path.0.starts_with(ENGINE_PREFIX) || name.starts_with(ENGINE_PREFIX) {
+            return Some(Self::Engine);
+        }
+        match name.strip_prefix(WHITEOUT_PREFIX)? {
+            b"" | b"." | b".." => Some(Self::Nothing("a whiteout of no file")),
+            hidden => Some(Self::File(directory(), hidden)),
         }
     }
 }

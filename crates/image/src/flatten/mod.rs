@@ -15,9 +15,8 @@ use strata_archive::{
 };
 use strata_error::{Error, Result};
 use strata_layer::{Layer, read_layer};
+use strata_tree::Budget;
 
-/// The most entries of an image, as of a base image.
-const MOST_ENTRIES: usize = strata_tree::MOST_ENTRIES;
 const HINT: &str =
     "build or fetch the image again; if it comes from elsewhere, its layers are damaged";
 
@@ -31,18 +30,21 @@ pub fn flatten(
     advance: &dyn Fn(u64) -> Result<()>,
 ) -> Result<()> {
     let mut tree = Tree::default();
-    let mut count = 0;
+    // As for a base image.
+    let mut budget = Budget::default();
     for layer in &image.layers {
-        let listing = list(layer.as_ref(), MOST_ENTRIES - count, advance)?;
-        count += listing.len();
-        tree.apply(&listing).map_err(|(link, target)| {
-            damaged(
-                layer.as_ref(),
-                format!("{link}: a link to {target}, which is not there"),
-            )
-        })?;
+        let layer = layer.as_ref();
+        let listing = list(layer, &mut budget, advance)?;
+        let result = tree.apply(&listing, &mut budget);
+        result.map_err(|unlayable| damaged(layer, unlayable.to_string()))?;
+        listing.release(&mut budget);
     }
-    let winners = tree.winners();
+    let winners = tree.winners(&mut budget);
+    let winners = winners.map_err(|message| Error::Document {
+        document: "the layers".to_owned(),
+        message,
+        hint: HINT.to_owned(),
+    })?;
     let mut archive = ArchiveWriter::new(writer, "archive");
     let nobodys = Metadata::root(Mode::ANCESTOR);
     for (path, entry) in &winners.directories {
@@ -68,17 +70,20 @@ pub fn flatten(
 }
 
 /// What a layer has.
-fn list(layer: &dyn Layer, most: usize, advance: &dyn Fn(u64) -> Result<()>) -> Result<Listing> {
+fn list(
+    layer: &dyn Layer,
+    budget: &mut Budget,
+    advance: &dyn Fn(u64) -> Result<()>,
+) -> Result<Listing> {
     let mut listing = Listing::default();
     read(layer, advance, &mut |archive| {
         while let Some(entry) = archive.next_entry()? {
-            if listing.len() >= most {
-                return Err(archive.damaged(&format!("more than {MOST_ENTRIES} entries")));
-            }
             if entry.is_sparse {
                 return Err(archive.damaged(&"a sparse file, which cannot be exported"));
             }
-            listing.add(&entry);
+            let counted = budget.entries(1);
+            let added = counted.and_then(|()| listing.add(&entry, budget));
+            added.map_err(|message| archive.damaged(&message))?;
         }
         Ok(())
     })?;

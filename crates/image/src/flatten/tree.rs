@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strata_archive::{ArchiveEntry, ArchiveEntryKind};
-use strata_tree::{Change, ImagePath, Overlay, OverlayNode};
+use strata_tree::{Budget, Change, ImagePath, Kept, Overlay, OverlayNode, Unlayable};
 
 /// An entry of a layer: what a path stands for, whatever its other names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,19 +24,26 @@ pub(super) struct Listing {
 
 enum Found {
     Directory(Arc<ArchiveEntry>),
-    /// A file, symlink, device or pipe: the entry with this number.
-    Leaf(usize),
+    /// A file, symlink, device or pipe: the number of the entry, and where a symlink leads.
+    Leaf(usize, Option<Arc<[u8]>>),
     /// Another name of what is at this path.
-    HardLink(ImagePath),
+    HardLink(Box<ImagePath>),
 }
 
 /// What the layers make together.
 #[derive(Default)]
 pub(super) struct Tree {
     layers: usize,
-    /// No layer needs to describe a directory.
-    overlay: Overlay<Option<Arc<ArchiveEntry>>, EntryPosition>,
+    overlay: Overlay<Described, Leaf>,
 }
+
+/// The entry that describes a directory; no layer needs to.
+#[derive(Clone, Default)]
+struct Described(Option<Arc<ArchiveEntry>>);
+
+/// An entry that is no directory, and where it leads if it is a symlink.
+#[derive(Clone)]
+struct Leaf(EntryPosition, Option<Arc<[u8]>>);
 
 /// What is to be written.
 #[derive(Default)]
@@ -47,57 +54,102 @@ pub(super) struct Winners {
     pub(super) leaves: BTreeMap<EntryPosition, Vec<ImagePath>>,
 }
 
-impl Listing {
-    /// Adds the next entry.
-    pub(super) fn add(&mut self, entry: &ArchiveEntry) {
-        let found = match &entry.kind {
-            ArchiveEntryKind::Directory => Found::Directory(Arc::new(entry.clone())),
-            ArchiveEntryKind::HardLink(target) => Found::HardLink(ImagePath(target.clone())),
-            _ => Found::Leaf(self.count),
-        };
-        self.count += 1;
-        self.listing.add(ImagePath(entry.path.clone()), found);
+impl Kept for Found {
+    fn elsewhere(&self) -> usize {
+        match self {
+            Self::Directory(entry) => entry.size_in_memory(),
+            Self::Leaf(_, target) => target.as_ref().map_or(0, |target| target.len()),
+            Self::HardLink(target) => size_of::<ImagePath>() + target.0.len(),
+        }
+    }
+}
+
+impl Kept for Described {
+    fn elsewhere(&self) -> usize {
+        self.0.as_ref().map_or(0, |entry| entry.size_in_memory())
+    }
+}
+
+impl Kept for Leaf {
+    fn symlink(&self) -> Option<&[u8]> {
+        self.1.as_deref()
     }
 
-    /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
-        self.count
+    fn elsewhere(&self) -> usize {
+        self.1.as_ref().map_or(0, |target| target.len())
+    }
+}
+
+impl Listing {
+    /// Adds the next entry; the error is that this is too much.
+    pub(super) fn add(&mut self, entry: &ArchiveEntry, budget: &mut Budget) -> Result<(), String> {
+        let found = match &entry.kind {
+            ArchiveEntryKind::Directory => Found::Directory(Arc::new(entry.clone())),
+            ArchiveEntryKind::HardLink(target) => {
+                Found::HardLink(Box::new(ImagePath(target.clone())))
+            }
+            ArchiveEntryKind::Symlink(target) => {
+                Found::Leaf(self.count, Some(target.as_slice().into()))
+            }
+            ArchiveEntryKind::File | ArchiveEntryKind::Special(_) => Found::Leaf(self.count, None),
+        };
+        self.count += 1;
+        self.listing
+            .add(&ImagePath(entry.path.clone()), found, budget)
+    }
+
+    /// Forgets it all.
+    pub(super) fn release(self, budget: &mut Budget) {
+        self.listing.release(budget);
     }
 }
 
 impl Tree {
-    /// Lays a layer over those before it. The error is a hard link to what is not there: the link and
-    /// its target.
-    pub(super) fn apply(&mut self, layer: &Listing) -> Result<(), (ImagePath, ImagePath)> {
+    /// Lays a layer over those before it.
+    pub(super) fn apply(&mut self, layer: &Listing, budget: &mut Budget) -> Result<(), Unlayable> {
         let number = self.layers;
         self.layers += 1;
-        let link = |path: &ImagePath, target: &ImagePath, leaf: Option<&EntryPosition>| {
-            leaf.copied().ok_or_else(|| (path.clone(), target.clone()))
-        };
         self.overlay.apply(
             &layer.listing,
+            budget,
             |found| match found {
-                Found::Directory(entry) => Change::Directory(Some(Arc::clone(entry))),
-                Found::Leaf(entry) => Change::Leaf(EntryPosition {
-                    layer: number,
-                    entry: *entry,
-                }),
+                Found::Directory(entry) => Change::Directory(Described(Some(Arc::clone(entry)))),
+                Found::Leaf(entry, target) => {
+                    let position = EntryPosition {
+                        layer: number,
+                        entry: *entry,
+                    };
+                    Change::Leaf(Leaf(position, target.clone()))
+                }
                 Found::HardLink(target) => Change::HardLink(target),
             },
-            link,
+            |leaf| leaf.cloned(),
         )
     }
 
-    /// What is to be written.
-    pub(super) fn winners(self) -> Winners {
+    /// What is to be written; the error is that this is too much.
+    pub(super) fn winners(self, budget: &mut Budget) -> Result<Winners, String> {
         let mut winners = Winners::default();
-        self.overlay.drain(&mut |path, node| match node {
-            OverlayNode::Directory(entry) => winners.directories.push((path, entry)),
-            OverlayNode::Leaf(place) => winners.leaves.entry(place).or_default().push(path),
+        let mut result = Ok(());
+        self.overlay.visit(&mut |path, node| {
+            if result.is_err() {
+                return;
+            }
+            // A path and its place in a list, which may have room for twice as much.
+            result = budget.keep(path.0.len() + 3 * size_of::<(ImagePath, Described)>());
+            match node {
+                OverlayNode::Directory(Described(entry)) => {
+                    winners.directories.push((path.clone(), entry.clone()));
+                }
+                OverlayNode::Leaf(Leaf(position, _)) => {
+                    let paths = winners.leaves.entry(*position).or_default();
+                    paths.push(path.clone());
+                }
+            }
         });
         for paths in winners.leaves.values_mut() {
             paths.sort_by(|one, other| one.components().cmp(other.components()));
         }
-        winners
+        result.map(|()| winners)
     }
 }

@@ -1,6 +1,6 @@
 //! The errors of a merge, which name a path and the two that disagree about it.
 
-use crate::base_tree::Obstacle;
+use crate::overlay::Obstacle;
 use crate::path::ImagePath;
 use strata_error::Error;
 
@@ -11,7 +11,7 @@ const BASE: &str = "the base image";
 pub(super) fn hits_base(path: &ImagePath, obstacle: &Obstacle, source: &str) -> Error {
     let (at, about) = match obstacle {
         Obstacle::File(at) => (at, "whether it is a directory"),
-        Obstacle::Loop(at) => (at, "where its symlinks lead"),
+        Obstacle::Loop(at) | Obstacle::Long(at) => (at, "where its symlinks lead"),
     };
     Error::Conflict {
         path: path.to_string(),
