@@ -1,8 +1,8 @@
 //! The repository of a registry: how it is reached, and trying again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,8 @@ pub(crate) struct Client {
     purpose: Purpose,
     /// What requests are authorized with.
     pub(crate) authorizer: Authorizer,
+    /// What the registry said when it was asked for nothing of it and let us not in.
+    refusal: Mutex<Option<RegistryError>>,
     retry: Retry,
     /// What whoever watches is still to be told.
     delays: Arc<Delays>,
@@ -132,6 +134,7 @@ impl Client {
             repository: reference.repository.clone(),
             purpose,
             authorizer: Authorizer::new(keychain, purpose, reference),
+            refusal: Mutex::default(),
             retry: options.retry,
             delays,
             in_chunks: AtomicBool::new(false),
@@ -198,15 +201,12 @@ impl Client {
         }
     }
 
-    /// Asks whether this is a registry (distribution specification, end-1), and logs in.
+    /// Asks whether this is a registry (distribution specification, end-1), and what it wants for a login. A
+    /// public repository can be in one that lets nobody in here: the repository's own answer decides.
     fn ping(&self) -> Result<(), Failure> {
-        let refused = |error| {
-            let operation = format!("cannot log in to the registry {}", self.registry());
-            Err(Failure::Fatal(self.error(error, &operation, 1)))
-        };
         let response = match self.authorized(Request::new(Method::GET, self.base().clone())) {
             Err(Failure::Registry(error)) if error.reached == Reached::Refusal => {
-                return refused(error);
+                return Err(self.refused_login(error));
             }
             Err(Failure::Registry(error)) => {
                 // Where nobody is from the beginning, a name or a port is wrong more often than a
@@ -220,7 +220,16 @@ impl Client {
         match response.status {
             // Those who may not ping may still push.
             StatusCode::OK | StatusCode::FORBIDDEN => Ok(()),
-            StatusCode::UNAUTHORIZED => refused(self.authorizer.refusal(&response)),
+            StatusCode::UNAUTHORIZED => {
+                let refusal = self.authorizer.refusal(&response);
+                // Who tries a wrong password again and again is locked out.
+                if self.authorizer.sends_password() {
+                    return Err(self.refused_login(refusal));
+                }
+                let mut kept = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+                *kept = Some(refusal);
+                Ok(())
+            }
             StatusCode::NOT_FOUND => Err(RegistryError::permanent(
                 "answered 404 Not Found where registries answer (/v2/)",
                 "is this a registry?",
@@ -228,6 +237,12 @@ impl Client {
             .into()),
             _ => Err(response.error().into()),
         }
+    }
+
+    /// That the registry lets us in nowhere.
+    fn refused_login(&self, refusal: RegistryError) -> Failure {
+        let operation = format!("cannot log in to the registry {}", self.registry());
+        Failure::Fatal(self.error(refusal, &operation, 1))
     }
 
     /// A URL below the repository: `blobs/…`, `manifests/…`.
@@ -317,8 +332,14 @@ impl Client {
     pub(crate) fn open_response(&self, request: Request<'_>) -> Result<ResponseReader, Failure> {
         let response = self.authorized(request)?;
         match response.head.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(self.authorizer.refusal(&response.read()?).into())
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                let kept = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+                match kept.as_ref() {
+                    Some(refusal) if status == StatusCode::UNAUTHORIZED => {
+                        Err(self.refused_login(refusal.clone()))
+                    }
+                    _ => Err(self.authorizer.refusal(&response.read()?).into()),
+                }
             }
             _ => Ok(response),
         }
@@ -391,7 +412,9 @@ mod tests {
             (Purpose::Push, "pass --dest-creds "),
             (Purpose::Pull, "pass --creds "),
         ] {
-            let error = server.connect(1, purpose).err().unwrap();
+            let client = server.client(purpose);
+            let error = client.retry("x", &|| Ok(()), || client.manifest("tag", &[]));
+            let error = error.unwrap_err();
             assert!(error.hint().unwrap().contains(flag), "{error:?}");
         }
     }

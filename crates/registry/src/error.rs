@@ -25,7 +25,7 @@ pub(crate) enum Reached {
 }
 
 /// A registry that refused, failed or could not be reached.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RegistryError {
     /// What happened. No secrets, no addresses with their parameters (those can be signed).
     pub(crate) message: String,

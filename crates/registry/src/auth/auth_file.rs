@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::auth::credentials::Credentials;
 use strata_error::{Error, Result};
@@ -20,33 +21,35 @@ pub(super) fn bad_file(name: &str, message: &str) -> Error {
     }
 }
 
-/// The fields that matter of `auth.json` and `config.json`.
-#[derive(Deserialize)]
+/// The fields that matter of `auth.json` and `config.json`. Null is what Go's encoders write of nothing. What is
+/// said of each registry is looked at for that one only.
+#[derive(Default, Deserialize)]
 pub(super) struct AuthFile {
     #[serde(skip)]
     name: String,
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
-    #[serde(default, rename = "credHelpers")]
-    helpers: BTreeMap<String, String>,
-    #[serde(default, rename = "credsStore")]
-    store: String,
+    auths: Option<BTreeMap<String, Value>>,
+    #[serde(rename = "credHelpers")]
+    helpers: Option<BTreeMap<String, Value>>,
+    #[serde(rename = "credsStore")]
+    store: Option<String>,
 }
 
 /// What is kept for one registry.
 #[derive(Default, Deserialize)]
-#[serde(default)]
 struct Entry {
-    auth: String,
-    username: String,
-    password: String,
-    identitytoken: String,
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
 }
 
 impl AuthFile {
-    /// Parses the file `name`.
+    /// Parses the file `name`. Nothing is in an empty one.
     pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
-        let parsed: Self = serde_json::from_slice(bytes).map_err(|error| {
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        let parsed: Option<Self> = serde_json::from_slice(bytes).map_err(|error| {
             // The parser's own message can quote a secret.
             let place = format!("line {}, column {}", error.line(), error.column());
             bad_file(
@@ -56,7 +59,7 @@ impl AuthFile {
         })?;
         Ok(Self {
             name: name.to_owned(),
-            ..parsed
+            ..parsed.unwrap_or_default()
         })
     }
 
@@ -64,7 +67,8 @@ impl AuthFile {
     /// parents, the registry.
     pub(super) fn credentials(&self, reference: &Reference) -> Result<Option<Credentials>> {
         for scope in scopes(reference) {
-            let entries = self.auths.iter().filter(|(key, _)| normalize(key) == scope);
+            let auths = self.auths.iter().flatten();
+            let entries = auths.filter(|(key, _)| normalize(key) == scope);
             for (key, entry) in entries {
                 if let Some(credentials) = self.entry(key, entry)? {
                     return Ok(Some(credentials));
@@ -75,40 +79,39 @@ impl AuthFile {
     }
 
     /// The credentials of one entry; `docker login` leaves it empty when a helper keeps them.
-    fn entry(&self, key: &str, entry: &Entry) -> Result<Option<Credentials>> {
-        if !entry.identitytoken.is_empty() {
-            return Ok(Some(Credentials::IdentityToken(
-                entry.identitytoken.clone(),
-            )));
+    fn entry(&self, key: &str, entry: &Value) -> Result<Option<Credentials>> {
+        let bad_entry = |what: &str| bad_file(&self.name, &format!("auths.{key:?}{what}"));
+        let entry = Option::<Entry>::deserialize(entry)
+            // The parser's own message can quote a secret.
+            .map_err(|_| bad_entry(" is not what is kept for a registry"))?
+            .unwrap_or_default();
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        if let Some(token) = given(entry.identitytoken) {
+            return Ok(Some(Credentials::IdentityToken(token)));
         }
-        if !entry.auth.is_empty() {
-            return decode(&entry.auth).map(Some).ok_or_else(|| {
-                let message = format!("auths.{key:?}.auth is not base64 of USER:PASSWORD");
-                bad_file(&self.name, &message)
-            });
+        if let Some(auth) = given(entry.auth) {
+            return decode(&auth)
+                .map(Some)
+                .ok_or_else(|| bad_entry(".auth is not base64 of USER:PASSWORD"));
         }
-        let Entry {
-            username, password, ..
-        } = entry;
-        Ok((!username.is_empty()).then(|| Credentials::Basic {
-            username: username.clone(),
-            password: password.clone(),
+        Ok(given(entry.username).map(|username| Credentials::Basic {
+            username,
+            password: entry.password.unwrap_or_default(),
         }))
     }
 
     /// The helper that keeps the credentials of this registry, and of no other (`credHelpers`).
     pub(super) fn helper(&self, reference: &Reference) -> Option<&str> {
         scopes(reference).into_iter().find_map(|scope| {
-            self.helpers
-                .iter()
-                .find(|(key, _)| normalize(key) == scope)
-                .map(|(_, helper)| helper.as_str())
+            let helpers = self.helpers.iter().flatten();
+            let mut meant = helpers.filter(|(key, _)| normalize(key) == scope);
+            meant.find_map(|(_, helper)| helper.as_str().filter(|helper| !helper.is_empty()))
         })
     }
 
     /// The helper that keeps all other credentials (`credsStore`).
     pub(super) fn store(&self) -> Option<&str> {
-        (!self.store.is_empty()).then_some(self.store.as_str())
+        self.store.as_deref().filter(|store| !store.is_empty())
     }
 }
 
@@ -217,6 +220,62 @@ mod tests {
             let error = lookup(document, "r.example/a").unwrap_err();
             assert!(error.to_string().starts_with("auth.json: "), "{error}");
             assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    /// `auth-json-null` of the small inputs that fail: null is absent, empty is none, and what is wrong
+    /// with another registry's entry does not count.
+    #[test]
+    fn null_is_absent_and_other_entries_do_not_count() {
+        let own = r#""r.example":{"auth":"dTpw"}"#;
+        let found = Some(basic("u", "p"));
+        for (document, found) in [
+            (String::new(), None),
+            (" \n".to_owned(), None),
+            ("null".to_owned(), None),
+            (
+                r#"{"auths":null,"credHelpers":null,"credsStore":null}"#.to_owned(),
+                None,
+            ),
+            (r#"{"auths":{"r.example":null}}"#.to_owned(), None),
+            (
+                r#"{"auths":{"r.example":{"auth":null,"username":null,"identitytoken":null}}}"#
+                    .to_owned(),
+                None,
+            ),
+            (
+                r#"{"auths":{"r.example":{"auth":null,"username":"u","password":"p"}}}"#.to_owned(),
+                found.clone(),
+            ),
+            (
+                format!(r#"{{"auths":{{{own},"o.example":null}}}}"#),
+                found.clone(),
+            ),
+            (
+                format!(r#"{{"auths":{{{own},"o.example":{{"auth":null}}}}}}"#),
+                found.clone(),
+            ),
+            (
+                format!(r#"{{"auths":{{{own},"o.example":{{"auth":"!"}}}}}}"#),
+                found.clone(),
+            ),
+            (
+                format!(r#"{{"auths":{{{own},"o.example":[1]}},"credHelpers":{{"o.example":3}}}}"#),
+                found.clone(),
+            ),
+            (
+                format!(r#"{{"auths":{{{own}}},"credHelpers":{{"r.example":null}}}}"#),
+                found,
+            ),
+        ] {
+            assert_eq!(
+                lookup(&document, "r.example/a").unwrap(),
+                found,
+                "{document}"
+            );
+            let file = AuthFile::parse("auth.json", document.as_bytes()).unwrap();
+            let reference = Reference::parse("r.example/a").unwrap();
+            assert_eq!((file.helper(&reference), file.store()), (None, None));
         }
     }
 

@@ -89,6 +89,13 @@ impl Authorizer {
         }
     }
 
+    /// Whether requests are authorized with a password.
+    pub(crate) fn sends_password(&self) -> bool {
+        let state = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = state.as_ref();
+        current.is_some_and(|current| matches!(current.challenge, Challenge::Basic))
+    }
+
     /// What to tell a user whom the registry does not let in.
     pub(crate) fn refusal(&self, response: &Response) -> RegistryError {
         let RegistryError { message, .. } = response.error();

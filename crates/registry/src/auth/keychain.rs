@@ -28,7 +28,7 @@ pub(crate) struct Keychain {
     pub(crate) credentials: Option<Credentials>,
     /// Where they are from, for messages.
     pub(crate) source: String,
-    /// Why credential helpers that files name for this registry gave none.
+    /// Why files in the usual places, and credential helpers that files name for this registry, gave none.
     pub(crate) troubles: Vec<String>,
 }
 
@@ -51,9 +51,21 @@ impl Keychain {
         let files = files(auth_file, default_file, environment);
         let only = files.iter().any(|file| file.named);
         for file in files {
-            let Some(bytes) = read(&file)? else { continue };
             let name = file.path.display().to_string();
-            let document = AuthFile::parse(&name, &bytes)?;
+            let parsed = match read(&file) {
+                Ok(None) => continue,
+                Ok(Some(bytes)) => AuthFile::parse(&name, &bytes),
+                Err(error) => Err(error),
+            };
+            let document = match parsed {
+                Ok(document) => document,
+                Err(error) if file.named => return Err(error),
+                // Another user's, or a broken one: as if it were not there.
+                Err(error) => {
+                    keychain.troubles.push(error.to_string());
+                    continue;
+                }
+            };
             let ask = |helper: Option<&str>, keychain: &mut Self| match helper {
                 Some(helper) => keychain.ask(helper, &name, reference, environment, cancel),
                 None => Ok(()),
@@ -72,8 +84,13 @@ impl Keychain {
             }
         }
         if !only && let Some(file) = netrc_file(environment) {
-            let Some(bytes) = read(&file)? else {
-                return Ok(keychain);
+            let bytes = match read(&file) {
+                Ok(bytes) => bytes.unwrap_or_default(),
+                Err(error) if file.named => return Err(error),
+                Err(error) => {
+                    keychain.troubles.push(error.to_string());
+                    return Ok(keychain);
+                }
             };
             let hosts = hosts(&reference.registry);
             if let Some(credentials) = netrc::find(&String::from_utf8_lossy(&bytes), &hosts) {
@@ -203,7 +220,8 @@ fn variable(environment: &Environment<'_>, name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// The bytes of a file, `None` if it is a usual place where there is none.
+/// The bytes of a file, `None` if it is a usual place where there is none. That one cannot be read is an
+/// error; whether it matters depends on who named it.
 fn read(file: &CredentialFile) -> Result<Option<Vec<u8>>> {
     let path = &file.path;
     match std::fs::File::open(path) {
@@ -337,6 +355,54 @@ mod tests {
         let error = find(None, Some(&missing), "a.example/x").unwrap_err();
         assert!(error.to_string().contains("missing"), "{error}");
     }
+
+    /// `unreadable-default-auth` of the small inputs that fail: a usual place that cannot be used counts as
+    /// absent, and is told to who has no other credentials; one that was named is an error.
+    #[test]
+    fn usual_places_that_cannot_be_used_do_not_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::create_dir_all(path("run/containers")).unwrap();
+        std::fs::create_dir_all(path("docker")).unwrap();
+        std::fs::write(
+            path("docker/config.json"),
+            r#"{"auths":{"r.example":{"auth":"dTpw"}}}"#,
+        )
+        .unwrap();
+        let bad = path("run/containers/auth.json");
+        let find = |reference: &str, named: bool| {
+            let environment = |name: &str| match name {
+                "REGISTRY_AUTH_FILE" if named => Some(bad.clone().into_os_string()),
+                "XDG_RUNTIME_DIR" => Some(path("run").into_os_string()),
+                "DOCKER_CONFIG" => Some(path("docker").into_os_string()),
+                "HOME" => Some(path("home").into_os_string()),
+                _ => None,
+            };
+            let reference = Reference::parse(reference).unwrap();
+            Keychain::find(None, None, None, &reference, &environment, &|| Ok(()))
+        };
+        let make: [fn(&Path); 3] = [
+            |path| std::fs::write(path, "{").unwrap(),
+            |path| std::fs::create_dir(path).unwrap(),
+            // As unreadable for root as for others.
+            |path| std::os::unix::fs::symlink(path, path).unwrap(),
+        ];
+        for make in make {
+            let _ = std::fs::remove_file(&bad);
+            let _ = std::fs::remove_dir(&bad);
+            make(&bad);
+            let found = find("r.example/a", false).unwrap();
+            assert_eq!(found.credentials, Some(basic("u", "p")));
+            let none = find("other.example/a", false).unwrap();
+            assert_eq!(none.credentials, None);
+            assert!(none.troubles[0].contains("auth.json"), "{none:?}");
+            assert!(find("r.example/a", true).is_err());
+        }
+        // A netrc that cannot be read is none, too.
+        std::fs::create_dir_all(path("home/.netrc")).unwrap();
+        assert!(find("other.example/a", false).is_ok());
+    }
+
     #[test]
     fn sources_have_an_order() {
         let directory = tempfile::tempdir().unwrap();
