@@ -50,7 +50,9 @@ let
   inline =
     value:
     if isAttrs value then
-      "{ ${concatStringsSep ", " (map (name: "${toJSON name} = ${inline value.${name}}") (attrNames value))} }"
+      "{ ${
+        concatStringsSep ", " (map (name: "${toJSON name} = ${inline value.${name}}") (attrNames value))
+      } }"
     else if isList value then
       "[${concatStringsSep ", " (map inline value)}]"
     else
@@ -92,7 +94,8 @@ let
   lockedDependencies =
     entry:
     if isMember entry.name then
-      filter (text: elem (head (builtins.split " " text)) (dependenciesOf entry.name)) entry.dependencies or [ ]
+      filter (text: elem (head (builtins.split " " text)) (dependenciesOf entry.name))
+        entry.dependencies or [ ]
     else
       entry.dependencies or [ ];
   closure = genericClosure {
@@ -126,8 +129,7 @@ let
     if length (filter (other: other.name == entry.name) lockedPackages) == 1 then entry.name else name;
   lockEntry =
     entry:
-    "\n[[package]]\n"
-    + toToml (entry // { dependencies = map shortName (lockedDependencies entry); });
+    "\n[[package]]\n" + toToml (entry // { dependencies = map shortName (lockedDependencies entry); });
 
   used = listToAttrs (
     map (name: {
