@@ -1,5 +1,6 @@
 # make demo    build an image with Nix, copy it, run it
 # make test    every test
+# make stress  copies at once and copies that are killed, again and again
 # make bench   how fast layers are digested and copied
 # make docs    the book, with its links checked
 # make fuzz    a minute of random input for each reader of what nobody checked
@@ -9,7 +10,7 @@
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test bench docs fuzz fmt check build
+.PHONY: demo test stress bench docs fuzz fmt check build
 
 demo:
 	@scripts/setup demo
@@ -21,6 +22,10 @@ test:
 	@scripts/check --code
 	@scripts/build
 	@scripts/test
+
+stress:
+	@scripts/setup test
+	@scripts/stress
 
 bench:
 	@scripts/setup test

@@ -45,6 +45,8 @@
           inherit (functions) strata strata-builder;
           # A flake that uses nix2container works with this one as its input instead.
           nix2container = functions.strata // functions;
+          # There is none; it says so, and what to run.
+          skopeo-nix2container = import ./nix/internal/skopeo-nix2container.nix { tools = pkgs; };
         }
         // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux {
           # A container in which Nix works.
@@ -86,9 +88,34 @@
         };
       });
 
-      templates.default = {
-        path = ./templates/default;
-        description = "An image of a small application, its dependencies in a layer of their own";
+      # For flake-parts: `perSystem.images.NAME = { .. }`.
+      flakeModules.default = {
+        _file = ./nix/flake-module.nix;
+        key = "strata";
+        imports = [ (import ./nix/flake-module.nix { inherit strataFor; }) ];
+      };
+
+      templates = {
+        default = {
+          path = ./templates/default;
+          description = "An image of a small application, its dependencies in a layer of their own";
+        };
+        go = {
+          path = ./templates/go;
+          description = "A service in Go";
+        };
+        python = {
+          path = ./templates/python;
+          description = "An application in Python, its interpreter in layers of its own";
+        };
+        node = {
+          path = ./templates/node;
+          description = "An application for Node";
+        };
+        nixos = {
+          path = ./templates/nixos;
+          description = "A NixOS system for a container with systemd";
+        };
       };
     };
 }

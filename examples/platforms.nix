@@ -1,10 +1,9 @@
 # One name for two platforms. Programs are built for each of them, on the machine that builds.
 { pkgs, strata }:
 let
-  # In a flake of your own: import "${inputs.strata}/nix".
   image =
     pkgs:
-    (import ../nix { inherit pkgs; }).buildImage {
+    (strata.forPackages pkgs).buildImage {
       name = "platforms";
       config.Entrypoint = [ "${pkgs.hello}/bin/hello" ];
     };

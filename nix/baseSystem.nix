@@ -93,14 +93,46 @@
   : The file of certificate authorities that is `/etc/ssl/certs/ca-bundle.crt` and
     `/etc/ssl/certs/ca-certificates.crt`.
 
+  `fhs` (boolean; default: `false`)
+  : Whether programs run that were not built with Nix, such as the node of GitHub's actions, the server of
+    VS Code and add-ons of npm: there are the dynamic loader where they look for it
+    (`/lib64/ld-linux-x86-64.so.2` and the like), `/bin/sh`, `/bin/bash`, `/usr/bin/env`, certificates,
+    `/etc/nsswitch.conf` and `/etc/os-release`. The image gets variables that its own `Env` wins
+    over: `LD_LIBRARY_PATH` with `libstdc++`, and `SSL_CERT_FILE`. Other arguments win over what this
+    one brings. The packages need the C library of GNU. A base image has a loader of its own.
+
+  `fhsLibraries` (list of packages; default: `[ ]`)
+  : More packages whose libraries such programs find.
+
+  `nix-ld` (package; default: `null`)
+  : nix-ld (`pkgs.nix-ld`) as the loader of such programs, so that the variables are `NIX_LD` and
+    `NIX_LD_LIBRARY_PATH`, and programs of Nix do not see the libraries.
+
   `files` (attribute set of strings by path; default: `{ }`)
   : The texts of more files.
 
   `links` (attribute set of strings by path; default: `{ }`)
   : The targets of more symlinks.
 
-  `directories` (list of strings; default: `[ ]`)
-  : More directories.
+  `directories` (list of strings and attribute sets; default: `[ ]`)
+  : More directories. They belong to root; a directory of somebody else is an attribute set:
+
+    - `path` (required);
+    - `user`: the name of a user of the image (default: `"root"`);
+    - `group`: the name of a group of the image (default: the user's own);
+    - `mode`: an octal string (default: `"0755"`).
+
+    ```nix
+    strata.buildImage {
+      name = "app";
+      system = {
+        users.app.uid = 1000;
+        groups.app.gid = 1000;
+        directories = [ "/etc/app.d" { path = "/var/lib/app"; user = "app"; mode = "0750"; } ];
+      };
+      config.User = "app";
+    }
+    ```
 
   # Examples
 
@@ -120,8 +152,67 @@
 let
   inherit (pkgs) lib;
   profiles = "/nix/var/nix/profiles";
+  makeOverridable = internal.publicFunction {
+    name = "baseSystem";
+    types = with internal.types; {
+      # What the rules are made of; the builder looks at all fields.
+      users = attrsOf (
+        name: value:
+        if lib.isAttrs value then
+          record {
+            fields = {
+              home = string;
+              createHome = boolean;
+            };
+          } name value
+        else
+          hinted "write ${name}.uid = 1000" attributes name value
+      );
+      groups = attrsOf (name: hinted "write ${name}.gid = 1000" attributes name);
+      nixBuildUsers = orNull number;
+      shadow = boolean;
+      gshadow = boolean;
+      nsswitch = boolean;
+      osRelease = orNull attributes;
+      loginDefs = orNull attributes;
+      nixConf = orNull attributes;
+      packages = orNull list;
+      user = string;
+      channelURL = orNull string;
+      channelName = string;
+      bundleNixpkgs = boolean;
+      nixpkgs = path;
+      flake-registry = orNull path;
+      nixUid = number;
+      nixGid = number;
+      tmp = boolean;
+      binSh = orNull path;
+      usrBinEnv = orNull path;
+      certificates = orNull path;
+      fhs = boolean;
+      fhsLibraries = list;
+      nix-ld = orNull package;
+      files = attributes;
+      links = attributes;
+      directories = listOf (
+        name: value:
+        lib.optionals (lib.isAttrs value) (
+          record {
+            fields = {
+              path = string;
+              user = string;
+              group = string;
+              mode = string;
+            };
+            required = [ "path" ];
+            closed = true;
+          } name value
+        )
+      );
+    };
+  };
 in
-lib.makeOverridable (
+makeOverridable (
   {
     users ? { },
     groups ? { },
@@ -145,18 +236,36 @@ lib.makeOverridable (
     binSh ? null,
     usrBinEnv ? null,
     certificates ? null,
+    fhs ? false,
+    fhsLibraries ? [ ],
+    nix-ld ? null,
     files ? { },
     links ? { },
     directories ? [ ],
   }:
   let
+    foreign =
+      if fhs then
+        internal.fhs {
+          libraries = fhsLibraries;
+          inherit nix-ld;
+        }
+      else
+        lib.throwIf (fhsLibraries != [ ] || nix-ld != null) ''
+          baseSystem: `fhsLibraries` and `nix-ld` say how programs of others find what they need, but `fhs` is not set
+          hint: set `fhs = true`'' { };
+    orForeign = name: given: if given == null then foreign.${name} or null else given;
+    sh = orForeign "binSh" binSh;
+    usrBin = orForeign "usrBinEnv" usrBinEnv;
+    authorities = orForeign "certificates" certificates;
+
     hasProfile = packages != null;
     hasChannel = channelURL != null;
     hasNix = hasProfile || hasChannel || flake-registry != null;
 
     accounts = internal.accounts {
       inherit users groups;
-      shell = if binSh == null then "/bin/false" else "/bin/sh";
+      shell = if sh == null then "/bin/false" else "/bin/sh";
       nixBuildUsers =
         if nixBuildUsers != null then
           nixBuildUsers
@@ -186,24 +295,25 @@ lib.makeOverridable (
         inherit
           shadow
           gshadow
-          nsswitch
-          osRelease
           loginDefs
           nixConf
           files
           ;
+        nsswitch = nsswitch || fhs;
+        osRelease = orForeign "osRelease" osRelease;
         links =
-          lib.optionalAttrs (binSh != null) { "/bin/sh" = binSh; }
-          // lib.optionalAttrs (usrBinEnv != null) { "/usr/bin/env" = usrBinEnv; }
+          foreign.links or { }
+          // lib.optionalAttrs (sh != null) { "/bin/sh" = sh; }
+          // lib.optionalAttrs (usrBin != null) { "/usr/bin/env" = usrBin; }
           // lib.optionalAttrs hasProfile { "/usr/share" = "${profiles}/default/share"; }
-          // lib.optionalAttrs (certificates != null) {
-            "/etc/ssl/certs/ca-bundle.crt" = certificates;
-            "/etc/ssl/certs/ca-certificates.crt" = certificates;
+          // lib.optionalAttrs (authorities != null) {
+            "/etc/ssl/certs/ca-bundle.crt" = authorities;
+            "/etc/ssl/certs/ca-certificates.crt" = authorities;
           }
           // links;
         directories =
           # The user's are the first, so that errors count them as the user does.
-          directories
+          map (directory: directory.path or directory) directories
           ++ shared
           ++ [ "/run" ]
           ++ lib.optional (hasProfile || hasChannel) "${profiles}/per-user/${user}";
@@ -237,6 +347,9 @@ lib.makeOverridable (
   in
   system
   // {
+    # Variables of the image.
+    # Not `env`, which packages of Haskell and Ruby have.
+    imageEnv = foreign.env or [ ];
     # Those that nobody asked for give way to the ones of `fromImage`.
     accounts = [
       {
@@ -256,6 +369,7 @@ lib.makeOverridable (
         nixGid
         hasNix
         ;
+      owned = lib.filter lib.isAttrs directories;
     };
   }
 )

@@ -15,7 +15,11 @@
   : The name of the image, with or without a registry. It is lower-cased.
 
   `tag` (string; default: `null`)
-  : The tag. `null` takes the hash part of the image's store path.
+  : The tag. `null` takes the first of `tags`, and without any the hash part of the image's store path.
+
+  `tags` (list of strings; default: `[ ]`)
+  : More tags: `copyToRegistry` pushes under all of them at once, and `copyToDockerDaemon`, `copyToPodman` and
+    `copyToContainerd` give the image all of these names.
 
   `config` (attribute set; default: `{ }`)
   : The [configuration](https://github.com/opencontainers/image-spec/blob/main/config.md) as the OCI
@@ -183,6 +187,10 @@
   : The same image with the digests of its compressed layers: `digest` in it is the digest that a registry
     will give it. It has the commands of an image, and `override { compression = "zstd"; }`.
 
+  `debug` (image)
+  : The same image with a shell and tools on top, under the tag `TAG-debug`: its layers, and one more with the
+    programs of busybox in `/usr/local/bin`. `debug.override { packages = [ pkgs.bash pkgs.strace ]; }` takes others.
+
   `imageName` (string)
   : The name, lower-cased.
 
@@ -228,6 +236,8 @@
   pkgs,
   internal,
   baseSystem,
+  # This function itself.
+  buildImage,
 }:
 let
   inherit (pkgs) lib;
@@ -237,29 +247,70 @@ let
   chooses = "say `fromImage = { image = ..; name = ..; tag = ..; }`";
   notNeeded = "leave it out";
   ofLayers = "it is one of `buildLayer`, whose result goes into `layers`";
-  makeOverridable =
-    function:
-    lib.makeOverridable (
-      internal.refuseArguments "buildImage" {
-        buildVMMemorySize = notNeeded;
-        deps = ofLayers;
-        diskSize = notNeeded;
-        enableFakechroot = nothingRuns;
-        extraCommands = nothingRuns;
-        fakeRootCommands = nothingRuns;
-        fromImageName = chooses;
-        fromImageTag = chooses;
-        ignore = ofLayers;
-        includeNixDB = "it is called `initializeNixDatabase` here";
-        reproducible = ofLayers;
-        runAsRoot = nothingRuns;
-      } function
-    );
+  makeOverridable = internal.publicFunction {
+    name = "buildImage";
+    types = with internal.types; {
+      name = string;
+      tag = orNull string;
+      tags = listOf string;
+      config = attributes;
+      layers = paths;
+      copyToRoot = orNull paths;
+      contents = orNull paths;
+      fromImage = orNull base;
+      inheritConfig = fieldNames;
+      fromImageEnv = boolean;
+      remove = list;
+      arch = string;
+      architecture = orNull string;
+      os = orNull string;
+      variant = orNull string;
+      platform = orNull string;
+      perms = rules;
+      maxLayers = number;
+      compression = orNull string;
+      initializeNixDatabase = boolean;
+      nixUid = number;
+      nixGid = number;
+      nixOwnStore = boolean;
+      created = string;
+      annotations = attributes;
+      meta = attributes;
+      passthru = attributes;
+      # A derivation has a message of its own.
+      system =
+        name: value:
+        lib.optionals (!lib.isDerivation value) (
+          hinted
+            "it is what goes to /, as in { users.app.uid = 1000; }; which machine the image is for is said with `platform`"
+            (orNull attributes)
+            name
+            value
+        );
+    };
+    refused = {
+      buildVMMemorySize = notNeeded;
+      deps = ofLayers;
+      diskSize = notNeeded;
+      enableFakechroot = nothingRuns;
+      ensureDirs = "say `system.directories = [ .. ]`";
+      extraCommands = nothingRuns;
+      fakeRootCommands = nothingRuns;
+      fromImageName = chooses;
+      fromImageTag = chooses;
+      ignore = ofLayers;
+      includeNixDB = "it is called `initializeNixDatabase` here";
+      reproducible = ofLayers;
+      runAsRoot = nothingRuns;
+    }
+    // internal.refusedEverywhere;
+  };
 in
 makeOverridable (
   {
     name,
     tag ? null,
+    tags ? [ ],
     config ? { },
     layers ? [ ],
     copyToRoot ? null,
@@ -294,16 +345,13 @@ makeOverridable (
         perms = given.perms ++ systemRoot.perms;
         accounts = given.accounts ++ systemRoot.accounts;
       };
-      deps = internal.configRoots config;
+      deps = internal.configRoots ownConfig;
       layers = internal.toPaths "buildImage: `layers`" layers;
       inherit perms maxLayers compression;
       image = {
-        inherit
-          name
-          tag
-          created
-          config
-          ;
+        inherit name created;
+        tag = ownTag;
+        config = ownConfig;
         annotations = internal.baseAnnotations fromImage // internal.annotations meta // annotations;
         nixDatabase =
           if initializeNixDatabase then
@@ -339,21 +387,32 @@ makeOverridable (
             hint: use Linux packages (`pkgsCross`, or those of `x86_64-linux` or `aarch64-linux`); if what goes into the image is for Linux, say `os = "linux"`''
           (
             {
-              arch = if architecture != null then architecture else arch;
+              arch = ownArch;
             }
             // lib.optionalAttrs (os != null && os != "linux") { inherit os; }
             // lib.optionalAttrs (ownVariant != null) { variant = ownVariant; }
           );
-    # Go has variants of 32-bit ARM only.
-    ownVariant =
-      if
-        variant == null && arch == pkgs.go.GOARCH && architecture == null && (pkgs.go.GOARM or "") != ""
-      then
-        "v${pkgs.go.GOARM}"
-      else
-        variant;
+    ownArch = if architecture != null then architecture else arch;
+    ownVariant = internal.variant {
+      inherit variant;
+      arch = ownArch;
+    };
 
     base = internal.fromImage fromImage;
+    ownConfig = internal.mergeEnv (given.imageEnv ++ systemRoot.imageEnv) config;
+
+    # The variable that says where programs are, as far as it is known here: what was pulled has `/usr/local/bin`
+    # in it, or an engine's own.
+    pathOf =
+      config: fromImage:
+      let
+        own = lib.filter (lib.hasPrefix "PATH=") (internal.envOf config);
+        below = if lib.isAttrs fromImage then fromImage.image or fromImage else { };
+      in
+      if own != [ ] || !(below ? request.image.config) then
+        own
+      else
+        pathOf below.request.image.config (below.fromImage or null);
 
     given = internal.copyToRoot "buildImage" { inherit copyToRoot contents; };
     systemRoot = internal.copyToRoot "buildImage" {
@@ -369,15 +428,24 @@ makeOverridable (
 
     baseName = baseNameOf imageName;
     imageName = lib.toLower name;
+    ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
     imageTag =
-      if tag != null then
-        tag
+      if ownTag != null then
+        ownTag
       else
         builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
+    moreTags = lib.remove imageTag tags;
     reference = "${imageName}:${imageTag}";
   in
   image
-  // internal.commands { inherit image baseName reference; }
+  // internal.commands {
+    inherit
+      image
+      baseName
+      reference
+      moreTags
+      ;
+  }
   // {
     inherit
       fromImage
@@ -387,6 +455,45 @@ makeOverridable (
       passthru
       ;
     imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+
+    # On top, so that the layers stay what they are.
+    debug =
+      internal.publicFunction
+        {
+          name = "debug";
+          types.packages = with internal.types; listOf package;
+        }
+        (
+          {
+            packages ? [ pkgs.busybox ],
+          }:
+          removeAttrs (buildImage (
+            {
+              inherit
+                name
+                compression
+                created
+                meta
+                ;
+              tag = "${imageTag}-debug";
+              fromImage = image;
+              copyToRoot = internal.debugTools packages;
+              config.Env = map (path: "${path}:/usr/local/bin") (pathOf ownConfig fromImage);
+              annotations = internal.baseAnnotations fromImage // annotations;
+            }
+            // runsOn
+            // lib.optionalAttrs (platform == null) { inherit os; }
+            // lib.optionalAttrs initializeNixDatabase {
+              inherit
+                initializeNixDatabase
+                nixUid
+                nixGid
+                nixOwnStore
+                ;
+            }
+          )) [ "debug" ]
+        )
+        { };
   }
   // passthru
 )

@@ -3,13 +3,15 @@
   machine.
 
   The result is an OCI image layout that refers to the images. The index has the attributes of an
-  image, such as `copyTo`, `copyToRegistry`, `serve`, `inspect`, `verify` and `compressed`: they are about
+  image, such as `copyTo`, `copyToRegistry`, `serve`, `inspect`, `verify`, `compressed` and `debug`: they are about
   all images, but for an engine, which gets the image for what it runs on. `copyToRegistry` pushes the
   images and the index in one command, and layers that several images have are sent once. `compressed`
-  is an index of compressed images, so that its `digest` is the one that a registry will have.
+  is an index of compressed images, so that its `digest` is the one that a registry will have. `rootfs`
+  is the root file system of the image for the machine that builds; that of another one is
+  `rootfs.override { platform = "linux/arm64"; }`.
 
-  Programs differ from platform to platform: the functions of a cross package set make images of its
-  packages, with tools of the machine that builds.
+  Programs differ from platform to platform: `strata.forPackages` gives these functions for a cross
+  package set, whose images have its packages, and are made with tools of the machine that builds.
 
   # Inputs
 
@@ -20,7 +22,11 @@
   : Images of `buildImage`, each for another platform. Their own names do not matter.
 
   `tag` (string; default: `null`)
-  : The tag. `null` takes the hash of the index.
+  : The tag. `null` takes the first of `tags`, and without any the hash of the index.
+
+  `tags` (list of strings; default: `[ ]`)
+  : More tags: `copyToRegistry` pushes under all of them at once, and `copyToDockerDaemon`, `copyToPodman` and
+    `copyToContainerd` give the index all of these names.
 
   `annotations` (attribute set of strings; default: `{ }`)
   : The annotations of the index. They win over those that come from `meta`.
@@ -34,10 +40,15 @@
   # Examples
 
   ```nix
+  let
+    image = pkgs: (strata.forPackages pkgs).buildImage {
+      name = "hello";
+      config.Entrypoint = [ "${pkgs.hello}/bin/hello" ];
+    };
+  in
   strata.buildIndex {
-    name = "ghcr.io/me/site";
-    images = map (platform: strata.buildImage { name = "site"; inherit platform; copyToRoot = files; })
-      [ "linux/amd64" "linux/arm64" ];
+    name = "ghcr.io/me/hello";
+    images = map image [ pkgs.pkgsCross.gnu64 pkgs.pkgsCross.aarch64-multiplatform ];
   }
   ```
 */
@@ -49,12 +60,25 @@
 }:
 let
   inherit (pkgs) lib;
+  makeOverridable = internal.publicFunction {
+    name = "buildIndex";
+    types = with internal.types; {
+      name = string;
+      images = listOf path;
+      tag = orNull string;
+      tags = listOf string;
+      annotations = attributes;
+      meta = attributes;
+      passthru = attributes;
+    };
+  };
 in
-lib.makeOverridable (
+makeOverridable (
   {
     name,
     images,
     tag ? null,
+    tags ? [ ],
     annotations ? { },
     meta ? { },
     passthru ? { },
@@ -63,7 +87,8 @@ lib.makeOverridable (
     index = internal.runBuilder {
       name = "index-${baseName}";
       request.index = {
-        inherit name tag;
+        inherit name;
+        tag = ownTag;
         images = map (image: "${image}") images;
         annotations = internal.annotations meta // annotations;
       };
@@ -71,17 +96,19 @@ lib.makeOverridable (
 
     baseName = baseNameOf imageName;
     imageName = lib.toLower name;
+    ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
     imageTag =
-      if tag != null then
-        tag
+      if ownTag != null then
+        ownTag
       else
         builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext index.outPath));
+    moreTags = lib.remove imageTag tags;
     reference = "${imageName}:${imageTag}";
   in
   index
   // internal.commands {
     image = index;
-    inherit baseName reference;
+    inherit baseName reference moreTags;
   }
   // {
     inherit
@@ -92,19 +119,58 @@ lib.makeOverridable (
       ;
     imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
 
+    # Of those that have one.
+    debug =
+      internal.publicFunction
+        {
+          name = "debug";
+          types.packages = with internal.types; orNull (listOf package);
+        }
+        (
+          {
+            packages ? null,
+          }:
+          removeAttrs (buildIndex {
+            inherit name annotations meta;
+            tag = "${imageTag}-debug";
+            images = map (
+              image:
+              if !(image ? debug) then
+                image
+              else if packages == null then
+                image.debug
+              else
+                image.debug.override { inherit packages; }
+            ) images;
+          }) [ "debug" ]
+        )
+        { };
+
     # What is compressed already stays as it is.
-    compressed = lib.makeOverridable (
-      {
-        compression ? null,
-      }:
-      removeAttrs (buildIndex {
-        inherit name annotations meta;
-        tag = imageTag;
-        images = map (
-          image: if image ? compressed then image.compressed.override { inherit compression; } else image
-        ) images;
-      }) [ "compressed" ]
-    ) { };
+    compressed =
+      internal.publicFunction
+        {
+          name = "compressed";
+          types.compression = with internal.types; orNull string;
+        }
+        (
+          {
+            compression ? null,
+          }:
+          removeAttrs (buildIndex {
+            inherit
+              name
+              annotations
+              meta
+              tags
+              ;
+            tag = imageTag;
+            images = map (
+              image: if image ? compressed then image.compressed.override { inherit compression; } else image
+            ) images;
+          }) [ "compressed" ]
+        )
+        { };
   }
   // passthru
 )

@@ -56,7 +56,46 @@
   ```
 */
 { pkgs, internal }:
-pkgs.lib.makeOverridable (
+let
+  ofImages = "it is one of `buildImage`, whose `layers` take the result of this function";
+  makeOverridable = internal.publicFunction {
+    name = "buildLayer";
+    types = with internal.types; {
+      deps = paths;
+      copyToRoot = orNull paths;
+      contents = orNull paths;
+      ignore = orNull paths;
+      layers = paths;
+      reproducible = boolean;
+      perms = rules;
+      maxLayers = number;
+      compression = orNull string;
+      metadata = attributes;
+      capabilities = listOf (record {
+        fields = {
+          inherit path;
+          regex = string;
+          caps = list;
+        };
+        required = [
+          "path"
+          "caps"
+        ];
+        closed = true;
+      });
+    };
+    refused = {
+      name = ofImages;
+      tag = ofImages;
+      config = ofImages;
+      fromImage = ofImages;
+      system = "list a `baseSystem` in `copyToRoot`";
+      initializeNixDatabase = ofImages;
+    }
+    // internal.refusedEverywhere;
+  };
+in
+makeOverridable (
   {
     deps ? [ ],
     copyToRoot ? null,

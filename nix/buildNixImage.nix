@@ -168,8 +168,27 @@
 }:
 let
   inherit (pkgs) lib;
+  makeOverridable = internal.publicFunction {
+    name = "buildNixImage";
+    # What is passed on to other functions is theirs to look at, and `uid` and the like have messages below.
+    types = with internal.types; {
+      nix = package;
+      bundleNixpkgs = boolean;
+      extraPkgs = list;
+      nixConf = attributes;
+      Labels = orNull attributes;
+      Cmd = orNull list;
+      config = attributes;
+      system = attributes;
+      bashInteractive = package;
+      cacert = package;
+      coreutils-full = package;
+      shadow = package;
+    };
+    refused = internal.refusedEverywhere;
+  };
 in
-lib.makeOverridable (
+makeOverridable (
   {
     nix ? pkgs.nix,
     name ? nix.pname or "nix",

@@ -27,8 +27,18 @@ in
 rec {
   inherit strata strata-builder;
 
+  # These functions for another package set, such as one of `pkgsCross`.
+  forPackages = pkgs: import ./. { inherit pkgs; };
+
   baseSystem = import ./baseSystem.nix { inherit pkgs internal; };
-  buildImage = import ./buildImage.nix { inherit pkgs internal baseSystem; };
+  buildImage = import ./buildImage.nix {
+    inherit
+      pkgs
+      internal
+      baseSystem
+      buildImage
+      ;
+  };
   buildIndex = import ./buildIndex.nix { inherit pkgs internal buildIndex; };
   buildLayer = import ./buildLayer.nix { inherit pkgs internal; };
   buildNixImage = import ./buildNixImage.nix {
@@ -43,6 +53,8 @@ rec {
   pullImage = import ./pullImage.nix { inherit pkgs internal; };
   pullImageFromManifest = import ./pullImageFromManifest.nix { inherit pkgs internal; };
 
-  # Its hash is that of an archive as skopeo happens to write it, so this is nixpkgs' own, with skopeo.
-  dockerTools.pullImage = pkgs.dockerTools.pullImage;
+  inherit (internal) dockerTools;
+
+  # Of nix2container.
+  skopeo-nix2container = throw internal.skopeoNix2container.message;
 }

@@ -59,7 +59,8 @@
   : The architecture, as Go names it.
 
   `variant` (string; default: `null`)
-  : The variant of the architecture, such as `"v7"`.
+  : The variant of the architecture, such as `"v7"`. `null` takes that of `pkgs` for 32-bit ARM, and
+    else none; of a lock file also the only one that there is.
 
   `tlsVerify` (boolean; default: `true`)
   : Whether to insist on HTTPS with a good certificate. `false` also allows plain HTTP.
@@ -92,8 +93,28 @@ let
   inherit (pkgs) lib;
 
   error = message: hint: throw "pullImage: ${message}\nhint: ${hint}";
+  makeOverridable = internal.publicFunction {
+    name = "pullImage";
+    types = with internal.types; {
+      imageName = orNull string;
+      imageDigest = orNull string;
+      sha256 = orNull string;
+      hash = orNull string;
+      lock = orNull path;
+      os = string;
+      arch = string;
+      variant = orNull string;
+      tlsVerify = boolean;
+      authFile = string;
+      name = orNull string;
+    };
+    refused = lib.genAttrs [
+      "finalImageName"
+      "finalImageTag"
+    ] (_: "it is one of `dockerTools.pullImage`, which is there, too; leave it out here");
+  };
 in
-lib.makeOverridable (
+makeOverridable (
   {
     imageName ? null,
     imageDigest ? null,
@@ -108,12 +129,19 @@ lib.makeOverridable (
     name ? null,
   }:
   let
-    platform = lib.concatStringsSep "/" (
-      [
-        os
-        arch
-      ]
-      ++ lib.optional (variant != null) variant
+    withVariant =
+      variant:
+      lib.concatStringsSep "/" (
+        [
+          os
+          arch
+        ]
+        ++ lib.optional (variant != null) variant
+      );
+    platform = withVariant (
+      internal.variant {
+        inherit variant arch;
+      }
     );
     nameFor =
       image:
@@ -170,15 +198,18 @@ lib.makeOverridable (
     choose =
       platforms:
       let
-        isVariant = known: variant == null && lib.hasPrefix "${platform}/" known;
-        fitting = lib.filter isVariant (lib.attrNames platforms);
+        known = lib.attrNames platforms;
+        plain = withVariant null;
+        fitting = lib.optionals (variant == null) (
+          if platforms ? ${plain} then [ plain ] else lib.filter (lib.hasPrefix "${plain}/") known
+        );
       in
       if platforms ? ${platform} then
         platforms.${platform}
       else if lib.length fitting == 1 then
         platforms.${lib.head fitting}
       else
-        error "${toString lock} has no image for ${platform}" "it has ${lib.concatStringsSep ", " (lib.attrNames platforms)}; `strata lock IMAGE --platform ${platform}` adds it";
+        error "${toString lock} has no image for ${platform}" "it has ${lib.concatStringsSep ", " known}; `strata lock IMAGE --platform ${platform}` adds it";
 
     hashes = lib.filter (value: value != null) [
       sha256

@@ -32,6 +32,10 @@
   `arch` (string; default: `pkgs.go.GOARCH`)
   : The architecture that `getManifest` chooses of several, as Go names it.
 
+  `variant` (string; default: `null`)
+  : The variant of the architecture that `getManifest` chooses of several, such as `"v7"`. `null` takes
+    that of `pkgs` for 32-bit ARM, and else none.
+
   `tlsVerify` (boolean; default: `true`)
   : Whether to insist on HTTPS with a good certificate. `false` also allows plain HTTP.
 
@@ -54,20 +58,37 @@ let
     "registry-1.docker.io"
     "registry.hub.docker.com"
   ];
+  makeOverridable = internal.publicFunction {
+    name = "pullImageFromManifest";
+    types = with internal.types; {
+      imageName = string;
+      imageManifest = orNull path;
+      imageTag = string;
+      os = string;
+      arch = string;
+      variant = orNull string;
+      tlsVerify = boolean;
+      registryUrl = string;
+      authFile = string;
+      meta = attributes;
+    };
+  };
 in
-lib.makeOverridable (
+makeOverridable (
   {
     imageName,
     imageManifest ? null,
     imageTag ? "latest",
     os ? "linux",
     arch ? pkgs.go.GOARCH,
+    variant ? null,
     tlsVerify ? true,
     registryUrl ? "registry-1.docker.io",
     authFile ? "/etc/skopeo/auth.json",
     meta ? { },
   }:
   let
+    ownVariant = internal.variant { inherit variant arch; };
     registry = if lib.elem registryUrl hub then "docker.io" else registryUrl;
     repository = "${registry}/${imageName}";
     manifest = lib.importJSON imageManifest;
@@ -94,7 +115,7 @@ lib.makeOverridable (
     baseName = repository;
     getManifest = internal.getManifest {
       reference = "${repository}:${imageTag}";
-      platform = "${os}/${arch}";
+      platform = "${os}/${arch}${lib.optionalString (ownVariant != null) "/${ownVariant}"}";
       inherit tlsVerify;
     };
   }

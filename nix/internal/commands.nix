@@ -11,15 +11,25 @@
 
   `reference` (string)
   : `NAME:TAG`.
+
+  `moreTags` (list of strings; default: `[ ]`)
+  : More tags for registries and engines.
 */
-{ tools, strata }:
+{
+  tools,
+  strata,
+  publicFunction,
+  types,
+}:
 let
-  inherit (tools.lib) escapeShellArg;
+  inherit (tools) lib;
+  inherit (lib) escapeShellArg;
 in
 {
   image,
   baseName,
   reference,
+  moreTags ? [ ],
 }:
 let
   # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
@@ -32,6 +42,22 @@ let
     name: attribute: transport:
     script "copy-to-${name}" "${attribute} [OPTIONS]"
       "copy ${image} ${escapeShellArg "${transport}${reference}"}";
+  # An engine gets each tag in a copy of its own, of which the first brings the layers.
+  copyToEngine =
+    name: attribute: transport:
+    if moreTags == [ ] then
+      copyAsNamed name attribute transport
+    else
+      tools.writeShellScriptBin "copy-to-${name}" ''
+        set -e
+        export STRATA_USAGE=${escapeShellArg "${attribute} [OPTIONS]"}
+        for reference in ${
+          lib.escapeShellArgs ([ reference ] ++ map (tag: "${repository}:${tag}") moreTags)
+        }; do
+          ${strata}/bin/strata copy ${image} ${transport}"$reference" "$@"
+        done
+      '';
+  repository = lib.head (builtins.match "(.*):[^:]*" reference);
 
   # A derivation whose builder is the command line.
   runStrata =
@@ -52,10 +78,15 @@ let
 in
 {
   copyTo = script "copy-to" "copyTo [OPTIONS] <DESTINATION>" "copy ${image}";
-  copyToRegistry = copyAsNamed "registry" "copyToRegistry" "docker://";
-  copyToDockerDaemon = copyAsNamed "docker-daemon" "copyToDockerDaemon" "docker-daemon:";
-  copyToPodman = copyAsNamed "podman" "copyToPodman" "containers-storage:";
-  copyToContainerd = copyAsNamed "containerd" "copyToContainerd" "containerd:";
+  copyToRegistry = script "copy-to-registry" "copyToRegistry [OPTIONS]" (
+    lib.concatStringsSep " " (
+      [ "copy ${image} ${escapeShellArg "docker://${reference}"}" ]
+      ++ map (tag: "--additional-tag=${escapeShellArg tag}") moreTags
+    )
+  );
+  copyToDockerDaemon = copyToEngine "docker-daemon" "copyToDockerDaemon" "docker-daemon:";
+  copyToPodman = copyToEngine "podman" "copyToPodman" "containers-storage:";
+  copyToContainerd = copyToEngine "containerd" "copyToContainerd" "containerd:";
   inspect = script "inspect" "inspect [OPTIONS]" "inspect ${image}";
   verify = script "verify" "verify [OPTIONS]" "verify ${image}";
   serve = script "serve" "serve [OPTIONS]" "serve ${image}";
@@ -72,32 +103,62 @@ in
   '';
 
   archive = toArchive "${baseName}.tar" "docker-archive";
-  rootfs = runStrata "${baseName}-rootfs.tar" [
-    "export"
-    image
-    (placeholder "out")
-  ];
+  # An index has several.
+  rootfs =
+    publicFunction
+      {
+        name = "rootfs";
+        types.platform = types.orNull types.string;
+      }
+      (
+        {
+          platform ? null,
+        }:
+        runStrata "${baseName}-rootfs.tar" (
+          [
+            "export"
+            image
+            (placeholder "out")
+          ]
+          ++ lib.optional (platform != null) "--platform=${platform}"
+        )
+      )
+      { };
   ociArchive = toArchive "${baseName}.oci.tar" "oci-archive";
 
   # The same image with the digests of its compressed layers, and what people run with that.
-  compressed = tools.lib.makeOverridable (
-    {
-      compression ? null,
-    }:
-    let
-      arguments = [
-        "compress"
-        image
-        (placeholder "out")
-      ]
-      ++ tools.lib.optional (compression != null) "--compression=${compression}";
-      compressed = runStrata "${baseName}-compressed" arguments;
-      commands = import ./commands.nix { inherit tools strata; };
-    in
-    compressed
-    // removeAttrs (commands {
-      image = compressed;
-      inherit baseName reference;
-    }) [ "compressed" ]
-  ) { };
+  compressed =
+    publicFunction
+      {
+        name = "compressed";
+        types.compression = types.orNull types.string;
+      }
+      (
+        {
+          compression ? null,
+        }:
+        let
+          arguments = [
+            "compress"
+            image
+            (placeholder "out")
+          ]
+          ++ lib.optional (compression != null) "--compression=${compression}";
+          compressed = runStrata "${baseName}-compressed" arguments;
+          commands = import ./commands.nix {
+            inherit
+              tools
+              strata
+              publicFunction
+              types
+              ;
+          };
+        in
+        compressed
+        // removeAttrs (commands {
+          image = compressed;
+          inherit baseName reference moreTags;
+        }) [ "compressed" ]
+      )
+      { };
 }

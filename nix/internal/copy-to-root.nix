@@ -1,6 +1,6 @@
 /**
   What goes to the root of the file system, under its new name and the one before: its `paths`, and
-  the `perms` and `accounts` that come with them, as with a `baseSystem`.
+  the `perms`, `accounts` and `imageEnv` that come with them, as with a `baseSystem`.
 
   # Inputs
 
@@ -34,5 +34,6 @@ lib.throwIf (copyToRoot != null && contents != null)
       paths = storePaths.toPaths "${function}: `copyToRoot`" given;
       accounts = lib.concatMap (source: source.accounts or [ ]) (lib.flatten given);
       perms = lib.concatMap (source: source.perms or [ ]) (lib.flatten given);
+      imageEnv = lib.concatMap (source: source.imageEnv or [ ]) (lib.flatten given);
     }
   )

@@ -24,6 +24,8 @@
 let
   inherit (pkgs) lib;
   storePaths = import ./store-paths.nix { inherit lib; };
+  publicFunction = import ./public-function.nix { inherit lib; };
+  types = import ./types.nix { inherit lib; };
   runBuilder = import ./run-builder.nix {
     inherit lib strata-builder;
     inherit (pkgs.stdenv.buildPlatform) system;
@@ -31,6 +33,7 @@ let
 in
 {
   inherit (storePaths) configRoots toPaths;
+  inherit (import ./env.nix { inherit lib; }) envOf mergeEnv;
   inherit runBuilder;
   accounts = import ./accounts.nix { inherit lib; };
   annotations = import ./annotations.nix { inherit lib; };
@@ -39,15 +42,34 @@ in
     "nobody"
     "root"
   ];
-  commands = import ./commands.nix { inherit tools strata; };
+  commands = import ./commands.nix {
+    inherit
+      tools
+      strata
+      publicFunction
+      types
+      ;
+  };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
+  debugTools = import ./debug-tools.nix { inherit tools; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
+  dockerTools = import ./docker-tools.nix { inherit pkgs; };
   fetch = import ./fetch.nix { inherit lib tools strata; };
+  fhs = import ./fhs.nix { inherit pkgs; };
   fromImage = import ./from-image.nix { inherit lib; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   nixpkgsSource = import ./nixpkgs-source.nix;
   profilePackage = import ./profile-package.nix { inherit lib; };
-  refuseArguments = import ./refuse-arguments.nix { inherit lib; };
+  # What nix2container has, and its users bring along.
+  refusedEverywhere = {
+    fromTar = "unpack it in a derivation for `copyToRoot`, and give owners and modes with `perms`";
+    layersFile = "give a `buildLayer { deps = ..; }` for each of its groups to `layers`";
+    nestedLayers = "give it to `layers`: a layer knows what is below it";
+    permsFile = "say `perms = lib.importJSON ..`";
+  };
+  inherit publicFunction types;
+  skopeoNix2container = import ./skopeo-nix2container.nix { inherit tools; };
   systemPerms = import ./system-perms.nix { inherit lib; };
   tarball = import ./tarball.nix { inherit tools strata; };
+  variant = import ./variant.nix { inherit (pkgs) go; };
 }

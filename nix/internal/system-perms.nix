@@ -29,6 +29,9 @@
 
   `hasNix` (boolean)
   : Whether there is anything below `/nix`.
+
+  `owned` (list of attribute sets)
+  : Directories of somebody: `path`, and `user`, `group` and `mode` where they are given.
 */
 { lib }:
 {
@@ -41,6 +44,7 @@
   nixUid,
   nixGid,
   hasNix,
+  owned,
 }:
 let
   root = "^${lib.escapeRegex "${system}"}";
@@ -87,6 +91,31 @@ let
       ))
       (file user.home { mode = "0700"; })
     ];
+  # Whose directory it is.
+  ownerRule =
+    {
+      path,
+      user ? "root",
+      group ? null,
+      mode ? "0755",
+    }:
+    let
+      known =
+        kind: name: accounts:
+        accounts.${name} or (throw ''
+          baseSystem: ${path} in `directories` is for the ${kind} ${builtins.toJSON name}, whom `${kind}s` does not have
+          hint: it has ${lib.concatStringsSep ", " (lib.attrNames accounts)}'');
+      owner = known "user" user users;
+      gid = if group == null then gidOf user owner else (known "group" group groups).gid;
+    in
+    file path (
+      {
+        inherit (owner) uid;
+        inherit gid mode;
+        uname = user;
+      }
+      // lib.optionalAttrs (groupNames ? ${toString gid}) { gname = groupNames.${toString gid}; }
+    );
   shadowRule =
     path:
     file path (
@@ -109,5 +138,6 @@ in
 )
 ++ map (path: file path { mode = "1777"; }) shared
 ++ lib.concatLists (lib.mapAttrsToList homeRules users)
+++ map ownerRule owned
 ++ lib.optional shadow (shadowRule "/etc/shadow")
 ++ lib.optional gshadow (shadowRule "/etc/gshadow")

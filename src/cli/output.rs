@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::printer::Printer;
 use crate::destination::{check_archive_name, is_stdout};
 use strata_error::{Error, Result};
+use strata_progress::Context;
 
 /// Refuses to write an archive to a terminal, or under the name of something else.
 pub(super) fn check_archive(output: &Path, printer: &Printer) -> Result<()> {
@@ -21,11 +22,12 @@ pub(super) fn check_archive(output: &Path, printer: &Printer) -> Result<()> {
     check_archive_name("output", output)
 }
 
-/// Lets `fill` write to standard output.
+/// Lets `fill` write to standard output. While nobody reads that, `context` is asked whether to go on.
 pub(super) fn write_to_stdout(
+    context: Context<'_>,
     fill: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<(), Failure> {
-    let mut writer = Printer::stdout();
+    let mut writer = Printer::stdout(context);
     let written = fill(&mut writer);
     let written = written.and_then(|()| writer.flush().map_err(Error::stream("standard output")));
     written.map_err(Failure::of_stdout)

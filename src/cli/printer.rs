@@ -1,9 +1,13 @@
 //! The only place that prints. Data goes to standard output, everything else to standard error.
 
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
+use std::os::fd::AsFd;
 
 use super::failure::Failure;
+use strata_copy::PipeWriter;
 use strata_error::Error;
+use strata_progress::Context;
 
 /// Bytes that are collected before they are written to a pipe.
 const BUFFER: usize = 256 * 1024;
@@ -55,9 +59,16 @@ impl Printer {
             .write_all(format!("{text}{end}").as_bytes());
     }
 
-    /// Standard output, for an archive.
-    pub(super) fn stdout() -> Box<dyn Write> {
-        Box::new(BufWriter::with_capacity(BUFFER, io::stdout().lock()))
+    /// Standard output, for an archive. While nobody reads it, `context` is asked whether to go on.
+    pub(super) fn stdout(context: Context<'_>) -> Box<dyn Write + '_> {
+        // The standard library's own keeps lines back, so that it would write more than a pipe has room for.
+        match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(output) => {
+                let output = PipeWriter::new(File::from(output), context);
+                Box::new(BufWriter::with_capacity(BUFFER, output))
+            }
+            Err(_) => Box::new(io::stdout().lock()),
+        }
     }
 
     /// Whether standard output is a terminal.

@@ -1,5 +1,5 @@
-//! `oci-archive:PATH[:TAG]` and `docker-archive:PATH[:NAME[:TAG]]`: a tar file. Both are the same file;
-//! what may follow the path differs.
+//! `oci-archive:PATH[:TAG]` and `docker-archive:PATH[:NAME[:TAG]]`: a tar file. Both are read by the same
+//! programs; in the second no layer is compressed, as `docker save` writes it.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,9 +10,9 @@ use super::checks::refused;
 use super::contract::{Copied, Destination, Options};
 use super::names::{self, GivenName, WholeName, named};
 use super::syntax::{Transport, split_path};
-use strata_copy::{CopyName, archive};
+use strata_copy::{CopyName, archive, plain};
 use strata_error::{Error, Result};
-use strata_image::ManifestOrIndexRef;
+use strata_image::{ManifestOrIndex, ManifestOrIndexRef};
 use strata_layer::ImageName;
 use strata_progress::Context;
 
@@ -22,7 +22,7 @@ const DOCKER_FORM: &str = "docker-archive:PATH[:NAME[:TAG]]";
 pub(super) const OCI_ARCHIVE: Transport = Transport {
     name: "oci-archive",
     form: Some(OCI_FORM),
-    help: Some("the same file, to be named by a tag"),
+    help: Some("the same with layers as they are, to be named by a tag"),
     parse: |text, rest| Ok(Box::new(Archive::parse_oci(text, rest)?)),
 };
 
@@ -136,10 +136,15 @@ impl Destination for Archive {
         options: &Options,
         context: Context<'_>,
     ) -> Result<Copied> {
+        let plain = match self.name {
+            Name::Oci(_) => None,
+            Name::Docker(_) => plain(image, context)?,
+        };
+        let image = plain.as_ref().map_or(image, ManifestOrIndex::borrowed);
         match &self.target {
             Target::Path(path) => archive::write(image, path, name, context)?,
             Target::Stdout => {
-                let mut writer = (options.stdout)();
+                let mut writer = (options.stdout)(context);
                 archive::stream_all(&[(image, name)], &mut writer, &BTreeSet::new(), context)?;
                 writer.flush().map_err(Error::stream("standard output"))?;
             }
@@ -147,7 +152,7 @@ impl Destination for Archive {
         Ok(image.digest().into())
     }
 
-    fn is_stdout(&self) -> bool {
+    fn is_standard_output(&self) -> bool {
         self.target == Target::Stdout
     }
 
@@ -192,7 +197,7 @@ mod tests {
     fn two_paths_are_standard_output() {
         let parse = |rest| Archive::parse_docker("", rest).unwrap();
         assert_eq!(parse("/dev/stdout"), parse("-"));
-        assert!(parse("-:hello:1").is_stdout());
-        assert!(!parse("./-").is_stdout());
+        assert!(parse("-:hello:1").is_standard_output());
+        assert!(!parse("./-").is_standard_output());
     }
 }

@@ -60,7 +60,7 @@ pub trait Destination: fmt::Debug + fmt::Display {
     ) -> Result<Copied>;
 
     /// Whether standard output is the copy, so that nothing else goes there.
-    fn is_stdout(&self) -> bool {
+    fn is_standard_output(&self) -> bool {
         false
     }
 
@@ -81,8 +81,8 @@ pub struct Options {
     pub docker: docker::Options,
     /// How to reach containerd.
     pub containerd: containerd::Options,
-    /// Opens standard output.
-    pub stdout: fn() -> Box<dyn Write>,
+    /// Opens standard output; while nobody reads it, the context is asked whether to go on.
+    pub stdout: fn(Context<'_>) -> Box<dyn Write + '_>,
 }
 
 /// A copy that was made.

@@ -276,7 +276,7 @@ mod tests {
             push: strata_registry::PushOptions::default(),
             docker: strata_engine::docker::Options::default(),
             containerd: strata_engine::containerd::Options::default(),
-            stdout: || Box::new(std::io::sink()),
+            stdout: |_| Box::new(std::io::sink()),
         };
         let destination = parse(text);
         let name = destination.copy_name(own).unwrap();

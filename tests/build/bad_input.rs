@@ -99,6 +99,19 @@ const MISTAKES: &[Mistake] = &[
         |case| case.request["image"]["config"] = json!({ "entrypoint": "ls" }),
         "attribute config.Entrypoint: expected a list of strings, found a string",
     ),
+    // Issue 11, row 4: runc starts nothing there.
+    (
+        "working_directory_that_is_relative",
+        |case| case.request["image"]["config"] = json!({ "WorkingDir": "app" }),
+        "attribute config.WorkingDir: \"app\" is not an absolute path",
+    ),
+    (
+        "duration_that_is_none",
+        |case| {
+            case.request["image"]["config"] = json!({ "Healthcheck": { "Timeout": "30" } });
+        },
+        "attribute config.Healthcheck.Timeout: \"30\" is not a duration",
+    ),
     (
         "platform_without_an_architecture",
         |case| case.request["image"]["platform"] = json!("linux"),
@@ -402,6 +415,23 @@ fn rules_that_match_nothing_are_reported() {
         warnings[1].contains("\"/bin/other$\" matches no file of"),
         "{warnings:?}"
     );
+}
+
+/// Issue 11, row 4.
+#[test]
+fn keys_of_the_config_that_no_engine_knows_are_reported() {
+    let Case {
+        mut store,
+        mut request,
+        ..
+    } = case();
+    request["image"]["config"] = json!({ "Healthcheck": { "Intervall": "30s" }, "x-mine": 1 });
+    let (_, warnings) = store.build_with(&request, 1).unwrap();
+    let [below, top] = warnings.as_slice() else {
+        panic!("{warnings:?}");
+    };
+    assert!(below.contains("config.Healthcheck.Intervall: "), "{below}");
+    assert!(top.contains("config.x-mine: "), "{top}");
 }
 
 /// The builder as Nix runs it: another user, who may not read everything.

@@ -53,7 +53,7 @@ impl Scene {
             request["deps"] = json!([app]);
             request["maxLayers"] = json!(2);
             request["image"]["platform"] = json!(platform);
-            request["image"]["config"] = json!({ "Cmd": ["/bin/app"] });
+            request["image"]["config"] = json!({ "Cmd": [format!("{app}/bin/app")] });
             store.build(&request).unwrap()
         });
         let index = store.build(&index_request(&store, &images)).unwrap();

@@ -99,10 +99,10 @@ fn by_strata(base: &Path, config: &Value) -> Value {
 #[case::nothing("", json!({}))]
 #[case::env("ENV BASE=own NEW=1", json!({ "Env": ["BASE=own", "NEW=1"] }))]
 #[case::env_last_wins("ENV PATH=/own\nENV PATH=/last", json!({ "Env": ["PATH=/own", "PATH=/last"] }))]
-#[case::entrypoint(r#"ENTRYPOINT ["/own"]"#, json!({ "Entrypoint": ["/own"] }))]
+#[case::entrypoint(r#"ENTRYPOINT ["own"]"#, json!({ "Entrypoint": ["own"] }))]
 #[case::cmd(r#"CMD ["own"]"#, json!({ "Cmd": ["own"] }))]
 #[case::entrypoint_and_cmd(
-    "ENTRYPOINT [\"/own\"]\nCMD [\"x\"]", json!({ "Entrypoint": ["/own"], "Cmd": ["x"] })
+    "ENTRYPOINT [\"own\"]\nCMD [\"x\"]", json!({ "Entrypoint": ["own"], "Cmd": ["x"] })
 )]
 #[case::no_entrypoint("ENTRYPOINT []", json!({ "Entrypoint": [] }))]
 #[case::labels(

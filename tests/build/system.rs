@@ -454,3 +454,61 @@ fn nothing_stays_of_a_build_that_fails_at_its_last_output() {
     let report = store.build_system(&request, &ALL).unwrap_err();
     assert!(report.contains("cannot create"), "{report}");
 }
+
+/// Issue 11, row 5: a package in the place of its program or file.
+#[test]
+fn row_5_links_that_must_lead_to_files_do() {
+    let mut store = FakeStore::new();
+    let items = [
+        Item::Executable("bin/bash", ""),
+        Item::Symlink("bin/sh", "bash"),
+        Item::Symlink("sbin", "bin"),
+        Item::Symlink("out", "/etc"),
+    ];
+    let bash = store.add("bash", &items, &[]);
+    for (path, target, message) in [
+        (
+            "/bin/sh",
+            "",
+            "binSh: BASH, where /bin/sh leads, is a directory",
+        ),
+        (
+            "/bin/sh",
+            "/sbin",
+            "binSh: BASH/sbin, where /bin/sh leads, is a directory",
+        ),
+        (
+            "/bin/sh",
+            "/bin/dash",
+            "binSh: BASH/bin/dash, where /bin/sh leads, does not exist",
+        ),
+        (
+            "/usr/bin/env",
+            "",
+            "usrBinEnv: BASH, where /usr/bin/env leads, is a directory",
+        ),
+        (
+            "/etc/ssl/certs/ca-bundle.crt",
+            "",
+            "certificates: BASH, where /etc/ssl/certs/ca-bundle.crt leads, is a directory",
+        ),
+    ] {
+        let system = json!({ "links": { path: format!("{bash}{target}") } });
+        let system = request(&store, &system);
+        let report = store.build_system(&system, &["out"]).unwrap_err();
+        let report = report.replace(&bash, "BASH");
+        let (first, hint) = report.split_once("\nhint: ").unwrap();
+        assert_eq!(first, format!("error: attribute {message}"));
+        assert!(hint.starts_with("name the file in the package: "), "{hint}");
+    }
+    for (path, target) in [
+        ("/bin/sh", format!("{bash}/bin/sh")),
+        ("/bin/sh", format!("{bash}/sbin/bash")),
+        ("/bin/sh", format!("{bash}/out/sh")),
+        ("/bin/sh", "/run/sh".to_owned()),
+        ("/opt/bash", bash.clone()),
+    ] {
+        let system = request(&store, &json!({ "links": { path: target } }));
+        store.build_system(&system, &["out"]).unwrap();
+    }
+}

@@ -436,6 +436,60 @@ fn the_registry_has_the_promised_digest() {
     }
 }
 
+/// Issue 11, row 3 of the clients: a Docker archive of an image on a gzip base has plain layers only, which
+/// skopeo reads as well; an OCI archive has them as they are.
+#[test]
+fn docker_archives_have_plain_layers() {
+    let mut store = FakeStore::new();
+    let base = BaseImage {
+        packed: Packed::Gzip,
+        ..BaseImage::new(vec![tar(&[Piece::File("etc/base", "1")])])
+    };
+    let path = store.path("base");
+    write(&BaseImage::layout(&[base]), &store.locate(&path));
+    let env = store.add("env", &[Item::File("etc/own", "1")], &[]);
+    let mut request = store.image_request();
+    request["copyToRoot"] = json!([env]);
+    request["image"]["fromImage"] = json!({ "path": path });
+    let image = store.build(&request).unwrap();
+    let opened = Image::open(Path::new(&image)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for (transport, is_plain) in [("docker-archive", true), ("oci-archive", false)] {
+        let file = directory.path().join(transport);
+        let destination = format!("{transport}:{}:hello:1", file.display());
+        let said = strata(&["copy", "--quiet", &image, &destination], &[]);
+        assert!(said.status.success(), "{said:?}");
+        let mut archive = tar::Archive::new(fs::File::open(&file).unwrap());
+        let mut files = std::collections::BTreeMap::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+            files.insert(entry.path().unwrap().display().to_string(), bytes);
+        }
+        let listed: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+        let layers = listed[0]["Layers"].as_array().unwrap().iter();
+        let digests = layers.map(|layer| Digest::of(&files[layer.as_str().unwrap()]));
+        let own = opened.layers.iter();
+        let expected: Vec<Digest> = if is_plain {
+            own.map(|layer| layer.diff_id()).collect()
+        } else {
+            own.map(|layer| layer.descriptor().digest).collect()
+        };
+        assert_eq!(digests.collect::<Vec<_>>(), expected, "{transport}");
+        let index: Value = serde_json::from_slice(&files["index.json"]).unwrap();
+        let digest = index["manifests"][0]["digest"].as_str().unwrap();
+        let manifest = &files[&format!("blobs/{}", digest.replace(':', "/"))];
+        assert_eq!(Digest::of(manifest).to_string(), digest);
+        // As many as the layers, which are all that is compressed, and no blob that nobody names.
+        assert_eq!(files.len(), 2 + 3 + 2 + expected.len());
+        let from = format!("{transport}:{}", file.display());
+        let inspect = ["inspect", "--format", "{{.Layers}}", &from];
+        let said = support::registry::run(std::process::Command::new("skopeo").args(inspect));
+        assert!(said.contains(&expected[0].to_string()), "{said}");
+    }
+}
+
 /// What of a base image is not compressed is compressed like the image's own layers; what is stays as
 /// it is. An image on top of one with promises has none itself.
 #[test]

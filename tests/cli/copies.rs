@@ -52,7 +52,7 @@ impl Scene {
         request["maxLayers"] = json!(2);
         // As Nix says it where nobody says otherwise.
         request["metadata"] = json!({ "created_by": "strata" });
-        request["image"]["config"] = json!({ "Cmd": ["/bin/run"] });
+        request["image"]["config"] = json!({ "Cmd": ["run"] });
         let output = store.build(&request).unwrap();
         let image = store.locate(&output);
         let directory = tempfile::tempdir().unwrap();
@@ -604,33 +604,149 @@ fn an_interrupted_copy_leaves_nothing() {
     }
 }
 
+/// The status of a program that is to end soon.
+#[track_caller]
+fn ends_soon(child: &mut Child) -> Option<i32> {
+    let deadline = Instant::now() + Duration::from_secs(3);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        assert!(Instant::now() < deadline, "the signal is not heard");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Issue 11, row 15: one signal is heard by a copy that waits for a reader, a pipe's or standard output's,
+/// or for another copy.
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_copy_that_waits_hears_a_signal() {
     let scene = Scene::with(&vec![7; 8 << 20]);
-    // Nobody reads the pipe, so that the copy hangs.
-    let mut child = (scene.strata("copy").arg("docker-archive:-"))
+    let at = |name: &str| scene.directory.path().join(name);
+    for layout in ["oci:layout", "dir:d"] {
+        let output = scene.strata("copy").arg(layout).output().unwrap();
+        assert!(output.status.success());
+    }
+    support::image::make_pipe(&at("unread"));
+    support::image::make_pipe(&at("full"));
+    // Opened for both, so that it does not wait for a writer.
+    let _reader = File::options()
+        .read(true)
+        .write(true)
+        .open(at("full"))
+        .unwrap();
+    let held: Vec<File> = ["layout", "d"]
+        .map(|name| {
+            let file = File::create_new(at(name).join(".strata-copy.lock")).unwrap();
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+            file
+        })
+        .into();
+    for (destination, waits) in [
+        ("docker-archive:-", ""),
+        ("docker-archive:full", ""),
+        ("docker-archive:unread", "waiting for a reader of unread"),
+        (
+            "oci:layout:new",
+            "waiting for another copy, which holds layout/.strata-copy.lock",
+        ),
+        (
+            "dir:d",
+            "waiting for another copy, which holds d/.strata-copy.lock",
+        ),
+    ] {
+        for name in ["-INT", "-HUP"] {
+            let log = at("log");
+            let mut child = (scene.strata("copy").arg(destination))
+                .stdout(Stdio::piped())
+                .stderr(File::create(&log).unwrap())
+                .spawn()
+                .unwrap();
+            let deadline = Instant::now() + Duration::from_secs(20);
+            let said = || fs::read_to_string(&log).unwrap();
+            if waits.is_empty() {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            while !said().contains(waits) {
+                assert!(Instant::now() < deadline, "{destination}: {}", said());
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            signal(&child, name);
+            assert_eq!(ends_soon(&mut child), Some(130), "{destination}");
+            assert!(said().ends_with("error: interrupted\n"), "{}", said());
+        }
+    }
+    drop(held);
+}
+
+/// What was started under nohup(1) goes on without its terminal.
+#[test]
+fn an_ignored_hang_up_stays_ignored() {
+    let scene = Scene::with(&vec![7; 8 << 20]);
+    let strata = scene.strata("copy");
+    let mut command = Command::new("nohup");
+    command.arg(strata.get_program()).args(strata.get_args());
+    let mut child = (command.arg("docker-archive:-"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    child
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut [0; 1000])
+    let mut output = child.stdout.take().unwrap();
+    output.read_exact(&mut [0; 1000]).unwrap();
+    signal(&child, "-HUP");
+    std::io::copy(&mut output, &mut std::io::sink()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// Issue 11, row 15: a file beyond the limit is an error like a full disk.
+#[test]
+fn a_limit_for_files_is_an_error() {
+    let scene = Scene::with(&vec![7; 8 << 20]);
+    let strata = scene.strata("copy");
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -f 100; exec "$@""#, "sh"]);
+    command.arg(strata.get_program()).args(strata.get_args());
+    command.current_dir(scene.directory.path());
+    let output = command.arg("docker-archive:a.tar").output().unwrap();
+    assert_fails(
+        &output,
+        1,
+        &["cannot write a.tar: File too large", "ulimit -f"],
+    );
+    assert_eq!(scene.left(), [""; 0]);
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let scene = Scene::new();
+    // A program that takes its time to end.
+    let podman = scene.directory.path().join("podman");
+    fs::write(
+        &podman,
+        "#!/bin/sh\ntrap '' TERM\necho >&2 begun\ntouch \"$0.begun\"\nsleep 20 &\nwait\nwait\n",
+    )
+    .unwrap();
+    fs::set_permissions(&podman, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let mut child = (scene.strata("copy").arg("containers-storage:x:1"))
+        .env(
+            "PATH",
+            format!("{}:{path}", scene.directory.path().display()),
+        )
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
         .unwrap();
-    signal(&child, "-INT");
-    std::thread::sleep(Duration::from_millis(200));
-    signal(&child, "-INT");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "the second signal is ignored");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !scene.directory.path().join("podman.begun").exists() {
+        assert!(Instant::now() < deadline, "podman is not asked");
         std::thread::sleep(Duration::from_millis(10));
-    };
-    assert_eq!(status.code(), Some(130));
+    }
+    signal(&child, "-INT");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "nothing is waited for");
+    signal(&child, "-INT");
+    assert_eq!(ends_soon(&mut child), Some(130));
 }
 
 #[test]
@@ -662,7 +778,7 @@ fn inspect_shows_layers_and_store_paths() {
         (&image["name"], &image["tag"]),
         (&json!("test"), &json!("latest"))
     );
-    assert_eq!(image["config"], json!({ "Cmd": ["/bin/run"] }));
+    assert_eq!(image["config"], json!({ "Cmd": ["run"] }));
     let layers = image["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 2);
     let size: u64 = layers
@@ -688,7 +804,7 @@ fn inspect_shows_layers_and_store_paths() {
         "test:latest",
         &scene.digest(),
         "linux/amd64",
-        r#"["/bin/run"]"#,
+        r#"["run"]"#,
         first,
         second,
     ] {

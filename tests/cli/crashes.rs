@@ -346,7 +346,9 @@ fn a_copy_that_is_killed_leaves_the_old_or_the_new(#[case] form: Form) {
 }
 
 /// Before each of these system calls there may be a state of its own.
-const CALLS: [&str; 6] = ["mkdir", "rename", "fsync", "unlink", "unlinkat", "rmdir"];
+const CALLS: [&str; 6] = [
+    "mkdirat", "renameat", "fsync", "flock", "fchmod", "unlinkat",
+];
 
 #[rstest]
 #[case::new_layout(Form::NewLayout)]
@@ -393,7 +395,7 @@ fn names_are_on_the_disk_before_the_rename(#[case] command: &str, #[case] transp
     let output = scene.directory.path().join("output");
     let trace = scene.directory.path().join("trace");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qqq", "-y", "-e", "trace=fsync,rename", "-o"]);
+    strace.args(["-f", "-qqq", "-y", "-e", "trace=fsync,renameat", "-o"]);
     strace
         .arg(&trace)
         .arg(env!("CARGO_BIN_EXE_strata"))
@@ -402,9 +404,19 @@ fn names_are_on_the_disk_before_the_rename(#[case] command: &str, #[case] transp
     strace.arg(format!("{transport}{}", output.display()));
     run(&mut strace);
     let trace = fs::read_to_string(&trace).unwrap();
-    let renamed = format!("\", \"{}\")", output.display());
-    let (before, _) = trace.split_once(&renamed).expect(&trace);
-    let (before, staging) = before.rsplit_once("rename(\"").unwrap();
+    let place = scene.directory.path().display();
+    let renamed = format!(">, \"content\", ");
+    let (before, after) = trace.split_once(&renamed).expect(&trace);
+    assert!(
+        after
+            .split('\n')
+            .next()
+            .unwrap()
+            .contains(&format!("<{place}>, \"output\")")),
+        "{trace}"
+    );
+    let (before, staging) = before.rsplit_once('<').unwrap();
+    let staging = &format!("{staging}/content");
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(output.join(&directory)).unwrap() {

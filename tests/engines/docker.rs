@@ -648,6 +648,25 @@ fn hosts_that_ssh_would_take_for_options() {
     }
 }
 
+/// Issue 11, row 20: an engine that has very many images is asked about some.
+#[test]
+fn not_every_image_of_an_engine_is_asked_for() {
+    let image = image(&[(b'a', 2), (b'b', 1)]);
+    let docker = FakeDocker::right(Store::Classic);
+    let many = (0..1000).map(|number| other(&[format!("sha256:{number}")]));
+    docker.state().images.extend(many);
+    // The last of them has the same name, and so is asked for first.
+    let mut older = other(&layers(&image)[..1]);
+    older.names = ["docker.io/library/many:v0".to_owned()].into();
+    docker.state().images.push(older);
+    copy(&docker.host(), &image, "many:v1").unwrap();
+    let asked = docker.asked("GET").into_iter();
+    let inspected = asked.filter(|target| target.contains("/images/sha256:"));
+    assert!(inspected.count() <= 201);
+    // The config, the manifest and one layer.
+    assert_eq!(docker.state().loads[0].len(), 3);
+}
+
 /// An image with shared layers is removed between the question and the load.
 #[test]
 fn a_base_that_vanishes_is_sent_after_all() {

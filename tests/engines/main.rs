@@ -1,6 +1,7 @@
 //! Container engines, and what they are given: by an archive, through their own protocols, and from a
 //! registry that serves images.
 
+mod config;
 mod containerd;
 mod docker;
 mod export;

@@ -455,12 +455,14 @@ fn parts_of_blobs_are_served() {
             assert_eq!(reply.field("content-range"), format!("bytes {part}/10"));
             assert_eq!(String::from_utf8(reply.body).unwrap(), bytes);
         }
-        let reply = ask(&["Range: bytes=10-"]);
-        assert_eq!(
-            (reply.status, reply.code().as_str()),
-            (416, "RANGE_INVALID")
-        );
-        assert_eq!(reply.field("content-range"), "bytes */10");
+        for range in ["10-", "500-0"] {
+            let reply = ask(&[&format!("Range: bytes={range}")]);
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (416, "RANGE_INVALID")
+            );
+            assert_eq!(reply.field("content-range"), "bytes */10");
+        }
         // Several ranges, or those of another blob, are the whole.
         for fields in [
             &["Range: bytes=0-1,3-4"][..],
@@ -613,6 +615,57 @@ fn half_requests_make_room_for_whole_ones() {
     });
 }
 
+/// Issue 11, row 12: as many as are served at a time, who read next to nothing, do not keep others out, nor
+/// does one who reads have to go for them.
+#[test]
+fn slow_readers_make_room_for_others() {
+    const BYTES: usize = 16 << 20;
+    let bytes = vec![7; BYTES];
+    let layer = MemoryLayer::new(&bytes[..]);
+    let target = format!("/v2/me/hello/blobs/{}", Digest::of(&bytes));
+    let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+    let limits = Limits::default();
+    serve_with(
+        &[image("v1", vec![layer])],
+        limits,
+        Context::silent(),
+        |client| {
+            let begin = || {
+                let mut reader = client.connect();
+                rustix::net::sockopt::set_socket_recv_buffer_size(&reader, 4096).unwrap();
+                reader.write_all(request.as_bytes()).unwrap();
+                reader.read_exact(&mut [0; 2048]).unwrap();
+                reader
+            };
+            let mut slow: Vec<TcpStream> = (0..limits.connections - 1).map(|_| begin()).collect();
+            let mut good = client.connect();
+            good.write_all(request.as_bytes()).unwrap();
+            let good = std::thread::spawn(move || {
+                // Some megabytes a second.
+                for _ in 0..64 {
+                    good.read_exact(&mut vec![0; BYTES / 64]).unwrap();
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+            for round in 0..8 {
+                let mut newcomer = client.connect();
+                let start = std::time::Instant::now();
+                newcomer
+                    .write_all(b"GET /v2/ HTTP/1.1\r\nHost: h\r\n\r\n")
+                    .unwrap();
+                assert_eq!(Reply::read(&mut newcomer, true).unwrap().status, 200);
+                let took = start.elapsed();
+                assert!(took < Duration::from_secs(2), "{round}: {took:?}");
+                // It leaves, and somebody slow takes its place.
+                drop(newcomer);
+                slow.push(begin());
+            }
+            good.join().unwrap();
+            drop(slow);
+        },
+    );
+}
+
 #[test]
 fn others_are_served_when_somebody_leaves() {
     let limits = Limits {
@@ -682,7 +735,7 @@ fn endless() -> (
     let made = std::sync::Arc::new(AtomicU64::new(0));
     let descriptor = Descriptor::new(media_type::LAYER_TAR, dummy(), 1 << 50);
     image.manifest.layers = vec![descriptor.clone()];
-    image.layers = vec![Box::new(EndlessLayer {
+    image.layers = vec![std::sync::Arc::new(EndlessLayer {
         descriptor,
         made: made.clone(),
         ended: Mutex::new(sender),

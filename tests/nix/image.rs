@@ -749,3 +749,39 @@ fn mistakes_name_the_attribute(#[case] call: &str, #[case] attribute: &str) {
     assert!(said.contains(attribute), "{call}: {said}");
     assert!(said.contains("hint: "), "{call}: {said}");
 }
+
+/// Programs of another distribution run with `system.fhs` (issue 11, new users 6): they ask for the loader
+/// at its usual place, and for libstdc++. patchelf is one in C++ that the tests need anyway.
+#[test]
+fn programs_of_others_run() {
+    let image = build(
+        r#"
+        strata.buildImage {
+          name = "foreign";
+          tag = "latest";
+          system = {
+            fhs = true;
+            # Debian's loader, which stands for that of nixpkgs here, looks for the C library there.
+            links."/lib/x86_64-linux-gnu" = "${pkgs.glibc}/lib";
+          };
+        }
+        "#,
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let archive = directory.path().join("archive.tar");
+    copy(&image, &archive);
+    let podman = engines::podman();
+    podman.load(&archive);
+    let program = run(Command::new("which").arg("patchelf"));
+    let volume = format!("{}:/__e/bin/patchelf:ro", program.trim());
+    let mut command = podman.command(&["run", "--rm", "--pull", "never", "--network", "none"]);
+    command.args([
+        "--ulimit",
+        "nofile=1024:4096",
+        "--ulimit",
+        "nproc=1000:1000",
+    ]);
+    command.args(["--volume", &volume, "docker.io/library/foreign:latest"]);
+    let said = run(command.args(["/__e/bin/patchelf", "--version"]));
+    assert!(said.starts_with("patchelf "), "{said}");
+}

@@ -72,6 +72,16 @@ let
     };
   };
 
+  # For another processor, as far as the functions look at that.
+  armv7l = import ../../nix {
+    pkgs = pkgs // {
+      go = {
+        GOARCH = "arm";
+        GOARM = "7";
+      };
+    };
+  };
+
   throws = value: {
     actual = (builtins.tryEval (builtins.deepSeq value value)).success;
     expected = false;
@@ -157,6 +167,303 @@ let
         "/elsewhere"
       ];
     };
+
+    # Mistakes in arguments (issue 11, new users 3)
+    "mistakes: each is a sentence with a hint" =
+      let
+        hint = lib.splitString "\nhint: ";
+        said =
+          function: arguments:
+          let
+            mistakes = strata.${function}.mistakes arguments;
+          in
+          if mistakes == [ ] then null else hint (lib.head mistakes);
+        cases = [
+          [
+            "buildImage"
+            {
+              name = "x";
+              perms = { };
+            }
+            "buildImage: attribute perms: expected a list, found an attribute set"
+            "write it in brackets, as in [ { path = files; mode = \"0755\"; } ]"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              system = "x86_64-linux";
+            }
+            "buildImage: attribute system: expected an attribute set, found the string \"x86_64-linux\""
+            "it is what goes to /, as in { users.app.uid = 1000; }; which machine the image is for is said with `platform`"
+          ]
+          [
+            "buildImage"
+            { tag = "1"; }
+            "buildImage: the argument `name` is missing"
+            "write buildImage { name = ..; }"
+          ]
+          [
+            "buildImage"
+            "app"
+            "buildImage: expected an attribute set of arguments"
+            "write buildImage { name = ..; }"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              copytoroot = app;
+            }
+            "buildImage: there is no argument `copytoroot`"
+            "did you mean `copyToRoot`?"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              permsFile = "p";
+            }
+            "buildImage: there is no argument `permsFile`"
+            "say `perms = lib.importJSON ..`"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              fromImage = 5;
+            }
+            "buildImage: attribute fromImage: expected an image, found the number 5"
+            "write one of `buildImage` or `pullImage`, the path of an archive, or { image = ..; tag = ..; }"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              config = app;
+            }
+            "buildImage: attribute config: expected an attribute set, found a derivation"
+            "write { .. }"
+          ]
+          [
+            "buildLayer"
+            { deps = [ [ 5 ] ]; }
+            "buildLayer: attribute deps: expected derivations, paths or strings, found a list"
+            "write one, or several in brackets, as in [ pkgs.hello ]"
+          ]
+          [
+            "buildLayer"
+            { capabilities = [ { path = app; } ]; }
+            "buildLayer: attribute capabilities[0].caps: is missing"
+            "write capabilities[0] with path, caps"
+          ]
+          [
+            "buildLayer"
+            {
+              capabilities = [
+                {
+                  path = app;
+                  caps = [ ];
+                  "a b" = 1;
+                }
+              ];
+            }
+            "buildLayer: attribute capabilities[0].\"a b\": is not an attribute of this"
+            "write one of caps, path, regex"
+          ]
+          [
+            "buildLayer"
+            { name = "x"; }
+            "buildLayer: there is no argument `name`"
+            "it is one of `buildImage`, whose `layers` take the result of this function"
+          ]
+          [
+            "buildIndex"
+            {
+              name = "x";
+              images = app;
+            }
+            "buildIndex: attribute images: expected a list, found a derivation"
+            "write it in brackets, as in [ .. ]"
+          ]
+          [
+            "baseSystem"
+            { users.app = "1000"; }
+            "baseSystem: attribute users.app: expected an attribute set, found the string \"1000\""
+            "write users.app.uid = 1000"
+          ]
+          [
+            "baseSystem"
+            { users."a.b".createHome = "yes"; }
+            "baseSystem: attribute users.\"a.b\".createHome: expected true or false, found the string \"yes\""
+            "write it without quotes"
+          ]
+          [
+            "baseSystem"
+            { groups.app = 1000; }
+            "baseSystem: attribute groups.app: expected an attribute set, found the number 1000"
+            "write groups.app.gid = 1000"
+          ]
+          [
+            "baseSystem"
+            { user = { }; }
+            "baseSystem: attribute user: expected a string, found an attribute set"
+            "write it in quotes"
+          ]
+          [
+            "buildNixImage"
+            { extraPackages = [ ]; }
+            "buildNixImage: there is no argument `extraPackages`"
+            "did you mean `extraPkgs`?"
+          ]
+          [
+            "pullImage"
+            { finalImageTag = "1"; }
+            "pullImage: there is no argument `finalImageTag`"
+            "it is one of `dockerTools.pullImage`, which is there, too; leave it out here"
+          ]
+          [
+            "pullImage"
+            { xyz = 1; }
+            "pullImage: there is no argument `xyz`"
+            "the arguments are arch, authFile, hash, imageDigest, imageName, lock, name, os, sha256, tlsVerify, variant"
+          ]
+          [
+            "pullImageFromManifest"
+            { imageName = null; }
+            "pullImageFromManifest: attribute imageName: expected a string, found null"
+            "write it in quotes"
+          ]
+        ];
+      in
+      {
+        actual = map (case: said (lib.elemAt case 0) (lib.elemAt case 1)) cases;
+        expected = map (case: [
+          (lib.elemAt case 2)
+          (lib.elemAt case 3)
+        ]) cases;
+      };
+    "mistakes: every argument has a type" =
+      let
+        untyped =
+          function: exceptions:
+          let
+            formals = lib.functionArgs strata.${function};
+            given = lib.mapAttrs (_: _: app) (lib.filterAttrs (_: hasDefault: !hasDefault) formals);
+            mistakes = argument: strata.${function}.mistakes (given // { ${argument} = throws; });
+            isTold =
+              argument:
+              lib.any (lib.hasPrefix "${function}: attribute ${argument}: expected ") (mistakes argument);
+          in
+          lib.filter (argument: !isTold argument) (lib.subtractLists exceptions (lib.attrNames formals));
+      in
+      {
+        actual = [
+          (untyped "buildImage" [ ])
+          (untyped "buildLayer" [ ])
+          (untyped "buildIndex" [ ])
+          (untyped "baseSystem" [ ])
+          (untyped "pullImage" [ ])
+          (untyped "pullImageFromManifest" [ ])
+        ];
+        expected = [
+          [ ]
+          [ ]
+          [ ]
+          [ ]
+          [ ]
+          [ ]
+        ];
+      };
+    "mistakes: they are thrown" = {
+      actual = map (value: (builtins.tryEval (builtins.seq value.drvPath true)).success) [
+        (strata.buildImage { })
+        (strata.buildImage {
+          name = "x";
+          perms = { };
+        })
+        (strata.buildImage {
+          name = "x";
+          system.users.app = "1000";
+        })
+        ((strata.buildImage { name = "x"; }).override { tga = "1"; })
+        ((strata.buildLayer { }).override { deps = 5; })
+        ((strata.buildImage { name = "x"; }).compressed.override { compresion = "gzip"; })
+        ((strata.buildImage { name = "x"; }).rootfs.override { platform = 1; })
+        ((strata.buildImage { name = "x"; }).debug.override { packages = [ "bash" ]; })
+        (strata.buildIndex { name = "x"; })
+        (strata.buildImage {
+          name = "x";
+          tag = "1";
+        })
+      ];
+      expected = [
+        false
+        false
+        false
+        false
+        false
+        false
+        false
+        false
+        false
+        true
+      ];
+    };
+    "mistakes: what nobody asks for is not looked at" = {
+      actual =
+        let
+          image = strata.buildImage {
+            name = "x";
+            tag = "1";
+            meta = throw "meta";
+            config = throw "config";
+          };
+        in
+        [
+          image.imageName
+          image.imageTag
+          (lib.functionArgs strata.buildImage).name
+        ];
+      expected = [
+        "x"
+        "1"
+        false
+      ];
+    };
+    "dockerTools: what is not there says so, and only when it is used" = {
+      actual = map (name: (builtins.tryEval (builtins.seq strata.dockerTools.${name} true)).success) [
+        "buildImage"
+        "buildLayeredImage"
+        "streamLayeredImage"
+        "fakeNss"
+      ];
+      expected = [
+        false
+        false
+        false
+        false
+      ];
+    };
+    # Issue 11, new users 4.
+    "nix2container: its skopeo says what to run" =
+      let
+        package = import ../../nix/internal/skopeo-nix2container.nix { tools = pkgs; };
+      in
+      {
+        actual = [
+          (builtins.tryEval strata.skopeo-nix2container).success
+          package.meta.mainProgram
+          (lib.hasInfix "nix run .#image.copyTo -- DESTINATION" package.message)
+          (lib.hasInfix package.message package.text)
+        ];
+        expected = [
+          false
+          "skopeo"
+          true
+          true
+        ];
+      };
 
     # Layers
     "layer: every root is in the closure" = {
@@ -557,15 +864,8 @@ let
     };
     "image: the variant of the packages" =
       let
-        arm = import ../../nix {
-          pkgs = pkgs // {
-            go = {
-              GOARCH = "arm";
-              GOARM = "7";
-            };
-          };
-        };
-        variant = arguments: (arm.buildImage ({ name = "x"; } // arguments)).request.image.variant or null;
+        variant =
+          arguments: (armv7l.buildImage ({ name = "x"; } // arguments)).request.image.variant or null;
       in
       {
         actual = [
@@ -612,6 +912,123 @@ let
           ]
         );
         expected = [ pkgs.stdenv.buildPlatform.system ];
+      };
+    # Issue 11, new users 2 and 5.
+    "image: several tags" =
+      let
+        arguments = {
+          name = "H.x/App";
+          tags = [
+            "abc"
+            "latest"
+          ];
+        };
+        image = strata.buildImage arguments;
+        named = strata.buildImage (arguments // { tag = "latest"; });
+        index = strata.buildIndex (arguments // { images = [ image ]; });
+        last = text: lib.last (lib.splitString "/bin/strata copy " text);
+        pushed = image: "${image} 'docker://h.x/app:abc' --additional-tag='latest' \"$@\"\n";
+      in
+      {
+        actual = [
+          image.imageRefUnsafe
+          image.request.image.tag
+          (last image.copyToRegistry.text == pushed image)
+          (lib.hasInfix "for reference in 'h.x/app:abc' 'h.x/app:latest'; do" image.copyToPodman.text)
+          (lib.hasInfix "--additional-tag" image.copyTo.text)
+          named.imageTag
+          (lib.hasInfix "'docker://h.x/app:latest' --additional-tag='abc'" named.copyToRegistry.text)
+          (last index.copyToRegistry.text == pushed index)
+          (lib.hasInfix "--additional-tag='latest'" index.compressed.copyToRegistry.text)
+          (lib.hasInfix "--additional-tag='latest'" image.compressed.copyToRegistry.text)
+          # Without more of them, nothing is said of them.
+          (lib.hasInfix "additional" (strata.buildImage { name = "x"; }).copyToRegistry.text)
+        ];
+        expected = [
+          "h.x/app:abc"
+          "abc"
+          true
+          true
+          false
+          "latest"
+          true
+          true
+          true
+          true
+          false
+        ];
+      };
+    "image: the same with a shell and tools on top" =
+      let
+        image = strata.buildImage {
+          name = "H.x/app";
+          tag = "1";
+          platform = "linux/arm/v7";
+          fromImage = {
+            image = app // {
+              baseName = "h.x/base";
+            };
+          };
+          config.env = [
+            "PATH=${app}/bin"
+            "A=b"
+          ];
+          initializeNixDatabase = true;
+          nixUid = 7;
+          annotations.k = "v";
+          meta.description = "d";
+        };
+        plain = strata.buildImage { name = "x"; };
+        debug = image.debug.request.image;
+      in
+      {
+        actual = [
+          (debug.fromImage.path == "${image}")
+          {
+            inherit (debug)
+              name
+              tag
+              platform
+              inheritConfig
+              nixDatabase
+              ;
+          }
+          debug.config
+          (lib.attrNames debug.annotations)
+          plain.debug.request.image.config
+          (strata.buildImage {
+            name = "y";
+            fromImage.image = image;
+            config.Env = [ "B=c" ];
+          }).debug.request.image.config
+          (lib.hasSuffix "-debug" plain.debug.imageTag)
+          (plain.debug ? debug)
+          (plain.debug ? copyTo)
+        ];
+        expected = [
+          true
+          {
+            name = "H.x/app";
+            tag = "1-debug";
+            platform = "linux/arm/v7";
+            inheritConfig = true;
+            nixDatabase = {
+              uid = 7;
+              gid = 0;
+            };
+          }
+          { Env = [ "PATH=${app}/bin:/usr/local/bin" ]; }
+          [
+            "k"
+            "org.opencontainers.image.base.name"
+            "org.opencontainers.image.description"
+          ]
+          { Env = [ ]; }
+          { Env = [ "PATH=${app}/bin:/usr/local/bin" ]; }
+          true
+          false
+          true
+        ];
       };
     "index: what is asked of the builder" =
       let
@@ -660,6 +1077,76 @@ let
           [ "${compressed}" ]
           true
           "2"
+        ];
+      };
+    # Issue 11, wrong images 5: the same programs are not for two processors.
+    "index: the example has other programs for each platform" =
+      let
+        index = import ../../examples/platforms.nix { inherit pkgs strata; };
+        of = pkgs: (strata.forPackages pkgs).buildImage { name = "x"; };
+      in
+      {
+        actual = [
+          (lib.length (lib.unique (map free index.request.index.images)))
+          (of pkgs.pkgsCross.aarch64-multiplatform).request.image.arch
+          (of pkgs).request.image.arch
+        ];
+        expected = [
+          2
+          "arm64"
+          pkgs.go.GOARCH
+        ];
+      };
+    "index: the same with a shell and tools on top" =
+      let
+        image = strata.buildImage { name = "x"; };
+        index = strata.buildIndex {
+          name = "y";
+          tag = "1";
+          images = [
+            image
+            image.compressed
+          ];
+        };
+        packages = [ other ];
+      in
+      {
+        actual = [
+          index.debug.imageTag
+          index.debug.request.index.images
+          (index.debug.override { inherit packages; }).request.index.images
+          (index.debug ? debug)
+        ];
+        expected = [
+          "1-debug"
+          [
+            "${image.debug}"
+            "${image.compressed}"
+          ]
+          [
+            "${image.debug.override { inherit packages; }}"
+            "${image.compressed}"
+          ]
+          false
+        ];
+      };
+    # Issue 11, other machines 2: where none fits the machine, one has to be named.
+    "index: the root file system for a platform" =
+      let
+        index = strata.buildIndex {
+          name = "x";
+          images = [ (strata.buildImage { name = "x"; }) ];
+        };
+        arguments = rootfs: lib.drop 3 rootfs.args;
+      in
+      {
+        actual = [
+          (arguments index.rootfs)
+          (arguments (index.rootfs.override { platform = "linux/arm/v7"; }))
+        ];
+        expected = [
+          [ ]
+          [ "--platform=linux/arm/v7" ]
         ];
       };
     "index: its images are its inputs, and its tag its hash" =
@@ -750,6 +1237,87 @@ let
         }).drvPath;
       expected = (strata.buildImage { name = "x"; }).drvPath;
     };
+
+    # For flake-parts (issue 11, new users 8), without its functions.
+    "flake-parts: packages, apps and checks of images" =
+      let
+        module =
+          pkgs:
+          (import ../../nix/flake-module.nix {
+            strataFor = pkgs: import ../../nix { inherit pkgs; };
+          })
+            {
+              lib = lib // {
+                mkOption = option: option;
+                types = {
+                  raw = "raw";
+                  lazyAttrsOf = type: "attributes of ${type}";
+                };
+              };
+              flake-parts-lib.mkPerSystemOption = perSystem: perSystem { inherit config pkgs; };
+            };
+        config.images = {
+          app = {
+            tag = "1";
+            config.Cmd = [ "${app}/bin/app" ];
+          };
+          named.name = "other";
+          given = strata.buildIndex {
+            name = "x";
+            images = [ (strata.buildImage { name = "x"; }) ];
+          };
+        };
+        linux = (module pkgs).options.perSystem;
+        darwin =
+          (module (
+            pkgs
+            // {
+              stdenv = pkgs.stdenv // {
+                hostPlatform = pkgs.stdenv.hostPlatform // {
+                  isLinux = false;
+                  isDarwin = true;
+                };
+              };
+            }
+          )).options.perSystem;
+      in
+      {
+        actual = [
+          linux.options.images.type
+          linux.options.images.default
+          (lib.mapAttrs (_: image: image.imageName) linux.config.packages)
+          (lib.mapAttrs (_: app: "${app.type} ${baseNameOf app.program}") linux.config.apps)
+          (lib.attrNames linux.config.checks)
+          (lib.hasInfix (free "${linux.config.packages.app}") (
+            free linux.config.checks.app-verify.buildCommand
+          ))
+          (linux.config._module.args.strata ? buildLayer)
+          # Whoever lists all systems does not mean those.
+          (lib.attrNames darwin.config.packages)
+        ];
+        expected = [
+          "attributes of raw"
+          { }
+          {
+            app = "app";
+            named = "other";
+            given = "x";
+          }
+          {
+            app-push = "app copy-to-registry";
+            named-push = "app copy-to-registry";
+            given-push = "app copy-to-registry";
+          }
+          [
+            "app-verify"
+            "given-verify"
+            "named-verify"
+          ]
+          true
+          true
+          [ "given" ]
+        ];
+      };
 
     # Base systems
     "system: standard accounts" =
@@ -863,6 +1431,97 @@ let
           (rule "/home/a\\+b$" // { mode = "0700"; })
         ];
       };
+    # Issue 11, new users 5.
+    "system: a directory of a user" =
+      let
+        system =
+          directories:
+          strata.baseSystem {
+            users.app = {
+              uid = 7;
+              home = "/home/app";
+            };
+            groups.app.gid = 8;
+            groups.web.gid = 9;
+            inherit directories;
+          };
+        made = system [
+          "/a"
+          {
+            path = "/var/lib/app";
+            user = "app";
+          }
+          {
+            path = "/srv";
+            user = "app";
+            group = "web";
+            mode = "0770";
+          }
+        ];
+        rule = regex: {
+          path = made;
+          regex = "^${lib.escapeRegex "${made}"}${regex}";
+        };
+      in
+      {
+        actual = [
+          (lib.filter (rule: lib.hasInfix "/srv" rule.regex || lib.hasInfix "lib/app" rule.regex) made.perms)
+          (builtins.genList (builtins.elemAt made.request.system.directories) 3)
+          (map (directory: (builtins.tryEval (builtins.deepSeq (system [ directory ]).perms true)).success) [
+            {
+              path = "/a";
+              user = "nobody";
+            }
+            {
+              path = "/a";
+              user = "somebody";
+            }
+            {
+              path = "/a";
+              group = "somebody";
+            }
+            {
+              path = "/a";
+              owner = "app";
+            }
+          ])
+        ];
+        expected = [
+          [
+            (
+              rule "/var/lib/app$"
+              // {
+                uid = 7;
+                gid = 8;
+                uname = "app";
+                gname = "app";
+                mode = "0755";
+              }
+            )
+            (
+              rule "/srv$"
+              // {
+                uid = 7;
+                gid = 9;
+                uname = "app";
+                gname = "web";
+                mode = "0770";
+              }
+            )
+          ]
+          [
+            "/a"
+            "/var/lib/app"
+            "/srv"
+          ]
+          [
+            true
+            false
+            false
+            false
+          ]
+        ];
+      };
     "system: the user's rules are the last" =
       let
         system = strata.baseSystem { };
@@ -897,6 +1556,122 @@ let
         expected = [
           "${app}"
           "${strata.baseSystem arguments}"
+        ];
+      };
+
+    # Issue 11, new users 6: the set of the tests may lack what only this brings.
+    "system: programs of others" =
+      let
+        of =
+          pkgs: arguments:
+          let
+            all = pkgs // {
+              cacert = app;
+            };
+          in
+          (import ../../nix { pkgs = all; }).baseSystem ({ fhs = true; } // arguments);
+        system = of pkgs { };
+        cross = of pkgs.pkgsCross.aarch64-multiplatform { };
+        own = of pkgs {
+          nix-ld = other;
+          fhsLibraries = [ multi ];
+          binSh = "/x";
+          osRelease.ID = "own";
+          links."/bin/bash" = "/y";
+        };
+        inherit (pkgs.stdenv.cc.bintools) dynamicLinker;
+        has = links: name: links ? ${name};
+        value =
+          name: list: lib.removePrefix "${name}=" (lib.head (lib.filter (lib.hasPrefix "${name}=") list));
+        isLibrary = lib.hasPrefix "${lib.getLib pkgs.stdenv.cc.cc}";
+      in
+      {
+        actual = [
+          system.request.system.links."/${pkgs.stdenv.hostPlatform.libDir}/${baseNameOf (free dynamicLinker)}"
+          (map (has system.request.system.links) [
+            "/bin/sh"
+            "/bin/bash"
+            "/usr/bin/env"
+            "/usr/lib/libstdc++.so.6"
+            "/etc/ssl/certs/ca-bundle.crt"
+          ])
+          (has cross.request.system.links "/lib/ld-linux-aarch64.so.1")
+          system.request.system.nsswitch
+          (isLibrary (value "LD_LIBRARY_PATH" system.imageEnv))
+          (value "NIX_LD" own.imageEnv)
+          (lib.hasSuffix ":${multi}/lib" (value "NIX_LD_LIBRARY_PATH" own.imageEnv))
+          own.request.system.links."/${pkgs.stdenv.hostPlatform.libDir}/${baseNameOf (free dynamicLinker)}"
+          own.request.system.links."/bin/sh"
+          own.request.system.links."/bin/bash"
+          own.request.system.osRelease
+          ((strata.baseSystem { }).imageEnv)
+          (builtins.tryEval (strata.baseSystem { nix-ld = app; }).drvPath).success
+        ];
+        expected = [
+          dynamicLinker
+          [
+            true
+            true
+            true
+            true
+            true
+          ]
+          true
+          true
+          true
+          dynamicLinker
+          true
+          "${other}/libexec/nix-ld"
+          "/x"
+          "/y"
+          { ID = "own"; }
+          [ ]
+          false
+        ];
+      };
+    "system: its variables go to the image, whose own win" =
+      let
+        env =
+          config:
+          (strata.buildImage {
+            name = "x";
+            # As a base system, which may be in a list.
+            copyToRoot = [
+              (
+                app
+                // {
+                  imageEnv = [
+                    "A=${other}"
+                    "B=2"
+                  ];
+                }
+              )
+            ];
+            inherit config;
+          }).request;
+      in
+      {
+        actual = [
+          (env { }).image.config
+          (env { env = [ "B=3" ]; }).image.config
+          (env { Env = "no list"; }).image.config
+          (env { }).deps
+        ];
+        expected = [
+          {
+            Env = [
+              "A=${other}"
+              "B=2"
+            ];
+          }
+          {
+            env = [
+              "A=${other}"
+              "B=3"
+            ];
+          }
+          { Env = "no list"; }
+          [ "${other}" ]
         ];
       };
 
@@ -980,7 +1755,10 @@ let
           lock = lockFile;
           arch = "riscv64";
         }
-        { lock = lockFile; }
+        {
+          lock = lockFile;
+          arch = "amd64";
+        }
       ];
       expected = [
         false
@@ -995,7 +1773,10 @@ let
     "pullImage: a lock file has all that is needed" = {
       actual =
         let
-          image = strata.pullImage { lock = lockFile; };
+          image = strata.pullImage {
+            lock = lockFile;
+            arch = "amd64";
+          };
           arm = strata.pullImage {
             lock = lockFile;
             arch = "arm";
@@ -1014,6 +1795,52 @@ let
         (digestOf "2")
       ];
     };
+    # Issue 11, other machines 2: a registry without a variant in the question gives the newest.
+    "pullImage: the variant of the packages" =
+      let
+        platformOf = image: lib.last image.args;
+        digest = arguments: (armv7l.pullImage ({ lock = lockFile; } // arguments)).imageDigest;
+        pull =
+          arguments:
+          platformOf (
+            armv7l.pullImage (
+              {
+                imageName = "a";
+                imageDigest = digestOf "1";
+                sha256 = zeros;
+              }
+              // arguments
+            )
+          );
+        manifest =
+          arguments: (armv7l.pullImageFromManifest ({ imageName = "a"; } // arguments)).getManifest.text;
+      in
+      {
+        actual = [
+          (pull { })
+          (pull { variant = "v6"; })
+          (pull { arch = "arm64"; })
+          (digest { })
+          (digest { arch = "amd64"; })
+          (lib.hasInfix "--platform 'linux/arm/v7'" (manifest { }))
+          (lib.hasInfix "--platform 'linux/arm/v6'" (manifest {
+            variant = "v6";
+          }))
+          (lib.hasInfix "--platform 'linux/amd64'" (manifest {
+            arch = "amd64";
+          }))
+        ];
+        expected = [
+          "--platform=linux/arm/v7"
+          "--platform=linux/arm/v6"
+          "--platform=linux/arm64"
+          (digestOf "2")
+          (digestOf "1")
+          true
+          true
+          true
+        ];
+      };
     "pullImageFromManifest: the image of a manifest" = {
       actual =
         let
@@ -1054,7 +1881,12 @@ let
           name = image: (annotations image { })."org.opencontainers.image.base.name";
         in
         [
-          (annotations { image = strata.pullImage { lock = lockFile; }; } { })
+          (annotations {
+            image = strata.pullImage {
+              lock = lockFile;
+              arch = "amd64";
+            };
+          } { })
           (map (image: name (pull image)) [
             "alpine"
             "bitnami/nginx"

@@ -9,6 +9,7 @@
 use strata_testing as support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use strata_oci::{Compression, Reference};
@@ -228,6 +229,84 @@ fn an_early_yes_is_no_yes() {
     assert!(result.is_err());
     assert_eq!(registry.manifest("tag"), None);
     assert_eq!(registry.open_uploads(), 0);
+}
+
+/// Row 1 of strangers' registries: an answer that comes in place of `100 Continue` or in the middle of a body,
+/// from a server that then neither reads nor hangs up, is heard at once; on the first request of a connection
+/// and on later ones.
+#[rstest]
+fn early_answers_are_heard_at_once(
+    #[values(429, 503, 413, 401)] status: u16,
+    #[values(0, 500_000)] after: usize,
+    #[values(true, false)] is_first: bool,
+    #[values(Compression::None, Compression::ZSTD)] compression: Compression,
+) {
+    let answered = AtomicUsize::new(0);
+    let registry = FakeRegistry::start(move |seen| {
+        if is_large_patch(seen) {
+            let reply =
+                Reply::error(status, "TOOMANYREQUESTS", "slower").header("retry-after", "0");
+            let is_early = answered.fetch_add(1, Ordering::Relaxed) == 0;
+            return is_early.then_some(Fault::Early(after, reply));
+        }
+        let close = |answer: &mut Reply| {
+            let header = ("connection".to_owned(), "close".to_owned());
+            answer.headers.push(header);
+        };
+        is_first.then(|| Fault::Lie(Box::new(close)))
+    });
+    let image = image(vec![MemoryLayer::new(noise(24_000_000))]);
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let start = Instant::now();
+    let pushed = push(
+        &image,
+        &reference,
+        &options(),
+        &compressed(compression),
+        Context::silent(),
+    );
+    let took = start.elapsed();
+    match status {
+        // Without a challenge, nothing answers it.
+        401 => {
+            let message = pushed.unwrap_err().to_string();
+            assert!(message.contains("401"), "{message}");
+        }
+        _ => drop(pushed.unwrap()),
+    }
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+/// The same for the PUT of a manifest and its like, which are sent without asking.
+#[test]
+fn early_answers_to_manifests_are_heard_at_once() {
+    let answered = AtomicUsize::new(0);
+    let registry = FakeRegistry::start(move |seen| {
+        let is_manifest = seen.method == "PUT" && seen.target.contains("/manifests/");
+        let reply = Reply::error(429, "TOOMANYREQUESTS", "slower").header("retry-after", "0");
+        let is_early = is_manifest && answered.fetch_add(1, Ordering::Relaxed) == 0;
+        is_early.then_some(Fault::Early(0, reply))
+    });
+    let start = Instant::now();
+    push_noise(&registry, 10_000, Compression::None);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+/// An answer in pieces, one with more headers, and one after others that say nothing.
+#[rstest]
+#[case::in_pieces(&["HTTP/1.1 42", "9 X\r\nretry-after: 0\r\n", "content-length: 3\r\n\r\na", "bc"])]
+#[case::after_hints(&["HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 429 X\r\ncontent-length: 0\r\n\r\n"])]
+#[case::in_chunks(&["HTTP/1.1 429 X\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"])]
+#[case::consent_with_headers(&["HTTP/1.1 100 Continue\r\nx: y\r\n\r\n"])]
+fn early_answers_have_many_forms(#[case] pieces: &'static [&'static str]) {
+    let answered = AtomicUsize::new(0);
+    let registry = FakeRegistry::start(move |seen| {
+        let is_early = is_large_patch(seen) && answered.fetch_add(1, Ordering::Relaxed) == 0;
+        is_early.then_some(Fault::Say(pieces))
+    });
+    let start = Instant::now();
+    push_noise(&registry, 3_000_000, Compression::None);
+    assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 /// Of a layer that was compressed and whose last answer was lost, it is asked whether it is there.

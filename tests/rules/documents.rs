@@ -263,6 +263,7 @@ fn every_attribute_of_an_image_is_described() {
         "imageName",
         "imageTag",
         "imageRefUnsafe",
+        "debug",
         "override",
     ];
     attributes.extend(more.map(str::to_owned));

@@ -113,6 +113,7 @@ pub fn inherit(base: &Config, own: Config, inheritance: &Inheritance) -> Config 
             (Merge::Variables, Some(Value::Array(base))) => variables(base, value),
             (Merge::Keys, Some(Value::Object(base))) => keys(base, value),
             (Merge::Directory, Some(Value::String(base))) => directory(&base, value),
+            (Merge::Directory, _) => directory("/", value),
             _ => value,
         };
         config.insert(name, merged);
@@ -225,6 +226,11 @@ mod tests {
                 json!({ "User": "u", "WorkingDir": "/a", "StopSignal": "1", "StopTimeout": 3 }),
                 json!({ "User": "v", "WorkingDir": "b" }),
                 json!({ "User": "v", "WorkingDir": "/a/b", "StopSignal": "1", "StopTimeout": 3 }),
+            ),
+            (
+                json!({}),
+                json!({ "WorkingDir": "b" }),
+                json!({ "WorkingDir": "/b" }),
             ),
             (
                 json!({ "OnBuild": ["RUN x"], "Hostname": "h", "Tty": true, "Cmd": [], "User": "" }),

@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 
 use super::base_image::{self, BaseImage};
 use super::output::Output;
-use super::{accounts, database, parent_layers};
+use super::{accounts, database, parent_layers, startup};
 use strata_base::{Base, inherit};
 use strata_error::{Error, Result};
 use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
 use strata_nix::{Closure, ClosureEntry, Request, Store};
-use strata_oci::json;
+use strata_oci::{Config, json};
 use strata_plan::{BaseLayers, CheckedRequest, LayerSpec, MOST_LAYERS, check, plan};
 use strata_tree::{BaseTree, ImagePath, Recipe, Redirect, RootSource, Surroundings, merge};
 
@@ -50,6 +50,8 @@ pub(super) fn build(
     }
 
     let (recipes, mut unmatched) = settle(&plan.layers, &base.tree, store)?;
+    let config = config(&request, &base);
+    let startup_warnings = startup::check(&request, &config, &recipes, &base, store)?;
     let own_from = if request.image.is_some() {
         0
     } else {
@@ -73,7 +75,10 @@ pub(super) fn build(
         warnings.push(too_many_layers(count));
     }
     warnings.extend(base_image::warnings(&base));
-    write_output(output, request, store, plan.perms, base, records)?;
+    let of_config = request.image.iter().flat_map(|image| &image.warnings);
+    warnings.extend(of_config.cloned());
+    warnings.extend(startup_warnings);
+    write_output(output, request, config, store, plan.perms, base, records)?;
     Ok(warnings)
 }
 
@@ -217,9 +222,23 @@ fn made_before(
     (record.tar.is_some() == layer.keep_tar).then(|| (digested, record.tar.clone()))
 }
 
+/// The config of the image, with what it inherits; of layers an empty one.
+fn config(request: &CheckedRequest, base: &Base) -> Config {
+    let Some(image) = &request.image else {
+        return Config::new();
+    };
+    match (&base.config, &image.base) {
+        (Some(base), Some(checked)) => {
+            inherit(&base.config, image.config.clone(), &checked.inheritance)
+        }
+        _ => image.config.clone(),
+    }
+}
+
 fn write_output(
     output: Output,
     request: CheckedRequest,
+    config: Config,
     store: &Store,
     perms: Vec<PathRule>,
     mut base: Base,
@@ -230,11 +249,7 @@ fn write_output(
             name: image.name.clone(),
             tag: image.tag.clone(),
         };
-        let mut config = image.config.clone();
         base_image::compress(&mut base, request.compression);
-        if let (Some(base_config), Some(checked)) = (&base.config, &image.base) {
-            config = inherit(&base_config.config, config, &checked.inheritance);
-        }
         records.splice(0..0, base.layers);
         let mut layers = LayersFile::new(store.dir.clone(), Some(name), records);
         layers.base = base.blobs;

@@ -10,6 +10,7 @@
 //! - `layers`: a layer or an image, from the request to its records
 //! - `base_image`, `parent_layers`: what lies below: an image, and outputs of `buildLayer`
 //! - `accounts`, `database`: files that follow from what is below
+//! - `startup`: whether a container of the image can start
 //! - `index`, `system`: the other kinds
 //! - `output`: what is written, and removed again after an error
 
@@ -25,6 +26,7 @@ mod layers;
 mod output;
 mod parent_layers;
 mod run;
+mod startup;
 mod system;
 
 pub use run::{Settings, attrs_file, run};

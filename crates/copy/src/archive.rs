@@ -44,17 +44,21 @@ pub fn write<'a>(
 /// An archive that is there already is replaced, as by [`write_file`], so that the same command works
 /// twice; skopeo refuses. What is called `*.gz` is compressed.
 pub fn write_all(all: &[Named<'_>], path: &Path, context: Context<'_>) -> Result<()> {
-    to_file(path, |writer| {
+    to_file(path, context, |writer| {
         stream_all(all, writer, &BTreeSet::new(), context)
     })
 }
 
 /// Lets `write` give the bytes of an archive to what is at `path`, as [`write_all`] says.
-pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+pub fn to_file(
+    path: &Path,
+    context: Context<'_>,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
     if path.extension() != Some("gz".as_ref()) {
-        return write_file(path, write);
+        return write_file(path, context, write);
     }
-    write_file(path, |writer| {
+    write_file(path, context, |writer| {
         let mut compressor = Compressor::new(writer, Compression::GZIP);
         write(&mut compressor)?;
         compressor.finish().map_err(write_error("archive"))?;

@@ -3,10 +3,13 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
-use super::staging;
+use super::layout::blobs_in;
+use super::open_directory::OpenDirectory;
+use super::staging::Staging;
+use super::target::Target;
 use strata_compress::compress_layer;
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -46,13 +49,14 @@ pub fn write(
             hint: "give the image that it was made from".to_owned(),
         });
     }
-    let staging = staging::directory_in(&staging::directory_above(output))?;
+    let target = Target::find(output)?;
+    let staging = Staging::new(&target.above)?;
     let made = compress_all(&image.layers, compression, context)?;
     promise(&mut file, &made);
     let mut manifest = image.manifest.clone();
     manifest.layers = made.into_iter().map(|made| made.descriptor).collect();
-    let digest = write_documents(staging.path(), image, &manifest, &file, output)?;
-    if staging::rename_directory(staging.path(), output)? {
+    let digest = write_documents(staging.content(), image, &manifest, &file, output)?;
+    if target.rename_content(&staging)? {
         Ok(digest)
     } else {
         Err(taken())
@@ -85,15 +89,15 @@ fn promise(file: &mut LayersFile, made: &[Made]) {
 
 /// Writes everything to `directory`, which will be `output`; gives the digest of the manifest.
 fn write_documents(
-    directory: &Path,
+    directory: &OpenDirectory,
     image: &Image,
     manifest: &Manifest,
     file: &LayersFile,
     output: &Path,
 ) -> Result<Digest> {
-    staging::create_directory(&directory.join(layout::BLOBS))?;
-    let mut write =
-        |name: &str, bytes: &[u8]| staging::write_bytes(&directory.join(name), bytes, output);
+    blobs_in(directory)?;
+    // Nobody else can change what is in the temporary directory.
+    let mut write = |name: &str, bytes: &[u8]| directory.write_bytes(name, bytes, output);
     let mut writer = layout::Writer::new(&mut write);
     let manifest = json::to_bytes(manifest);
     let digest = writer.blob(&manifest)?;
@@ -112,7 +116,7 @@ fn write_documents(
 
 /// Makes and compresses every layer.
 pub fn compress_all(
-    layers: &[Box<dyn Layer>],
+    layers: &[Arc<dyn Layer>],
     compression: Option<Compression>,
     context: Context<'_>,
 ) -> Result<Vec<Made>> {

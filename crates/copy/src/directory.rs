@@ -1,12 +1,19 @@
 //! skopeo's `dir:` format: a flat directory with the manifest, and each blob under its hex digits
 //! (containers-transports(5); the format is skopeo's own and not standardized).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use super::blob::blobs;
-use super::staging;
+use rustix::fs::FileType;
+
+use super::blob::{Blob, blobs};
+use super::lock::Lock;
+use super::open_directory::{Found, OpenDirectory, kind_of};
+use super::staging::{self, Staging};
+use super::target::Target;
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndexRef;
 use strata_oci::Digest;
@@ -27,7 +34,7 @@ const MANIFEST_END: &str = ".manifest.json";
 ///
 /// A new directory appears whole. An image that is there already is replaced, as skopeo does, and
 /// blobs that the new one does not need are removed. An empty directory is filled; any other one is
-/// an error. After an error everything is as it was.
+/// an error. After an error everything is as it was. Two copies at a time take turns.
 pub fn write<'a>(
     root: impl Into<ManifestOrIndexRef<'a>>,
     path: &Path,
@@ -39,112 +46,174 @@ pub fn write<'a>(
         .iter()
         .map(|image| image.manifest_descriptor.digest)
         .collect();
-    publish(path, |staging| {
-        let mut kept = BTreeSet::new();
+    publish(path, context, |filling| {
         for (digest, blob) in blobs(root) {
-            let name = if digest == root.digest() {
-                MANIFEST_FILE.to_owned()
-            } else if manifests.contains(&digest) {
+            if digest == root.digest() {
+                filling.write_blob(MANIFEST_FILE, &blob, context)?;
+                continue;
+            }
+            let name = if manifests.contains(&digest) {
                 format!("{}{MANIFEST_END}", digest.hex())
             } else {
                 digest.hex()
             };
-            let is_blob = name != MANIFEST_FILE;
-            if is_blob && staging::is_present(&path.join(&name), blob.descriptor().size) {
+            if filling.keep(&name, blob.descriptor().size) {
                 context.progress.begin(blob.descriptor());
                 context.progress.finish(blob.descriptor(), Outcome::Present);
             } else {
-                staging::write_blob(&staging.join(&name), &blob, path, context)?;
+                filling.write_blob(&name, &blob, context)?;
             }
-            kept.insert(name);
         }
-        Ok(kept)
+        Ok(())
     })
 }
 
-/// Makes the directory at `path` hold what `fill` writes into a temporary one, and what it keeps of
-/// what is there: the names that it gives.
-pub fn publish(path: &Path, fill: impl FnOnce(&Path) -> Result<BTreeSet<String>>) -> Result<()> {
-    let exists = path.symlink_metadata().is_ok();
-    if exists {
-        check_directory(path)?;
-    }
-    let above = staging::directory_above(path);
-    let staging = staging::directory_in(if exists { path } else { &above })?;
-    let kept = fill(staging.path())?;
-    staging::write_bytes(&staging.path().join(VERSION_FILE), VERSION.as_bytes(), path)?;
-    if !exists {
-        if staging::rename_directory(staging.path(), path)? {
-            return Ok(());
+/// A directory that is being filled: new files, and what is kept of those that are there.
+pub struct Filling<'a> {
+    path: &'a Path,
+    /// What is there already; its lock is held.
+    old: Option<&'a OpenDirectory>,
+    new: &'a OpenDirectory,
+    /// The sizes of the files that stay, by their names.
+    kept: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Filling<'_> {
+    /// Whether a file of this name and size is there already. Then it stays.
+    pub fn keep(&self, name: &str, size: u64) -> bool {
+        let is_there = self.old.is_some_and(|old| old.has_file(name, size));
+        if is_there {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.insert(name.to_owned(), size);
         }
-        check_directory(path)?;
+        is_there
     }
-    replace(staging.path(), path, &kept)
+
+    /// A new file of this name, open for writing.
+    pub fn create(&self, name: &str) -> Result<File> {
+        let file = self.new.create(name);
+        file.map_err(Error::io("write", self.path))
+    }
+
+    /// Writes a new file.
+    pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.new.write_bytes(name, bytes, self.path)
+    }
+
+    fn write_blob(&self, name: &str, blob: &Blob<'_>, context: Context<'_>) -> Result<()> {
+        self.new.write_blob(name, blob, self.path, context)
+    }
+}
+
+/// Makes the directory at `path` hold what `fill` writes and keeps of what is there, and nothing else.
+///
+/// A directory that is there is locked from the moment at which it is looked what is in it until the
+/// manifest has been replaced.
+pub fn publish(
+    path: &Path,
+    context: Context<'_>,
+    fill: impl FnOnce(&Filling<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut fill = Some(fill);
+    let mut write = |old: Option<&OpenDirectory>, staging: &Staging<'_>| {
+        let filling = Filling {
+            path,
+            old,
+            new: staging.content(),
+            kept: Mutex::default(),
+        };
+        if let Some(fill) = fill.take() {
+            fill(&filling)?;
+        }
+        filling.write_bytes(VERSION_FILE, VERSION.as_bytes())?;
+        let kept = filling.kept.into_inner();
+        Ok(kept.unwrap_or_else(PoisonError::into_inner))
+    };
+    if let Some(old) = find(path)? {
+        staging::remove_stale_at(&path.join(".."));
+        let _lock = Lock::take(&old, context)?;
+        let staging = Staging::new(&old)?;
+        let kept = write(Some(&old), &staging)?;
+        return replace(staging.content(), &old, &kept);
+    }
+    let target = Target::find(path)?;
+    let staging = Staging::new(&target.above)?;
+    let kept = write(None, &staging)?;
+    if target.rename_content(&staging)? {
+        return Ok(());
+    }
+    // Another copy made one meanwhile. All that is needed is in the new one.
+    let gone = || Error::io("write", path)(io::ErrorKind::NotFound.into());
+    let old = find(path)?.ok_or_else(gone)?;
+    let _lock = Lock::take(&old, context)?;
+    replace(staging.content(), &old, &kept)
 }
 
 /// Moves the new files in, the manifest after its blobs, and removes what only the old image used.
-fn replace(staging: &Path, path: &Path, kept: &BTreeSet<String>) -> Result<()> {
-    let mut new = names(staging)?;
+fn replace(new: &OpenDirectory, old: &OpenDirectory, kept: &BTreeMap<String, u64>) -> Result<()> {
+    let mut names = new.names()?;
     // The mark first: a directory with blobs and without it is nothing that another copy would replace.
-    new.sort_by_key(|name| match name.as_str() {
+    names.sort_by_key(|name| match name.as_str() {
         VERSION_FILE => 0,
         MANIFEST_FILE => 2,
         _ => 1,
     });
-    for name in new {
+    for name in &names {
         if name == MANIFEST_FILE {
-            // The blobs are on the disk before the manifest names them.
-            staging::sync_directory(path);
+            // The blobs are there, and on the disk, before the manifest names them.
+            if let Some((name, _)) = kept.iter().find(|(name, size)| !old.has_file(name, **size)) {
+                return Err(changed(&old.path().join(name)));
+            }
+            old.sync();
         }
-        staging::move_to(&staging.join(&name), &path.join(&name))?;
+        new.move_file(name, old, name)?;
     }
-    staging::sync_directory(path);
-    for name in names(path)? {
+    old.sync();
+    let needed: BTreeSet<&String> = names.iter().chain(kept.keys()).collect();
+    for name in old.names()? {
         let hex = name.strip_suffix(MANIFEST_END).unwrap_or(&name);
         let is_blob = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let file = path.join(&name);
-        let is_old = (is_blob || name.starts_with("signature-")) && !kept.contains(&name);
+        let is_old = (is_blob || name.starts_with("signature-")) && !needed.contains(&name);
         // What is no file is nobody's blob.
-        if is_old
-            && file
-                .symlink_metadata()
-                .is_ok_and(|metadata| !metadata.is_dir())
-        {
-            std::fs::remove_file(&file).map_err(Error::io("remove", &file))?;
+        let is_directory =
+            || (old.stat_at(&name)).is_ok_and(|stat| kind_of(&stat) == FileType::Directory);
+        if is_old && !is_directory() {
+            let removed = old.remove_file(&name);
+            removed.map_err(Error::io("remove", old.path().join(&name)))?;
         }
     }
     Ok(())
 }
 
-/// Refuses what is neither such a directory nor empty.
-fn check_directory(path: &Path) -> Result<()> {
+/// The error for a blob that was there when it was looked for, and is not any more.
+pub(crate) fn changed(path: &Path) -> Error {
+    Error::Mismatch {
+        what: path.display().to_string(),
+        expected: "a blob that stays while it is needed".to_owned(),
+        found: "a change during the copy".to_owned(),
+        hint: "another program writes there; copy again".to_owned(),
+    }
+}
+
+/// Opens the directory at `path`, `None` if there is nothing. What is neither such a directory nor empty is
+/// an error.
+fn find(path: &Path) -> Result<Option<OpenDirectory>> {
     let error = |message: &str| Error::Document {
         document: path.display().to_string(),
         message: message.to_owned(),
         hint: "name a new directory, or one that dir: wrote before".to_owned(),
     };
-    if !path.is_dir() {
-        return Err(error("exists and is not a directory"));
+    let directory = match OpenDirectory::find(path)? {
+        Found::Directory(directory) => directory,
+        Found::Other => return Err(error("exists and is not a directory")),
+        Found::Nothing => return Ok(None),
+    };
+    match directory.read(VERSION_FILE, LARGEST_VERSION)? {
+        Some(version) if version.starts_with(b"Directory Transport Version: ") => {}
+        None if (directory.names()?.iter()).all(|name| staging::is_temporary(name)) => {}
+        _ => return Err(error("exists and was not written by dir:")),
     }
-    match staging::read_own(&path.join(VERSION_FILE), LARGEST_VERSION)? {
-        Some(version) if version.starts_with(b"Directory Transport Version: ") => Ok(()),
-        None if names(path)?.iter().all(|name| staging::is_temporary(name)) => Ok(()),
-        _ => Err(error("exists and was not written by dir:")),
-    }
-}
-
-/// The names in a directory, sorted; those that are not UTF-8 are nobody's blobs.
-fn names(path: &Path) -> Result<Vec<String>> {
-    let entries = path
-        .read_dir()
-        .and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let entries = entries.map_err(Error::io("read", path))?;
-    let mut names: Vec<String> = entries
-        .iter()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    Ok(names)
+    Ok(Some(directory))
 }
 
 #[cfg(test)]

@@ -1,18 +1,20 @@
 //! Image layout directories (OCI image-layout.md).
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value, json};
 
 use super::blob::blobs;
-use super::staging;
+use super::directory::changed;
+use super::lock::Lock;
+use super::open_directory::{Found, OpenDirectory};
+use super::staging::{self, Staging};
+use super::target::Target;
 use crate::CopyName;
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndexRef;
-use strata_oci::layout::{self, BLOBS, DIRECTORIES, INDEX_FILE, MARKER, MARKER_FILE};
+use strata_oci::layout::{self, INDEX_FILE, MARKER, MARKER_FILE};
 use strata_oci::{Descriptor, Index, json as canonical};
 use strata_progress::{Context, Outcome};
 
@@ -20,6 +22,8 @@ use strata_progress::{Context, Outcome};
 const LARGEST_INDEX: u64 = 4 << 20;
 /// The file that marks a layout has one short field.
 const LARGEST_MARKER: u64 = 64 << 10;
+/// The directories of the blobs, one in the other ([`layout::BLOBS`]).
+const NAMES: [&str; 2] = ["blobs", "sha256"];
 
 /// Copies an image, or an index with its images, to the layout at `path`.
 ///
@@ -34,25 +38,32 @@ pub fn write<'a>(
     context: Context<'_>,
 ) -> Result<()> {
     let root = root.into();
-    if path.symlink_metadata().is_ok() {
-        return add(root, path, name, context);
+    if let Some(place) = find(path)? {
+        return add(root, path, &place, name, context);
     }
-    let staging = staging::directory_in(&staging::directory_above(path))?;
-    staging::create_directory(&staging.path().join(BLOBS))?;
+    let target = Target::find(path)?;
+    let staging = Staging::new(&target.above)?;
+    let content = staging.content();
+    let algorithm = blobs_in(content)?;
     for (digest, blob) in blobs(root) {
-        let file = staging.path().join(layout::blob_name(digest));
-        staging::write_blob(&file, &blob, path, context)?;
+        algorithm.write_blob(&digest.hex(), &blob, path, context)?;
     }
-    let mut write =
-        |name: &str, bytes: &[u8]| staging::write_bytes(&staging.path().join(name), bytes, path);
+    let mut write = |name: &str, bytes: &[u8]| content.write_bytes(name, bytes, path);
     let mut writer = layout::Writer::new(&mut write);
     writer.marker()?;
     writer.index(&Index::new(vec![entry(root, name)]))?;
-    if staging::rename_directory(staging.path(), path)? {
+    if target.rename_content(&staging)? {
         return Ok(());
     }
-    // The blobs are made again, which is rare enough.
-    add(root, path, name, context)
+    // Another copy made one meanwhile. The blobs are made again, which is rare enough.
+    let gone = || Error::io("write", path)(io::ErrorKind::NotFound.into());
+    add(root, path, &find(path)?.ok_or_else(gone)?, name, context)
+}
+
+/// The directory of the blobs in a layout; makes it.
+pub(crate) fn blobs_in(place: &OpenDirectory) -> Result<OpenDirectory> {
+    let [outer, inner] = NAMES;
+    place.child_or_new(outer, 0o777)?.child_or_new(inner, 0o777)
 }
 
 /// The entry of an image or index in the index of a layout.
@@ -79,56 +90,65 @@ pub fn entry(root: ManifestOrIndexRef<'_>, name: &CopyName) -> Descriptor {
 fn add(
     root: ManifestOrIndexRef<'_>,
     path: &Path,
+    place: &OpenDirectory,
     name: &CopyName,
     context: Context<'_>,
 ) -> Result<()> {
-    check_layout(path)?;
     // A broken index is better found before gigabytes are written.
-    read_index(path)?;
-    for directory in DIRECTORIES {
-        staging::check_own_directory(&path.join(directory))?;
-    }
-    let staging = staging::directory_in(path)?;
-    let mut made = Vec::new();
+    read_index(place)?;
+    let [outer, inner] = NAMES;
+    let known = place.child(outer)?;
+    let known = match &known {
+        Some(known) => known.child(inner)?,
+        None => None,
+    };
+    staging::remove_stale_at(&path.join(".."));
+    let staging = Staging::new(place)?;
+    let mut kept = Vec::new();
     for (digest, blob) in blobs(root) {
-        let target = path.join(layout::blob_name(digest));
-        if staging::is_present(&target, blob.descriptor().size) {
+        let (name, size) = (digest.hex(), blob.descriptor().size);
+        if (known.as_ref()).is_some_and(|known| known.has_file(&name, size)) {
             context.progress.begin(blob.descriptor());
             context.progress.finish(blob.descriptor(), Outcome::Present);
+            kept.push((name, size));
         } else {
-            let temporary = staging.path().join(digest.hex());
-            staging::write_blob(&temporary, &blob, path, context)?;
-            made.push((temporary, target));
+            let content = staging.content();
+            content.write_blob(&name, &blob, path, context)?;
         }
     }
+    let made = staging.content().names()?;
+    let _lock = Lock::take(place, context)?;
     // First, because a directory with blobs and without it is nothing that another copy would add to.
-    let marker = path.join(MARKER_FILE);
-    if !marker.exists() {
-        let temporary = staging.path().join(MARKER_FILE);
-        staging::write_bytes(&temporary, MARKER, path)?;
-        staging::rename(&temporary, &marker)?;
+    if place.stat_at(MARKER_FILE).is_err() {
+        let content = staging.content();
+        content.write_bytes(MARKER_FILE, MARKER, path)?;
+        content.move_file(MARKER_FILE, place, MARKER_FILE)?;
     }
-    staging::create_directory(&path.join(BLOBS))?;
-    for (temporary, target) in made {
-        staging::move_to(&temporary, &target)?;
+    let outer = place.child_or_new(outer, 0o777)?;
+    // The same directory as before, wherever its name leads now.
+    let algorithm = match known {
+        Some(known) => known,
+        None => outer.child_or_new(inner, 0o777)?,
+    };
+    for name in made {
+        staging.content().move_file(&name, &algorithm, &name)?;
+    }
+    if let Some((name, _)) = kept
+        .iter()
+        .find(|(name, size)| !algorithm.has_file(name, *size))
+    {
+        return Err(changed(&algorithm.path().join(name)));
     }
     // The blobs are on the disk before the index names them.
-    for directory in DIRECTORIES.iter().rev() {
-        staging::sync_directory(&path.join(directory));
+    for directory in [&algorithm, &outer, place] {
+        directory.sync();
     }
-    staging::sync_directory(path);
-    replace_entry(path, staging.path(), &entry(root, name))
-}
-
-/// Replaces or adds one entry of the index. Two copies at a time take turns.
-fn replace_entry(path: &Path, staging: &Path, entry: &Descriptor) -> Result<()> {
-    let lock = File::open(path).map_err(Error::io("open", path))?;
-    flock(&lock, FlockOperation::LockExclusive)
-        .map_err(|error| Error::io("lock", path)(error.into()))?;
-    let index = with_entry(read_index(path)?, entry);
-    let temporary = staging.join(INDEX_FILE);
-    staging::write_bytes(&temporary, &canonical::to_bytes(&index), path)?;
-    staging::rename(&temporary, &path.join(INDEX_FILE))
+    let index = with_entry(read_index(place)?, &entry(root, name));
+    let content = staging.content();
+    content.write_bytes(INDEX_FILE, &canonical::to_bytes(&index), path)?;
+    content.move_file(INDEX_FILE, place, INDEX_FILE)?;
+    place.sync();
+    Ok(())
 }
 
 /// An index as it was, with `entry` instead of what had its name, or its digest if it has no name.
@@ -151,42 +171,33 @@ fn with_entry(mut index: Map<String, Value>, entry: &Descriptor) -> Map<String, 
     index
 }
 
-/// Refuses what is neither a layout nor empty.
-fn check_layout(path: &Path) -> Result<()> {
+/// Opens the layout at `path`, `None` if there is nothing. What is neither a layout nor empty is an error.
+fn find(path: &Path) -> Result<Option<OpenDirectory>> {
     let error = |message: &str| Error::Document {
         document: path.display().to_string(),
         message: message.to_owned(),
         hint: "name a new directory, or an OCI layout to add the image to".to_owned(),
     };
-    if !path.is_dir() {
-        return Err(error("exists and is not a directory"));
-    }
-    let Some(bytes) = staging::read_own(&path.join(MARKER_FILE), LARGEST_MARKER)? else {
-        let entries = path
-            .read_dir()
-            .and_then(Iterator::collect::<io::Result<Vec<_>>>)
-            .map_err(Error::io("read", path))?;
-        let is_empty = entries
-            .iter()
-            .all(|entry| staging::is_temporary(&entry.file_name().to_string_lossy()));
-        return if is_empty {
-            Ok(())
-        } else {
-            Err(error("exists and is not an OCI layout"))
-        };
+    let place = match OpenDirectory::find(path)? {
+        Found::Directory(place) => place,
+        Found::Other => return Err(error("exists and is not a directory")),
+        Found::Nothing => return Ok(None),
     };
-    if layout::is_version_1(&bytes) {
-        return Ok(());
+    match place.read(MARKER_FILE, LARGEST_MARKER)? {
+        Some(marker) if layout::is_version_1(&marker) => {}
+        Some(_) => return Err(error("its oci-layout file is not of version 1")),
+        None if (place.names()?.iter()).all(|name| staging::is_temporary(name)) => {}
+        None => return Err(error("exists and is not an OCI layout")),
     }
-    Err(error("its oci-layout file is not of version 1"))
+    Ok(Some(place))
 }
 
-/// The index of the layout at `path`; a new one if there is none yet.
-fn read_index(path: &Path) -> Result<Map<String, Value>> {
-    let read = |name: &str| staging::read_own(&path.join(name), LARGEST_INDEX);
+/// The index of a layout; a new one if there is none yet.
+fn read_index(place: &OpenDirectory) -> Result<Map<String, Value>> {
+    let read = |name: &str| place.read(name, LARGEST_INDEX);
     let bytes = layout::Reader::new(&read).index()?;
     let bytes = bytes.unwrap_or_else(|| canonical::to_bytes(&Index::new(Vec::new())));
-    parse_index(&bytes, &path.join(INDEX_FILE))
+    parse_index(&bytes, &place.path().join(INDEX_FILE))
 }
 
 fn parse_index(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
@@ -206,6 +217,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use strata_oci::layout::BLOBS;
     use strata_progress::Context;
     use strata_testing::image as fixture;
     use strata_testing::image::interrupted;

@@ -1,10 +1,14 @@
 //! What copies share, wherever they go: the blobs of an image, files that appear whole or not at all,
-//! and the forms that are files. No network is asked.
+//! and the forms that are files: archives, layouts and directories. No
+//! network is asked.
 //!
-//! - `blob`, `name`: what is copied, and what the copy is called
-//! - [`staging`]: temporary places that are renamed when they are whole and on the disk
-//! - [`archive`], [`layout`], [`directory`]: the forms, as `strata_oci` says what a layout is
-//! - [`compressed`]: an image whose compressed layers are promised, as an output
+//! ```text
+//!  archive   layout   directory   compressed      the forms
+//!     │        └───┬──────┴───┬──────┘
+//!    file          │        lock                  one at a time in a directory
+//!     └────────> target ─> staging                what is not whole yet
+//!                     open_directory              everything is reached from an open directory
+//! ```
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -14,10 +18,19 @@ pub mod archive;
 mod blob;
 pub mod compressed;
 pub mod directory;
+mod file;
 pub mod layout;
+mod lock;
 mod name;
-pub mod staging;
+mod open_directory;
+mod plain;
+mod staging;
+#[cfg(test)]
+mod stress;
+mod target;
+mod waiting;
 
 pub use blob::{Blob, blobs};
+pub use file::{PipeWriter, write_file};
 pub use name::CopyName;
-pub use staging::write_file;
+pub use plain::plain;

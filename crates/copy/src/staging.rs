@@ -1,406 +1,285 @@
-//! Files and directories that appear whole or not at all.
+//! Temporary directories in which a destination is written before it appears.
 //!
 //! What is written lies in a temporary place on the destination's file system and is renamed when
 //! it is whole and on the disk, so that neither a crash of the program nor one of the machine leaves
 //! something in between. The temporary place is removed when it is dropped, after errors and
 //! interruptions too. A process that is killed leaves it; whoever copies to the same place next removes it,
 //! because nobody holds its lock any more.
+//!
+//! ```text
+//!  .strata-copy-PID-NUMBER/      of mode 0700: nobody else sees it, or can hold its lock
+//!    made-by-strata              the mark, empty; it goes last
+//!    content/                    what is renamed, or has in it what is
+//! ```
 
-use std::fs::{File, Permissions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
-use tempfile::{Builder, NamedTempFile, TempDir};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, flock};
+use rustix::process::geteuid;
 
-use super::blob::Blob;
-use strata_error::{Error, Result, small_file};
-use strata_progress::{Context, interruption};
+use super::open_directory::{OpenDirectory, kind_of, list};
+use strata_error::{Error, Result};
 
-/// What temporary names begin with.
-const PREFIX: &str = ".strata-";
-/// Bytes that are collected before a file is written: archives consist of many small pieces.
-const BUFFER: usize = 256 * 1024;
+/// What the names of temporary directories begin with. The process and a number follow.
+const PREFIX: &str = ".strata-copy-";
+/// The name of [`super::lock`]'s file.
+pub(crate) const LOCK: &str = ".strata-copy.lock";
+/// The file without which nothing is removed: a user may call a directory as we do.
+const MARK: &str = "made-by-strata";
+const CONTENT: &str = "content";
+/// How deep what we leave can be, with some more.
+const DEEPEST: usize = 8;
+/// So many names may be taken.
+const TRIES: usize = 10_000;
 
-/// Something temporary, which this process holds as long as it is there.
-pub struct Staged<T> {
-    temporary: T,
-    /// `None` where the file system has no locks.
-    _lock: Option<File>,
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// A temporary directory, which this process holds as long as it is there.
+pub(crate) struct Staging<'a> {
+    above: &'a OpenDirectory,
+    name: String,
+    /// Its lock is held while it is open.
+    directory: OpenDirectory,
+    content: OpenDirectory,
 }
 
-impl Staged<TempDir> {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.temporary.path()
-    }
-}
-
-impl Staged<NamedTempFile> {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.temporary.path()
-    }
-
-    /// The file, open for writing.
-    pub fn as_file(&self) -> &File {
-        self.temporary.as_file()
-    }
-}
-
-/// A temporary directory inside `directory`, with the permissions that a plain one would have.
-pub fn directory_in(directory: &Path) -> Result<Staged<TempDir>> {
-    stage(directory, |builder| {
-        let permissions = Permissions::from_mode(0o777);
-        builder.permissions(permissions).tempdir_in(directory)
-    })
-}
-
-/// A temporary file inside `directory`, with the permissions that a plain one would have.
-pub fn file_in(directory: &Path) -> Result<Staged<NamedTempFile>> {
-    stage(directory, |builder| {
-        let permissions = Permissions::from_mode(0o666);
-        builder.permissions(permissions).tempfile_in(directory)
-    })
-}
-
-/// Makes something temporary and locks it. If another process took it for a stale one in between, it
-/// is gone, and a new one is made.
-fn stage<T: AsRef<Path>>(
-    directory: &Path,
-    create: impl Fn(&mut Builder<'_, '_>) -> io::Result<T>,
-) -> Result<Staged<T>> {
-    remove_stale(directory);
-    loop {
-        let temporary = create(Builder::new().prefix(PREFIX));
-        let temporary = temporary.map_err(Error::io("write into", directory))?;
-        let lock = match open_as_it_is(temporary.as_ref()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            opened => opened.ok(),
-        };
-        let locked = lock.filter(|lock| flock(lock, FlockOperation::LockExclusive).is_ok());
-        let is_ours = locked
-            .as_ref()
-            .is_none_or(|lock| is_at(lock, temporary.as_ref()));
-        if is_ours {
-            return Ok(Staged {
-                temporary,
-                _lock: locked,
-            });
-        }
-    }
-}
-
-/// Removes what processes left in `directory` that were killed. What cannot be removed stays.
-fn remove_stale(directory: &Path) {
-    let Ok(entries) = directory.read_dir() else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if !is_temporary(&entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        let Ok(file) = open_as_it_is(&path) else {
-            continue;
-        };
-        let is_free = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-        if is_free && is_at(&file, &path) {
-            let _ = match file.metadata() {
-                Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(&path),
-                _ => std::fs::remove_file(&path),
+impl<'a> Staging<'a> {
+    /// Makes one in `above`, and removes what processes left there that were killed.
+    pub(crate) fn new(above: &'a OpenDirectory) -> Result<Self> {
+        remove_stale(above);
+        let failed = |error: io::Error| Error::io("write into", above.path())(error);
+        for _ in 0..TRIES {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{PREFIX}{}-{number}", std::process::id());
+            match rustix::fs::mkdirat(above.fd(), &name, Mode::RWXU) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::EXIST) => continue,
+                Err(error) => return Err(failed(error.into())),
+            }
+            // Another process may take it for a stale one before it is locked: then it is gone.
+            let Some(directory) = above.child(&name)? else {
+                continue;
             };
+            // Some file systems have no locks, and there nothing is ever removed.
+            let _ = flock(directory.fd(), FlockOperation::LockExclusive);
+            match directory.create(MARK) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    let _ = above.remove_empty(&name);
+                    return Err(failed(error));
+                }
+            }
+            let content = directory.child_or_new(CONTENT, 0o777);
+            if let (Ok(content), true) = (&content, above.has_at(directory.fd(), &name)) {
+                return Ok(Self {
+                    above,
+                    name,
+                    content: content.try_clone()?,
+                    directory,
+                });
+            }
+            remove(above, &name, &directory);
+            content?;
         }
+        Err(failed(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Where to write, with the permissions that a plain directory would have.
+    pub(crate) fn content(&self) -> &OpenDirectory {
+        &self.content
+    }
+
+    /// Renames the content as a directory to where none was. False if another copy made one there meanwhile
+    /// that has something in it. Both directories are to be synchronized.
+    pub(crate) fn rename_content(&self, to: &OpenDirectory, name: &OsStr) -> Result<bool> {
+        sync_directories(&self.content)?;
+        match self.directory.rename(CONTENT, to, name) {
+            Ok(()) => Ok(true),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(Error::io("write", to.path().join(name))(error)),
+        }
+    }
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        remove(self.above, &self.name, &self.directory);
     }
 }
 
 /// Whether a file of this name is ours and not yet part of anything.
-pub fn is_temporary(name: &str) -> bool {
-    name.starts_with(PREFIX)
+pub(crate) fn is_temporary(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name == LOCK
+        || name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split_once('-'))
+            .is_some_and(|(process, number)| is_number(process) && is_number(number))
 }
 
-/// Whether what is opened is still at `path`.
-fn is_at(file: &File, path: &Path) -> bool {
-    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), path.symlink_metadata()) {
-        (Ok(opened), Ok(found)) => identity(opened) == identity(found),
-        _ => false,
+/// Removes what processes of this user left in the directory at `path` that were killed, if it can be read.
+pub(crate) fn remove_stale_at(path: &Path) {
+    if let Ok(directory) = OpenDirectory::open(path) {
+        remove_stale(&directory);
     }
 }
 
-/// Opens a file or directory for reading: no symlink to elsewhere, and without waiting for the other
-/// end of a pipe.
-fn open_as_it_is(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(open(path, flags, Mode::empty())?.into())
-}
-
-/// The bytes of a small file that belongs to a destination, `None` if there is none. A symlink, which
-/// could lead out of the destination, a pipe, and a file above `limit` bytes are errors.
-pub fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    let file = match open_as_it_is(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(_) if path.is_symlink() => return Err(not_own(path, "a symlink")),
-        Err(error) => return Err(Error::io("read", path)(error)),
-    };
-    let metadata = file.metadata().map_err(Error::io("read", path))?;
-    if !metadata.is_file() {
-        return Err(not_own(path, "not a file"));
-    }
-    small_file::read_opened(Ok(file), path, limit).map(Some)
-}
-
-/// Refuses a directory of a destination that is a symlink: files would be written elsewhere.
-pub fn check_own_directory(path: &Path) -> Result<()> {
-    match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => Ok(()),
-        Ok(metadata) if metadata.is_symlink() => Err(not_own(path, "a symlink")),
-        Ok(_) => Err(not_own(path, "not a directory")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::io("read", path)(error)),
-    }
-}
-
-fn not_own(path: &Path, message: &str) -> Error {
-    Error::Document {
-        document: path.display().to_string(),
-        message: message.to_owned(),
-        hint: "nothing outside the destination is read or written; name another one".to_owned(),
-    }
-}
-
-/// Lets `write` give the bytes of what is at `path`. A file appears whole and on the disk, in the place
-/// of one that is there already; a symlink stays, and what it points to is replaced. A named pipe or a
-/// device is written to as it is.
-pub fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => Err(Error::Document {
-            document: path.display().to_string(),
-            message: "a directory is in the way of the file".to_owned(),
-            hint: "name a file in it".to_owned(),
-        }),
-        Ok(metadata) if metadata.is_file() => replace(
-            &path.canonicalize().map_err(Error::io("read", path))?,
-            write,
-        ),
-        Ok(_) => {
-            let device = File::options().write(true).open(path);
-            let device = device.map_err(Error::io("open", path))?;
-            let mut writer = FileWriter::new(device, path);
-            write(&mut writer)?;
-            writer.finish()
+/// Removes what processes of this user left in `above` that were killed. What cannot be removed stays.
+fn remove_stale(above: &OpenDirectory) {
+    for name in above.names().unwrap_or_default() {
+        if name == LOCK || !is_temporary(&name) {
+            continue;
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, write),
-        Err(error) => Err(Error::io("write", path)(error)),
-    }
-}
-
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let file = file_in(&directory_above(path))?;
-    let mut writer = FileWriter::new(file.as_file(), path);
-    write(&mut writer)?;
-    writer.finish()?;
-    let synchronized = file.as_file().sync_all();
-    synchronized.map_err(Error::io("write", path))?;
-    rename(file.path(), path)
-}
-
-/// The nearest directory above `path` that exists: on the file system where `path` will be, and
-/// found without making anything yet.
-pub fn directory_above(path: &Path) -> PathBuf {
-    let mut ancestors = path.ancestors().skip(1);
-    ancestors
-        .find(|ancestor| !ancestor.as_os_str().is_empty() && ancestor.exists())
-        .unwrap_or(Path::new("."))
-        .to_path_buf()
-}
-
-/// Makes `path` and the directories above it.
-pub fn create_directory(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(Error::io("create", path))
-}
-
-/// Renames a directory to where none was, as [`rename`]; all names in it are on the disk before. False
-/// if another copy made one there meanwhile that has something in it.
-pub fn rename_directory(from: &Path, to: &Path) -> Result<bool> {
-    sync_directories(from).map_err(Error::io("read", from))?;
-    match rename(from, to) {
-        Ok(()) => Ok(true),
-        Err(Error::Io { source, .. })
-            if matches!(
-                source.kind(),
-                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
-            ) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn sync_directories(path: &Path) -> io::Result<()> {
-    for entry in path.read_dir()? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_directories(&entry.path())?;
+        let Ok(Some(directory)) = above.child(&name) else {
+            continue;
+        };
+        let is_own = (directory.stat()).is_ok_and(|stat| stat.st_uid == geteuid().as_raw());
+        let lock = FlockOperation::NonBlockingLockExclusive;
+        if is_own && flock(directory.fd(), lock).is_ok() && above.has_at(directory.fd(), &name) {
+            if is_marked(&directory) {
+                remove(above, &name, &directory);
+            } else {
+                // Killed before it was marked, or after the mark was removed. Others have things in them.
+                let _ = above.remove_empty(&name);
+            }
         }
     }
-    sync_directory(path);
-    Ok(())
 }
 
-/// Renames within a file system, after making the directories above; the new name is on the disk then.
-pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    let parent = directory_of(to);
-    let new = parent
-        .ancestors()
-        .take_while(|above| !above.exists())
-        .count();
-    create_directory(parent)?;
-    move_to(from, to)?;
-    for directory in parent.ancestors().take(new + 1) {
-        sync_directory(directory);
+fn is_marked(directory: &OpenDirectory) -> bool {
+    directory.has_file(MARK, 0)
+        && (directory.stat_at(MARK)).is_ok_and(|stat| stat.st_uid == geteuid().as_raw())
+}
+
+/// Removes a temporary directory, the mark last. What cannot be removed stays.
+fn remove(above: &OpenDirectory, name: &str, directory: &OpenDirectory) {
+    let _ = remove_in(directory, &|name| name != MARK.as_bytes(), DEEPEST);
+    if directory.names().is_ok_and(|names| names == [MARK]) {
+        let _ = directory.remove_file(MARK);
     }
-    Ok(())
-}
-
-/// Renames within a file system. The directory is to be synchronized afterwards.
-pub fn move_to(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(Error::io("write", to))
-}
-
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+    if above.has_at(directory.fd(), name) {
+        let _ = above.remove_empty(name);
     }
 }
 
-/// Waits until the names in a directory are on the disk. Not every file system can.
-pub fn sync_directory(path: &Path) {
-    let _ = File::open(path).and_then(|directory| directory.sync_all());
-}
-
-/// Writes `bytes` to the new file `path`; errors name `destination`.
-pub fn write_bytes(path: &Path, bytes: &[u8], destination: &Path) -> Result<()> {
-    File::create_new(path)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .map_err(Error::io("write", destination))
-}
-
-/// Writes `blob` to the new file `path`; errors name `destination`.
-pub fn write_blob(
-    path: &Path,
-    blob: &Blob<'_>,
-    destination: &Path,
-    context: Context<'_>,
+fn remove_in(
+    directory: &OpenDirectory,
+    is_wanted: &dyn Fn(&[u8]) -> bool,
+    depth: usize,
 ) -> Result<()> {
-    let file = File::create_new(path).map_err(Error::io("write", destination))?;
-    let mut writer = FileWriter::new(&file, destination);
-    blob.write_to(&mut writer, context)?;
-    writer.finish()?;
-    file.sync_all().map_err(Error::io("write", destination))
+    let failed = |error: io::Error| Error::io("remove", directory.path())(error);
+    let names = list(directory.fd()).map_err(failed)?;
+    for name in names.into_iter().filter(|name| is_wanted(name)) {
+        let flags = match directory.stat_at(os(&name)) {
+            Ok(stat) if kind_of(&stat) == FileType::Directory => {
+                if let (Some(child), Some(depth)) =
+                    (directory.child(os(&name))?, depth.checked_sub(1))
+                {
+                    remove_in(&child, &|_| true, depth)?;
+                }
+                AtFlags::REMOVEDIR
+            }
+            _ => AtFlags::empty(),
+        };
+        rustix::fs::unlinkat(directory.fd(), name.as_slice(), flags)
+            .map_err(|error| failed(error.into()))?;
+    }
+    Ok(())
 }
 
-/// Whether `path` itself is a file of `size` bytes: blobs are renamed into place when they are whole,
-/// so their length tells as much as a cheap look can.
-pub fn is_present(path: &Path, size: u64) -> bool {
-    path.symlink_metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+fn os(name: &[u8]) -> &OsStr {
+    std::os::unix::ffi::OsStrExt::from_bytes(name)
 }
 
-/// A buffered writer whose errors name the file.
-pub struct FileWriter<'a, W: Write> {
-    writer: BufWriter<W>,
-    path: &'a Path,
-}
-
-impl<'a, W: Write> FileWriter<'a, W> {
-    /// A writer to an opened file; `path` is for errors.
-    pub fn new(file: W, path: &'a Path) -> Self {
-        Self {
-            writer: BufWriter::with_capacity(BUFFER, file),
-            path,
+/// Puts all names below a directory on the disk.
+fn sync_directories(directory: &OpenDirectory) -> Result<()> {
+    for name in list(directory.fd()).map_err(Error::io("read", directory.path()))? {
+        let is_directory =
+            (directory.stat_at(os(&name))).is_ok_and(|stat| kind_of(&stat) == FileType::Directory);
+        if is_directory && let Some(child) = directory.child(os(&name))? {
+            sync_directories(&child)?;
         }
     }
-
-    /// Writes what is still in the buffer.
-    pub fn finish(mut self) -> Result<()> {
-        self.writer.flush().map_err(Error::io("write", self.path))
-    }
-}
-
-impl<W: Write> FileWriter<'_, W> {
-    fn name(&self, error: io::Error) -> io::Error {
-        match error.kind() {
-            // A signal arrived; callers try again.
-            io::ErrorKind::Interrupted => error,
-            _ => interruption(Error::io("write", self.path)(error)),
-        }
-    }
-}
-
-impl<W: Write> Write for FileWriter<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes).map_err(|error| self.name(error))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush().map_err(|error| self.name(error))
-    }
+    directory.sync();
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use strata_testing::image as fixture;
 
     /// What a killed process left is removed by the next one; what somebody still writes to, and
-    /// what only looks like ours, is not.
+    /// what only looks like ours, is not (issue 11, row 10).
     #[test]
     fn only_what_nobody_holds_is_removed() {
         let place = tempfile::tempdir().unwrap();
-        let held = directory_in(place.path()).unwrap();
-        std::fs::write(held.path().join("blob"), "held").unwrap();
-        let held_file = file_in(place.path()).unwrap();
-        let left = place.path().join(".strata-left");
-        std::fs::create_dir_all(left.join("blobs")).unwrap();
-        std::fs::write(left.join("blobs/blob"), "left").unwrap();
-        std::fs::write(place.path().join(".strata-file"), "left").unwrap();
+        let at = |name: &str| place.path().join(name);
+        let above = OpenDirectory::open(place.path()).unwrap();
+        let held = Staging::new(&above).unwrap();
+        held.content()
+            .write_bytes("blob", b"held", place.path())
+            .unwrap();
+        for name in [".strata-copy-1-2", ".strata-copy-1-3/content/blobs"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        fs::write(at(".strata-copy-1-3").join(MARK), "").unwrap();
+        fs::write(at(".strata-copy-1-3/content/blobs/blob"), "left").unwrap();
+        // A user's own, under all kinds of names.
         let outside = tempfile::tempdir().unwrap();
-        std::fs::write(outside.path().join("file"), "outside").unwrap();
-        let link = place.path().join(".strata-link");
+        fs::write(outside.path().join("file"), "outside").unwrap();
+        let link = at(".strata-copy-1-4");
         std::os::unix::fs::symlink(outside.path(), &link).unwrap();
-        let other = place.path().join("strata-other");
-        std::fs::write(&other, "other").unwrap();
+        let mut own = vec![link.join("file")];
+        for name in [
+            ".strata-backups/file",
+            ".strata-copy-notes/file",
+            ".strata-copy-1-5/file",
+            ".strata-copy-1-6/made-by-strata/file",
+            ".strata-backups/made-by-strata",
+            "strata-other",
+            ".strata-copy-1-7",
+        ] {
+            if let Some(directory) = at(name).parent() {
+                fs::create_dir_all(directory).unwrap();
+            }
+            fs::write(at(name), "own").unwrap();
+            own.push(at(name));
+        }
+        own.sort();
 
-        let new = directory_in(place.path()).unwrap();
-        assert!(new.path().exists());
-        assert!(held.path().join("blob").exists() && held_file.path().exists());
-        assert!(!left.exists() && !place.path().join(".strata-file").exists());
-        assert!(link.is_symlink() && outside.path().join("file").exists() && other.exists());
-        drop((held, held_file, new));
-        assert_eq!(fixture::files(place.path()), [link.join("file"), other]);
+        let new = Staging::new(&above).unwrap();
+        assert!(!at(".strata-copy-1-2").exists() && !at(".strata-copy-1-3").exists());
+        assert!(at(&held.name).join("content/blob").exists() && at(&new.name).exists());
+        assert!(link.is_symlink());
+        drop((held, new));
+        assert_eq!(fixture::files(place.path()), own);
     }
 
+    /// Issue 11, row 10: what another user left is not ours to remove, also for root.
     #[test]
-    fn own_files_are_small_and_themselves() {
+    fn what_others_left_stays() {
         let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("file");
-        assert_eq!(read_own(&path, 3).unwrap(), None);
-        std::fs::write(&path, "abc").unwrap();
-        assert_eq!(read_own(&path, 3).unwrap().unwrap(), b"abc");
-        let error = read_own(&path, 2).unwrap_err();
-        assert!(
-            error.to_string().ends_with(": larger than 2 bytes"),
-            "{error}"
-        );
-        let error = read_own(place.path(), 2).unwrap_err();
-        assert!(error.to_string().ends_with(": not a file"), "{error}");
+        let left = place.path().join(".strata-copy-1-3");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join(MARK), "").unwrap();
+        // Only root may give files away.
+        if std::os::unix::fs::chown(&left, Some(12345), None).is_ok() {
+            let above = OpenDirectory::open(place.path()).unwrap();
+            drop(Staging::new(&above).unwrap());
+            assert!(left.join(MARK).exists());
+        }
     }
 }

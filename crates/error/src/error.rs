@@ -175,6 +175,10 @@ impl Error {
                     Some("check the permissions of this path and the user that runs this".into())
                 }
                 io::ErrorKind::StorageFull => Some("free some space on that disk".into()),
+                io::ErrorKind::FileTooLarge => Some(
+                    "`ulimit -f` says how large files may be that this shell's programs write"
+                        .into(),
+                ),
                 _ => None,
             },
             Self::Stream { source, .. } => (source.kind() == io::ErrorKind::StorageFull)

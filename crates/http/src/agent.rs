@@ -8,13 +8,11 @@ use ureq::config::{Config, ConfigBuilder};
 use ureq::http::Uri;
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{
-    ConnectProxyConnector, Connector, NextTimeout, SocksConnector, TcpConnector,
-};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout, SocksConnector};
 
 use crate::connector::{
-    HangUp, HangUpConnector, PlainProxyConnector, SilenceConnector, SilentServers, Socket,
-    SocketConnector, Ssh, SshStderr, TlsConnector,
+    EarlyResponseConnector, HangUp, HangUpConnector, PlainProxyConnector, SilenceConnector,
+    SilentServers, Socket, SocketConnector, Ssh, SshStderr, TcpConnector, TlsConnector,
 };
 use crate::tls::Tls;
 
@@ -43,7 +41,8 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Connections by this route. Without `tls`, there is no HTTPS.
+    /// Connections by this route. Without `tls`, there is no HTTPS. A response that comes before the request is
+    /// sent is an error, which [`early_response`](crate::early_response) makes a response.
     pub fn new(route: Route, tls: Option<Tls>) -> Self {
         Self {
             route,
@@ -76,12 +75,15 @@ impl Transport {
             .chain(PlainProxyConnector::new(&config))
             .chain(SocksConnector::default())
             .chain(ConnectProxyConnector::default())
-            .chain(TcpConnector::default())
+            .chain(TcpConnector)
             .chain(HangUpConnector(self.hang_up.clone()))
             .chain(TlsConnector(
                 self.tls.as_ref().map(|tls| Arc::clone(&tls.0)),
             ))
-            .chain(SilenceConnector(self.silent.clone()));
+            .chain(SilenceConnector(self.silent.clone()))
+            .chain(EarlyResponseConnector {
+                is_wanted: self.hang_up.is_none(),
+            });
         Agent::with_parts(config, connector, HostResolver { has_hosts })
     }
 

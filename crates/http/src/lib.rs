@@ -3,7 +3,7 @@
 //! ```text
 //!  url, percent, proxies     tls <── certificates
 //!                             │
-//!  agent ──> connector: socket (unix, ssh), plain_proxy, tls, hang_up, silence
+//!  agent ──> connector: socket (unix, ssh), plain_proxy, tcp, tls, hang_up, silence, early
 //! ```
 //!
 //! It makes connections and notices what happens on them; requests and responses are `ureq`'s, which
@@ -26,7 +26,7 @@ pub mod url;
 
 pub use agent::{Route, Transport, USER_AGENT, config};
 pub use certificates::{CERTIFICATE_HINT, ClientCertificate, TrustStore, certificate_variable};
-pub use connector::Ssh;
+pub use connector::{Ssh, early_response};
 pub use environment::Environment;
 pub use percent::{percent_decode, percent_encode};
 pub use proxies::{InvalidProxy, Proxies};

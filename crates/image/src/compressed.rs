@@ -1,6 +1,7 @@
 //! Layers whose compressed bytes are promised.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use strata_compress::compress_layer;
 use strata_error::{Error, Result};
@@ -11,7 +12,7 @@ use strata_tree::Recipe;
 /// A layer that is compressed while it is written.
 pub struct CompressedLayer {
     /// The layer that is not compressed.
-    pub tar: Box<dyn Layer>,
+    pub tar: Arc<dyn Layer>,
     /// What the compressed bytes are called.
     pub descriptor: Descriptor,
     /// How they are made.
@@ -29,6 +30,10 @@ impl Layer for CompressedLayer {
 
     fn recipe(&self) -> Option<&Recipe> {
         self.tar.recipe()
+    }
+
+    fn uncompressed(&self) -> Option<Arc<dyn Layer>> {
+        Some(Arc::clone(&self.tar))
     }
 
     fn compression(&self) -> Option<Compression> {

@@ -1,5 +1,7 @@
 //! An image as a thing to copy.
 
+use std::sync::Arc;
+
 use strata_layer::{ImageName, Layer};
 use strata_oci::{Descriptor, ImageConfig, Manifest};
 
@@ -18,5 +20,5 @@ pub struct Image {
     /// The config's bytes.
     pub config_bytes: Vec<u8>,
     /// The layers, lowest first, one for each of the manifest's.
-    pub layers: Vec<Box<dyn Layer>>,
+    pub layers: Vec<Arc<dyn Layer>>,
 }

@@ -67,19 +67,19 @@ impl ImageIndex {
 
     /// The same index of other forms of its images, as of compressed ones.
     #[must_use]
-    pub fn with_images(self, images: Vec<Image>) -> Self {
+    pub fn with_images(&self, images: Vec<Image>) -> Self {
         let manifests = images.iter().map(|image| &image.manifest_descriptor);
         let index = self.index.with_manifests(manifests);
         let index_bytes = json::to_bytes(&index);
         Self {
             descriptor: Descriptor {
-                annotations: self.descriptor.annotations,
+                annotations: self.descriptor.annotations.clone(),
                 ..Descriptor::of(media_type::INDEX, &index_bytes)
             },
             index,
             index_bytes,
             images,
-            ..self
+            name: self.name.clone(),
         }
     }
 

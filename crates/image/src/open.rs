@@ -1,15 +1,15 @@
 //! Opening what a derivation built.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::compressed::CompressedLayer;
 use super::image::Image;
 use strata_archive::write_error;
 use strata_error::{Error, Result};
 use strata_layer::{BaseLayer, Documents, Layer, LayerRecord, write_layer};
-use strata_nix::{Store, nar};
+use strata_nix::{Store, nar, walk};
 use strata_oci::{Compression, Descriptor, Digest, HashingWriter};
 use strata_tree::Recipe;
 
@@ -42,7 +42,7 @@ impl Image {
             let path = store.locate_below(&record.path);
             let (compressed, compression) = (record.compressed.clone(), record.compression);
             promised(
-                Box::new(BaseLayer { record, path }),
+                Arc::new(BaseLayer { record, path }),
                 compressed,
                 compression,
             )
@@ -60,7 +60,7 @@ impl Image {
     }
 }
 
-fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
+fn layer(record: LayerRecord, store: &Store) -> Arc<dyn Layer> {
     let descriptor = record.tar_descriptor();
     let (compressed, compression) = (record.compressed, record.compression);
     let layer = StoreLayer {
@@ -72,17 +72,17 @@ fn layer(record: LayerRecord, store: &Store) -> Box<dyn Layer> {
             None => Tar::Made(store.clone()),
         },
     };
-    promised(Box::new(layer), compressed, compression)
+    promised(Arc::new(layer), compressed, compression)
 }
 
 /// The layer that the image promises, made from the uncompressed one.
 fn promised(
-    tar: Box<dyn Layer>,
+    tar: Arc<dyn Layer>,
     compressed: Option<Descriptor>,
     compression: Option<Compression>,
-) -> Box<dyn Layer> {
+) -> Arc<dyn Layer> {
     if let (Some(descriptor), Some(compression)) = (compressed, compression) {
-        return Box::new(CompressedLayer {
+        return Arc::new(CompressedLayer {
             tar,
             descriptor,
             compression,
@@ -131,8 +131,8 @@ impl Layer for StoreLayer {
                 write_layer(&self.recipe, store, &mut writer)?;
             }
             Tar::Kept(path) => {
-                let mut file = File::open(path).map_err(Error::io("open", path))?;
-                io::copy(&mut file, &mut writer).map_err(write_error("a layer"))?;
+                let mut tar = walk::open_regular(path)?;
+                io::copy(&mut tar.file, &mut writer).map_err(write_error("a layer"))?;
             }
         }
         let (digest, size) = writer.finish();

@@ -1,6 +1,5 @@
 //! Layers of a base image that Strata did not make: their blobs lie in the base, as they are.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Layer;
 use strata_archive::{decompress, write_error};
 use strata_error::{Error, Result};
+use strata_nix::walk::open_regular;
 use strata_oci::{Compression, Descriptor, Digest, HashingWriter};
 use strata_tree::Recipe;
 
@@ -46,13 +46,7 @@ impl BaseRecord {
 /// Opens a blob of `size` bytes that lies in the file `path`: at `offset` of the archive that the
 /// file is, compressed or not, or the whole file.
 pub fn open_stored(path: &Path, offset: Option<u64>, size: u64) -> Result<impl Read> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    if !is_file {
-        return Err(Error::io("read", path)(io::Error::other(
-            "not a regular file",
-        )));
-    }
+    let file = open_regular(path)?.file;
     let file = BufReader::with_capacity(BUFFER, file);
     let reader: Box<dyn Read> = match offset {
         None => Box::new(file),

@@ -1,6 +1,7 @@
 //! What every layer can do, wherever its bytes come from.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use strata_error::Result;
 use strata_oci::{Compression, Descriptor, Digest};
@@ -17,6 +18,11 @@ pub trait Layer: Send + Sync {
     /// What the layer is made from: its store paths, with their hashes and sizes. `None` for a layer
     /// that is not made from the store.
     fn recipe(&self) -> Option<&Recipe>;
+
+    /// The layer that this one is compressed from, where that is at hand.
+    fn uncompressed(&self) -> Option<Arc<dyn Layer>> {
+        None
+    }
 
     /// How whoever built the layer wants it to be compressed where it goes to a registry, if they
     /// said so.

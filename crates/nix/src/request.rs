@@ -210,7 +210,7 @@ pub struct PermsRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StrategyName {
-    /// What many paths depend on is alone in a layer (`crates/plan/src/popularity.rs`).
+    /// What many paths depend on is alone in a layer (`crates/plan/src/strategy/popularity.rs`).
     #[default]
     Popularity,
 }

@@ -6,14 +6,18 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::vec;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 
 use strata_error::{Error, Result};
 
 /// What Nix appends to names that differ only in case from another one, on file systems of macOS
 /// that cannot tell them apart (`src/libutil/archive.cc` of Nix).
 const CASE_HACK: &[u8] = b"~nix~case~hack~";
+
+/// So many directories are open at once, the deepest ones. Those above are found again from below.
+const MOST_OPEN: usize = 32;
 
 /// One step of a walk.
 pub struct Visit<'a> {
@@ -78,19 +82,9 @@ impl Visit<'_> {
 }
 
 impl Regular<'_> {
-    /// Opens it.
+    /// Opens it. What took its place meanwhile, a pipe for example, is an error and is not waited for.
     pub fn open(&self) -> Result<OpenFile> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(self.directory, self.name, flags, Mode::empty())
-            .and_then(|file| {
-                let stat = rustix::fs::fstat(&file)?;
-                Ok(OpenFile {
-                    file: File::from(file),
-                    size: u64::try_from(stat.st_size).unwrap_or(0),
-                    executable: is_executable(stat.st_mode),
-                })
-            })
-            .map_err(|error| Error::io("open", (self.path)())(error.into()))
+        open_file(self.directory, self.name, OFlags::NOFOLLOW, self.path)
     }
 
     /// Its size in bytes, and whether its owner may execute it.
@@ -106,6 +100,36 @@ impl Regular<'_> {
     }
 }
 
+/// Opens the regular file at `path`, wherever symlinks lead. Anything else is an error; a pipe is not waited
+/// for.
+pub fn open_regular(path: &Path) -> Result<OpenFile> {
+    let name = path.as_os_str().as_bytes();
+    open_file(CWD, name, OFlags::empty(), &|| path.to_path_buf())
+}
+
+fn open_file(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    more: OFlags,
+    path: &dyn Fn() -> PathBuf,
+) -> Result<OpenFile> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | more;
+    let opened = rustix::fs::openat(directory, name, flags, Mode::empty()).and_then(|file| {
+        let stat = rustix::fs::fstat(&file)?;
+        Ok((file, stat))
+    });
+    let (file, stat) = opened.map_err(|error| Error::io("open", path())(error.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        let error = io::Error::other("not a regular file");
+        return Err(Error::io("read", path())(error));
+    }
+    Ok(OpenFile {
+        file: File::from(file),
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        executable: is_executable(stat.st_mode),
+    })
+}
+
 /// Shows `visit` what is at `root`, then, if it is a directory, all below it; names are sorted as
 /// bytes, and a directory comes before its children.
 pub fn walk(root: &Path, visit: &mut dyn FnMut(Visit<'_>) -> Result<()>) -> Result<()> {
@@ -116,12 +140,7 @@ pub fn walk(root: &Path, visit: &mut dyn FnMut(Visit<'_>) -> Result<()>) -> Resu
         source: Vec::new(),
         case_hack: cfg!(target_os = "macos"),
     };
-    let stat = rustix::fs::lstat(root).map_err(|error| Error::io("read", root)(error.into()))?;
-    walk.node(
-        CWD,
-        root.as_os_str().as_bytes(),
-        FileType::from_raw_mode(stat.st_mode),
-    )
+    walk.run()
 }
 
 /// The error for a file that is shorter or longer than it was when it was opened.
@@ -157,16 +176,97 @@ struct Walk<'a> {
     case_hack: bool,
 }
 
+/// A directory that is walked.
+struct Level {
+    /// `None` while it is too far above.
+    directory: Option<OwnedFd>,
+    /// What it is known by when it is opened again: device and inode.
+    identity: (u64, u64),
+    /// What is still to come of it.
+    children: vec::IntoIter<Child>,
+    /// How long its paths are.
+    relative: usize,
+    source: usize,
+}
+
+struct Child {
+    name: Vec<u8>,
+    /// As it is on disk, with the case hack.
+    source_name: Vec<u8>,
+    file_type: FileType,
+}
+
 impl Walk<'_> {
-    fn node(&mut self, parent: BorrowedFd<'_>, name: &[u8], file_type: FileType) -> Result<()> {
+    /// Walks without recursion: how deep directories lie in each other is up to whoever made them.
+    fn run(&mut self) -> Result<()> {
+        let root = self.root;
+        let stat =
+            rustix::fs::lstat(root).map_err(|error| Error::io("read", root)(error.into()))?;
+        let file_type = FileType::from_raw_mode(stat.st_mode);
+        let mut levels = Vec::new();
+        levels.extend(self.node(CWD, root.as_os_str().as_bytes(), file_type)?);
+        while let Some(level) = levels.last_mut() {
+            self.relative.truncate(level.relative);
+            self.source.truncate(level.source);
+            let Some(child) = level.children.next() else {
+                self.show(Kind::Leave)?;
+                self.go_up(&mut levels)?;
+                continue;
+            };
+            push(&mut self.relative, &child.name);
+            push(&mut self.source, &child.source_name);
+            // The deepest one is always open.
+            let Some(directory) = level.directory.as_ref().map(AsFd::as_fd) else {
+                return Err(changed(&join(root, &self.source)));
+            };
+            let new = self.node(directory, &child.source_name, child.file_type)?;
+            if let Some(new) = new {
+                levels.push(new);
+                if let Some(far) = levels.len().checked_sub(MOST_OPEN + 1)
+                    && let Some(far) = levels.get_mut(far)
+                {
+                    far.directory = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the deepest directory, from which the one above is found again.
+    fn go_up(&self, levels: &mut Vec<Level>) -> Result<()> {
+        let below = levels.pop().and_then(|level| level.directory);
+        if let (Some(above), Some(below)) = (levels.last_mut(), below)
+            && above.directory.is_none()
+        {
+            let (directory, identity) =
+                open_directory(below.as_fd(), b"..").map_err(|error| self.error("open", error))?;
+            if identity != above.identity {
+                return Err(changed(&join(self.root, &self.source)));
+            }
+            above.directory = Some(directory);
+        }
+        Ok(())
+    }
+
+    /// Shows what is there; of a directory, gives what is in it.
+    fn node(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        name: &[u8],
+        file_type: FileType,
+    ) -> Result<Option<Level>> {
         match file_type {
             FileType::Directory => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let directory = rustix::fs::openat(parent, name, flags, Mode::empty())
-                    .map_err(|error| self.error("open", error))?;
+                let opened = open_directory(parent, name);
+                let (directory, identity) = opened.map_err(|error| self.error("open", error))?;
                 self.show(Kind::Directory)?;
-                self.children(directory)?;
-                self.show(Kind::Leave)
+                return Ok(Some(Level {
+                    children: self.children(&directory)?.into_iter(),
+                    directory: Some(directory),
+                    identity,
+                    relative: self.relative.len(),
+                    source: self.source.len(),
+                }));
             }
             FileType::RegularFile => {
                 let (root, source) = (self.root, &self.source);
@@ -181,52 +281,44 @@ impl Walk<'_> {
                     relative: &self.relative,
                     root,
                     source,
-                })
+                })?;
             }
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(parent, name, Vec::new())
                     .map_err(|error| self.error("read the link", error))?;
                 self.show(Kind::Symlink {
                     target: target.as_bytes(),
-                })
+                })?;
             }
-            _ => Err(self.error("pack", rustix::io::Errno::OPNOTSUPP)),
+            _ => return Err(self.error("pack", rustix::io::Errno::OPNOTSUPP)),
         }
+        Ok(None)
     }
 
-    fn children(&mut self, directory: OwnedFd) -> Result<()> {
-        let mut directory = Dir::new(directory).map_err(|error| self.error("list", error))?;
+    /// What is in a directory, sorted.
+    fn children(&self, directory: &OwnedFd) -> Result<Vec<Child>> {
+        let listing = Dir::read_from(directory).map_err(|error| self.error("list", error))?;
         let mut children = Vec::new();
-        while let Some(child) = directory.read() {
+        for child in listing {
             let child = child.map_err(|error| self.error("list", error))?;
             let name = child.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                children.push((
-                    self.without_case_hack(name).to_vec(),
-                    name.to_vec(),
-                    child.file_type(),
-                ));
+            if name == b"." || name == b".." {
+                continue;
             }
-        }
-        children.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        let directory = directory.fd().map_err(|error| self.error("list", error))?;
-        let (relative, source) = (self.relative.len(), self.source.len());
-        for (name, source_name, file_type) in children {
-            push(&mut self.relative, &name);
-            push(&mut self.source, &source_name);
-            let file_type = match file_type {
-                FileType::Unknown => {
-                    rustix::fs::statat(directory.as_fd(), &source_name, AtFlags::SYMLINK_NOFOLLOW)
-                        .map(|stat| FileType::from_raw_mode(stat.st_mode))
-                        .map_err(|error| self.error("read", error))?
-                }
+            let file_type = match child.file_type() {
+                FileType::Unknown => rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .map(|stat| FileType::from_raw_mode(stat.st_mode))
+                    .map_err(|error| self.error("read", error))?,
                 known => known,
             };
-            self.node(directory, &source_name, file_type)?;
-            self.relative.truncate(relative);
-            self.source.truncate(source);
+            children.push(Child {
+                name: self.without_case_hack(name).to_vec(),
+                source_name: name.to_vec(),
+                file_type,
+            });
         }
-        Ok(())
+        children.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(children)
     }
 
     fn show(&mut self, kind: Kind<'_>) -> Result<()> {
@@ -246,6 +338,26 @@ impl Walk<'_> {
     fn error(&self, operation: &'static str, error: rustix::io::Errno) -> Error {
         Error::io(operation, join(self.root, &self.source))(io::Error::from(error))
     }
+}
+
+/// Opens a directory; what it is known by is its device and inode.
+fn open_directory(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+) -> Result<(OwnedFd, (u64, u64)), rustix::io::Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&directory)?;
+    Ok((directory, identity(&stat)))
+}
+
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::cast_sign_loss,
+    reason = "the types of both depend on the system"
+)]
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino as u64)
 }
 
 fn push(path: &mut Vec<u8>, name: &[u8]) {
@@ -301,8 +413,7 @@ mod tests {
             source: Vec::new(),
             case_hack,
         };
-        walk.node(CWD, root.as_os_str().as_bytes(), FileType::Directory)
-            .unwrap();
+        walk.run().unwrap();
         lines
     }
 
@@ -339,6 +450,82 @@ mod tests {
             [" d", "Makefile f 1 false", "makefile f 2 false"]
         );
         assert_eq!(listing(root.path(), false).len(), 3);
+    }
+
+    /// Makes directories that lie in each other, with a file and a symlink beside each.
+    fn nest(root: &Path, depth: usize) {
+        let mut directory: OwnedFd = File::open(root).unwrap().into();
+        for _ in 0..depth {
+            let mode = Mode::RWXU;
+            rustix::fs::mkdirat(&directory, "d", mode).unwrap();
+            rustix::fs::symlinkat("to", &directory, "l").unwrap();
+            let flags = OFlags::CREATE | OFlags::WRONLY;
+            rustix::fs::openat(&directory, "f", flags, mode).unwrap();
+            directory = open_directory(directory.as_fd(), b"d").unwrap().0;
+        }
+    }
+
+    /// Issue 11, row 20: neither the stack nor the descriptors of a process are the limit.
+    #[test]
+    fn depth_is_no_limit() {
+        for depth in [200, 2000] {
+            let root = tempfile::tempdir().unwrap();
+            nest(root.path(), depth);
+            let (mut counts, mut most) = ([0; 4], 0);
+            walk(root.path(), &mut |visit| {
+                let number = match &visit.kind {
+                    Kind::Directory => 0,
+                    Kind::Leave => 1,
+                    Kind::Symlink { .. } => 2,
+                    Kind::File(file) => {
+                        file.open()?;
+                        3
+                    }
+                };
+                counts[number] += 1;
+                if depth < 1000 && counts[0] % 16 == 0 {
+                    most = most.max(open_below(root.path()));
+                }
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(counts, [depth + 1, depth + 1, depth, depth]);
+            assert!(most <= MOST_OPEN + 2, "{most} are open");
+            // The standard library removes with recursion.
+            let removed = std::process::Command::new("rm")
+                .arg("-rf")
+                .arg(root.path())
+                .status();
+            assert!(removed.unwrap().success());
+        }
+    }
+
+    /// How many descriptors of this process lead to `root` or below; 0 where nothing tells.
+    fn open_below(root: &Path) -> usize {
+        let all = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+        let links = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links.filter(|link| link.starts_with(root)).count()
+    }
+
+    /// Issue 11, row 20: a pipe that takes the place of a file is not waited for.
+    #[test]
+    fn what_takes_the_place_of_a_file_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        std::fs::write(&path, "x").unwrap();
+        let error = walk(root.path(), &mut |visit| {
+            if let Kind::File(file) = &visit.kind {
+                std::fs::remove_file(&path).unwrap();
+                let kind = FileType::Fifo;
+                rustix::fs::mknodat(CWD, &path, kind, Mode::RWXU, 0).unwrap();
+                file.open()?;
+            }
+            Ok(())
+        })
+        .unwrap_err();
+        let expected = format!("error: cannot read {}: not a regular file", path.display());
+        assert_eq!(error.report(), expected);
+        assert_eq!(open_regular(&path).err().unwrap().report(), expected);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! has the files. [`json`] is the only writer of JSON whose bytes are digested.
 //!
 //! - `config`, `manifest`, `index`, `descriptor`, [`media_type`]: what we write
+//! - `user_config`, `config_values`: what a user may write as the config of an image
 //! - `document`: what others mean by the name of an image
 //! - `digest`, `compression`, `reference`, `timestamp`: values in documents and their texts
 //! - [`layout`]: which file of an image layout holds what
@@ -14,6 +15,7 @@
 
 mod compression;
 mod config;
+mod config_values;
 mod descriptor;
 mod digest;
 mod document;
@@ -24,9 +26,10 @@ mod manifest;
 pub mod media_type;
 mod reference;
 mod timestamp;
+mod user_config;
 
 pub use compression::Compression;
-pub use config::{Config, History, HistoryEntry, ImageConfig, canonical_user_config};
+pub use config::{Config, History, HistoryEntry, ImageConfig};
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Digest, Hasher, HashingReader, HashingWriter};
 pub use document::{Document, IndexEntry};
@@ -34,3 +37,4 @@ pub use index::Index;
 pub use manifest::Manifest;
 pub use reference::{Reference, split_registry, validate_tag, without_password};
 pub use timestamp::{is_rfc3339, rfc3339};
+pub use user_config::{UserConfig, canonical_user_config};

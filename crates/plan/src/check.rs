@@ -13,8 +13,8 @@ use strata_nix::{
     StrategyName,
 };
 use strata_oci::{
-    Compression, Config, History, Platform, Reference, canonical_user_config, is_rfc3339,
-    validate_tag,
+    Compression, Config, History, Platform, Reference, UserConfig, canonical_user_config,
+    is_rfc3339, validate_tag,
 };
 use strata_tree::{ImagePath, Rule};
 
@@ -59,6 +59,8 @@ pub struct CheckedImage {
     pub created: String,
     /// Known keys in their own spelling.
     pub config: Config,
+    /// What engines pass over in the config.
+    pub warnings: Vec<String>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
     /// The base image.
@@ -132,12 +134,15 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
     }
     let inheritance = Inheritance::check(&image.inherit_config)?;
     let remove = check_remove(&image.remove)?;
+    let UserConfig { config, warnings } = canonical_user_config(&image.config)?;
+    check_directory(&config, image.from_image.is_some())?;
     Ok(CheckedImage {
         name,
         tag,
         platform,
         created: image.created,
-        config: canonical_user_config(&image.config)?,
+        config,
+        warnings,
         annotations: image.annotations,
         base: match image.from_image {
             Some(base) => Some(check_base(base, inheritance, remove, store)?),
@@ -152,6 +157,19 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
         },
         nix_database: image.nix_database,
     })
+}
+
+/// runc starts nothing in a relative directory. Over a base it is below the base's, or `/`.
+fn check_directory(config: &Config, has_base: bool) -> Result<()> {
+    let directory = config.get("WorkingDir").and_then(|value| value.as_str());
+    match directory.filter(|path| !has_base && !path.is_empty() && !path.starts_with('/')) {
+        None => Ok(()),
+        Some(path) => Err(Error::Attribute {
+            attribute: "config.WorkingDir".into(),
+            message: format!("{path:?} is not an absolute path"),
+            hint: format!("write {:?}", format!("/{path}")),
+        }),
+    }
 }
 
 /// The name of an image or index, in lower case.

@@ -5,7 +5,7 @@
 //!
 //! - `check` (with `platform`): from a request as Nix wrote it to values that are known to be good
 //! - `plan`: the layers, the parent layers and the base in one
-//! - `popularity`: cutting a closure into layers
+//! - `strategy`: cutting a closure into layers
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -14,7 +14,7 @@
 mod check;
 mod plan;
 mod platform;
-mod popularity;
+mod strategy;
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
 pub use plan::{BaseLayers, LayerSpec, MOST_LAYERS, Plan, plan};

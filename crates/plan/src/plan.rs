@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 
 use strata_error::{Error, Result};
 use strata_layer::{LayerRecord, LayersFile, PathRule};
-use strata_nix::{Closure, ClosureEntry, StorePath, StrategyName};
+use strata_nix::{Closure, ClosureEntry, StorePath};
 use strata_oci::{Compression, History};
 use strata_tree::{ImagePath, Rule, Source};
 
 use super::check::CheckedRequest;
-use super::popularity;
+use super::strategy;
+
 /// A layer before its recipe is settled.
 #[derive(Debug)]
 pub struct LayerSpec {
@@ -173,9 +174,7 @@ fn own_groups(
     }
     members.retain(|path, _| !request.ignore.contains(*path));
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
-    let groups = match request.strategy {
-        StrategyName::Popularity => popularity::layers(closure, &paths, budget),
-    };
+    let groups = strategy::layers(request.strategy, closure, &paths, budget);
     let groups = groups.into_iter().map(|group| {
         let mut sources: Vec<Source> = group
             .iter()

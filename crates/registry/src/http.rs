@@ -19,7 +19,7 @@ use crate::request::{Body, Request};
 use crate::response::{Response, ResponseReader};
 use strata_error::Result;
 use strata_http::url::{resolve, same_origin};
-use strata_http::{Proxies, Route, Tls, Transport};
+use strata_http::{Proxies, Route, Tls, Transport, early_response};
 
 /// The most redirects that one request may take.
 const MOST_REDIRECTS: usize = 5;
@@ -277,7 +277,8 @@ impl Http {
         if is_courtesy && self.is_interrupted() {
             config = config.timeout_global(Some(LAST_COURTESY));
         }
-        agent.run(config.build()).map_err(|error| {
+        let result = agent.run(config.build()).or_else(early_response);
+        result.map_err(|error| {
             let error = RegistryError::from(error);
             match &proxy {
                 // Nobody else was asked.

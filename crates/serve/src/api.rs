@@ -90,11 +90,11 @@ fn find<'a>(catalog: &Catalog<'a>, request: &Request) -> Result<Response<'a>, Re
         Some(Route::Names) => page(
             request,
             "/v2/_catalog",
-            catalog.names(),
+            catalog.names(start(request)),
             |names| json!({ "repositories": names }),
         ),
         Some(Route::Tags(name)) => {
-            let tags = repository(name)?.tags.keys().map(String::as_str);
+            let tags = repository(name)?.tags(start(request));
             page(
                 request,
                 &format!("/v2/{name}/tags/list"),
@@ -241,11 +241,19 @@ fn content<'a>(request: &Request, blob: Blob<'a>, content_type: &str) -> Respons
     .with("Accept-Ranges", "bytes")
 }
 
-/// A page of a sorted list ("Listing Tags"): at most `n` entries, those that come after `last`.
+/// Where a list is to begin: after `last`.
+fn start(request: &Request) -> Bound<&str> {
+    match request.query.get("last") {
+        Some(last) => Bound::Excluded(last.as_str()),
+        None => Bound::Unbounded,
+    }
+}
+
+/// A page of a sorted list ("Listing Tags") from [`start`] on: at most `n` entries.
 fn page<'a, 'n>(
     request: &Request,
     path: &str,
-    names: impl Iterator<Item = &'n str>,
+    mut rest: impl Iterator<Item = &'n str>,
     form: impl FnOnce(&[&str]) -> Value,
 ) -> Result<Response<'a>, Response<'a>> {
     let most = match request.query.get("n").map(|most| most.parse::<usize>()) {
@@ -261,12 +269,6 @@ fn page<'a, 'n>(
             ));
         }
     };
-    let names: std::collections::BTreeSet<&str> = names.collect();
-    let after = match request.query.get("last") {
-        Some(last) => Bound::Excluded(last.as_str()),
-        None => Bound::Unbounded,
-    };
-    let mut rest = names.range::<str, _>((after, Bound::Unbounded)).copied();
     let names: Vec<&str> = rest.by_ref().take(most).collect();
     let response = Response::json(JSON, &form(&names));
     Ok(match (names.last(), rest.next()) {

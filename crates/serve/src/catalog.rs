@@ -1,6 +1,7 @@
 //! What a server has: images under their names and tags, and their blobs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use strata_copy::{Blob, blobs};
 use strata_error::{Error, Result};
@@ -22,6 +23,14 @@ pub(crate) struct Repository<'a> {
     pub(crate) manifests: BTreeMap<Digest, Blob<'a>>,
     /// The configs and layers.
     pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
+}
+
+impl Repository<'_> {
+    /// The tags from `start` on, in their order.
+    pub(crate) fn tags(&self, start: Bound<&str>) -> impl Iterator<Item = &str> {
+        let tags = self.tags.range::<str, _>((start, Bound::Unbounded));
+        tags.map(|(tag, _)| tag.as_str())
+    }
 }
 
 impl<'a> Catalog<'a> {
@@ -71,9 +80,10 @@ impl<'a> Catalog<'a> {
         }
     }
 
-    /// The names, in their order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.repositories.keys().map(String::as_str)
+    /// The names from `start` on, in their order.
+    pub(crate) fn names(&self, start: Bound<&str>) -> impl Iterator<Item = &str> {
+        let names = self.repositories.range::<str, _>((start, Bound::Unbounded));
+        names.map(|(name, _)| name.as_str())
     }
 
     /// What is known under a name.
@@ -107,7 +117,7 @@ mod tests {
             image.name.as_mut().unwrap().name = name.to_owned();
             let mut catalog = Catalog::default();
             assert_eq!(catalog.add(&image).unwrap(), format!("{known}:latest"));
-            assert_eq!(catalog.names().collect::<Vec<_>>(), [known]);
+            assert_eq!(catalog.names(Bound::Unbounded).collect::<Vec<_>>(), [known]);
         }
     }
 

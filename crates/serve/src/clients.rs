@@ -10,6 +10,8 @@ use crate::limits::Limits;
 
 /// How long to wait for a client before looking whether the server ends.
 pub(crate) const WAIT: Duration = Duration::from_secs(1);
+/// How long to wait before looking again who may have to make room.
+const SOON: Duration = Duration::from_millis(100);
 
 /// Who is connected.
 #[derive(Default)]
@@ -30,24 +32,59 @@ struct Client {
     stream: TcpStream,
     /// Since when its next request is waited for.
     waits_since: Option<Instant>,
+    /// How fast it reads.
+    reading: Reading,
+}
+
+/// How fast a client reads. Only the time counts in which it is waited for: making a blob takes time, too.
+#[derive(Default)]
+struct Reading {
+    /// Whether it is sent something at this moment.
+    is_sent: bool,
+    /// The bytes that it took since the last measurement, and how long it was waited for.
+    bytes: u64,
+    time: Duration,
+    /// The last measurement, in bytes a second.
+    rate: Option<u64>,
+}
+
+impl Reading {
+    /// Adds what it took; every `period` gives a rate.
+    fn add(&mut self, bytes: usize, time: Duration, period: Duration) {
+        self.is_sent = false;
+        self.bytes += bytes as u64;
+        self.time += time;
+        if self.time >= period {
+            let milliseconds = self.time.as_millis().max(1);
+            let rate = u128::from(self.bytes) * 1000 / milliseconds;
+            *self = Self {
+                rate: Some(u64::try_from(rate).unwrap_or(u64::MAX)),
+                ..Self::default()
+            };
+        }
+    }
 }
 
 impl State {
-    /// Hangs up on the client that says nothing for longest, if that is longer than `crowded`. Gives how
-    /// long to wait before this may do more.
-    fn make_room(&self, crowded: Duration) -> Duration {
-        let waiting = self.clients.values();
-        let waiting = waiting.filter_map(|client| Some((client.waits_since?, client)));
-        let Some((since, client)) = waiting.min_by_key(|(since, _)| *since) else {
-            return WAIT;
+    /// Hangs up on the client that says nothing for longest, if that is longer than `crowded`; else on the one
+    /// that reads slowest, if that is too slow. Gives how long to wait before this may do more.
+    fn make_room(&self, limits: &Limits) -> Duration {
+        let clients = self.clients.values();
+        let waiting = clients.filter_map(|client| Some((client.waits_since?, client)));
+        let silent = waiting.min_by_key(|(since, _)| *since);
+        let left = silent.map(|(since, _)| limits.crowded.saturating_sub(since.elapsed()));
+        let reading = self.clients.values();
+        let reading = reading.filter(|client| client.reading.is_sent);
+        let reading = reading.filter_map(|client| Some((client.reading.rate?, client)));
+        let slowest = reading.min_by_key(|(rate, _)| *rate);
+        let slowest = slowest.filter(|(rate, _)| *rate < limits.least_rate);
+        let gone = match (silent, left, slowest) {
+            (Some((_, client)), Some(Duration::ZERO), _) | (_, _, Some((_, client))) => client,
+            _ => return left.unwrap_or(SOON).min(SOON),
         };
-        let left = crowded.saturating_sub(since.elapsed());
-        if left.is_zero() {
-            // Its thread notices, and leaves.
-            let _ = client.stream.shutdown(Shutdown::Both);
-            return WAIT;
-        }
-        left.min(WAIT)
+        // Its thread notices, and leaves.
+        let _ = gone.stream.shutdown(Shutdown::Both);
+        SOON
     }
 }
 
@@ -69,11 +106,25 @@ impl Clients {
         }
     }
 
+    /// Notes that a client is sent something.
+    pub(crate) fn writes(&self, number: u64) {
+        if let Some(client) = self.state().clients.get_mut(&number) {
+            client.reading.is_sent = true;
+        }
+    }
+
+    /// Notes that a client took so many bytes within that time.
+    pub(crate) fn wrote(&self, number: u64, bytes: usize, time: Duration, limits: &Limits) {
+        if let Some(client) = self.state().clients.get_mut(&number) {
+            client.reading.add(bytes, time, limits.crowded / 2);
+        }
+    }
+
     /// Lets a client in when there is room; not if the server ends.
     pub(crate) fn enter(&self, stream: TcpStream, limits: &Limits) -> Option<u64> {
         let mut state = self.state();
         while !self.is_stopping() && state.clients.len() >= limits.connections {
-            let wait = state.make_room(limits.crowded);
+            let wait = state.make_room(limits);
             let waited = self.changed.wait_timeout(state, wait);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -85,6 +136,7 @@ impl Clients {
         let client = Client {
             stream,
             waits_since: None,
+            reading: Reading::default(),
         };
         state.clients.insert(number, client);
         Some(number)
@@ -95,6 +147,7 @@ impl Clients {
         self.state().clients.remove(&number);
         self.changed.notify_all();
     }
+
     /// Lets nobody in any more, and hangs up on everybody.
     pub(crate) fn stop(&self) {
         let state = self.state();

@@ -1,5 +1,7 @@
 //! Images with compressed layers, for a server that is asked for them.
 
+use std::sync::Arc;
+
 use strata_copy::compressed::{Made, compress_all};
 use strata_error::Result;
 use strata_image::{CompressedLayer, Image, ManifestOrIndex};
@@ -51,11 +53,11 @@ pub fn compress(image: Image, compression: Compression, context: Context<'_>) ->
                 if *layer.descriptor() == descriptor {
                     return layer;
                 }
-                Box::new(CompressedLayer {
+                Arc::new(CompressedLayer {
                     tar: layer,
                     descriptor,
                     compression,
-                }) as Box<dyn Layer>
+                }) as Arc<dyn Layer>
             },
         )
         .collect();

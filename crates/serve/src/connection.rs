@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::observer::Observer;
 use crate::request::{LONGEST_HEAD, Refusal, Request};
 use crate::response::{Body, Response, head};
+use crate::sending::{Sending, is_timeout};
 use crate::window::Window;
 use strata_copy::Blob;
 use strata_error::Error;
@@ -51,7 +52,6 @@ impl Connection<'_> {
     /// Responds to requests until the connection ends. What fails, fails because of the client.
     pub(crate) fn run(&self) {
         let _ = self.stream.set_nodelay(true);
-        let _ = self.stream.set_write_timeout(Some(self.limits.stall));
         let mut buffer = Vec::new();
         loop {
             self.clients.waits(self.number, Some(Instant::now()));
@@ -60,8 +60,7 @@ impl Connection<'_> {
             match received {
                 Received::Nothing => return,
                 Received::Tls => {
-                    let mut stream = self.stream;
-                    let _ = stream.write_all(NO_TLS);
+                    let _ = self.writer().write_all(NO_TLS);
                     return self.linger();
                 }
                 Received::Refused(refusal) => {
@@ -153,7 +152,7 @@ impl Connection<'_> {
             headers.push(("Connection", "close".to_owned()));
         }
         let mut message = head(status, &headers);
-        let mut stream = self.stream;
+        let mut stream = self.writer();
         match body {
             _ if method == Method::HEAD => stream.write_all(&message),
             Body::Bytes(bytes) => {
@@ -167,6 +166,10 @@ impl Connection<'_> {
         }
     }
 
+    fn writer(&self) -> Sending<'_> {
+        Sending::new(self.stream, self.clients, self.number, &self.limits)
+    }
+
     /// Makes a blob and sends a part of it.
     fn send(&self, blob: &Blob<'_>, part: &Range<u64>) -> io::Result<()> {
         let is_stopping = || self.clients.is_stopping();
@@ -176,7 +179,7 @@ impl Connection<'_> {
             }
             Ok(())
         };
-        let mut window = Window::new(self.stream, part, check);
+        let mut window = Window::new(self.writer(), part, check);
         match blob.write_to(&mut window, self.observer.context) {
             Ok(()) => window.finish(),
             // It refused more than was asked for.
@@ -205,12 +208,4 @@ impl Connection<'_> {
             }
         }
     }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    // Which of both depends on the system.
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
 }

@@ -26,6 +26,7 @@ mod observer;
 mod range;
 mod request;
 mod response;
+mod sending;
 mod server;
 mod window;
 

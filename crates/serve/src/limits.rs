@@ -14,6 +14,10 @@ pub struct Limits {
     /// How long each of both may take while others wait for their turn. Who takes longer has to go then,
     /// the slowest first: else a few that never say what they want would keep everybody out.
     pub crowded: Duration,
+    /// How many bytes a second a client has to read, measured while it is waited for, when others wait for
+    /// their turn. The slowest has to go first, after `crowded`: else a few that read next to nothing would
+    /// keep everybody out.
+    pub least_rate: u64,
     /// How long a client may read nothing while it is sent something. An engine that unpacks what it
     /// read may take a while.
     pub stall: Duration,
@@ -26,6 +30,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             crowded: Duration::from_secs(1),
+            least_rate: 64 << 10,
             stall: Duration::from_mins(5),
         }
     }

@@ -1,6 +1,9 @@
 //! The tree of a base system, from the arguments of `baseSystem`.
 
+use std::path::Path;
+
 use super::accounts::Accounts;
+use super::resolve::{Resolved, resolve};
 use super::tree::{Tree, TreeEntry};
 use super::{account_files, argument, channel, configuration, flake_registry, profile};
 use strata_error::Result;
@@ -17,7 +20,7 @@ pub struct OutputPaths<'a> {
 
 /// The tree of a base system.
 ///
-/// Looks into the store for the flake registry alone. An error names the argument, or the two that
+/// Looks into the store for the flake registry and for what must be files. An error names the argument, or the two that
 /// want the same path.
 pub fn system_tree(system: &System, outputs: OutputPaths<'_>, store: &Store) -> Result<Tree> {
     let mut tree = Tree::default();
@@ -30,6 +33,7 @@ pub fn system_tree(system: &System, outputs: OutputPaths<'_>, store: &Store) -> 
     for (path, target) in &system.links {
         let attribute = argument::field("links", path);
         argument::target(&attribute, target)?;
+        check_file(path, target, store)?;
         tree.add(&attribute, path, TreeEntry::Link(target.clone()))?;
     }
     for (number, path) in system.directories.iter().enumerate() {
@@ -50,6 +54,56 @@ pub fn system_tree(system: &System, outputs: OutputPaths<'_>, store: &Store) -> 
     }
     tree.check_parents()?;
     Ok(tree)
+}
+
+/// Symlinks that are of use only if they lead to a file, the arguments that make them, and what these look like.
+const FILES: [(&str, &str, &str); 4] = [
+    ("/bin/sh", "binSh", "${pkgs.bash}/bin/bash"),
+    ("/usr/bin/env", "usrBinEnv", "${pkgs.coreutils}/bin/env"),
+    (
+        "/etc/ssl/certs/ca-bundle.crt",
+        "certificates",
+        "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt",
+    ),
+    (
+        "/etc/ssl/certs/ca-certificates.crt",
+        "certificates",
+        "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt",
+    ),
+];
+
+/// Refuses a package in the place of its program or file, where that is certain: in the store.
+fn check_file(path: &str, target: &str, store: &Store) -> Result<()> {
+    let Some((_, argument, example)) = FILES.iter().find(|(file, ..)| *file == path) else {
+        return Ok(());
+    };
+    let target = Path::new(target);
+    let message = match resolve(store, target) {
+        Resolved::Directory(_) => "is a directory",
+        Resolved::Elsewhere if is_missing(target, store) => "does not exist",
+        Resolved::File(_) | Resolved::Elsewhere => return Ok(()),
+    };
+    Err(argument::error(
+        argument,
+        format!("{}, where {path} leads, {message}", target.display()),
+        &format!("name the file in the package: \"{example}\""),
+    ))
+}
+
+/// Whether there is nothing, not even a symlink, in a directory of a store path.
+fn is_missing(target: &Path, store: &Store) -> bool {
+    let (Some(directory), Some(name)) = (target.parent(), target.file_name()) else {
+        return false;
+    };
+    match resolve(store, directory) {
+        // The store directory itself has only what the build may see.
+        Resolved::Directory(real) if real != Path::new(&store.dir) => {
+            let file = store.locate_below(&real.join(name).to_string_lossy());
+            let found = file.symlink_metadata();
+            found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        }
+        _ => false,
+    }
 }
 
 fn add_accounts(tree: &mut Tree, system: &System) -> Result<()> {

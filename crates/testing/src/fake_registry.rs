@@ -37,6 +37,11 @@ pub enum Fault {
     Answer(Reply),
     /// Does the right thing and answers something else.
     Lie(Box<dyn FnOnce(&mut Reply)>),
+    /// Answers this after so many bytes of the body (none: before it agrees to one), and then neither reads
+    /// nor hangs up.
+    Early(usize, Reply),
+    /// Says this, piece by piece, in place of agreeing to a body; then reads the body if it was agreed to.
+    Say(&'static [&'static str]),
     /// Closes the connection after so many bytes of the body.
     Drop(usize),
     /// Reads the body, throws it away and answers as if it were kept.
@@ -250,6 +255,26 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
                 if request.header("expect").is_empty() {
                     read_body(stream, &mut reader, &request, length)?;
                 }
+            }
+            Some(Fault::Early(bytes, answer)) => {
+                if bytes > 0 {
+                    read_body(stream, &mut reader, &request, bytes.min(length))?;
+                }
+                reply(stream, &answer).ok()?;
+                thread::sleep(Duration::from_mins(1));
+                return None;
+            }
+            Some(Fault::Say(pieces)) => {
+                for piece in pieces {
+                    let mut stream = stream;
+                    stream.write_all(piece.as_bytes()).ok()?;
+                    thread::sleep(Duration::from_millis(50));
+                }
+                let mut agreed = request.clone();
+                agreed.headers.remove("expect");
+                let body = read_body(stream, &mut reader, &agreed, length)?;
+                let answer = state.lock().unwrap().answer(&request, body);
+                reply(stream, &answer).ok()?;
             }
             Some(Fault::Drop(bytes)) => {
                 read_body(stream, &mut reader, &request, bytes.min(length))?;

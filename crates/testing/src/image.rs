@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use strata_archive::write_error;
 use strata_error::{Error, Result};
@@ -41,11 +41,11 @@ impl Layer for MemoryLayer {
 }
 
 /// A layer with an annotation.
-pub fn annotated(bytes: &[u8], key: &str, value: &str) -> Box<dyn Layer> {
+pub fn annotated(bytes: &[u8], key: &str, value: &str) -> Arc<dyn Layer> {
     let mut descriptor = Descriptor::of(media_type::LAYER_TAR, bytes);
     let annotations = &mut descriptor.annotations;
     annotations.insert(key.to_owned(), value.to_owned());
-    Box::new(MemoryLayer {
+    Arc::new(MemoryLayer {
         descriptor,
         bytes: bytes.to_vec(),
         recipe: Recipe::default(),
@@ -92,7 +92,7 @@ pub fn image(layers: &[&[u8]]) -> Image {
         config_bytes,
         layers: layers
             .into_iter()
-            .map(|layer| Box::new(layer) as Box<dyn Layer>)
+            .map(|layer| Arc::new(layer) as Arc<dyn Layer>)
             .collect(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -197,7 +198,7 @@ pub fn image(layers: Vec<MemoryLayer>) -> Image {
         config_bytes,
         layers: layers
             .into_iter()
-            .map(|layer| Box::new(layer) as Box<dyn Layer>)
+            .map(|layer| Arc::new(layer) as Arc<dyn Layer>)
             .collect(),
     }
 }

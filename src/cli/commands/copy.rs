@@ -253,7 +253,7 @@ fn copy(
     let copied = destination.copy(image, &name, options, interruption.context(&reporter));
     reporter.end();
     let copied = copied.map_err(|error| {
-        if destination.is_stdout() {
+        if destination.is_standard_output() {
             Failure::of_stdout(error)
         } else {
             Failure::Failed(error)
@@ -273,7 +273,7 @@ fn copy(
     }
     let line = places.first().map(|place| format!("{place}@{digest}\n"));
     let line = line.unwrap_or_default();
-    if destination.is_stdout() {
+    if destination.is_standard_output() {
         printer.note(&line);
     } else if !printer.is_quiet() {
         printer.data(&line)?;

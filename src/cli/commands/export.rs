@@ -8,12 +8,12 @@ use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::output::{check_archive, write_to_stdout};
 use crate::cli::printer::Printer;
+use crate::cli::progress::Unseen;
 use crate::destination::is_stdout;
 use crate::platform::of_this_machine;
 use strata_copy::archive;
 use strata_image::{ManifestOrIndex, flatten};
 use strata_oci::Platform;
-use strata_progress::Cancel;
 
 /// Write the root file system of an image as one archive, without layers
 #[derive(Args)]
@@ -47,11 +47,13 @@ pub(crate) fn run(
         (built, Some(platform)) => built.into_image(platform)?,
         (built, None) => built.into_image(&of_this_machine())?,
     };
-    let advance = |_| interruption.check();
+    let unseen = Unseen(printer);
+    let context = interruption.context(&unseen);
+    let advance = |_| context.check();
     if is_stdout(output) {
-        return write_to_stdout(|writer| flatten(&image, writer, &advance));
+        return write_to_stdout(context, |writer| flatten(&image, writer, &advance));
     }
-    archive::to_file(output, |writer| flatten(&image, writer, &advance))?;
+    archive::to_file(output, context, |writer| flatten(&image, writer, &advance))?;
     let line = format!(
         "{}: the files of {}",
         output.display(),

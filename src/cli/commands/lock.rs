@@ -73,7 +73,7 @@ pub(crate) fn run(
             let written = writer.write_all(new.to_text().as_bytes());
             written.map_err(Error::io("write", file))
         };
-        return Ok(write_file(file, write)?);
+        return Ok(write_file(file, context, write)?);
     }
     // One of the two is there.
     let reference = reference(arguments.image.as_deref().unwrap_or_default());

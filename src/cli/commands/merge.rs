@@ -10,9 +10,9 @@ use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::output::{check_archive, write_to_stdout};
 use crate::cli::printer::Printer;
-use crate::cli::progress::Reporter;
+use crate::cli::progress::{Reporter, Unseen};
 use crate::destination::{self, is_stdout};
-use strata_copy::{CopyName, archive};
+use strata_copy::{CopyName, archive, plain};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
 use strata_layer::ImageName;
@@ -52,11 +52,18 @@ pub(crate) fn run(
     let images = images.iter().map(|path| ManifestOrIndex::open(path));
     let images = images.collect::<Result<Vec<_>>>()?;
     let names = names(&images)?;
+    let unseen = Unseen(&said);
+    let mut plain_images = Vec::new();
+    for image in images {
+        let plain = plain(image.borrowed(), interruption.context(&unseen))?;
+        plain_images.push(plain.unwrap_or(image));
+    }
+    let images = plain_images;
     let roots = images.iter().map(ManifestOrIndex::borrowed);
     let all: Vec<_> = roots.clone().zip(&names).collect();
     let reporter = Reporter::for_copy(roots, &said);
     let written = if is_stdout(output) {
-        write_to_stdout(|writer| {
+        write_to_stdout(interruption.context(&reporter), |writer| {
             archive::stream_all(
                 &all,
                 writer,

@@ -17,6 +17,7 @@ use crate::platform::of_this_machine;
 use strata_copy::write_file;
 use strata_error::Error;
 use strata_oci::{Digest, Platform, Reference};
+use strata_progress::Context;
 use strata_registry::pull;
 use strata_registry::pull::{RemoteImage, Source};
 
@@ -106,7 +107,9 @@ pub(crate) fn run(
     match arguments.only {
         Some(Part::Blob(digest)) => {
             let blob = source.describe_blob(digest, context)?;
-            write(&output, |writer| source.write_blob(&blob, writer, context))
+            write(&output, context, |writer| {
+                source.write_blob(&blob, writer, context)
+            })
         }
         Some(Part::Manifest) => {
             let image = pull.find(&wanted)?;
@@ -114,11 +117,11 @@ pub(crate) fn run(
                 let written = writer.write_all(&image.manifest_bytes);
                 written.map_err(Error::stream("a manifest"))
             };
-            write(&output, fill)
+            write(&output, context, fill)
         }
         Some(Part::Config) => {
             let image = pull.find(&wanted)?;
-            write(&output, |writer| {
+            write(&output, context, |writer| {
                 source.write_blob(&image.config, writer, context)
             })
         }
@@ -199,10 +202,11 @@ impl Pull<'_> {
 /// Lets `fill` write a file or standard output.
 fn write(
     output: &Path,
+    context: Context<'_>,
     fill: impl FnOnce(&mut dyn Write) -> strata_error::Result<()>,
 ) -> Result<(), Failure> {
     if is_stdout(output) {
-        return write_to_stdout(fill);
+        return write_to_stdout(context, fill);
     }
-    Ok(write_file(output, fill)?)
+    Ok(write_file(output, context, fill)?)
 }

@@ -21,31 +21,59 @@ let
       callPackage = lib.callPackageWith (final // { pkgs = final; });
       buildPackages = final;
 
-      pkgsCross.gnu64 = final;
-      # Evaluates like a cross package set. Its programs are those of this machine.
-      pkgsCross.aarch64-multiplatform = final // {
-        stdenv = final.stdenv // {
-          hostPlatform = platform "aarch64-linux";
-        };
-        go.GOARCH = "arm64";
-      };
+      pkgsCross.gnu64 = crossTo final "x86_64-linux";
+      pkgsCross.aarch64-multiplatform = crossTo final "aarch64-linux";
 
       go.GOARCH = final.stdenv.hostPlatform.go.GOARCH;
       stdenv = {
         hostPlatform = platform system;
         buildPlatform = platform system;
         inherit (platform system) isLinux isDarwin;
+        cc = compiler final system;
       };
     };
 
+  # What there is of one: its libraries, and the loader of its programs.
+  compiler = final: system: {
+    cc.lib = final.gcc-libraries;
+    bintools.dynamicLinker = "${final.glibc}/lib/${
+      if lib.hasPrefix "aarch64-" system then "ld-linux-aarch64.so.1" else "ld-linux-x86-64.so.2"
+    }";
+  };
+
+  # Evaluates like a cross package set. Its programs are those of this machine, whatever `hello` says of itself.
+  crossTo =
+    final: target:
+    if target == system then
+      final
+    else
+      final
+      // {
+        stdenv = final.stdenv // {
+          hostPlatform = platform target;
+          cc = compiler final target;
+        };
+        go.GOARCH = (platform target).go.GOARCH;
+        # It says in its head for what it is.
+        hello = final.runCommand "hello-${target}" { inherit (final.hello) meta; } ''
+          mkdir -p $out/bin
+          cp ${final.hello}/bin/hello $out/bin/hello
+          chmod +w $out/bin/hello
+          printf '\x${if lib.hasPrefix "aarch64-" target then "b7" else "3e"}' |
+            dd of=$out/bin/hello bs=1 seek=18 conv=notrunc
+        '';
+      };
+
   platform = system: {
     inherit system;
-    isLinux = true;
-    isDarwin = false;
-    isx86_64 = system == "x86_64-linux";
-    isAarch64 = system == "aarch64-linux";
+    isLinux = lib.hasSuffix "-linux" system;
+    isDarwin = lib.hasSuffix "-darwin" system;
+    isx86_64 = lib.hasPrefix "x86_64-" system;
+    isAarch64 = lib.hasPrefix "aarch64-" system;
+    libDir = if lib.hasPrefix "x86_64-" system then "lib64" else "lib";
+    config = lib.replaceStrings [ "-" ] [ "-unknown-" ] system + "-gnu";
     canExecute = other: other.system == system;
-    go.GOARCH = if system == "aarch64-linux" then "arm64" else "amd64";
+    go.GOARCH = if lib.hasPrefix "aarch64-" system then "arm64" else "amd64";
   };
 in
 lib.fix (lib.foldl' (set: overlay: lib.extends overlay set) packages overlays)

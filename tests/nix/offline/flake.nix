@@ -5,6 +5,12 @@
     { self }:
     {
       lib = import ./lib.nix;
-      legacyPackages.x86_64-linux = import ./. { system = "x86_64-linux"; };
+      # Its programs run on the first alone; the others are there to be evaluated, as `nix flake check` does.
+      legacyPackages = (import ./lib.nix).genAttrs [
+        "x86_64-linux"
+        "aarch64-linux"
+        "x86_64-darwin"
+        "aarch64-darwin"
+      ] (system: import ./. { inherit system; });
     };
 }

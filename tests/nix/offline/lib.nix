@@ -128,6 +128,7 @@ let
     range = first: end: if first > end then [ ] else genList (index: first + index) (end - first + 1);
     flatten = value: if isList value then concatMap flatten value else [ value ];
     unique = foldl' (list: value: if elem value list then list else list ++ [ value ]) [ ];
+    remove = value: filter (other: other != value);
     subtractLists = removed: filter (value: !elem value removed);
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: list: if condition then list else [ ];
@@ -185,6 +186,26 @@ let
     escapeRegex = escape (characters "\\[{()^$?*+|.");
     escapeShellArg = value: "'${replaceStrings [ "'" ] [ "'\\''" ] (toString value)}'";
     escapeShellArgs = concatMapStringsSep " " escapeShellArg;
+    # By rows: how many changes lead from the first characters of one to those of the other.
+    levenshtein =
+      a: b:
+      let
+        others = characters b;
+        next =
+          row: character:
+          foldl' (
+            made: index:
+            made
+            ++ [
+              (foldl' min (last made + 1) [
+                (elemAt row (index + 1) + 1)
+                (elemAt row index + (if elemAt others index == character then 0 else 1))
+              ])
+            ]
+          ) [ (head row + 1) ] (genList id (length others));
+      in
+      last (foldl' next (range 0 (length others)) (characters a));
+    min = a: b: if a < b then a else b;
     importJSON = file: builtins.fromJSON (builtins.readFile file);
 
     # Packages

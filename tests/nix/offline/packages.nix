@@ -13,6 +13,7 @@ in
       $busybox cp -r ${./files/glibc}/lib $out/lib
     '';
   };
+  gcc-libraries = hostPackage { pname = "gcc-libraries"; };
   ncurses = hostPackage { pname = "ncurses"; };
   readline = hostPackage {
     pname = "readline";

@@ -75,4 +75,5 @@ in
 
   cacert = final.dataPackage "cacert";
   iana-etc = final.dataPackage "iana-etc";
+  tzdata = final.dataPackage "tzdata";
 }

@@ -38,6 +38,9 @@ use strata_progress::{Context, Outcome, Progress};
 
 /// When so few bytes of layers are left to send, no further image is asked for what it shares.
 const FEW: u64 = 1 << 20;
+/// So many images are asked for what they share, as the API tells of one at a time: those of the same name,
+/// then those that the engine lists first, which are the newest.
+const MOST_ASKED: usize = 200;
 
 /// How to reach it.
 #[derive(Clone, Debug, Default)]
@@ -121,7 +124,7 @@ impl Engine<'_> {
             // The most similar image is likely to be an older one of the same name.
             images.sort_by_key(|image| !image.is_of(repository));
         }
-        for summary in images {
+        for summary in images.iter().take(MOST_ASKED) {
             if shared.missing() <= FEW {
                 break;
             }

@@ -60,6 +60,7 @@ impl<'a> SharedLayers<'a> {
                 self.shared = self.shared.max(shared.count());
             }
             Store::Containerd => {
+                let other: BTreeSet<&Digest> = other.iter().collect();
                 let shared = layers
                     .iter()
                     .filter(|layer| other.contains(&layer.diff_id()));

@@ -1,7 +1,6 @@
 //! A repository to pull from.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -11,7 +10,6 @@ use crate::options::Options;
 use crate::pull::choose::choose;
 use crate::worker_pool;
 use strata_copy::directory::{MANIFEST_FILE, publish};
-use strata_copy::staging;
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference, media_type};
 use strata_progress::{Context, Outcome};
@@ -84,10 +82,9 @@ impl Source {
         let blobs: BTreeMap<Digest, &Descriptor> = blobs.map(|blob| (blob.digest, blob)).collect();
         let mut blobs: Vec<&Descriptor> = blobs.into_values().collect();
         blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
-        publish(path, |staging| {
+        publish(path, context, |filling| {
             let is_present = |blob: &&Descriptor, context: Context<'_>| {
-                let there = path.join(blob.digest.hex());
-                let is_present = staging::is_present(&there, blob.size);
+                let is_present = filling.keep(&blob.digest.hex(), blob.size);
                 if is_present {
                     context.progress.begin(blob);
                     context.progress.finish(blob, Outcome::Present);
@@ -95,17 +92,14 @@ impl Source {
                 Ok(is_present.then_some(()))
             };
             let fetch = |blob: &&Descriptor, context: Context<'_>| {
-                let file = staging.join(blob.digest.hex());
-                self.fetch_to_file(blob, &file, path, context)
+                let mut file = filling.create(&blob.digest.hex())?;
+                self.fetch(blob, &mut file, context)?;
+                file.sync_all().map_err(Error::io("write", path))
             };
             self.watch(context, || {
                 worker_pool::run(&blobs, context, is_present, fetch)
             })?;
-            staging::write_bytes(&staging.join(MANIFEST_FILE), &image.manifest_bytes, path)?;
-            let names = blobs.iter().map(|blob| blob.digest.hex());
-            Ok(names
-                .chain([MANIFEST_FILE.to_owned()])
-                .collect::<BTreeSet<_>>())
+            filling.write_bytes(MANIFEST_FILE, &image.manifest_bytes)
         })
     }
 
@@ -151,21 +145,6 @@ impl Source {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         self.client.watch(context, work)
-    }
-
-    fn fetch_to_file(
-        &self,
-        blob: &Descriptor,
-        file: &Path,
-        destination: &Path,
-        context: Context<'_>,
-    ) -> Result<()> {
-        context.progress.begin(blob);
-        let mut writer = File::create_new(file).map_err(Error::io("write", destination))?;
-        self.client.download(blob, &mut writer, context)?;
-        writer.sync_all().map_err(Error::io("write", destination))?;
-        context.progress.finish(blob, Outcome::Copied);
-        Ok(())
     }
 
     pub(super) fn fetch(

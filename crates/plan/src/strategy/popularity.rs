@@ -7,9 +7,7 @@ use std::num::NonZeroUsize;
 
 use strata_nix::{Closure, StorePath};
 
-/// Puts each of `members` into exactly one of at most `budget` layers, lowest first: the most popular
-/// paths are alone, the last layer holds the rest. The closure may hold more paths; those are in parent
-/// layers already.
+/// The most popular paths are alone, the last layer holds the rest.
 pub(super) fn layers<'a>(
     closure: &Closure,
     members: &BTreeSet<&'a StorePath>,
