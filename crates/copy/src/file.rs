@@ -1,25 +1,19 @@
 //! Files that appear whole or not at all, and what is no file.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::staging::Staging;
 use super::target::Target;
-use super::waiting::{PAUSE, Waiting};
+use super::waiting::Waiting;
+use super::writer::{FileWriter, PipeWriter};
 use strata_error::{Error, Result};
-use strata_progress::{Context, interruption};
-
-/// Bytes that are collected before a file is written: archives consist of many small pieces.
-const BUFFER: usize = 256 * 1024;
-/// So many bytes a pipe takes at once that says that it has room (`PIPE_BUF`, pipe(7)).
-const ROOM: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+use strata_progress::Context;
 
 /// Lets `write` give the bytes of what is at `path`. A file appears whole and on the disk, in the place
 /// of one that is there already, with its mode and owner; a symlink stays, and what it points to is
@@ -75,97 +69,6 @@ fn open_device(path: &Path, is_pipe: bool, context: Context<'_>) -> Result<File>
             Err(Errno::NXIO) if is_pipe => waiting.pause()?,
             Err(error) => return Err(Error::io("open", path)(error.into())),
         }
-    }
-}
-
-/// A writer to a pipe or the like, of whose reader nobody knows whether it reads: while it does not, it is
-/// looked whether the work is to end.
-pub struct PipeWriter<'a, W> {
-    writer: W,
-    context: Context<'a>,
-}
-
-impl<'a, W: Write + AsFd> PipeWriter<'a, W> {
-    /// A writer to `writer`.
-    pub fn new(writer: W, context: Context<'a>) -> Self {
-        Self { writer, context }
-    }
-}
-
-impl<W: Write + AsFd> Write for PipeWriter<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let pause = Timespec {
-            tv_sec: 0,
-            tv_nsec: PAUSE.subsec_nanos().into(),
-        };
-        loop {
-            let mut all = [PollFd::new(&self.writer, PollFlags::OUT)];
-            let is_ready = match poll(&mut all, Some(&pause)) {
-                Ok(ready) => ready > 0,
-                Err(Errno::INTR) => false,
-                Err(error) => return Err(error.into()),
-            };
-            if is_ready {
-                // More might be waited for, without a word.
-                let count = bytes.len().min(ROOM);
-                match self.writer.write(&bytes[..count]) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    written => return written,
-                }
-            }
-            self.context.check().map_err(interruption)?;
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
-}
-
-/// A buffered writer whose errors name the file.
-pub(crate) struct FileWriter<'a, W: Write> {
-    writer: BufWriter<W>,
-    path: &'a Path,
-}
-
-impl<'a, W: Write> FileWriter<'a, W> {
-    /// A writer to an opened file; `path` is for errors.
-    pub(crate) fn new(file: W, path: &'a Path) -> Self {
-        Self {
-            writer: BufWriter::with_capacity(BUFFER, file),
-            path,
-        }
-    }
-
-    /// Writes what is still in the buffer.
-    pub(crate) fn finish(mut self) -> Result<()> {
-        self.writer.flush().map_err(|error| self.error(error))
-    }
-
-    /// Errors of ours come out as they went in.
-    fn error(&self, error: io::Error) -> Error {
-        match error.downcast::<Error>() {
-            Ok(error) => error,
-            Err(error) => Error::io("write", self.path)(error),
-        }
-    }
-
-    fn name(&self, error: io::Error) -> io::Error {
-        match error.kind() {
-            // A signal arrived; callers try again.
-            io::ErrorKind::Interrupted => error,
-            _ => interruption(self.error(error)),
-        }
-    }
-}
-
-impl<W: Write> Write for FileWriter<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes).map_err(|error| self.name(error))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush().map_err(|error| self.name(error))
     }
 }
 

@@ -1,6 +1,5 @@
 //! What copies share, wherever they go: the blobs of an image, files that appear whole or not at all,
-//! and the forms that are files: archives, layouts and directories. No
-//! network is asked.
+//! and the forms that are files: archives, layouts and directories. No network is asked.
 //!
 //! ```text
 //!  archive   layout   directory   compressed      the forms
@@ -25,12 +24,12 @@ mod name;
 mod open_directory;
 mod plain;
 mod staging;
-#[cfg(test)]
-mod stress;
 mod target;
 mod waiting;
+mod writer;
 
 pub use blob::{Blob, blobs};
-pub use file::{PipeWriter, write_file};
+pub use file::write_file;
 pub use name::CopyName;
 pub use plain::plain;
+pub use writer::PipeWriter;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
 
 use super::blob::Blob;
-use super::file::FileWriter;
+use super::writer::FileWriter;
 use strata_error::{Error, Result, small_file};
 use strata_progress::Context;
 

@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::{CopyName, archive, directory, layout};
+use strata_copy::{CopyName, archive, directory, layout};
 use strata_image::Image;
 use strata_oci::Digest;
 use strata_oci::layout::INDEX_FILE;
@@ -82,7 +82,7 @@ fn copies_to_one_directory_take_turns() {
             let mut images = images.iter();
             let image = images.find(|image| image.manifest_bytes == manifest);
             let image = image.unwrap();
-            let blobs = super::blobs(image);
+            let blobs = strata_copy::blobs(image);
             for digest in blobs.keys() {
                 if *digest != image.manifest_descriptor.digest {
                     let bytes = std::fs::read(path.join(digest.hex())).unwrap();
@@ -105,7 +105,7 @@ fn copies_to_one_layout_take_turns() {
             let index: Value = serde_json::from_slice(&index).unwrap();
             assert_eq!(index["manifests"].as_array().unwrap().len(), images.len());
             for image in images {
-                for digest in super::blobs(image).into_keys() {
+                for digest in strata_copy::blobs(image).into_keys() {
                     let bytes =
                         std::fs::read(path.join(strata_oci::layout::blob_name(digest))).unwrap();
                     assert_eq!(Digest::of(&bytes), digest);
