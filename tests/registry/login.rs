@@ -691,6 +691,59 @@ fn identity_tokens_are_exchanged() {
     );
 }
 
+/// Row 9: an authorization server that redirects the POST of an identity token to another origin does not
+/// bring it there, neither in a header nor in the body; on its own origin it does.
+#[rstest]
+fn identity_tokens_stay_with_one_origin(
+    #[values(301, 302, 303, 307, 308)] status: u16,
+    #[values(true, false)] is_elsewhere: bool,
+) {
+    let other =
+        FakeRegistry::start(|_| Some(Fault::Answer(Reply::new(200).body("{\"token\":\"t\"}"))));
+    let elsewhere = other.host.clone();
+    let registry = FakeRegistry::start(move |seen| {
+        let host = seen.header("host").to_owned();
+        match seen.target.as_str() {
+            "/token" => {
+                let target = if is_elsewhere { &elsewhere } else { &host };
+                let location = format!("http://{target}/moved");
+                Some(Fault::Lie(Box::new(move |answer| {
+                    *answer = Reply::new(status).header("Location", location);
+                })))
+            }
+            "/moved" => Some(Fault::Lie(Box::new(|answer| {
+                *answer = Reply::new(200).body("{\"token\":\"t\"}");
+            }))),
+            _ => (seen.header("authorization") != "Bearer t")
+                .then(|| challenge(&format!("Bearer realm=\"http://{host}/token\""))),
+        }
+    });
+    let options = Options {
+        credentials: Some(Credentials::IdentityToken("secret".to_owned())),
+        ..options()
+    };
+    let result = push_to(&registry.host, &small_image(), &options);
+    assert!(other.seen().is_empty(), "{:?}", other.seen());
+    assert_eq!(result.is_ok(), !is_elsewhere && matches!(status, 307 | 308));
+}
+
+/// Row 18: an authorization server elsewhere without TLS gets no password.
+#[test]
+fn passwords_do_not_leave_this_machine_without_tls() {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.header("authorization").is_empty())
+            .then(|| challenge("Bearer realm=\"http://192.0.2.1:1/token\""))
+    });
+    let (message, hint) = failure(push_to(
+        &registry.host,
+        &small_image(),
+        &with_credentials("user:secret"),
+    ));
+    let wanted = "192.0.2.1 would get a password or a token without TLS";
+    assert!(message.contains(wanted), "{message}");
+    assert!(hint.contains("--dest-tls-verify=false"), "{hint}");
+}
+
 /// Who has no credentials gets a token without.
 #[test]
 fn tokens_can_be_for_everybody() {

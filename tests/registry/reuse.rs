@@ -11,7 +11,8 @@ use strata_testing as support;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -593,15 +594,22 @@ fn a_missing_blob_is_known_by_its_code() {
 fn cached(directory: &Path) -> PushOptions {
     PushOptions {
         cache: Some(directory.to_owned()),
-        no_reuse: true,
         ..zstd()
     }
+}
+
+/// A registry that tells nothing of its images.
+fn discreet() -> FakeRegistry {
+    FakeRegistry::start(|seen| {
+        let tells = seen.target.contains("/manifests/") || seen.target.contains("/tags/");
+        (seen.method == "GET" && tells).then(|| Fault::Answer(Reply::new(404)))
+    })
 }
 
 #[test]
 fn the_cache_saves_compressing() {
     let directory = tempfile::tempdir().unwrap();
-    let registry = FakeRegistry::start(|_| None);
+    let registry = discreet();
     let what = cached(directory.path());
     push_as(&registry.host, "name:1", &before(), &what).unwrap();
     push_as(&registry.host, "name:2", &after(), &what).unwrap();
@@ -613,7 +621,7 @@ fn the_cache_saves_compressing() {
     };
     assert!(push_as(&registry.host, "name:3", &after(), &other).is_err());
     // What another registry lacks is made there.
-    let elsewhere = FakeRegistry::start(|_| None);
+    let elsewhere = discreet();
     push_as(&elsewhere.host, "name:1", &before(), &what).unwrap();
     assert_eq!(layers(&elsewhere, "1"), layers(&registry, "1"));
     std::fs::remove_dir_all(directory.path()).unwrap();
@@ -624,13 +632,16 @@ fn the_cache_saves_compressing() {
 #[test]
 fn the_cache_holds_what_we_made() {
     let directory = tempfile::tempdir().unwrap();
-    let registry = FakeRegistry::start(|_| None);
+    let is_discreet = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&is_discreet);
+    let registry = FakeRegistry::start(move |seen| {
+        (seen.method == "GET" && asked.load(Ordering::Relaxed))
+            .then(|| Fault::Answer(Reply::new(if seen.target == "/v2/" { 200 } else { 404 })))
+    });
     push_as(&registry.host, "name:tag", &before(), &zstd()).unwrap();
-    let what = PushOptions {
-        no_reuse: false,
-        ..cached(directory.path())
-    };
+    let what = cached(directory.path());
     push_as(&registry.host, "name:tag", &after(), &what).unwrap();
+    is_discreet.store(true, Ordering::Relaxed);
     let result = push_as(
         &registry.host,
         "name:x",
@@ -638,6 +649,41 @@ fn the_cache_holds_what_we_made() {
         &cached(directory.path()),
     );
     assert!(result.is_err(), "only the new layer is known");
+}
+
+/// Row 14: a file in the cache, written by somebody else, says that another blob is a layer. It is believed, but
+/// not with the flags that say so.
+#[rstest]
+#[case::believed(false, false, true)]
+#[case::not_reused(true, false, false)]
+#[case::verified(false, true, false)]
+fn the_cache_can_be_distrusted(
+    #[case] no_reuse: bool,
+    #[case] verify_reused: bool,
+    #[case] is_fooled: bool,
+) {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = discreet();
+    let what = cached(directory.path());
+    let layer = || image(vec![MemoryLayer::new(b"ours".repeat(1000))]);
+    push_as(&registry.host, "name:ours", &layer(), &what).unwrap();
+    let other = image(vec![MemoryLayer::new(b"theirs".repeat(1000))]);
+    push_as(&registry.host, "name:theirs", &other, &zstd()).unwrap();
+    let theirs = layers(&registry, "theirs")[0].clone();
+    let folder = directory.path().join("compressed-layers-1");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let claim = json!({ "digest": theirs.digest, "size": theirs.size });
+        std::fs::write(file.unwrap().path(), claim.to_string()).unwrap();
+    }
+    let what = PushOptions {
+        no_reuse,
+        verify_reused,
+        ..what
+    };
+    push_as(&registry.host, "name:again", &layer(), &what).unwrap();
+    let pushed = &layers(&registry, "again")[0];
+    assert_eq!(pushed == &theirs, is_fooled);
+    assert_eq!(pushed == &layers(&registry, "ours")[0], !is_fooled);
 }
 
 // Mounts.

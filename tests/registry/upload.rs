@@ -217,6 +217,67 @@ fn pieces_go_on_where_they_broke_off() {
     );
 }
 
+/// Row 5 of strangers' registries: the PUT that ends an upload is answered with 429 so often; no byte is sent
+/// again.
+#[rstest]
+fn an_end_that_may_pass_is_asked_for_again(
+    #[values(1, 2, 4)] times: usize,
+    #[values(429, 503)] status: u16,
+    #[values(Compression::None, Compression::ZSTD)] compression: Compression,
+) {
+    let refused = AtomicUsize::new(0);
+    let registry = FakeRegistry::start(move |seen| {
+        let is_end = seen.method == "PUT" && seen.target.contains("/uploads/");
+        (is_end && refused.fetch_add(1, Ordering::Relaxed) < times)
+            .then(|| Fault::Answer(Reply::error(status, "TOOMANYREQUESTS", "slower")))
+    });
+    push_noise(&registry, 100_000, compression);
+    // One for the layer and one for the config.
+    assert_eq!(registry.count("PATCH"), 2);
+    assert_eq!(registry.count("POST"), 2);
+}
+
+/// The end is refused, and the upload is not what was sent any more: all begins again.
+#[rstest]
+#[case::forgotten(|| Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload"))]
+#[case::cut(|| Reply::new(204).header("range", "0-5"))]
+fn an_end_that_does_not_pass_begins_again(#[case] state: fn() -> Reply) {
+    let refused = AtomicUsize::new(0);
+    let registry = FakeRegistry::start(move |seen| {
+        if seen.method == "GET" && seen.target.contains("/uploads/") {
+            return Some(Fault::Answer(state()));
+        }
+        let is_end = seen.method == "PUT" && seen.target.contains("/uploads/");
+        (is_end && refused.fetch_add(1, Ordering::Relaxed) < 4)
+            .then(|| Fault::Answer(Reply::error(429, "TOOMANYREQUESTS", "slower")))
+    });
+    push_noise(&registry, 100_000, Compression::None);
+    assert!(registry.count("PATCH") > 2);
+}
+
+/// Row 5: an upload that the registry forgot begins again, within the tries.
+#[rstest]
+fn uploads_that_are_forgotten_begin_again(
+    #[values("PATCH", "PUT")] method: &'static str,
+    #[values(1, 2, 100)] times: usize,
+) {
+    let forgotten = AtomicUsize::new(0);
+    let registry = FakeRegistry::start(move |seen| {
+        let is_meant = seen.method == method && seen.target.contains("/uploads/");
+        let answer = || Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
+        (is_meant && forgotten.fetch_add(1, Ordering::Relaxed) < times)
+            .then(|| Fault::Answer(answer()))
+    });
+    if times < 100 {
+        return push_noise(&registry, 100_000, Compression::None);
+    }
+    let image = image(vec![large()]);
+    let (message, _) = failure(push_to(&registry.host, &image, &options()));
+    assert!(message.contains("BLOB_UPLOAD_UNKNOWN"), "{message}");
+    assert!(message.contains("tries"), "{message}");
+    assert_eq!(registry.open_uploads(), 0);
+}
+
 /// A registry that answers before it has everything has not got it.
 #[test]
 fn an_early_yes_is_no_yes() {

@@ -1,11 +1,13 @@
 //! An agent of `ureq` whose connections are made by our connectors.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ureq::Agent;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::http::Uri;
+use ureq::http::uri::Scheme;
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout, SocksConnector};
@@ -15,6 +17,7 @@ use crate::connector::{
     SilentServers, Socket, SocketConnector, Ssh, SshStderr, TcpConnector, TlsConnector,
 };
 use crate::tls::Tls;
+use crate::url::is_loopback;
 
 /// The `User-Agent` header.
 pub const USER_AGENT: &str = concat!("strata/", env!("CARGO_PKG_VERSION"));
@@ -37,6 +40,7 @@ pub struct Transport {
     tls: Option<Tls>,
     silent: SilentServers,
     hang_up: Option<HangUp>,
+    keeps_plain_here: bool,
     stderr: SshStderr,
 }
 
@@ -49,6 +53,7 @@ impl Transport {
             tls,
             silent: SilentServers::default(),
             hang_up: None,
+            keeps_plain_here: false,
             stderr: SshStderr::default(),
         }
     }
@@ -59,6 +64,16 @@ impl Transport {
     pub fn reading_after_hang_up(self) -> Self {
         Self {
             hang_up: Some(HangUp::default()),
+            ..self
+        }
+    }
+
+    /// The same, where a name that means this machine, such as `x.localhost`, is only reached without TLS if
+    /// that is where its addresses lead: not every resolver keeps RFC 6761. Else it fails with [`NotThisMachine`].
+    #[must_use]
+    pub fn keeping_plain_http_here(self) -> Self {
+        Self {
+            keeps_plain_here: true,
             ..self
         }
     }
@@ -84,7 +99,11 @@ impl Transport {
             .chain(EarlyResponseConnector {
                 is_wanted: self.hang_up.is_none(),
             });
-        Agent::with_parts(config, connector, HostResolver { has_hosts })
+        let resolver = HostResolver {
+            has_hosts,
+            keeps_plain_here: self.keeps_plain_here,
+        };
+        Agent::with_parts(config, connector, resolver)
     }
 
     /// Whether the server of an URL kept silent when it was asked to agree to a body first
@@ -117,6 +136,40 @@ pub fn config() -> ConfigBuilder<AgentScope> {
 #[derive(Debug)]
 struct HostResolver {
     has_hosts: bool,
+    keeps_plain_here: bool,
+}
+
+/// A name that means this machine, and an address that does not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is {address} here, which is not this machine")]
+pub struct NotThisMachine {
+    name: String,
+    address: IpAddr,
+}
+
+impl NotThisMachine {
+    /// The way out.
+    pub fn hint(&self) -> &'static str {
+        "others could listen in without TLS; --dest-tls-verify=false does not mind, another resolver may know better"
+    }
+}
+
+/// Refuses addresses elsewhere of a name that means this machine, where nothing is encrypted.
+fn check_plain(
+    url: &Uri,
+    mut addresses: impl Iterator<Item = IpAddr>,
+) -> Result<(), NotThisMachine> {
+    let name = url.host().unwrap_or_default();
+    if url.scheme() != Some(&Scheme::HTTP) || !is_loopback(name) {
+        return Ok(());
+    }
+    match addresses.find(|address| !address.to_canonical().is_loopback()) {
+        None => Ok(()),
+        Some(address) => Err(NotThisMachine {
+            name: name.to_owned(),
+            address,
+        }),
+    }
 }
 
 impl Resolver for HostResolver {
@@ -128,9 +181,38 @@ impl Resolver for HostResolver {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let resolver = DefaultResolver::default();
         if self.has_hosts {
-            resolver.resolve(uri, config, timeout)
+            let addresses = resolver.resolve(uri, config, timeout)?;
+            if self.keeps_plain_here {
+                check_plain(uri, addresses.iter().map(SocketAddr::ip))
+                    .map_err(|error| ureq::Error::Other(Box::new(error)))?;
+            }
+            Ok(addresses)
         } else {
             Ok(resolver.empty())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row 18: what carries passwords without TLS is judged by the address connected to, not by the name.
+    #[test]
+    fn plain_http_to_this_machine_stays_on_it() {
+        let check = |url: &str, addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| address.parse().unwrap());
+            check_plain(&url.parse().unwrap(), addresses).is_ok()
+        };
+        let here = ["127.0.0.1", "::1", "127.8.9.1", "::ffff:127.0.0.1"];
+        assert!(check("http://x.localhost:5000/", &here));
+        assert!(check("http://127.0.0.1/", &["127.0.0.1"]));
+        for elsewhere in ["10.0.0.1", "192.0.2.1", "::2", "0.0.0.0", "::ffff:10.0.0.1"] {
+            assert!(!check("http://x.localhost/", &[elsewhere]), "{elsewhere}");
+            assert!(!check("http://LOCALHOST:1/", &["127.0.0.1", elsewhere]));
+            // With TLS it is who it says it is; without, another name was asked for by its user.
+            assert!(check("https://x.localhost/", &[elsewhere]));
+            assert!(check("http://r.example/", &[elsewhere]));
         }
     }
 }

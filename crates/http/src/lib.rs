@@ -24,7 +24,7 @@ mod proxies;
 mod tls;
 pub mod url;
 
-pub use agent::{Route, Transport, USER_AGENT, config};
+pub use agent::{NotThisMachine, Route, Transport, USER_AGENT, config};
 pub use certificates::{CERTIFICATE_HINT, ClientCertificate, TrustStore, certificate_variable};
 pub use connector::{Ssh, early_response};
 pub use environment::Environment;

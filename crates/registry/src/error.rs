@@ -6,6 +6,7 @@ use std::time::Duration;
 use ureq::http::Uri;
 
 use strata_error::{Error, printable};
+use strata_http::NotThisMachine;
 
 /// How far a request came that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +161,10 @@ impl From<ureq::Error> for RegistryError {
                     "check HTTPS_PROXY, ALL_PROXY and NO_PROXY",
                 )
             },
-            ureq::Error::Other(error) => Self::permanent(printable(&error.to_string()), ""),
+            ureq::Error::Other(error) => {
+                let hint = error.downcast_ref().map_or("", NotThisMachine::hint);
+                Self::permanent(printable(&error.to_string()), hint)
+            }
             // Their texts can hold URLes.
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::permanent(
                 "the address is not one that can be asked",

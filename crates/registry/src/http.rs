@@ -18,7 +18,7 @@ use crate::options::{Options, Timeouts};
 use crate::request::{Body, Request};
 use crate::response::{Response, ResponseReader};
 use strata_error::Result;
-use strata_http::url::{resolve, same_origin};
+use strata_http::url::{is_loopback, resolve, same_origin};
 use strata_http::{Proxies, Route, Tls, Transport, early_response};
 
 /// The most redirects that one request may take.
@@ -84,6 +84,11 @@ impl Http {
             .timeout_recv_body(Some(timeouts.response))
             .build();
         let transport = Transport::new(Route::Tcp, Some(tls));
+        let transport = if insecure {
+            transport
+        } else {
+            transport.keeping_plain_http_here()
+        };
         Ok(Self {
             agent: Mutex::new(transport.agent(config)),
             transport,
@@ -177,6 +182,15 @@ impl Http {
         }
         self.check_downgrade(&request.url, &target)?;
         if !same_origin(&request.url, &target) {
+            if request.is_secret {
+                return Err(RegistryError::permanent(
+                    format!(
+                        "redirects what is meant for it alone to {}",
+                        target.host().unwrap_or_default()
+                    ),
+                    "an identity token is sent to nobody else; pass --dest-creds USER:PASSWORD",
+                ));
+            }
             request.authorization = None;
         }
         request.url = target;
@@ -198,6 +212,21 @@ impl Http {
         Ok(())
     }
 
+    /// Refuses to show a secret to who is asked without TLS on another machine, unless the user does not
+    /// care. That names of this machine lead to it, connecting sees to.
+    fn check_plain(&self, request: &Request<'_>) -> Result<(), RegistryError> {
+        let has_secret = request.is_secret || request.authorization.is_some();
+        let host = request.url.host().unwrap_or_default();
+        let is_plain = request.url.scheme() != Some(&Scheme::HTTPS);
+        if has_secret && is_plain && !is_loopback(host) && !self.may_downgrade {
+            return Err(RegistryError::permanent(
+                format!("{host} would get a password or a token without TLS"),
+                "if nobody can listen in, pass --dest-tls-verify=false",
+            ));
+        }
+        Ok(())
+    }
+
     /// One request, one response.
     fn exchange(&self, request: &mut Request<'_>) -> Result<ResponseReader, RegistryError> {
         // In this order: an interruption from here on shuts this agent down, one before is seen.
@@ -205,6 +234,7 @@ impl Http {
         if self.is_interrupted() && request.method != Method::DELETE {
             return Err(RegistryError::permanent("was not asked: interrupted", ""));
         }
+        self.check_plain(request)?;
         let mut builder = http::Request::builder()
             .method(request.method.clone())
             .uri(request.url.clone());

@@ -33,6 +33,8 @@ pub(crate) struct Request<'a> {
     pub(crate) authorization: Option<HeaderValue>,
     /// What follows the headers.
     pub(crate) body: Body<'a>,
+    /// Whether the body is for the origin of `url` only.
+    pub(crate) is_secret: bool,
     /// The most bytes of a response's body to keep.
     pub(crate) limit: usize,
     /// How many bytes the response's body will have, if it is read as it comes. It decides how long that
@@ -52,6 +54,7 @@ impl<'a> Request<'a> {
             headers: Vec::new(),
             authorization: None,
             body: Body::Empty,
+            is_secret: false,
             limit: Self::ERROR_LIMIT,
             expected: None,
         }

@@ -62,11 +62,11 @@ pub(super) struct PushArgs {
     #[arg(long, value_name = "TAG", conflicts_with = "no_reuse")]
     reuse_tag: Option<String>,
 
-    /// Do not believe what images in the registry say of layers
+    /// Do not believe what images in the registry and the cache say of layers
     #[arg(long)]
     no_reuse: bool,
 
-    /// Fetch and check the layers that images in the registry are believed about
+    /// Fetch and check the layers that images in the registry and the cache are believed about
     #[arg(long, conflicts_with = "no_reuse")]
     verify_reused: bool,
 

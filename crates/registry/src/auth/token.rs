@@ -97,6 +97,7 @@ impl TokenRequest {
         };
         Request {
             authorization: self.authorization.clone(),
+            is_secret: !self.form.is_empty(),
             limit: TOKEN_LIMIT,
             ..request
         }

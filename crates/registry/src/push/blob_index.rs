@@ -16,6 +16,8 @@ pub(super) struct BlobCandidate {
     pub(super) blob: Descriptor,
     /// Who says so: a name in a registry. `None` if nobody needs to be believed.
     pub(super) origin: Option<String>,
+    /// Whether a file of the user's says so.
+    pub(super) is_cached: bool,
     /// Repositories of the same registry that have it.
     pub(super) repositories: Vec<String>,
 }
@@ -40,6 +42,7 @@ impl BlobIndex {
         let repositories = self.repositories.get(&blob.digest);
         BlobCandidate {
             origin: None,
+            is_cached: false,
             repositories: repositories.cloned().unwrap_or_default(),
             blob,
         }
@@ -67,6 +70,7 @@ impl BlobIndex {
             None => candidates.push(BlobCandidate {
                 blob,
                 origin: Some(origin),
+                is_cached: false,
                 repositories: repository.into_iter().cloned().collect(),
             }),
         }

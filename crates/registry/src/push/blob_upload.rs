@@ -47,7 +47,7 @@ impl<'a> BlobUpload<'a> {
         blobs
     }
 
-    /// Finds out what the blob may be called.
+    /// Finds out what the blob may be called. `cache` is the one to believe, if there is one.
     pub(super) fn find_candidates(&mut self, index: &BlobIndex, cache: Option<&Cache>) {
         self.candidates = match self.source {
             BlobSource::Config(known, _) => vec![index.candidate(known.clone())],
@@ -58,7 +58,10 @@ impl<'a> BlobUpload<'a> {
                     |known: &&BlobCandidate| known.blob.media_type == compression.media_type();
                 let discovered = candidates.filter(fits).cloned();
                 let cached = cache.and_then(|cache| cache.find(layer.diff_id(), compression));
-                let cached = cached.map(|blob| index.candidate(blob));
+                let cached = cached.map(|blob| BlobCandidate {
+                    is_cached: true,
+                    ..index.candidate(blob)
+                });
                 discovered.chain(cached).collect()
             }
         };

@@ -17,9 +17,9 @@ pub struct PushOptions {
     pub reuse_from: Vec<Reference>,
     /// A tag that is asked like `reuse_from`, and that the manifest is pushed under too.
     pub reuse_tag: Option<String>,
-    /// Do not ask registries what layers are called.
+    /// Neither ask registries nor the cache what layers are called.
     pub no_reuse: bool,
-    /// Fetch and digest the blobs that a registry says are layers of the image.
+    /// Fetch and digest the blobs that a registry or the cache says are layers of the image.
     pub verify_reused: bool,
     /// Other repositories of the registry that blobs may be mounted from.
     pub mount_from: Vec<String>,

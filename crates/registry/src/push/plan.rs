@@ -131,10 +131,12 @@ impl<'a> PushPlan<'a> {
             discovery.blobs.add_known(*diff_id, blob.clone());
         }
         let cache = options.cache.as_deref().map(Cache::new);
-        find_candidates(&mut blobs, &discovery, cache.as_ref());
+        // It is written, but not believed.
+        let believed = cache.as_ref().filter(|_| !options.no_reuse);
+        find_candidates(&mut blobs, &discovery, believed);
         if !options.no_reuse && knows_little(&blobs) {
             discovery.add_other_tags(client, &tags, options, wanted, *context)?;
-            find_candidates(&mut blobs, &discovery, cache.as_ref());
+            find_candidates(&mut blobs, &discovery, believed);
         }
         let mut warnings = discovery.warnings;
         warnings.extend(warning_about_compressed(image, options));

@@ -211,8 +211,12 @@ impl<'a> Resolver<'a> {
         candidate: &BlobCandidate,
         context: Context<'_>,
     ) -> Result<bool> {
-        let (Some(origin), BlobSource::Compressed(layer, _)) = (&candidate.origin, blob.source)
-        else {
+        let origin = match &candidate.origin {
+            Some(origin) => origin,
+            None if candidate.is_cached => "the cache",
+            None => return Ok(true),
+        };
+        let BlobSource::Compressed(layer, _) = blob.source else {
             return Ok(true);
         };
         if !self.verify_reused {

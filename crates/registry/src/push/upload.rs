@@ -2,13 +2,15 @@
 //! commit.
 //!
 //! ```text
-//!  POST ──> PATCH, all bytes ──> PUT ?digest=
-//!             │ breaks off         │ refused
-//!             v                    v
-//!           GET: what is there? ─> DELETE, and all over again
-//!             │ more than before
-//!             v
-//!           PATCH, the rest
+//!  POST ──> PATCH, all bytes ──────> PUT ?digest=
+//!             │ breaks off             │ not now
+//!             v                        v
+//!           GET: what is there?      PUT again
+//!             │    │ no more         │ not now
+//!             │    v                 v
+//!             │  DELETE, and   <── GET: is all there?
+//!             v  all over again        │ yes
+//!           PATCH, the rest            └──> PUT again
 //! ```
 
 use std::io::Read;
@@ -87,6 +89,20 @@ enum Sent {
     TooMuch,
 }
 
+/// How often the PUT that ends an upload was answered with what may pass.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It was not sent, or something else is wrong.
+    Never,
+    /// Once: it is sent again as it is.
+    Once,
+    /// More often: the registry is asked what it has.
+    Often,
+}
+
+/// What registries say of an upload that they forgot (distribution specification, "Error Codes").
+const UPLOAD_UNKNOWN: &str = "BLOB_UPLOAD_UNKNOWN";
+
 /// One blob on its way, in as many tries as it takes.
 pub(super) struct Upload<'a> {
     client: &'a Client,
@@ -99,6 +115,8 @@ pub(super) struct Upload<'a> {
     offset: u64,
     /// How many bytes went out to the open upload.
     sent: u64,
+    /// How the end of the open upload went, of which all was sent.
+    ending: Ending,
     /// Whether what broke off may go on; not any more once that went wrong.
     resumable: bool,
     /// Whether there was a try.
@@ -115,6 +133,7 @@ impl<'a> Upload<'a> {
             location,
             offset: 0,
             sent: 0,
+            ending: Ending::Never,
             resumable: true,
             tried: false,
         }
@@ -131,17 +150,22 @@ impl<'a> Upload<'a> {
         {
             return Ok(blob);
         }
-        let streamed = self.initiate().and_then(|()| self.stream(context));
+        let streamed = match self.is_whole()? {
+            Some(blob) => Ok(blob),
+            None => self.initiate().and_then(|()| self.stream(context)),
+        };
         let resumed = self.offset > 0;
         let result = streamed.and_then(|blob| {
             self.blob = Some(blob.clone());
-            let committed = self.commit(&blob);
-            if committed.is_err() {
-                self.cancel();
-            }
-            committed.map(|()| blob)
+            self.end(&blob).map(|()| blob)
         });
         match result {
+            // It has to begin again.
+            Err(Failure::Registry(error)) if error.codes.iter().any(|it| it == UPLOAD_UNKNOWN) => {
+                self.cancel();
+                let temporary = true;
+                Err(RegistryError { temporary, ..error }.into())
+            }
             // ECR takes what is sent after the first PATCH, and forgets it.
             Err(Failure::Registry(error)) if resumed && !error.temporary => {
                 self.resumable = false;
@@ -164,6 +188,41 @@ impl<'a> Upload<'a> {
             self.client.cancel(&location);
         }
         (self.offset, self.sent) = (0, 0);
+        self.ending = Ending::Never;
+    }
+
+    /// Ends the upload, of which all was sent. It stays open if that may work the next time.
+    fn end(&mut self, blob: &Descriptor) -> Result<(), Failure> {
+        let ended = self.commit(blob);
+        match &ended {
+            Ok(()) => {}
+            Err(Failure::Registry(error)) if error.temporary => {
+                self.ending = match self.ending {
+                    Ending::Never => Ending::Once,
+                    Ending::Once | Ending::Often => Ending::Often,
+                };
+            }
+            Err(_) => self.cancel(),
+        }
+        ended
+    }
+
+    /// The blob, if all of it was sent to an upload that only has to be ended. One that lacks something after all
+    /// is given up.
+    fn is_whole(&mut self) -> Result<Option<Descriptor>, Failure> {
+        let Some(blob) = self.blob.clone().filter(|_| self.ending != Ending::Never) else {
+            return Ok(None);
+        };
+        if self.ending == Ending::Often {
+            match self.state()? {
+                Some((location, size)) if size == blob.size => self.location = Some(location),
+                _ => {
+                    self.cancel();
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(blob))
     }
 
     /// The blob, if the registry has it although the last try failed: a response can be lost.
@@ -196,10 +255,20 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    /// Asks how much of the blob arrived (end-13). `None` unless that is more than before, and no more
-    /// than was sent.
+    /// Where to go on, and how much of the blob arrived. `None` unless that is more than before, and no
+    /// more than was sent.
     fn arrived(&self) -> Result<Option<(Uri, u64)>, Failure> {
-        let Some(location) = self.location.clone().filter(|_| self.resumable) else {
+        if !self.resumable {
+            return Ok(None);
+        }
+        let plausible = self.offset + 1..=self.sent;
+        let state = self.state()?;
+        Ok(state.filter(|(_, offset)| plausible.contains(offset)))
+    }
+
+    /// Asks how many bytes of the upload there are, and where it is now (end-13). `None` if that is not known.
+    fn state(&self) -> Result<Option<(Uri, u64)>, Failure> {
+        let Some(location) = self.location.clone() else {
             return Ok(None);
         };
         let response = match self
@@ -211,10 +280,7 @@ impl<'a> Upload<'a> {
             Err(failure) => return Err(failure),
         };
         let offset = response.header(RANGE).and_then(end_of_range);
-        let plausible = self.offset + 1..=self.sent;
-        let Some(offset) =
-            offset.filter(|offset| response.status.is_success() && plausible.contains(offset))
-        else {
+        let Some(offset) = offset.filter(|_| response.status.is_success()) else {
             return Ok(None);
         };
         let location = match response.header(LOCATION) {
