@@ -61,7 +61,34 @@ fn strip_hashes(text: &str) -> String {
 
 type Mistake = (&'static str, fn(&mut Case), &'static str);
 
+/// Puts a file into the image, at the root or in the store, whose name begins with `.wh.`.
+fn with_whiteout(case: &mut Case, item: Item<'_>, attribute: &str) {
+    let path = case.store.add("files", &[item], &[]);
+    case.request[attribute] = json!([path]);
+}
+
 const MISTAKES: &[Mistake] = &[
+    // Row 2 of "Wrong images": podman#3582, openshift/imagebuilder#75.
+    (
+        "whiteout_at_the_root",
+        |case| with_whiteout(case, Item::File("etc/.wh.passwd", "x"), "copyToRoot"),
+        "store path STORE/files: etc/.wh.passwd: no image can have a file whose name begins with .wh.",
+    ),
+    (
+        "opaque_whiteout_in_the_store",
+        |case| with_whiteout(case, Item::File("lib/.wh..wh..opq", "x"), "deps"),
+        "store path STORE/files: lib/.wh..wh..opq: no image can have a file whose name begins with .wh.",
+    ),
+    (
+        "whiteout_that_is_a_directory",
+        |case| with_whiteout(case, Item::Directory(".wh."), "copyToRoot"),
+        "store path STORE/files: .wh.: no image can have a file whose name begins with .wh.",
+    ),
+    (
+        "whiteout_that_is_a_symlink",
+        |case| with_whiteout(case, Item::Symlink("a/.wh.b", "c"), "deps"),
+        "store path STORE/files: a/.wh.b: no image can have a file whose name begins with .wh.",
+    ),
     (
         "missing_store_path",
         |case| {

@@ -398,6 +398,10 @@ mod tests {
             (&["f d/.wh."], "d/.wh.: a whiteout of no file"),
             (&["f d/.wh..."], "d/.wh...: a whiteout of no file"),
             (
+                &["d .wh.d", "f .wh.d/x"],
+                ".wh.d/x: it lies in a directory whose name begins",
+            ),
+            (
                 &[&*long, &*below],
                 ": symlinks lead to a longer path than there may be: a/c/c",
             ),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::path::ImagePath;
 use super::recipe::{Recipe, Source};
 use super::rules::{CompiledRules, EntryType, Rule};
-use super::source::{check_size, compile, invalid_recipe, locate, source_path};
+use super::source::{check_name, check_size, compile, invalid_recipe, locate, source_path};
 use strata_archive::{Entry, EntryKind, Metadata, Mode, WHITEOUT_PREFIX};
 use strata_error::Result;
 use strata_nix::walk::{Kind, Visit};
@@ -92,6 +92,7 @@ impl<'a> LayerTree<'a> {
         let root = &mut self.root;
         let rules = &self.rules[number];
         walk::walk(&locate(self.store, source), &mut |found| {
+            check_name(source, found.relative)?;
             let path = recipe.place(ImagePath(found.relative.to_vec()));
             match found.kind {
                 Kind::Leave => {}
@@ -174,6 +175,7 @@ impl<'a> LayerTree<'a> {
         let root_length = path.0.len();
         let mut size = nar::SizeCounter::default();
         walk::walk(&locate(self.store, source), &mut |found| {
+            check_name(source, found.relative)?;
             path.0.truncate(root_length);
             if !found.relative.is_empty() {
                 path.0.push(b'/');

@@ -48,7 +48,7 @@ impl ImagePath {
     }
 
     /// The names on the way.
-    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.0
             .split(|byte| *byte == b'/')
             .filter(|name| !name.is_empty())

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::recipe::Source;
 use super::rules::CompiledRules;
+use strata_archive::WHITEOUT_PREFIX;
 use strata_error::{Error, Result};
 use strata_nix::Store;
 
@@ -38,6 +39,25 @@ pub(super) fn check_size(source: &Source, size: u64) -> Result<()> {
         expected: format!("an archive of {} bytes, as Nix recorded", source.nar_size),
         found: format!("one of {size} bytes"),
         hint: format!("repair it: nix-store --repair-path {}", source.store_path),
+    })
+}
+
+/// Refuses a name that means something else in a layer: there, `.wh.x` hides the `x` of the layers below
+/// (OCI layer.md, "Whiteouts"), and is in no container. `relative` is the path in the source.
+pub(super) fn check_name(source: &Source, relative: &[u8]) -> Result<()> {
+    let name = relative.rsplit(|byte| *byte == b'/').next();
+    if !name.is_some_and(|name| name.starts_with(WHITEOUT_PREFIX)) {
+        return Ok(());
+    }
+    Err(Error::Document {
+        document: format!("store path {}", source.store_path),
+        message: format!(
+            "{}: no image can have a file whose name begins with .wh.",
+            String::from_utf8_lossy(relative)
+        ),
+        hint:
+            "in a layer such a name hides another file; rename it, or leave it out of the package"
+                .to_owned(),
     })
 }
 

@@ -17,7 +17,8 @@ pub(super) enum Whiteout<'a> {
     File(ImagePath, &'a [u8]),
     /// It, or what it is in, is an engine's own.
     Engine,
-    /// It hides nothing that there can be; engines refuse it, or take away what is around it.
+    /// It hides nothing that there can be, or lies in what hides something: engines refuse the one, or take
+    /// away what is around it, and have the other in no container.
     Nothing(&'static str),
 }
 
@@ -32,6 +33,12 @@ impl<'a> Whiteout<'a> {
         }
         if path.0.starts_with(ENGINE_PREFIX) || name.starts_with(ENGINE_PREFIX) {
             return Some(Self::Engine);
+        }
+        let mut directories = path.components().rev().skip(1);
+        if directories.any(|name| name.starts_with(WHITEOUT_PREFIX)) {
+            return Some(Self::Nothing(
+                "it lies in a directory whose name begins with .wh.",
+            ));
         }
         match name.strip_prefix(WHITEOUT_PREFIX)? {
             b"" | b"." | b".." => Some(Self::Nothing("a whiteout of no file")),
