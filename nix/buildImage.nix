@@ -51,9 +51,10 @@
   : Ownership and modes, which the store cannot hold. Rules are applied in order, and the last one that
     matches wins, field by field. Each has
 
-    - `path`: the derivation or store path whose files it is for;
+    - `path`: the derivation or store path whose files it is for; or an absolute path outside of the store,
+      such as `"/tmp"`, for what `copyToRoot` brings at and below it;
     - `regex` (default: `""`, which is found everywhere): searched in the full path of each of these
-      files, such as `/nix/store/..-files/home/app`, in RE2's syntax;
+      files, such as `/nix/store/..-files/home/app` (with a path of the image: `/tmp/file`), in RE2's syntax;
     - `mode`: an octal string, not for symlinks;
     - `orMode`: an octal string, bits that are added to the mode;
     - `uid`, `gid`: integers;

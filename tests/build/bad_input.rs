@@ -194,8 +194,8 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "perms_path_that_is_no_store_path",
-        |case| case.request["perms"] = json!([{ "path": "/tmp", "mode": "1777" }]),
-        "attribute perms[0].path: /tmp is not in the image",
+        |case| case.request["perms"] = json!([{ "path": "tmp", "mode": "1777" }]),
+        "attribute perms[0].path: tmp is not in the image",
     ),
     (
         "perms_with_an_unknown_field",
@@ -442,6 +442,80 @@ fn rules_that_match_nothing_are_reported() {
         warnings[1].contains("\"/bin/other$\" matches no file of"),
         "{warnings:?}"
     );
+}
+
+/// Issue 11, a seed that does not build: a path outside the store is one of the image, whoever has it there.
+#[test]
+fn rules_about_paths_of_the_image_reach_every_source() {
+    let Case {
+        mut store,
+        mut request,
+        env,
+        ..
+    } = case();
+    let items = [
+        Item::Directory("tmp"),
+        Item::Directory("var/tmp"),
+        Item::File("var/tmpfile", ""),
+    ];
+    let other = store.add("other", &items, &[]);
+    request["copyToRoot"] = json!([env, other]);
+    request["perms"] = json!([
+        { "path": "/tmp", "regex": ".*", "mode": "1777" },
+        { "path": "/var/tmp/", "regex": ".*", "mode": "1777" },
+        { "path": other, "regex": "/var/tmp$", "uid": 7 },
+        { "path": "/var", "regex": "^/var/tmpfile$", "uid": 8 },
+        { "path": "/nothing", "mode": "0700" },
+        { "path": "/tmp", "regex": "/x$", "mode": "0700" },
+    ]);
+    let (output, warnings) = store.build_with(&request, 1).unwrap();
+    let headers = store.headers(&output, 0);
+    let find = |path: &str| {
+        headers
+            .iter()
+            .find(|(name, ..)| name == path)
+            .map(|(_, mode, uid)| (*mode, *uid))
+    };
+    assert_eq!(find("tmp/"), Some((0o1777, 0)));
+    assert_eq!(find("var/tmp/"), Some((0o1777, 7)));
+    assert_eq!(find("var/"), Some((0o555, 0)));
+    assert_eq!(find("var/tmpfile"), Some((0o444, 8)));
+    let [nothing, x] = warnings.as_slice() else {
+        panic!("{warnings:?}");
+    };
+    assert!(nothing.starts_with("warning: perms: the regex \"\" matches nothing at or below /nothing of the image\nhint: "), "{nothing}");
+    assert!(x.starts_with("warning: perms: the regex \"/x$\" matches nothing at or below /tmp of the image\nhint: "), "{x}");
+}
+
+/// Issue 11: those of a layer reach what the image adds.
+#[test]
+fn rules_about_paths_of_the_image_come_with_layers() {
+    let Case {
+        mut store,
+        request,
+        env,
+        ..
+    } = case();
+    let other = store.add("other", &[Item::Directory("tmp/sub")], &[]);
+    let mut layer = request.clone();
+    layer["image"] = Value::Null;
+    layer["deps"] = json!([]);
+    layer["perms"] = json!([{ "path": "/tmp", "mode": "1777" }]);
+    layer["copyToRoot"] = json!([env]);
+    let layer = store.build(&layer).unwrap();
+    let mut request = store.image_request();
+    request["layers"] = json!([layer]);
+    request["copyToRoot"] = json!([other]);
+    let (output, warnings) = store.build_with(&request, 1).unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+    for number in [0, 1] {
+        let headers = store.headers(&output, number);
+        let tmp = headers.iter().filter(|(name, ..)| name.starts_with("tmp/"));
+        assert!(
+            tmp.clone().count() > 0 && tmp.clone().all(|(_, mode, _)| *mode == 0o1777),
+            "{headers:?}"
+        );
+    }
 }
 
 /// Issue 11, row 4.

@@ -226,6 +226,21 @@ fn row_5_store_paths_that_are_left_out_are_mounted() {
     }
 }
 
+/// Links of an older image of Lix, into the store path that `copyToRoot` moves away.
+#[test]
+fn row_5_links_into_what_is_moved_are_a_warning() {
+    let mut case = case();
+    let root = case.request["copyToRoot"][0].as_str().unwrap().to_owned();
+    let items = [Item::Symlink("profile", &format!("{root}/package"))];
+    let links = case.store.add("links", &items, &[]);
+    case.request["copyToRoot"] = json!([root, links]);
+    let warnings = case.build(json!({ "Cmd": ["/profile/bin/sh"] })).unwrap();
+    assert!(
+        warnings[0].contains("copyToRoot moves what is there to /\nhint: "),
+        "{warnings:?}"
+    );
+}
+
 #[test]
 fn row_5_modes_of_rules_count() {
     let mut case = case();

@@ -140,10 +140,12 @@ fn place(name: &str, base_files: &BTreeMap<&str, BaseFile>, store: &Store) -> Im
 
 /// What a file has: what the base says, and what the rules about the base system's own file change.
 fn settle(source: &Source, name: &str, metadata: Metadata) -> Result<Metadata> {
-    let rules = CompiledRules::new(&source.rules).map_err(|error| Error::Attribute {
-        attribute: "perms".into(),
-        message: error.to_string(),
-        hint: "regular expressions have RE2 syntax".into(),
+    let rules = CompiledRules::new(&source.store_path, &source.rules).map_err(|error| {
+        Error::Attribute {
+            attribute: "perms".into(),
+            message: error.to_string(),
+            hint: "regular expressions have RE2 syntax".into(),
+        }
     })?;
     let path = format!("{}/{name}", source.store_path);
     let changes = rules.changes(path.as_bytes());

@@ -1,6 +1,6 @@
 //! Building a layer or an image: read, plan, merge, digest, write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use super::base_image::{self, BaseImage};
@@ -11,7 +11,7 @@ use strata_error::{Error, Result};
 use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
 use strata_nix::{Closure, ClosureEntry, Request, Store};
 use strata_oci::{Config, json};
-use strata_plan::{BaseLayers, CheckedRequest, LayerSpec, MOST_LAYERS, check, plan};
+use strata_plan::{BaseLayers, CheckedRequest, LayerSpec, MOST_LAYERS, Plan, check, plan};
 use strata_tree::{BaseTree, ImagePath, Recipe, Redirect, RootSource, Surroundings, merge};
 
 /// Builds a layer or an image; gives the warnings.
@@ -49,7 +49,8 @@ pub(super) fn build(
         database::add(&mut plan, &base, request.compression, owner, store, out)?;
     }
 
-    let (recipes, mut unmatched) = settle(&plan.layers, &base.tree, store)?;
+    let (recipes, unmatched) = settle(&plan.layers, &base.tree, store)?;
+    let mut unmatched = unmatched_anywhere(unmatched, &plan);
     let config = config(&request, &base);
     let startup_warnings = startup::check(&request, &config, &recipes, &base, store)?;
     let own_from = if request.image.is_some() {
@@ -145,6 +146,23 @@ fn settle(
     let recipes = recipes.collect();
     let rule = |(path, rule)| PathRule { path, rule };
     Ok((recipes, merged.unmatched.into_iter().map(rule).collect()))
+}
+
+/// The rules that match nothing: those about paths of the image may match in one of its sources only. `unmatched` has
+/// them once for each source in which they do not.
+fn unmatched_anywhere(unmatched: Vec<PathRule>, plan: &Plan) -> Vec<PathRule> {
+    let is_of_image = |rule: &&PathRule| rule.rule.within.is_some();
+    let sources = plan.layers.iter().flat_map(|layer| &layer.sources);
+    let at_root = sources.filter(|source| source.to_root).count();
+    let matches_nothing = |own: &&PathRule| {
+        let same = unmatched.iter().filter(|other| other.rule == own.rule);
+        let sources: BTreeSet<&str> = same.map(|rule| rule.path.as_str()).collect();
+        sources.len() == at_root
+    };
+    let of_image = plan.perms.iter().filter(is_of_image);
+    let of_image: Vec<PathRule> = of_image.filter(matches_nothing).cloned().collect();
+    let of_sources = unmatched.iter().filter(|rule| !is_of_image(rule)).cloned();
+    of_sources.chain(of_image).collect()
 }
 
 /// The layers that `buildLayer` has digested, by their recipes.
@@ -263,6 +281,13 @@ fn write_output(
 }
 
 fn warning(PathRule { path, rule }: &PathRule) -> String {
+    if rule.within.is_some() {
+        return format!(
+            "warning: perms: the regex {:?} matches nothing at or below {path} of the image\n\
+             hint: it is searched in paths of the image, such as {path}, of what copyToRoot brings",
+            rule.regex
+        );
+    }
     format!(
         "warning: perms: the regex {:?} matches no file of {path}\n\
          hint: it is searched in full source paths, such as {path}/etc/passwd",

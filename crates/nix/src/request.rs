@@ -171,13 +171,15 @@ pub struct NixDatabase {
     pub own_store: bool,
 }
 
-/// A rule about the files of one store path. The last matching rule wins, field by field; null is absent.
+/// A rule about the files of one store path, or of a path of the image. The last matching rule wins, field by field; null is absent.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PermsRule {
-    /// The store path that the rule is about, one of the image.
+    /// The store path that the rule is about, one of the image; or an absolute path of the image outside of the
+    /// store: the rule is about what the sources of `copyToRoot` have at or below it.
     pub path: String,
-    /// Searched in the full source path, `/nix/store/..-name/sub/file`; null is found everywhere.
+    /// Searched in the full source path, `/nix/store/..-name/sub/file`, or in the path in the image; null is found
+    /// everywhere.
     #[serde(default)]
     pub regex: Option<String>,
     /// The mode in octal, as in `"0755"`.

@@ -103,7 +103,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         deps: set("deps", &request.deps)?,
         ignore: set("ignore", &request.ignore)?,
         layers: paths("layers", &request.layers)?,
-        perms: check_perms(request.perms)?,
+        perms: check_perms(request.perms, store)?,
         max_layers: max_layers.ok_or_else(|| Error::Attribute {
             attribute: "maxLayers".into(),
             message: "is 0, but the files need at least one layer".into(),
@@ -255,7 +255,7 @@ fn check_compression(text: Option<&str>) -> Result<Option<Compression>> {
     text.map(parse).transpose()
 }
 
-fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
+fn check_perms(perms: Vec<PermsRule>, store: &Store) -> Result<Vec<PathRule>> {
     let check = |(number, perms): (usize, PermsRule)| {
         let error = |field: &str, message: String| {
             Error::Attribute {
@@ -277,8 +277,14 @@ fn check_perms(perms: Vec<PermsRule>) -> Result<Vec<PathRule>> {
                 .transpose()
                 .map_err(|message| error(field, message))
         };
+        let is_in_store = perms.path.starts_with(&format!("{}/", store.dir));
+        let clean = clean_path(perms.path.as_bytes()).ok();
+        let within = clean
+            .filter(|_| perms.path.starts_with('/') && !is_in_store)
+            .map(ImagePath);
         let rule = Rule {
             regex: perms.regex.unwrap_or_default(),
+            within,
             mode: mode("mode", perms.mode)?,
             or_mode: mode("orMode", perms.or_mode)?,
             uid: perms.uid,

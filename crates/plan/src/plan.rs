@@ -64,7 +64,7 @@ pub fn plan(
         placed.add(source);
     }
     check_rules(request, &placed)?;
-    let rules = rules_by_path(parents, &request.perms);
+    let rules = Rules::new(parents, &request.perms);
     let mut layers = Vec::new();
     for record in parents.iter().flat_map(|file| &file.layers) {
         let sources = record
@@ -232,13 +232,38 @@ fn source(entry: &ClosureEntry, to_root: bool) -> Source {
     }
 }
 
-/// All rules of the image, parent layers' first, so that the image's own win.
-fn rules_by_path(parents: &[LayersFile], own: &[PathRule]) -> BTreeMap<String, Vec<Rule>> {
-    let mut rules: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
-    for PathRule { path, rule } in parents.iter().flat_map(|file| &file.perms).chain(own) {
-        rules.entry(path.clone()).or_default().push(rule.clone());
+/// All rules of the image, in order: parent layers' first, so that the image's own win.
+#[derive(Default)]
+struct Rules<'a> {
+    /// Those about one store path, with their places in the order.
+    by_path: BTreeMap<&'a str, Vec<(usize, &'a Rule)>>,
+    /// Those about paths of the image, likewise.
+    of_image: Vec<(usize, &'a Rule)>,
+}
+
+impl<'a> Rules<'a> {
+    fn new(parents: &'a [LayersFile], own: &'a [PathRule]) -> Self {
+        let mut rules = Self::default();
+        let all = parents.iter().flat_map(|file| &file.perms).chain(own);
+        for (place, PathRule { path, rule }) in all.enumerate() {
+            let list = match rule.within {
+                Some(_) => &mut rules.of_image,
+                None => rules.by_path.entry(path).or_default(),
+            };
+            list.push((place, rule));
+        }
+        rules
     }
-    rules
+
+    /// Those about a source; `is_owner` says whether rules about its store path are about it.
+    fn about(&self, source: &Source, is_owner: bool) -> Vec<Rule> {
+        let own = self.by_path.get(source.store_path.as_str());
+        let own = own.into_iter().flatten().filter(|_| is_owner);
+        let of_image = self.of_image.iter().filter(|_| source.to_root);
+        let mut rules: Vec<_> = own.chain(of_image).collect();
+        rules.sort_by_key(|(place, _)| *place);
+        rules.into_iter().map(|(_, rule)| (*rule).clone()).collect()
+    }
 }
 
 /// Refuses rules about what a base image holds already.
@@ -259,7 +284,7 @@ fn check_rules(request: &CheckedRequest, placed: &Placed) -> Result<()> {
 /// are about the root.
 fn apply_rules(
     layers: &mut [LayerSpec],
-    rules: &BTreeMap<String, Vec<Rule>>,
+    rules: &Rules<'_>,
     request: &CheckedRequest,
 ) -> Result<()> {
     let sources = || layers.iter().flat_map(|layer| &layer.sources);
@@ -269,19 +294,17 @@ fn apply_rules(
         .collect();
     let present: BTreeSet<&str> = sources().map(|source| source.store_path.as_str()).collect();
     for (number, rule) in request.perms.iter().enumerate() {
-        if !present.contains(rule.path.as_str()) {
+        if rule.rule.within.is_none() && !present.contains(rule.path.as_str()) {
             return Err(Error::Attribute {
                 attribute: format!("perms[{number}].path"),
                 message: format!("{} is not in the image", rule.path),
-                hint: "name a store path of copyToRoot, deps, config or layers; rules are about the store path that a file comes from".into(),
+                hint: "name a store path of copyToRoot, deps, config or layers, which a file comes from, or an absolute path of the image, such as \"/tmp\"".into(),
             });
         }
     }
     for source in layers.iter_mut().flat_map(|layer| &mut layer.sources) {
-        source.rules = match rules.get(&source.store_path) {
-            Some(rules) if source.to_root || !at_root.contains(&source.store_path) => rules.clone(),
-            _ => Vec::new(),
-        };
+        let is_owner = source.to_root || !at_root.contains(&source.store_path);
+        source.rules = rules.about(source, is_owner);
     }
     Ok(())
 }

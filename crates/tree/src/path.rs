@@ -47,6 +47,15 @@ impl ImagePath {
         slashes.map(|(slash, _)| Self(self.0[..slash].to_vec()))
     }
 
+    /// Whether it is `directory`, or in it.
+    pub fn is_below(&self, directory: &Self) -> bool {
+        match self.0.strip_prefix(directory.0.as_slice()) {
+            Some([]) => true,
+            Some(rest) => directory.0.is_empty() || rest.starts_with(b"/"),
+            None => false,
+        }
+    }
+
     /// The names on the way.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.0

@@ -1,7 +1,8 @@
 //! Ownership rules, with the meaning of nix2container's `perms`.
 //!
 //! A rule is about one store path. Its regular expression is searched in the full source path of
-//! each file, `/nix/store/<hash>-<name>/sub/file`. The last matching rule wins, field by field.
+//! each file, `/nix/store/<hash>-<name>/sub/file`. The last matching rule wins, field by field. One about a path of
+//! the image is about every store path at the root, and searched in the paths that files have there.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,7 @@ use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::capabilities;
+use super::path::ImagePath;
 use strata_archive::{Metadata, Mode};
 
 /// What a rule matches and sets.
@@ -19,6 +21,9 @@ pub struct Rule {
     /// Searched in the full source path; empty matches everything.
     #[serde(default)]
     pub regex: String,
+    /// Matches only what is at or below this path in the image, and is searched in paths in the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<ImagePath>,
     /// The permission bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -217,12 +222,14 @@ impl Changes {
 /// The rules about one store path, ready to be applied to its files.
 #[derive(Default)]
 pub struct CompiledRules {
+    /// How long the path of the source is.
+    source: usize,
     rules: Vec<(Regex, Rule, AtomicBool)>,
 }
 
 impl CompiledRules {
-    /// Compiles rules; the error is the regular expression's.
-    pub fn new(rules: &[Rule]) -> Result<Self, regex::Error> {
+    /// Compiles rules about the source at the full path `source`; the error is the regular expression's.
+    pub fn new(source: &str, rules: &[Rule]) -> Result<Self, regex::Error> {
         let rules = rules
             .iter()
             .map(|rule| {
@@ -233,19 +240,31 @@ impl CompiledRules {
                 ))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { rules })
+        Ok(Self {
+            source: source.len(),
+            rules,
+        })
     }
 
     /// What the rules set for the file at the full path `source`, which counts as matched.
     pub fn changes(&self, source: &[u8]) -> Changes {
         let mut changes = Changes::default();
         for (regex, rule, matched) in &self.rules {
-            if regex.is_match(source) {
+            if self.is_match(regex, rule, source) {
                 matched.store(true, Ordering::Relaxed);
                 changes.add(rule);
             }
         }
         changes
+    }
+
+    fn is_match(&self, regex: &Regex, rule: &Rule, source: &[u8]) -> bool {
+        let Some(within) = &rule.within else {
+            return regex.is_match(source);
+        };
+        let path = source.get(self.source..).unwrap_or_default();
+        let relative = path.strip_prefix(b"/").unwrap_or(path);
+        ImagePath(relative.to_vec()).is_below(within) && regex.is_match(path)
     }
 
     /// Whether there are no rules, so that source paths need not be spelled out.
@@ -261,11 +280,12 @@ impl CompiledRules {
             .map(|(_, rule, _)| rule)
     }
 
-    /// The rules whose expressions are found in `source`, in their order. They do not count as matched.
+    /// The rules about the source whose expressions are found in `source`, in their order. They do not count as
+    /// matched.
     pub fn find<'a>(&'a self, source: &[u8]) -> impl Iterator<Item = &'a Rule> {
         self.rules
             .iter()
-            .filter(move |(regex, _, _)| regex.is_match(source))
+            .filter(move |(regex, rule, _)| rule.within.is_none() && regex.is_match(source))
             .map(|(_, rule, _)| rule)
     }
 }
@@ -289,11 +309,14 @@ mod tests {
 
     #[test]
     fn the_last_match_wins_field_by_field() {
-        let rules = CompiledRules::new(&[
-            rule("", |rule| (rule.mode, rule.uid) = (mode("0700"), Some(7))),
-            rule("/tmp$", |rule| rule.mode = mode("1777")),
-            rule("nothing", |rule| rule.uid = Some(9)),
-        ])
+        let rules = CompiledRules::new(
+            "",
+            &[
+                rule("", |rule| (rule.mode, rule.uid) = (mode("0700"), Some(7))),
+                rule("/tmp$", |rule| rule.mode = mode("1777")),
+                rule("nothing", |rule| rule.uid = Some(9)),
+            ],
+        )
         .unwrap();
         let metadata = rules
             .changes(b"/nix/store/h-n/tmp")
@@ -309,6 +332,34 @@ mod tests {
         );
     }
 
+    /// Issue 11: a `path` outside the store names a path of the image.
+    #[test]
+    fn rules_about_the_image_match_at_and_below_their_path() {
+        let within = |regex: &str, path: &str| {
+            let mut rule = rule(regex, |rule| rule.uid = Some(7));
+            rule.within = Some(ImagePath::from(path));
+            CompiledRules::new("/nix/store/h-tmp", &[rule]).unwrap()
+        };
+        for (regex, path, source, matches) in [
+            (".*", "/tmp", "/nix/store/h-tmp/tmp", true),
+            ("", "/tmp", "/nix/store/h-tmp/tmp/a/b", true),
+            ("", "/tmp", "/nix/store/h-tmp/tmpfile", false),
+            ("", "/tmp", "/nix/store/h-tmp/var/tmp", false),
+            ("", "/tmp", "/nix/store/h-tmp", false),
+            ("^/tmp/a$", "/tmp", "/nix/store/h-tmp/tmp/a", true),
+            ("store", "/tmp", "/nix/store/h-tmp/tmp/a", false),
+            ("a$", "/", "/nix/store/h-tmp/tmp/a", true),
+        ] {
+            let rules = within(regex, path);
+            let metadata = rules
+                .changes(source.as_bytes())
+                .apply(Mode::DIRECTORY, EntryType::Directory);
+            assert_eq!(metadata.uid == 7, matches, "{regex} {path} {source}");
+            assert_eq!(rules.unmatched().count(), usize::from(!matches));
+        }
+        assert_eq!(within("", "/").find(b"/nix/store/h-tmp").count(), 0);
+    }
+
     #[test]
     fn or_mode_adds_to_what_is_there() {
         let add = rule("", |rule| rule.or_mode = mode("0200"));
@@ -322,7 +373,7 @@ mod tests {
             (vec![add, set], 0o440),
             (vec![both], 0o644),
         ] {
-            let metadata = CompiledRules::new(&rules)
+            let metadata = CompiledRules::new("", &rules)
                 .unwrap()
                 .changes(b"x")
                 .apply(Mode::of_file(true), EntryType::File);
@@ -339,7 +390,7 @@ mod tests {
             (vec![some.clone(), none.clone()], 0),
             (vec![none, some], 1),
         ] {
-            let changes = CompiledRules::new(&rules).unwrap().changes(b"x");
+            let changes = CompiledRules::new("", &rules).unwrap().changes(b"x");
             let metadata = changes.apply(Mode::of_file(true), EntryType::File);
             assert_eq!(metadata.xattrs.len(), count);
         }
@@ -347,10 +398,13 @@ mod tests {
 
     #[test]
     fn symlinks_have_owners_but_no_mode() {
-        let rules = CompiledRules::new(&[rule("", |rule| {
-            (rule.mode, rule.gid) = (mode("0600"), Some(5));
-            rule.xattrs = Some(BTreeMap::from([("user.a".to_owned(), "b".to_owned())]));
-        })])
+        let rules = CompiledRules::new(
+            "",
+            &[rule("", |rule| {
+                (rule.mode, rule.gid) = (mode("0600"), Some(5));
+                rule.xattrs = Some(BTreeMap::from([("user.a".to_owned(), "b".to_owned())]));
+            })],
+        )
         .unwrap();
         let metadata = rules.changes(b"x").apply(Mode::SYMLINK, EntryType::Symlink);
         assert_eq!((metadata.mode, metadata.gid), (Mode::SYMLINK, 5));

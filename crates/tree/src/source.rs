@@ -10,7 +10,8 @@ use strata_nix::Store;
 
 /// The rules about a source, ready to be applied.
 pub(super) fn compile(source: &Source) -> Result<CompiledRules> {
-    CompiledRules::new(&source.rules).map_err(|error| invalid_recipe(error.to_string()))
+    CompiledRules::new(&source.store_path, &source.rules)
+        .map_err(|error| invalid_recipe(error.to_string()))
 }
 
 /// Where a source is: a store path, or what an image derivation made below its own.

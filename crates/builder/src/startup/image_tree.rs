@@ -61,7 +61,7 @@ impl ImageTree<'_> {
             // An engine fills a volume with what the image has there.
             if matches!(node, Node::Nothing) {
                 let whole = rest.iter().rev().fold(next, |path, name| path.join(name));
-                let is_mounted = mounts.iter().any(|mount| is_below(&whole, mount));
+                let is_mounted = mounts.iter().any(|mount| whole.is_below(mount));
                 return Ok(if is_mounted {
                     Found::Mounted(whole)
                 } else {
@@ -86,6 +86,14 @@ impl ImageTree<'_> {
             }
         }
         Ok(Found::Directory(real))
+    }
+
+    /// Whether a path is below a store path that is at the root, and not in the store.
+    pub(super) fn is_moved(&self, path: &ImagePath) -> bool {
+        let mut sources = self.recipes.iter().flat_map(|recipe| &recipe.sources);
+        sources.any(|source| {
+            source.to_root && path.is_below(&ImagePath::from(source.store_path.as_str()))
+        })
     }
 
     fn at(&self, path: &ImagePath) -> Result<Node> {
@@ -118,10 +126,10 @@ impl ImageTree<'_> {
 
     fn in_store(&self, recipe: &Recipe, source: &Source, path: &ImagePath) -> Result<Option<Node>> {
         let place = recipe.place(ImagePath::from(source.store_path.as_str()));
-        if is_below(&place, path) && place != *path {
+        if place.is_below(path) && place != *path {
             return Ok(Some(Node::Directory));
         }
-        if !is_below(path, &place) {
+        if !path.is_below(&place) {
             return Ok(None);
         }
         let relative = path.0.get(place.0.len() + 1..).unwrap_or_default();
@@ -176,22 +184,13 @@ impl ImageTree<'_> {
             )));
         }
         let mode = Mode::of_file(is_executable(&found));
-        let Ok(rules) = CompiledRules::new(&source.rules) else {
+        let Ok(rules) = CompiledRules::new(&source.store_path, &source.rules) else {
             return Ok(Some(Node::File(file, mode)));
         };
         let name = [source.store_path.as_bytes(), b"/", relative].concat();
         let changes = rules.changes(name.strip_suffix(b"/").unwrap_or(&name));
         let mode = changes.apply(mode, EntryType::File).mode;
         Ok(Some(Node::File(file, mode)))
-    }
-}
-
-/// Whether it is the directory, or in it.
-pub(super) fn is_below(path: &ImagePath, directory: &ImagePath) -> bool {
-    match path.0.strip_prefix(directory.0.as_slice()) {
-        Some([]) => true,
-        Some(rest) => directory.0.is_empty() || rest.starts_with(b"/"),
-        None => false,
     }
 }
 

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use self::image_tree::{Found, ImageTree, is_below};
+use self::image_tree::{Found, ImageTree};
 use self::program::{HEAD, Program};
 use strata_base::{Base, bounds};
 use strata_error::{Error, Result, small_file};
@@ -155,12 +155,20 @@ impl Startup<'_> {
                 format!("leads nowhere: /{end} is no directory, or a symlink to itself"),
                 "look where its symlinks lead".into(),
             )),
+            Found::Nothing(end) if self.tree.is_moved(&end) => {
+                self.warnings.push(format!(
+                    "warning: attribute {attribute}: {shown} {}is not in the image: copyToRoot moves what is there to /\n\
+                     hint: let the symlink lead to the path in the image, without $out; no container starts with it",
+                    leads(&end)
+                ));
+                Ok(None)
+            }
             Found::Nothing(end) => Err(refuse(
                 format!("{}is not in the image", leads(&end)),
                 "write it as in \"${pkgs.hello}/bin/hello\", or add what has it to copyToRoot; what a mount brings is below a path of config.Volumes".into(),
             )),
             Found::Mounted(end) => {
-                let is_of_kernel = MOUNTS.iter().any(|mount| is_below(&end, &ImagePath::from(*mount)));
+                let is_of_kernel = MOUNTS.iter().any(|mount| end.is_below(&ImagePath::from(*mount)));
                 if !is_of_kernel {
                     self.warnings.push(format!(
                         "warning: attribute {attribute}: {shown} {}is not in the image\n\
