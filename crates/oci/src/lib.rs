@@ -4,7 +4,7 @@
 //! has the files. [`json`] is the only writer of JSON whose bytes are digested.
 //!
 //! - `config`, `manifest`, `index`, `descriptor`, [`media_type`]: what we write
-//! - `document`: what others mean by the name of an image
+//! - `document`: what others mean by the name of an image; `choose`: which of several is for a platform
 //! - `digest`, `compression`, `reference`, `timestamp`: values in documents and their texts
 //! - [`layout`]: which file of an image layout holds what
 
@@ -12,6 +12,7 @@
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod choose;
 mod compression;
 mod config;
 mod descriptor;
