@@ -16,8 +16,9 @@
   with nix2container's function of this name, and the hash is the same.
 
   The result has the attributes `imageName`, `imageTag` (null without a lock file that has one),
-  `imageDigest`, `baseName` (what an image on top of it says in its annotation
-  `org.opencontainers.image.base.name`) and `override`.
+  `imageDigest`, `baseName` and `baseDigest` (what an image on top of it says in its annotations
+  `org.opencontainers.image.base.name` and `.digest`; of a lock file that is the digest of the index, if the
+  name is one of several images) and `override`.
 
   An image on a pulled one says so in its annotations (`org.opencontainers.image.base.name` and
   `.digest`).
@@ -190,6 +191,8 @@ makeOverridable (
             imageName = file.name;
             imageTag = file.tag or null;
             imageDigest = image.manifest.digest;
+            # What the name refers to: the index, if there is one (image-spec, annotations.md).
+            baseDigest = file.index.digest or image.manifest.digest;
             baseName = file.name + lib.optionalString (file ? tag) ":${file.tag}";
           }
         );
@@ -230,6 +233,7 @@ makeOverridable (
         // {
           inherit imageName imageDigest;
           imageTag = null;
+          baseDigest = imageDigest;
           baseName = fullName imageName;
         };
   in

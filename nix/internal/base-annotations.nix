@@ -17,6 +17,6 @@ lib.optionalAttrs (lib.isAttrs base && base ? baseName) (
     "org.opencontainers.image.base.name" = base.baseName;
   }
   // lib.optionalAttrs (base ? imageDigest) {
-    "org.opencontainers.image.base.digest" = base.imageDigest;
+    "org.opencontainers.image.base.digest" = base.baseDigest or base.imageDigest;
   }
 )

@@ -160,7 +160,7 @@ fn wrong_usage() {
         ),
         (
             &["copy", "image", "dir:a", "--format", "v2s2"],
-            &["skopeo copy --format"],
+            &["only registries and docker-archive:"],
         ),
         (
             &["copy", "image", "dir:a", "--sign-by=me"],

@@ -13,13 +13,16 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
+use serde_json::{Value, json};
 use strata_error::{Error, Result};
-use strata_oci::{Descriptor, Digest, Reference};
+use strata_oci::{Compression, Descriptor, Digest, Reference};
 use strata_progress::{Cancel, Context, Outcome, Progress};
-use strata_registry::{Options, PushOptions, Retry, Timeouts, push};
-use support::fake_registry::{FakeRegistry, Fault, Reply};
+use strata_registry::{ManifestFormat, Options, PushOptions, Retry, Timeouts, push};
+use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
-use support::pushing::{closed_port, failure, large, options, push_to, small_image, uncompressed};
+use support::pushing::{
+    closed_port, compressed, failure, large, options, push_to, small_image, uncompressed,
+};
 use support::registry::{Registry, Setup, run};
 
 /// Remembers what it is told.
@@ -761,4 +764,117 @@ fn redirects_end() {
     });
     let (message, _) = failure(push_to(&registry.host, &image(vec![large()]), &options()));
     assert!(message.contains("redirects a write"), "{message}");
+}
+
+// Docker's manifests.
+
+fn docker() -> PushOptions {
+    PushOptions {
+        format: ManifestFormat::Docker,
+        ..compressed(Compression::GZIP)
+    }
+}
+
+/// A registry that takes schema 2 and no OCI manifests (`schema2-only-registry` of the small inputs that fail).
+fn old_registry(status: u16) -> FakeRegistry {
+    FakeRegistry::start(move |seen| {
+        let is_oci = seen.header("content-type").contains("vnd.oci");
+        (seen.method == "PUT" && is_oci).then(|| {
+            Fault::Answer(Reply::error(
+                status,
+                "MANIFEST_INVALID",
+                "unknown media type",
+            ))
+        })
+    })
+}
+
+/// Row 6: who is refused is told of the flag; with it, everything is called as Docker calls it.
+#[rstest]
+fn a_registry_may_take_docker_manifests_only(#[values(400, 415)] status: u16) {
+    let registry = old_registry(status);
+    let mut image = image(vec![
+        MemoryLayer::new(b"one".repeat(100)).annotated("a", "b"),
+        MemoryLayer::new(b"two".repeat(100)),
+    ]);
+    image
+        .manifest
+        .annotations
+        .insert("a".to_owned(), "b".to_owned());
+    let (message, hint) = failure(push_to(&registry.host, &image, &options()));
+    assert!(message.contains("MANIFEST_INVALID"), "{message}");
+    assert!(hint.contains("--format docker"), "{hint}");
+
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let pushed = push(&image, &reference, &options(), &docker(), Context::silent()).unwrap();
+    let bytes = registry.manifest("tag").unwrap();
+    assert_eq!(pushed.manifest.digest, Digest::of(&bytes));
+    let manifest: Value = serde_json::from_slice(&bytes).unwrap();
+    let schema2 = "application/vnd.docker.distribution.manifest.v2+json";
+    assert_eq!(manifest["mediaType"], schema2);
+    let config = "application/vnd.docker.container.image.v1+json";
+    assert_eq!(manifest["config"]["mediaType"], config);
+    for layer in manifest["layers"].as_array().unwrap() {
+        let gzip = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+        assert_eq!(layer["mediaType"], gzip);
+        assert_eq!(layer.get("annotations"), None);
+    }
+    assert_eq!(manifest.get("annotations"), None);
+    let put = |seen: &Seen| seen.method == "PUT" && seen.target.contains("/manifests/");
+    let sent = registry.seen().into_iter().rfind(put).unwrap();
+    assert_eq!(sent.header("content-type"), schema2);
+}
+
+/// A hint about formats helps nobody whose manifest is in Docker's already.
+#[test]
+fn the_hint_about_formats_is_for_oci() {
+    let registry = FakeRegistry::start(|seen| {
+        (seen.method == "PUT" && seen.target.contains("/manifests/"))
+            .then(|| Fault::Answer(Reply::error(400, "MANIFEST_INVALID", "no")))
+    });
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let image = small_image();
+    let error = push(&image, &reference, &options(), &docker(), Context::silent()).unwrap_err();
+    assert!(!error.hint().unwrap_or_default().contains("--format"));
+}
+
+/// Docker's format has no word for Zstandard; nothing is sent then.
+#[test]
+fn docker_manifests_have_no_zstd() {
+    let registry = FakeRegistry::start(|_| None);
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let what = PushOptions {
+        compression: Some(Compression::ZSTD),
+        ..docker()
+    };
+    let image = small_image();
+    let error = push(&image, &reference, &options(), &what, Context::silent()).unwrap_err();
+    assert!(error.to_string().contains("plain or in gzip"), "{error}");
+    assert_eq!(registry.count("POST"), 0);
+}
+
+/// Row 6: podman does not read health checks from OCI manifests.
+#[rstest]
+#[case::oci(ManifestFormat::Oci, json!({ "Test": ["CMD", "/x"] }), true)]
+#[case::docker(ManifestFormat::Docker, json!({ "Test": ["CMD", "/x"] }), false)]
+#[case::none(ManifestFormat::Oci, Value::Null, false)]
+fn health_checks_in_oci_manifests_are_told(
+    #[case] format: ManifestFormat,
+    #[case] check: Value,
+    #[case] is_told: bool,
+) {
+    let registry = FakeRegistry::start(|_| None);
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let mut image = small_image();
+    image.config.config.insert("Healthcheck".to_owned(), check);
+    let what = PushOptions { format, ..docker() };
+    let pushed = push(&image, &reference, &options(), &what, Context::silent()).unwrap();
+    let told =
+        |warning: &String| warning.contains("Healthcheck") && warning.contains("--format docker");
+    assert_eq!(
+        pushed.warnings.iter().any(told),
+        is_told,
+        "{:?}",
+        pushed.warnings
+    );
 }

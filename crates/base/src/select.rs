@@ -125,12 +125,19 @@ impl Selection {
             let attribute = if name.is_some() { ".name" } else { ".tag" };
             keep(&mut fitting, &what, attribute, &fits)?;
         }
+        // Which platform is best for what is wanted, of those that are left.
+        let best = |fitting: &[usize], wanted: &Platform| {
+            let platform = |number: &usize| Some(candidates.get(*number)?.platform.clone());
+            wanted.choose(fitting, platform).and_then(platform)
+        };
         if let Some(platform) = &self.platform {
-            let fits = |candidate: &ImageCandidate| candidate.platform.fits(platform);
+            let best = best(&fitting, platform);
+            let fits = |candidate: &ImageCandidate| best.as_ref() == Some(&candidate.platform);
             keep(&mut fitting, &format!("for {platform}"), ".platform", &fits)?;
         } else if !is_one_image(candidates, &fitting) {
             let platform = Platform::linux(architecture);
-            let fits = |candidate: &ImageCandidate| candidate.platform.fits(&platform);
+            let best = best(&fitting, &platform);
+            let fits = |candidate: &ImageCandidate| best.as_ref() == Some(&candidate.platform);
             keep(&mut fitting, &format!("for {platform}"), "", &fits)?;
         }
         match fitting.first() {
@@ -300,14 +307,16 @@ mod tests {
             ("linux/arm64", 0),
             ("linux/arm64/v8", 0),
             ("linux/arm/v7", 3),
+            // As a pull chooses.
+            ("linux/arm", 3),
+            ("linux/arm/v8", 3),
+            ("linux/amd64/v3", 1),
         ] {
             assert_eq!(
                 choose(&selection("", "", platform), &candidates),
                 Ok(number)
             );
         }
-        let error = choose(&selection("", "", "linux/arm"), &candidates).unwrap_err();
-        assert!(error.contains("has 2 images that fit"), "{error}");
         let error = choose(&selection("", "", "linux/riscv64"), &candidates).unwrap_err();
         assert!(error.contains("no image for linux/riscv64"), "{error}");
         assert_eq!(choose(&selection("", "", ""), &candidates[..1]), Ok(0));

@@ -88,24 +88,21 @@ impl ImageIndex {
         self.images.iter().map(|image| image.config.platform())
     }
 
-    /// The number of the image for `platform`: the one of exactly its variant, if there is one.
+    /// The number of the image that is best for `platform`.
     fn find(&self, platform: &Platform) -> Result<usize> {
-        let is_same = |found: Platform| found.is_same(platform);
-        let fits = |found: Platform| found.fits(platform);
-        let found = self.platforms().position(is_same);
-        found
-            .or_else(|| self.platforms().position(fits))
-            .ok_or_else(|| {
-                let all: Vec<String> = self.platforms().map(|it| it.to_string()).collect();
-                no_image(
-                    &format!("index {}", self.descriptor.digest),
-                    platform,
-                    &format!(
-                        "it has images for {}; --platform chooses one",
-                        all.join(", ")
-                    ),
-                )
-            })
+        let platforms: Vec<(usize, Platform)> = self.platforms().enumerate().collect();
+        let found = platform.choose(&platforms, |(_, found)| Some(found.clone()));
+        found.map(|(number, _)| *number).ok_or_else(|| {
+            let all: Vec<String> = self.platforms().map(|it| it.to_string()).collect();
+            no_image(
+                &format!("index {}", self.descriptor.digest),
+                platform,
+                &format!(
+                    "it has images for {}; --platform chooses one",
+                    all.join(", ")
+                ),
+            )
+        })
     }
 }
 
@@ -124,7 +121,10 @@ impl ManifestOrIndex {
         match self {
             Self::Image(image) => {
                 let own = image.config.platform();
-                if own.fits(platform) {
+                if platform
+                    .choose(&[&own], |own| Some((*own).clone()))
+                    .is_some()
+                {
                     return Ok(*image);
                 }
                 let what = format!("image {}", image.manifest_descriptor.digest);

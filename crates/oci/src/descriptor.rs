@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Digest;
+use super::{Digest, media_type};
 
 /// What a blob is, how it is called and how long it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,15 @@ impl Descriptor {
             annotations: BTreeMap::new(),
             platform: None,
         }
+    }
+
+    /// The same as Docker's schema 2 has it, without annotations. `None` if that has no name for it.
+    pub(super) fn in_docker_format(&self) -> Option<Self> {
+        Some(Self {
+            media_type: media_type::in_docker(&self.media_type)?.to_owned(),
+            annotations: BTreeMap::new(),
+            ..self.clone()
+        })
     }
 }
 

@@ -38,6 +38,19 @@ impl Index {
         }
     }
 
+    /// The same in Docker's format, a list of manifests in schema 2, which has no annotations. `None` if it
+    /// holds something else.
+    #[must_use]
+    pub fn in_docker_format(&self) -> Option<Self> {
+        let manifests = self.manifests.iter().map(Descriptor::in_docker_format);
+        Some(Self {
+            schema_version: 2,
+            media_type: media_type::DOCKER_INDEX.to_owned(),
+            manifests: manifests.collect::<Option<_>>()?,
+            annotations: BTreeMap::new(),
+        })
+    }
+
     /// The same with other manifests in the places of its own: digests and sizes are theirs, the rest
     /// of each entry stays.
     #[must_use]

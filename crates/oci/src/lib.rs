@@ -5,7 +5,7 @@
 //!
 //! - `config`, `manifest`, `index`, `descriptor`, [`media_type`]: what we write
 //! - `user_config`, `config_values`: what a user may write as the config of an image
-//! - `document`: what others mean by the name of an image
+//! - `document`: what others mean by the name of an image; `choose`: which of several is for a platform
 //! - `digest`, `compression`, `reference`, `timestamp`: values in documents and their texts
 //! - [`layout`]: which file of an image layout holds what
 
@@ -13,6 +13,7 @@
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod choose;
 mod compression;
 mod config;
 mod config_values;

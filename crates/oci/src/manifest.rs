@@ -40,6 +40,20 @@ impl Manifest {
         }
     }
 
+    /// The same in Docker's format, schema 2, which has no annotations. `None` if that has no name for what
+    /// it holds.
+    #[must_use]
+    pub fn in_docker_format(&self) -> Option<Self> {
+        let layers = self.layers.iter().map(Descriptor::in_docker_format);
+        Some(Self {
+            schema_version: 2,
+            media_type: media_type::DOCKER_MANIFEST.to_owned(),
+            config: self.config.in_docker_format()?,
+            layers: layers.collect::<Option<_>>()?,
+            annotations: BTreeMap::new(),
+        })
+    }
+
     /// The same with other layers, compressed ones for example.
     #[must_use]
     pub fn with_layers(&self, layers: Vec<Descriptor>) -> Self {

@@ -28,3 +28,16 @@ pub const DOCKER_LAYER_TAR_ZSTD: &str = "application/vnd.docker.image.rootfs.dif
 
 /// Manifests and indexes, what one asks a registry for.
 pub const DOCUMENTS: [&str; 4] = [MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX];
+
+/// What Docker calls what is called `media_type` here: the names of schema 2. `None` if that has none for it, as of
+/// Zstandard, which its readers do not know.
+pub fn in_docker(media_type: &str) -> Option<&'static str> {
+    Some(match media_type {
+        INDEX | DOCKER_INDEX => DOCKER_INDEX,
+        MANIFEST | DOCKER_MANIFEST => DOCKER_MANIFEST,
+        CONFIG | DOCKER_CONFIG => DOCKER_CONFIG,
+        LAYER_TAR | DOCKER_LAYER_TAR => DOCKER_LAYER_TAR,
+        LAYER_TAR_GZIP | DOCKER_LAYER_TAR_GZIP => DOCKER_LAYER_TAR_GZIP,
+        _ => return None,
+    })
+}

@@ -47,6 +47,7 @@ mod worker_pool;
 pub use auth::Credentials;
 pub use options::{Options, Retry, Timeouts};
 pub use push::{
-    Action, Plan, PlannedLayer, PushOptions, Pushed, plan, plan_index, push, push_index, tags,
+    Action, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, plan, plan_index, push,
+    push_index, tags,
 };
 pub use strata_http::Proxies;

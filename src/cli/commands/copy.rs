@@ -18,8 +18,9 @@ use crate::platform::of_this_machine;
 use strata_engine::{containerd, docker};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
-use strata_oci::Platform;
+use strata_oci::{Compression, Platform};
 use strata_progress::Context;
+use strata_registry::{ManifestFormat, PushOptions};
 
 /// Copy an image to a registry, an engine, an archive or a directory
 #[derive(Args)]
@@ -67,9 +68,9 @@ pub(crate) struct CopyArgs {
     #[arg(long, value_name = "FILE")]
     digestfile: Option<PathBuf>,
 
-    /// The manifest's format; only oci
+    /// The format of manifests: oci, or docker for registries that take nothing else
     #[arg(long, short, value_name = "FORMAT", value_parser = manifest_format)]
-    format: Option<String>,
+    format: Option<ManifestFormat>,
 
     /// Say nothing but errors, also not what was copied
     #[arg(long, short)]
@@ -113,14 +114,49 @@ pub(crate) fn accepted_flags() -> Vec<Arg> {
     flags.chain([all]).collect()
 }
 
-fn manifest_format(text: &str) -> Result<String, String> {
+fn manifest_format(text: &str) -> Result<ManifestFormat, String> {
     match text {
-        "oci" => Ok(text.to_owned()),
-        "v2s1" | "v2s2" => Err("images are copied as they are, with an OCI manifest; \
-             convert the copy with `skopeo copy --format`"
-            .to_owned()),
-        _ => Err("the only format is oci".to_owned()),
+        "oci" => Ok(ManifestFormat::Oci),
+        // The second is skopeo's word.
+        "docker" | "v2s2" => Ok(ManifestFormat::Docker),
+        "v2s1" => Err("schema 1 is not read any more; write docker for schema 2".to_owned()),
+        _ => Err("the formats are oci and docker".to_owned()),
     }
+}
+
+/// Has manifests written in Docker's format, where they can be.
+fn use_docker_format(push: &mut PushOptions, destination: &dyn Destination) -> Result<()> {
+    let wrong = |message: &str, hint: &str| Error::Name {
+        what: "format",
+        value: "docker".to_owned(),
+        message: message.to_owned(),
+        hint: hint.to_owned(),
+    };
+    let name = destination.to_string();
+    if ["docker-archive:", "docker-daemon:"]
+        .iter()
+        .any(|it| name.starts_with(it))
+    {
+        return Ok(());
+    }
+    if destination.reference().is_none() {
+        return Err(wrong(
+            "only registries and docker-archive: are written in Docker's format",
+            "leave --format out, or copy to docker-archive:",
+        ));
+    }
+    match push.compression {
+        None => push.compression = Some(Compression::GZIP),
+        Some(Compression::Gzip { .. }) => {}
+        Some(Compression::None | Compression::Zstd { .. }) => {
+            return Err(wrong(
+                "its layers are compressed with gzip",
+                "leave out --compression and --preserve-digests",
+            ));
+        }
+    }
+    push.format = ManifestFormat::Docker;
+    Ok(())
 }
 
 /// Arguments that were checked and understood.
@@ -146,9 +182,15 @@ impl TryFrom<CopyArgs> for CopySettings {
 
     fn try_from(arguments: CopyArgs) -> Result<Self> {
         let destination = destination::parse(&arguments.destination)?;
-        let PushSettings { options, dry_run } = arguments
+        let PushSettings {
+            mut options,
+            dry_run,
+        } = arguments
             .push
             .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
+        if arguments.format == Some(ManifestFormat::Docker) {
+            use_docker_format(&mut options, destination.as_ref())?;
+        }
         Ok(Self {
             image: arguments.image,
             destination,

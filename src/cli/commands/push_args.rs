@@ -9,7 +9,7 @@ use crate::cli::registry_args::reference;
 use crate::destination::Destination;
 use strata_error::{Error, Result};
 use strata_oci::{Compression, Reference, validate_tag};
-use strata_registry::PushOptions;
+use strata_registry::{ManifestFormat, PushOptions};
 
 /// The flags.
 #[derive(Args)]
@@ -126,6 +126,7 @@ impl PushArgs {
         Ok(PushSettings {
             options: PushOptions {
                 compression,
+                format: ManifestFormat::Oci,
                 additional_tags: tags.collect::<Result<_>>()?,
                 reuse_from: references(&self.reuse_from)?,
                 reuse_tag: self.reuse_tag,

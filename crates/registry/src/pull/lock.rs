@@ -7,7 +7,6 @@ use std::collections::btree_map::Entry as Place;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::pull::choose::choose;
 use crate::pull::source::{RemoteImage, Source};
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Document, IndexEntry, Platform, Reference};
@@ -155,8 +154,9 @@ impl Source {
                 let Place::Vacant(place) = lock.platforms.entry(key(platform)) else {
                     continue;
                 };
-                let chosen =
-                    choose(entries, platform).ok_or_else(|| self.no_platform(platform, entries))?;
+                let chosen = platform
+                    .choose(entries, IndexEntry::platform)
+                    .ok_or_else(|| self.no_platform(platform, entries))?;
                 let chosen = self.document(&chosen.digest.to_string(), context)?;
                 place.insert(locked(&self.choose(chosen, platform, context)?));
                 if lock.platforms.len() > MOST_PLATFORMS {

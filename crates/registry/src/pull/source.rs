@@ -7,7 +7,6 @@ use std::path::Path;
 use crate::auth::Purpose;
 use crate::client::Client;
 use crate::options::Options;
-use crate::pull::choose::choose;
 use crate::worker_pool;
 use strata_copy::directory::{MANIFEST_FILE, publish};
 use strata_error::{Error, Result};
@@ -218,8 +217,9 @@ impl Source {
                 }
             };
             index.get_or_insert_with(|| top.descriptor.clone());
-            let chosen =
-                choose(&entries, platform).ok_or_else(|| self.no_platform(platform, &entries))?;
+            let chosen = platform
+                .choose(&entries, IndexEntry::platform)
+                .ok_or_else(|| self.no_platform(platform, &entries))?;
             top = self.document(&chosen.digest.to_string(), context)?;
         }
         Err(self.error("its indexes lie in each other without end", ""))

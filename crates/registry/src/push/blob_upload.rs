@@ -47,6 +47,16 @@ impl<'a> BlobUpload<'a> {
         blobs
     }
 
+    /// Whether Docker's manifests have no name for what the blob will be.
+    pub(super) fn has_no_docker_name(&self) -> bool {
+        let media_type = match self.source {
+            BlobSource::Config(config, _) => &config.media_type,
+            BlobSource::Layer(layer) => &layer.descriptor().media_type,
+            BlobSource::Compressed(_, compression) => compression.media_type(),
+        };
+        media_type::in_docker(media_type).is_none()
+    }
+
     /// Finds out what the blob may be called. `cache` is the one to believe, if there is one.
     pub(super) fn find_candidates(&mut self, index: &BlobIndex, cache: Option<&Cache>) {
         self.candidates = match self.source {

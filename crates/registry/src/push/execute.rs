@@ -12,12 +12,13 @@ use crate::push::blob_source::BlobSource;
 use crate::push::blob_upload::BlobUpload;
 use crate::push::manifest::put_document;
 use crate::push::mount::Mount;
-use crate::push::plan::{LayerNames, PushPlan, PushTarget, check_reference};
+use crate::push::options::ManifestFormat;
+use crate::push::plan::{LayerNames, PushPlan, PushTarget, check_reference, no_docker_format};
 use crate::push::resolve::{Action, ResolvedBlob, Resolver, by_digest, mounted, operation};
 use crate::push::upload::Upload;
 use crate::worker_pool;
 use strata_error::{Error, Result};
-use strata_oci::{Descriptor, Digest, json};
+use strata_oci::{Descriptor, Digest, Manifest, json};
 use strata_progress::{Context, Outcome, Progress};
 
 /// What the registry holds after a push.
@@ -204,6 +205,7 @@ impl Execution<'_> {
             }
         });
         let manifest = image.manifest.with_layers(layers.collect());
+        let manifest = in_format(&manifest, target.options.format)?;
         let bytes = if manifest == image.manifest {
             image.manifest_bytes.clone()
         } else {
@@ -238,6 +240,14 @@ impl Execution<'_> {
         self.open_uploads
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The manifest in the form that is wanted.
+fn in_format(manifest: &Manifest, format: ManifestFormat) -> Result<Manifest> {
+    match format {
+        ManifestFormat::Oci => Ok(manifest.clone()),
+        ManifestFormat::Docker => manifest.in_docker_format().ok_or_else(no_docker_format),
     }
 }
 

@@ -5,12 +5,14 @@ use crate::options::Options;
 use crate::push::blob_upload::stays_as_it_is;
 use crate::push::execute::{Pushed, execute};
 use crate::push::manifest::put_document;
-use crate::push::options::{PushOptions, tags};
-use crate::push::plan::{ImagePush, LayerNames, PushPlan, PushTarget, check_reference};
+use crate::push::options::{ManifestFormat, PushOptions, tags};
+use crate::push::plan::{
+    ImagePush, LayerNames, PushPlan, PushTarget, check_reference, no_docker_format,
+};
 use crate::push::resolve::{Plan, dry_run};
 use strata_error::Result;
 use strata_image::ImageIndex;
-use strata_oci::{Descriptor, Digest, Platform, Reference, json, media_type};
+use strata_oci::{Descriptor, Digest, Platform, Reference, json};
 use strata_progress::Context;
 
 /// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
@@ -80,12 +82,16 @@ fn put_index(
         ..
     } = target;
     let pushed = index.index.with_manifests(manifests.iter());
+    let pushed = match options.format {
+        ManifestFormat::Oci => pushed,
+        ManifestFormat::Docker => pushed.in_docker_format().ok_or_else(no_docker_format)?,
+    };
     let bytes = if pushed == index.index {
         index.index_bytes.clone()
     } else {
         json::to_bytes(&pushed)
     };
-    let descriptor = Descriptor::of(media_type::INDEX, &bytes);
+    let descriptor = Descriptor::of(&pushed.media_type, &bytes);
     // Whoever watches knows the index's own.
     let shown = &index.descriptor;
     check_reference(reference, &descriptor.digest, &shown.digest)?;

@@ -8,11 +8,15 @@ use crate::error::{Failure, RegistryError};
 use crate::fetch::LARGEST_MANIFEST;
 use crate::request::{Body, Request};
 use crate::response::Response;
-use strata_oci::{Descriptor, Digest};
+use strata_oci::{Descriptor, Digest, media_type};
 use strata_progress::{Context, Outcome};
 
 /// The header in which registries say what they hold.
 const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// What to do with a registry that refuses an OCI manifest.
+const FORMAT_HINT: &str =
+    "a registry that takes Docker's manifests only takes this one with --format docker";
 
 impl Client {
     /// Puts a manifest under a tag or its digest, and makes sure that the registry then has it
@@ -27,7 +31,17 @@ impl Client {
         let request = Request::new(Method::PUT, url.clone())
             .header(CONTENT_TYPE, manifest.media_type.clone())
             .body(Body::Bytes(bytes));
-        let response = self.send(request)?.success()?;
+        let response = self.send(request)?;
+        let is_refused = matches!(response.status.as_u16(), 400 | 406 | 415);
+        let response = response.success().map_err(|error| {
+            if is_refused
+                && media_type::in_docker(&manifest.media_type) != Some(&manifest.media_type)
+            {
+                let hint = FORMAT_HINT.to_owned();
+                return RegistryError { hint, ..error };
+            }
+            error
+        })?;
         if check_digest(&response, &manifest.digest)? {
             return Ok(());
         }

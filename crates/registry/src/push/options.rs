@@ -10,6 +10,8 @@ pub struct PushOptions {
     /// How to compress layers that are not compressed in the image. Without it each layer's own wish
     /// counts, or else the default.
     pub compression: Option<Compression>,
+    /// The form of manifests.
+    pub format: ManifestFormat,
     /// More tags in the same repository for the manifest.
     pub additional_tags: Vec<String>,
     /// Images in registries whose manifests and configs say what compressed layers are called. What is
@@ -27,6 +29,17 @@ pub struct PushOptions {
     pub cache: Option<PathBuf>,
     /// Whether an index of other platforms under a tag may be replaced.
     pub overwrite_index: bool,
+}
+
+/// The form of manifests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ManifestFormat {
+    /// Those of the OCI image specification, as they are in the image.
+    #[default]
+    Oci,
+    /// Docker's (Image Manifest Version 2, Schema 2), with layers in gzip and without annotations, for
+    /// registries that take nothing else.
+    Docker,
 }
 
 /// The tags that the manifest is pushed under, the most important first.

@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::push::blob_upload::{BlobUpload, stays_as_it_is, warning_about_compressed};
 use crate::push::cache::Cache;
 use crate::push::discover::{Discovery, Wanted};
-use crate::push::options::{PushOptions, tags};
+use crate::push::options::{ManifestFormat, PushOptions, tags};
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Descriptor, Digest, Platform, Reference};
@@ -116,6 +116,10 @@ impl<'a> PushPlan<'a> {
             check_reference(reference, own, own)?;
         }
         let mut blobs = BlobUpload::all(image, push.as_it_is, options);
+        let is_docker = options.format == ManifestFormat::Docker;
+        if is_docker && blobs.iter().any(BlobUpload::has_no_docker_name) {
+            return Err(no_docker_format());
+        }
         let tags = tags(reference, options);
         let platform = image.config.platform();
         let wanted = Wanted {
@@ -140,6 +144,9 @@ impl<'a> PushPlan<'a> {
         }
         let mut warnings = discovery.warnings;
         warnings.extend(warning_about_compressed(image, options));
+        if !is_docker && has_health_check(image) {
+            warnings.push(HEALTH_CHECK.to_owned());
+        }
         Ok(Self {
             image,
             blobs,
@@ -149,6 +156,26 @@ impl<'a> PushPlan<'a> {
             cache,
             warnings,
         })
+    }
+}
+
+/// What to say of a health check that not everybody will see.
+const HEALTH_CHECK: &str = "the image has a Healthcheck, which podman does not read from OCI manifests; --format docker keeps it";
+
+/// Whether containers of the image are checked.
+fn has_health_check(image: &Image) -> bool {
+    let check = image.config.config.get("Healthcheck");
+    check.is_some_and(|check| !check.is_null())
+}
+
+/// That Docker's format cannot say what an image holds.
+pub(super) fn no_docker_format() -> Error {
+    Error::Name {
+        what: "format",
+        value: "docker".to_owned(),
+        message: "Docker's manifests hold layers that are plain or in gzip, and no others".to_owned(),
+        hint: "leave out compression = \"zstd\" of the image or --compression=zstd, or push it with --format oci"
+            .to_owned(),
     }
 }
 
