@@ -11,4 +11,5 @@ mod nar;
 mod plan;
 mod profile;
 mod regressions;
+mod strangers;
 mod system;
