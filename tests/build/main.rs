@@ -12,4 +12,5 @@ mod plan;
 mod profile;
 mod regressions;
 mod startup;
+mod strangers;
 mod system;

@@ -42,13 +42,37 @@ impl CompressionFormat {
     }
 }
 
+/// A compression that is known and not read: its name, and the program that takes it off, of a stream that
+/// begins with `bytes`, of which the first ten are enough.
+pub fn foreign_compression(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    let known: [(&[u8], _, _); 5] = [
+        (b"\xfd7zXZ\0", "xz", "xz -d"),
+        (b"LZIP", "lzip", "lzip -d"),
+        (b"\x04\x22\x4d\x18", "lz4", "lz4 -d"),
+        (b"\x1f\x9d", "compress", "uncompress"),
+        (b"\x5d\0\0", "lzma", "xz -d"),
+    ];
+    // A level is between the two parts of its mark; a tar may begin with the name of a file, as BZh.
+    if bytes.starts_with(b"BZh") && bytes.get(4..10) == Some(b"1AY&SY") {
+        return Some(("bzip2", "bzip2 -d"));
+    }
+    let found = known.iter().find(|(mark, _, _)| bytes.starts_with(mark));
+    found.map(|(_, name, program)| (*name, *program))
+}
+
 /// Tells how a stream is compressed, and reads what it was before.
 pub fn decompress<'a>(
     mut reader: impl Read + 'a,
 ) -> io::Result<(CompressionFormat, Box<dyn Read + 'a>)> {
-    let mut start = Vec::with_capacity(4);
-    reader.by_ref().take(4).read_to_end(&mut start)?;
+    let mut start = Vec::with_capacity(10);
+    reader.by_ref().take(10).read_to_end(&mut start)?;
     let format = CompressionFormat::of(&start);
+    if let Some((name, program)) = foreign_compression(&start) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("compressed with {name}, which is not read here: {program} takes it off"),
+        ));
+    }
     let reader = Cursor::new(start).chain(reader);
     Ok((
         format,
@@ -105,6 +129,25 @@ mod tests {
                 (CompressionFormat::None, plain.as_bytes().to_vec())
             );
         }
+    }
+
+    #[test]
+    fn other_compressions_are_named() {
+        for (start, name) in [
+            (&b"\xfd7zXZ\0\0\x04\xe6\xd6"[..], "xz"),
+            (b"BZh91AY&SY", "bzip2"),
+            (b"LZIP\x01", "lzip"),
+            (b"\x04\x22\x4d\x18d@", "lz4"),
+            (b"\x1f\x9d\x90", "compress"),
+            (b"\x5d\0\0\x80\0", "lzma"),
+        ] {
+            let error = unpack(start).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("compressed with {name},")),
+                "{error}"
+            );
+        }
+        assert!(unpack(b"BZh9.tar is the name of a file").is_ok());
     }
 
     #[test]

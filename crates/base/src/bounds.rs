@@ -21,3 +21,5 @@ pub const LARGEST_DATABASE: u64 = 256 * 1024 * 1024;
 pub const LARGEST_ACCOUNTS: u64 = 16 * 1024 * 1024;
 /// How many links may lead from one to the other.
 pub const MOST_LINKS: usize = 16;
+/// The most bytes of an image's name that is looked at.
+pub const LONGEST_NAME: usize = 4096;

@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use super::damaged::damaged;
 use strata_error::Result;
-use strata_oci::{Document, ImageConfig, media_type};
+use strata_oci::{
+    Document, ImageConfig, Platform, check_config_keys, check_docker_archive_keys, media_type,
+};
+use strata_tree::Budget;
 
 /// An entry of a Docker archive's `manifest.json`.
 #[derive(Debug, Deserialize)]
@@ -39,11 +42,36 @@ pub(super) fn parse_manifest(bytes: &[u8], document: &str) -> Result<Document> {
 
 /// Reads the list in a Docker archive.
 pub(super) fn parse_docker_manifest(bytes: &[u8], document: &str) -> Result<Vec<DockerImage>> {
+    check_docker_archive_keys(bytes).map_err(|error| damaged(document, &error))?;
     parse(bytes, document)
 }
 
-/// Reads a config. Docker writes null for what is not set.
-pub(super) fn parse_config(bytes: &[u8], document: &str) -> Result<ImageConfig> {
+/// What the image runs on, which is all that is read of a config before one is chosen. Images that were
+/// made from nothing may not say.
+pub(super) fn parse_platform(bytes: &[u8], document: &str) -> Result<Platform> {
+    #[derive(Deserialize)]
+    struct Said {
+        architecture: Option<String>,
+        os: Option<String>,
+        variant: Option<String>,
+    }
+    let said: Said = parse(bytes, document)?;
+    Ok(Platform {
+        architecture: said.architecture.unwrap_or_default(),
+        os: said.os.unwrap_or_default(),
+        variant: said.variant,
+    })
+}
+
+/// Reads a config. Docker writes null for what is not set. The values take a part of `budget`.
+pub(super) fn parse_config(
+    bytes: &[u8],
+    document: &str,
+    budget: &mut Budget,
+) -> Result<ImageConfig> {
+    let error = |message: String| damaged(document, &message);
+    check_config_keys(bytes).map_err(error)?;
+    budget.keep(size_of_values(bytes)).map_err(error)?;
     let mut value: Value = parse(bytes, document)?;
     remove_nulls(&mut value);
     if let Some(rootfs) = value.get_mut("rootfs").and_then(Value::as_object_mut) {
@@ -52,6 +80,19 @@ pub(super) fn parse_config(bytes: &[u8], document: &str) -> Result<ImageConfig> 
             .or_insert_with(|| Value::Array(Vec::new()));
     }
     serde_json::from_value(value).map_err(|error| damaged(document, &error.to_string()))
+}
+
+/// How much memory the values in a JSON document take at most.
+fn size_of_values(bytes: &[u8]) -> usize {
+    /// A map of one key, a place in a list, and what may be in either.
+    const OBJECT: usize = 640;
+    const VALUE: usize = 128;
+    let size = |byte: &u8| match byte {
+        b'{' => OBJECT,
+        b'[' | b',' => VALUE,
+        _ => 1,
+    };
+    bytes.iter().map(size).sum()
 }
 
 fn remove_nulls(value: &mut Value) {
@@ -98,11 +139,12 @@ mod tests {
         let config = json!({
             "architecture": "arm", "os": "linux", "variant": "v7", "created": null,
             "container_config": { "Cmd": null },
-            "config": { "Cmd": null, "Env": ["A=b"], "Healthcheck": { "Test": null } },
+            "os.features": null, "config": { "Cmd": null, "Env": ["A=b"], "Healthcheck": { "Test": null } },
             "history": [{ "created_by": "x", "empty_layer": true, "author": null }],
             "rootfs": { "type": "layers", "diff_ids": null }
         });
-        let config = parse_config(config.to_string().as_bytes(), "c").unwrap();
+        let config =
+            parse_config(config.to_string().as_bytes(), "c", &mut Budget::default()).unwrap();
         assert_eq!(
             Value::Object(config.config),
             json!({ "Env": ["A=b"], "Healthcheck": {} })

@@ -67,7 +67,7 @@ fn from_blob<'a>(
     store: &Store,
     found: &mut Found<'a>,
 ) -> Result<()> {
-    let path = store.locate_below(&record.path);
+    let path = record.located(store)?;
     let name = format!("{}: layer {}", record.path, record.blob.digest);
     let blob = open_stored(&path, record.offset, record.blob.size)?;
     let (_, reader) = decompress(blob).map_err(Error::io("read", &path))?;

@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 
 use super::bounds::{LARGEST_DOCUMENT, MOST_DOCUMENTS, MOST_LINKS, MOST_MEMBERS};
 use super::damaged::{DAMAGED, damaged};
-use strata_archive::{ArchiveEntryKind, ArchiveReader, CompressionFormat, clean_path, decompress};
+use strata_archive::{
+    ArchiveEntryKind, ArchiveReader, CompressionFormat, clean_path, decompress, foreign_compression,
+};
 use strata_error::{Error, Result};
 use strata_nix::Store;
+use strata_tree::Budget;
 
 /// What holds the documents and blobs of an image.
 pub(super) struct ImageSource {
@@ -28,6 +31,9 @@ enum Form {
     /// An archive.
     Archive { members: Members },
 }
+
+/// What a member takes in the list besides what is said of it.
+const MEMBER: usize = 2 * size_of::<(Vec<u8>, Member)>();
 
 type Members = BTreeMap<Vec<u8>, Member>;
 
@@ -64,8 +70,9 @@ enum Member {
 
 impl ImageSource {
     /// Opens what `named` is; of an archive the list of members is read.
-    pub(super) fn open(named: &str, store: &Store) -> Result<Self> {
-        let located = store.locate_below(named);
+    pub(super) fn open(named: &str, store: &Store, budget: &mut Budget) -> Result<Self> {
+        let located = store.locate_inside(named);
+        let located = located.map_err(|message| damaged("the base image", &message))?;
         let metadata = located.metadata().map_err(Error::io("read", &located))?;
         let form = if metadata.is_dir() {
             let store = &store.location;
@@ -78,7 +85,10 @@ impl ImageSource {
             if start.starts_with(b"#!") {
                 return Err(is_script(named));
             }
-            let members = list(file, named)?;
+            if let Some((name, program)) = foreign_compression(start) {
+                return Err(is_packed(named, name, program));
+            }
+            let members = list(file, named, budget)?;
             Form::Archive { members }
         } else {
             return Err(damaged(named, "neither a file nor a directory"));
@@ -196,14 +206,27 @@ fn is_script(named: &str) -> Error {
     }
 }
 
+fn is_packed(named: &str, name: &str, program: &str) -> Error {
+    Error::Document {
+        document: named.to_owned(),
+        message: format!("compressed with {name}, which Strata does not read"),
+        hint: format!(
+            "unpack it before it is the base: {program} < {named} > base.tar; or compress it with gzip or zstd"
+        ),
+    }
+}
+
 /// Lists the members of an archive, of which `document` is the name in errors.
-fn list(reader: impl Read, document: &str) -> Result<Members> {
+fn list(reader: impl Read, document: &str, budget: &mut Budget) -> Result<Members> {
     let (format, reader) =
         decompress(reader).map_err(|error| damaged(document, &error.to_string()))?;
     let mut archive = ArchiveReader::new(reader, document, DAMAGED);
     let mut members = BTreeMap::new();
     let mut kept = 0;
     while let Some(entry) = archive.next_entry()? {
+        let size = MEMBER + entry.size_in_memory();
+        let counted = budget.keep(size);
+        counted.map_err(|message| archive.damaged(&message))?;
         let member = match entry.kind {
             ArchiveEntryKind::Directory => Member::Directory,
             ArchiveEntryKind::File => {
@@ -215,7 +238,11 @@ fn list(reader: impl Read, document: &str) -> Result<Members> {
                 } else {
                     None
                 };
-                kept += content.as_ref().map_or(0, |content| content.len() as u64);
+                let length = content.as_ref().map_or(0, Vec::len);
+                // A vector may have room for twice what is in it.
+                let counted = budget.keep(2 * length);
+                counted.map_err(|message| archive.damaged(&message))?;
+                kept += length as u64;
                 Member::File(StoredFile {
                     offset: entry.offset,
                     size: entry.size,
@@ -279,7 +306,7 @@ fn resolve(path: &[u8], target: &[u8]) -> Result<Vec<u8>, &'static str> {
 
 /// Lists an archive in memory, for tests and fuzzing: whether it is one.
 pub fn is_archive(bytes: &[u8]) -> Result<()> {
-    list(bytes, "archive").map(|_| ())
+    list(bytes, "archive", &mut Budget::default()).map(|_| ())
 }
 
 #[cfg(test)]

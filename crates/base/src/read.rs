@@ -1,15 +1,17 @@
 //! Reading a base image, whatever its form.
 
-use super::bounds::{DEEPEST_INDEX, MOST_LAYERS, MOST_MANIFESTS};
+use super::bounds::{DEEPEST_INDEX, LONGEST_NAME, MOST_LAYERS, MOST_MANIFESTS};
 use super::damaged::{DAMAGED, damaged};
-use super::documents::{DockerImage, parse_config, parse_docker_manifest, parse_manifest};
+use super::documents::{
+    DockerImage, parse_config, parse_docker_manifest, parse_manifest, parse_platform,
+};
 use super::image_source::{BlobLocation, ImageSource};
 use super::layers::{self, Expected};
 use super::select::{ImageCandidate, Selection};
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, Documents, ImagesFile, LayerRecord};
 use strata_nix::Store;
-use strata_oci::{Descriptor, Digest, Document, ImageConfig, Index, layout};
+use strata_oci::{Descriptor, Digest, Document, ImageConfig, Index, Platform, layout};
 use strata_tree::{BaseListing, BaseTree, Budget, LayerTree};
 
 /// A base image; the default is none.
@@ -37,37 +39,29 @@ impl Base {
 /// Reads the base image at `named`, a path at or below a store path. Where there are several, it is
 /// the one that `selection` means, else the one for Linux on `architecture`.
 pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Store) -> Result<Base> {
-    let source = ImageSource::open(named, store)?;
+    let budget = &mut Budget::default();
+    let source = ImageSource::open(named, store, budget)?;
     if source.is_directory() && Documents::are_in(&source.located) {
-        return read_strata(&source, selection, architecture, store);
+        return read_strata(&source, selection, architecture, store, budget);
     }
     if source.is_directory() && ImagesFile::is_in(&source.located) {
         let image = choose_of_index(&source, selection, architecture, store)?;
         return read(&image, &Selection::default(), architecture, store);
     }
-    let found = find(&source)?;
-    let candidates: Vec<ImageCandidate> =
-        found.iter().map(|found| found.candidate.clone()).collect();
-    let chosen = selection.choose(&candidates, architecture, named)?;
-    // The choice is the number of a candidate.
-    let Some(chosen) = found.into_iter().nth(chosen) else {
-        return Err(damaged(named, "no image in it"));
-    };
-    if chosen.layers.len() > MOST_LAYERS {
+    let chosen = find(&source)?.choose(selection, architecture, named)?;
+    let (config, layers) = chosen.contents(&source, budget)?;
+    if layers.len() > MOST_LAYERS {
         return Err(damaged(named, &format!("more than {MOST_LAYERS} layers")));
     }
-    if chosen.layers.len() != chosen.config.rootfs.diff_ids.len() {
+    if layers.len() != config.rootfs.diff_ids.len() {
         let message = format!(
             "{} layers, but {} diff IDs in the config",
-            chosen.layers.len(),
-            chosen.config.rootfs.diff_ids.len()
+            layers.len(),
+            config.rootfs.diff_ids.len()
         );
         return Err(damaged(named, &message));
     }
-    let expected = chosen
-        .layers
-        .into_iter()
-        .zip(&chosen.config.rootfs.diff_ids);
+    let expected = layers.into_iter().zip(&config.rootfs.diff_ids);
     let expected = expected.map(|(layer, diff_id)| {
         let place = source.find(&layer.name)?;
         let name = source.name_of(&layer.name);
@@ -79,9 +73,9 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
         })
     });
     let expected = expected.collect::<Result<Vec<_>>>()?;
-    let checked = layers::check(&expected, &mut Budget::default())?;
+    let checked = layers::check(&expected, budget)?;
     Ok(Base {
-        config: Some(chosen.config),
+        config: Some(config),
         blobs: checked.records,
         layers: Vec::new(),
         tree: checked.tree,
@@ -89,12 +83,31 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
     })
 }
 
-/// An image that was found, before its layers are read.
+/// What is in a source, before one is chosen.
+#[derive(Default)]
+struct FoundImages {
+    images: Vec<FoundImage>,
+    /// What is no image, or a damaged one: nobody's loss until it is the one that is meant.
+    others: Vec<(ImageCandidate, Error)>,
+}
+
+/// An image that was found, of which no more is kept than what it is chosen by.
 struct FoundImage {
     candidate: ImageCandidate,
-    config: ImageConfig,
-    layers: Vec<FoundLayer>,
+    manifest: FoundManifest,
 }
+
+/// Where it is said what an image is made of.
+#[derive(Clone)]
+enum FoundManifest {
+    /// A manifest in this file, and how the files of its blobs are called.
+    Blob(String, BlobName),
+    /// An entry of the list in a Docker archive.
+    Docker { config: String, layers: Vec<String> },
+}
+
+/// The name of the file of a blob, and whether it is a manifest.
+type BlobName = fn(Digest, bool) -> String;
 
 struct FoundLayer {
     /// The file or member.
@@ -103,17 +116,91 @@ struct FoundLayer {
     descriptor: Option<Descriptor>,
 }
 
+impl FoundImages {
+    /// The image that is meant.
+    fn choose(
+        mut self,
+        selection: &Selection,
+        architecture: &str,
+        named: &str,
+    ) -> Result<FoundImage> {
+        let candidates = self.images.iter().map(|found| found.candidate.clone());
+        let candidates: Vec<ImageCandidate> = candidates.collect();
+        let chosen = selection.choose(&candidates, architecture, named);
+        // What is wrong with what was meant tells more than that it is no image.
+        if let Err(error) = chosen {
+            let mut others = self.others.into_iter();
+            let meant = others.find(|(other, _)| candidates.is_empty() || selection.names(other));
+            return Err(meant.map_or(error, |(_, error)| error));
+        }
+        let number = chosen?;
+        if number < self.images.len() {
+            return Ok(self.images.swap_remove(number));
+        }
+        // The choice is the number of a candidate.
+        Err(damaged(named, "no image in it"))
+    }
+}
+
+impl FoundImage {
+    /// Its config and its layers.
+    fn contents(
+        self,
+        source: &ImageSource,
+        budget: &mut Budget,
+    ) -> Result<(ImageConfig, Vec<FoundLayer>)> {
+        let gone = |name: &str| damaged(&source.name_of(name), "is not there");
+        let document = |name: &str| source.document(name)?.ok_or_else(|| gone(name));
+        match self.manifest {
+            FoundManifest::Blob(name, blob_name) => {
+                let manifest = parse_manifest(&document(&name)?, &source.name_of(&name))?;
+                let Document::Image { config, layers } = manifest else {
+                    return Err(damaged(&source.name_of(&name), "not an image"));
+                };
+                let name = blob_name(config.digest, false);
+                let config = parse_config(&document(&name)?, &source.name_of(&name), budget)?;
+                let layer = |descriptor: Descriptor| FoundLayer {
+                    name: blob_name(descriptor.digest, false),
+                    descriptor: Some(descriptor),
+                };
+                Ok((config, layers.into_iter().map(layer).collect()))
+            }
+            FoundManifest::Docker { config, layers } => {
+                let name = source.name_of(&config);
+                let config = parse_config(&document(&config)?, &name, budget)?;
+                let layer = |name| FoundLayer {
+                    name,
+                    descriptor: None,
+                };
+                Ok((config, layers.into_iter().map(layer).collect()))
+            }
+        }
+    }
+}
+
 /// All images in `source`.
-fn find(source: &ImageSource) -> Result<Vec<FoundImage>> {
+///
+/// An archive may have two lists: `docker load` believes `manifest.json`, others `index.json`. So the first
+/// tells which image there is for a platform and what it is called, and the second what is said of it besides
+/// and which images there are for other platforms.
+fn find(source: &ImageSource) -> Result<FoundImages> {
+    let manifest = source.document("manifest.json");
     let is_layout = source.find(layout::MARKER_FILE)?.is_some();
     if is_layout && let Some(index) = source.document(layout::INDEX_FILE)? {
         let blobs = Blobs {
             source,
             name: |digest, _| layout::blob_name(digest),
         };
-        return blobs.find(layout::INDEX_FILE, &index);
+        let of_index = blobs.find(layout::INDEX_FILE, &index);
+        return match manifest {
+            Ok(Some(manifest)) if !source.is_directory() && is_list(&manifest) => {
+                let of_docker = find_docker(source, &manifest)?;
+                Ok(both(of_docker, of_index.unwrap_or_default()))
+            }
+            _ => of_index,
+        };
     }
-    let Some(manifest) = source.document("manifest.json")? else {
+    let Some(manifest) = manifest? else {
         return Err(Error::Document {
             document: source.named.clone(),
             message: "not an image: neither oci-layout nor manifest.json is in it".to_owned(),
@@ -122,7 +209,7 @@ fn find(source: &ImageSource) -> Result<Vec<FoundImage>> {
                 .to_owned(),
         });
     };
-    if manifest.trim_ascii_start().starts_with(b"[") {
+    if is_list(&manifest) {
         return find_docker(source, &manifest);
     }
     let blobs = Blobs {
@@ -135,35 +222,90 @@ fn find(source: &ImageSource) -> Result<Vec<FoundImage>> {
     blobs.find("manifest.json", &manifest)
 }
 
+fn is_list(manifest: &[u8]) -> bool {
+    manifest.trim_ascii_start().starts_with(b"[")
+}
+
+/// What two lists of one archive say together.
+fn both(of_docker: FoundImages, of_index: FoundImages) -> FoundImages {
+    let platforms: Vec<Platform> = (of_docker.images.iter())
+        .map(|found| found.candidate.platform.clone())
+        .collect();
+    let mut rest = of_index.images;
+    let mut images = Vec::new();
+    for mut found in of_docker.images {
+        let config = found.candidate.digests.first().copied();
+        let same = |other: &FoundImage| {
+            other
+                .candidate
+                .digests
+                .iter()
+                .any(|own| Some(*own) == config)
+        };
+        if let Some(FoundImage {
+            candidate,
+            manifest,
+        }) = rest.iter().find(|other| same(other))
+        {
+            if found.candidate.names.is_empty() {
+                found.candidate.names.clone_from(&candidate.names);
+            }
+            found.candidate.digests.clone_from(&candidate.digests);
+            // The config has the diff IDs of the layers, which are checked: it can be no other image.
+            found.manifest = manifest.clone();
+        }
+        images.push(found);
+    }
+    rest.retain(|found| {
+        let own = &found.candidate.platform;
+        !platforms.iter().any(|platform| platform.is_same(own))
+    });
+    images.extend(rest);
+    let mut others = of_docker.others;
+    others.extend(of_index.others);
+    FoundImages { images, others }
+}
+
 /// The images of a Docker archive.
-fn find_docker(source: &ImageSource, manifest: &[u8]) -> Result<Vec<FoundImage>> {
+fn find_docker(source: &ImageSource, manifest: &[u8]) -> Result<FoundImages> {
     let images = parse_docker_manifest(manifest, &source.name_of("manifest.json"))?;
     if images.len() > MOST_MANIFESTS {
         let message = format!("more than {MOST_MANIFESTS} images");
         return Err(damaged(&source.named, &message));
     }
-    let found = |image: DockerImage| {
+    let platform = |image: &DockerImage| {
         let document = source.name_of(&image.config);
         let bytes = source.document(&image.config)?;
         let bytes = bytes.ok_or_else(|| damaged(&document, "a config that is not there"))?;
         let digest = Digest::of(&bytes);
         check_config_name(&image.config, digest, &document)?;
-        let config = parse_config(&bytes, &document)?;
-        let layer = |name| FoundLayer {
-            name,
-            descriptor: None,
-        };
-        Ok(FoundImage {
-            candidate: ImageCandidate {
-                names: image.repo_tags.unwrap_or_default(),
-                digests: vec![digest],
-                platform: config.platform(),
-            },
-            layers: image.layers.into_iter().flatten().map(layer).collect(),
-            config,
-        })
+        Ok((parse_platform(&bytes, &document)?, digest))
     };
-    images.into_iter().map(found).collect()
+    let mut found = FoundImages::default();
+    for image in images {
+        let said = platform(&image);
+        let mut candidate = ImageCandidate {
+            names: image.repo_tags.unwrap_or_default(),
+            digests: Vec::new(),
+            platform: Platform::linux(""),
+        };
+        match said {
+            Ok((platform, digest)) => {
+                candidate.digests.push(digest);
+                candidate.platform = platform;
+                let manifest = FoundManifest::Docker {
+                    config: image.config,
+                    layers: image.layers.unwrap_or_default(),
+                };
+                found.images.push(FoundImage {
+                    candidate,
+                    manifest,
+                });
+            }
+            Err(error) => found.others.push((candidate, error)),
+        }
+    }
+    Ok(found)
 }
 
 /// Docker calls a config by its digest: `<hex>.json`, or `blobs/sha256/<hex>`.
@@ -188,8 +330,7 @@ fn mismatch(what: &str, expected: Digest, found: Digest) -> Error {
 /// Manifests that name their blobs by digests.
 struct Blobs<'a> {
     source: &'a ImageSource,
-    /// The file of a blob, and whether it is a manifest.
-    name: fn(Digest, bool) -> String,
+    name: BlobName,
 }
 
 /// What led to a manifest.
@@ -202,10 +343,10 @@ struct Way {
 
 impl Blobs<'_> {
     /// The images that a manifest or index leads to.
-    fn find(&self, name: &str, bytes: &[u8]) -> Result<Vec<FoundImage>> {
-        let mut found = Vec::new();
+    fn find(&self, name: &str, bytes: &[u8]) -> Result<FoundImages> {
+        let mut found = FoundImages::default();
         self.follow(name, bytes, &Way::default(), &mut found, &mut 0)?;
-        if found.is_empty() {
+        if found.images.is_empty() && found.others.is_empty() {
             let document = self.source.name_of(name);
             return Err(damaged(&document, "leads to no image that is there"));
         }
@@ -218,18 +359,18 @@ impl Blobs<'_> {
         name: &str,
         bytes: &[u8],
         way: &Way,
-        found: &mut Vec<FoundImage>,
+        found: &mut FoundImages,
         count: &mut usize,
     ) -> Result<()> {
         let document = self.source.name_of(name);
         let entries = match parse_manifest(bytes, &document)? {
-            Document::Image { config, layers } => {
+            Document::Image { config, .. } => {
                 let mut way = way.clone();
                 if way.digests.is_empty() {
                     // The only manifest of a `dir:`.
                     way.digests.push(Digest::of(bytes));
                 }
-                found.extend(self.image(&config, layers, way)?);
+                found.images.extend(self.image(name, &config, way)?);
                 return Ok(());
             }
             Document::Index(entries) => entries,
@@ -247,43 +388,48 @@ impl Blobs<'_> {
             if entry.is_attestation() {
                 continue;
             }
-            // An archive of one platform may keep the index of all.
-            let Some((name, bytes)) = self.document(entry.digest, true)? else {
-                continue;
-            };
             let mut way = way.clone();
             way.digests.insert(0, entry.digest);
             for key in [Index::CONTAINERD_NAME, Index::REFERENCE_NAME] {
-                way.names.extend(entry.annotation(key).map(str::to_owned));
+                let name = entry
+                    .annotation(key)
+                    .filter(|name| name.len() <= LONGEST_NAME);
+                way.names.extend(name.map(str::to_owned));
             }
-            self.follow(&name, &bytes, &way, found, count)?;
+            let result = match self.document(entry.digest, true) {
+                // An archive of one platform may keep the index of all.
+                Ok(None) => continue,
+                Ok(Some((name, bytes))) => self.follow(&name, &bytes, &way, found, count),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
+                if *count > MOST_MANIFESTS {
+                    return Err(error);
+                }
+                let candidate = ImageCandidate {
+                    names: way.names,
+                    digests: way.digests,
+                    platform: entry.platform().unwrap_or_else(|| Platform::linux("")),
+                };
+                found.others.push((candidate, error));
+            }
         }
         Ok(())
     }
 
-    fn image(
-        &self,
-        config: &Descriptor,
-        layers: Vec<Descriptor>,
-        mut way: Way,
-    ) -> Result<Option<FoundImage>> {
-        let Some((name, bytes)) = self.document(config.digest, false)? else {
+    /// The image of the manifest in the file `name`.
+    fn image(&self, name: &str, config: &Descriptor, mut way: Way) -> Result<Option<FoundImage>> {
+        let Some((config_name, bytes)) = self.document(config.digest, false)? else {
             return Ok(None);
         };
         way.digests.push(config.digest);
-        let config = parse_config(&bytes, &self.source.name_of(&name))?;
-        let layer = |descriptor: Descriptor| FoundLayer {
-            name: (self.name)(descriptor.digest, false),
-            descriptor: Some(descriptor),
-        };
         Ok(Some(FoundImage {
             candidate: ImageCandidate {
                 names: way.names,
                 digests: way.digests,
-                platform: config.platform(),
+                platform: parse_platform(&bytes, &self.source.name_of(&config_name))?,
             },
-            layers: layers.into_iter().map(layer).collect(),
-            config,
+            manifest: FoundManifest::Blob(name.to_owned(), self.name),
         }))
     }
 
@@ -312,7 +458,10 @@ fn choose_of_index(
             manifest,
             config,
             ..
-        } = Documents::read(&store.locate_below(image))?;
+        } = {
+            let located = store.locate_inside(image);
+            Documents::read(&located.map_err(|message| damaged(&source.named, &message))?)?
+        };
         Ok(ImageCandidate {
             names: vec![name.clone()],
             digests: vec![manifest_descriptor.digest, manifest.config.digest],
@@ -332,6 +481,7 @@ fn read_strata(
     selection: &Selection,
     architecture: &str,
     store: &Store,
+    budget: &mut Budget,
 ) -> Result<Base> {
     let Documents {
         layers: mut file,
@@ -349,20 +499,21 @@ fn read_strata(
         platform: config.platform(),
     };
     selection.choose(&[candidate], architecture, &source.named)?;
-    let expected = |record: &BaseRecord| Expected {
-        name: format!("{}: layer {}", record.path, record.blob.digest),
-        place: BlobLocation {
-            named: record.path.clone(),
-            located: store.locate_below(&record.path),
-            offset: record.offset,
-            size: record.blob.size,
-        },
-        descriptor: Some(record.blob.clone()),
-        diff_id: record.diff_id,
+    let expected = |record: &BaseRecord| {
+        Ok(Expected {
+            name: format!("{}: layer {}", record.path, record.blob.digest),
+            place: BlobLocation {
+                named: record.path.clone(),
+                located: record.located(store)?,
+                offset: record.offset,
+                size: record.blob.size,
+            },
+            descriptor: Some(record.blob.clone()),
+            diff_id: record.diff_id,
+        })
     };
-    let expected: Vec<Expected> = file.base.iter().map(expected).collect();
-    let mut budget = Budget::default();
-    let mut checked = layers::check(&expected, &mut budget)?;
+    let expected = file.base.iter().map(expected).collect::<Result<Vec<_>>>()?;
+    let mut checked = layers::check(&expected, budget)?;
     for (checked, record) in checked.records.iter_mut().zip(&file.base) {
         checked.compression = record.compression;
     }
@@ -372,12 +523,12 @@ fn read_strata(
         let mut listing = BaseListing::default();
         LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
             let counted = budget.entries(1);
-            let added = counted.and_then(|()| listing.add_own(&entry, &mut budget));
+            let added = counted.and_then(|()| listing.add_own(&entry, budget));
             added.map_err(|message| damaged(&source.named, &message))
         })?;
-        let result = checked.tree.apply(number, &listing, &mut budget);
+        let result = checked.tree.apply(number, &listing, budget);
         result.map_err(|message| damaged(&source.named, &message))?;
-        listing.release(&mut budget);
+        listing.release(budget);
     }
     Ok(Base {
         config: Some(config),

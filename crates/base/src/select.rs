@@ -159,6 +159,14 @@ impl Selection {
         }
     }
 
+    /// Whether a name, tag or digest is said, and is this one's.
+    pub(super) fn names(&self, candidate: &ImageCandidate) -> bool {
+        let fits_digest = (self.digest).is_none_or(|digest| candidate.digests.contains(&digest));
+        let says_name = self.name.is_some() || self.tag.is_some();
+        let fits_name = !says_name || candidate.names.iter().any(|name| self.fits_name(name));
+        (says_name || self.digest.is_some()) && fits_digest && fits_name
+    }
+
     /// Whether this may be the name of an image: a tag alone says nothing about the name.
     fn fits_name(&self, found: &str) -> bool {
         let (name, tag) = match Reference::parse(found) {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::image::Image;
+use super::open::inside;
 use strata_error::{Error, Result};
 use strata_layer::{ImageName, ImagesFile, OutputLayout, damaged, parse};
 use strata_nix::Store;
@@ -50,7 +51,7 @@ impl ImageIndex {
         let index_bytes = layout.blob(&descriptor)?;
         let index: Index = parse(path, &index_bytes)?;
         let images = file.images.iter();
-        let images = images.map(|image| Image::open(&store.locate_below(image)));
+        let images = images.map(|image| Image::open(&inside(&store, image)?));
         let images = images.collect::<Result<Vec<_>>>()?;
         let digests = images.iter().map(|image| image.manifest_descriptor.digest);
         if !digests.eq(index.manifests.iter().map(|entry| entry.digest)) {

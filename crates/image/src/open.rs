@@ -39,18 +39,16 @@ impl Image {
         } = Documents::read(path)?;
         let store = Store::new(file.store_dir);
         let base = file.base.into_iter().map(|record| {
-            let path = store.locate_below(&record.path);
+            let path = record.located(&store)?;
             let (compressed, compression) = (record.compressed.clone(), record.compression);
-            promised(
-                Arc::new(BaseLayer { record, path }),
-                compressed,
-                compression,
-            )
+            let layer = Arc::new(BaseLayer { record, path });
+            Ok(promised(layer, compressed, compression))
         });
         let own = file.layers.into_iter().map(|record| layer(record, &store));
+        let layers = base.chain(own).collect::<Result<_>>()?;
         Ok(Self {
             name: file.image,
-            layers: base.chain(own).collect(),
+            layers,
             manifest_descriptor,
             manifest,
             manifest_bytes,
@@ -60,7 +58,7 @@ impl Image {
     }
 }
 
-fn layer(record: LayerRecord, store: &Store) -> Arc<dyn Layer> {
+fn layer(record: LayerRecord, store: &Store) -> Result<Arc<dyn Layer>> {
     let descriptor = record.tar_descriptor();
     let (compressed, compression) = (record.compressed, record.compression);
     let layer = StoreLayer {
@@ -68,11 +66,22 @@ fn layer(record: LayerRecord, store: &Store) -> Arc<dyn Layer> {
         compression,
         recipe: record.recipe,
         tar: match record.tar {
-            Some(tar) => Tar::Kept(store.locate_below(&tar)),
+            Some(tar) => Tar::Kept(inside(store, &tar)?),
             None => Tar::Made(store.clone()),
         },
     };
-    promised(Arc::new(layer), compressed, compression)
+    Ok(promised(Arc::new(layer), compressed, compression))
+}
+
+/// Where a file of the store is that an image names; the error is that it is not in the store.
+pub(super) fn inside(store: &Store, path: &str) -> Result<PathBuf> {
+    store
+        .locate_inside(path)
+        .map_err(|message| Error::Document {
+            document: "the image".to_owned(),
+            message,
+            hint: "rebuild it; its files name only what is in the store".to_owned(),
+        })
 }
 
 /// The layer that the image promises, made from the uncompressed one.

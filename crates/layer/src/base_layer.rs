@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Layer;
 use strata_archive::{decompress, write_error};
 use strata_error::{Error, Result};
+use strata_nix::Store;
 use strata_nix::walk::open_regular;
 use strata_oci::{Compression, Descriptor, Digest, HashingWriter};
 use strata_tree::Recipe;
@@ -37,6 +38,16 @@ pub struct BaseRecord {
 }
 
 impl BaseRecord {
+    /// Where the file is; the error is that it is not in `store`.
+    pub fn located(&self, store: &Store) -> Result<PathBuf> {
+        let located = store.locate_inside(&self.path);
+        located.map_err(|message| Error::Document {
+            document: "layers.json".to_owned(),
+            message: format!("a layer of the base image: {message}"),
+            hint: "rebuild the image; its files name only what is in the store".to_owned(),
+        })
+    }
+
     /// The layer as the manifest lists it.
     pub fn descriptor(&self) -> Descriptor {
         self.compressed.as_ref().unwrap_or(&self.blob).clone()

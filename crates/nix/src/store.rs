@@ -125,6 +125,24 @@ impl Store {
         }
     }
 
+    /// Where the file is that `full`, a path at or below a store path, names, for a path that a stranger may
+    /// have written; the error is that it is none, or leads out of the store. Symlinks may lead to other
+    /// store paths.
+    pub fn locate_inside(&self, full: &str) -> Result<PathBuf, String> {
+        let (_, below) = self.parse_below(full)?;
+        if below.split('/').any(|name| matches!(name, "." | "..")) {
+            return Err(format!("{full:?} leads out of its store path"));
+        }
+        let located = self.locate_below(full);
+        // What is not there is told by whoever reads it.
+        if let (Ok(real), Ok(store)) = (located.canonicalize(), self.location.canonicalize())
+            && !real.starts_with(&store)
+        {
+            return Err(format!("{full:?} leads out of the store"));
+        }
+        Ok(located)
+    }
+
     /// Where the file is that `full`, a path at or below a store path, names.
     pub fn locate_below(&self, full: &str) -> PathBuf {
         match below(&self.dir, full) {
@@ -165,6 +183,36 @@ mod tests {
         }
         for text in ["", "/nix/store", "/nix/store/", "/nix/store/a/b", "/etc/b"] {
             assert!(store.parse_below(text).is_err(), "{text}");
+        }
+    }
+
+    /// Row 19 of "Reliability and security".
+    #[test]
+    fn strangers_name_nothing_outside_of_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = directory.path().join("store");
+        let at = |name: &str| location.join(format!("{HASH}-{name}"));
+        std::fs::create_dir_all(at("a").join("b")).unwrap();
+        std::fs::write(directory.path().join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink("../secret", at("out")).unwrap();
+        std::os::unix::fs::symlink("../..", at("a").join("up")).unwrap();
+        std::os::unix::fs::symlink(format!("{HASH}-a"), at("inside")).unwrap();
+        let dir = "/nix/store".to_owned();
+        let store = Store { dir, location };
+        for (end, is_inside) in [
+            ("-a", true),
+            ("-a/b", true),
+            ("-a/nothing", true),
+            ("-inside/b", true),
+            ("-a/../x", false),
+            ("-out", false),
+            ("-a/up/secret", false),
+        ] {
+            let found = store.locate_inside(&format!("/nix/store/{HASH}{end}"));
+            assert_eq!(found.is_ok(), is_inside, "{end}: {found:?}");
+        }
+        for full in ["/etc/passwd", "/nix/store", "/nix/store/x", "etc", ""] {
+            assert!(store.locate_inside(full).is_err(), "{full}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient::{if_it_fits, null_is_default};
 use super::{Digest, media_type};
 
 /// What a blob is, how it is called and how long it is.
@@ -19,10 +20,18 @@ pub struct Descriptor {
     /// The blob's length in bytes.
     pub size: u64,
     /// Free-form notes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: BTreeMap<String, String>,
     /// What the image runs on; only in an index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "if_it_fits",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub platform: Option<Platform>,
 }
 

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::lenient::{
+    CONFIG, DOCKER_ARCHIVE, MANIFEST, check_keys, if_it_fits, null_is_default, those_that_fit,
+};
 use super::{Descriptor, Digest, Platform, media_type};
 
 /// What an index says of an image that is no image but the proof of how one was built.
@@ -31,11 +34,11 @@ pub enum Document {
 #[serde(rename_all = "camelCase")]
 pub struct IndexEntry {
     /// What it is, if the index says so.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub media_type: String,
     /// The digest of its manifest or index.
     pub digest: Digest,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "if_it_fits")]
     platform: Option<EntryPlatform>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
@@ -44,9 +47,9 @@ pub struct IndexEntry {
 /// What an index says of a platform; nobody has to say all of it.
 #[derive(Clone, Debug, Deserialize)]
 struct EntryPlatform {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     architecture: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     os: String,
     #[serde(default)]
     variant: Option<String>,
@@ -64,9 +67,14 @@ impl Document {
             media_type: Option<String>,
             config: Option<Descriptor>,
             layers: Option<Vec<Descriptor>>,
-            manifests: Option<Vec<IndexEntry>>,
+            // What is no entry that can be fetched, as one with a digest of another kind, is nobody's loss.
+            #[serde(default, deserialize_with = "those_that_fit")]
+            manifests: Option<Option<Vec<IndexEntry>>>,
         }
         let error = |message: &str, hint: &str| Err([message.to_owned(), hint.to_owned()]);
+        if let Err(problem) = check_keys(bytes, MANIFEST) {
+            return error(&format!("no manifest: {problem}"), "");
+        }
         let either: Either = match serde_json::from_slice(bytes) {
             Ok(either) => either,
             Err(problem) => return error(&format!("no manifest: {problem}"), ""),
@@ -78,9 +86,12 @@ impl Document {
             );
         }
         let (default, document) = match (either.config, either.layers, either.manifests) {
-            (None, None, Some(entries)) => (media_type::INDEX, Self::Index(entries)),
-            // What is written in Go has null for no layers.
-            (Some(config), layers, None) => {
+            // What is written in Go has null for an empty list.
+            (None, None, Some(entries)) => {
+                let entries = entries.unwrap_or_default();
+                (media_type::INDEX, Self::Index(entries))
+            }
+            (Some(config), layers, None | Some(None)) => {
                 let layers = layers.unwrap_or_default();
                 (media_type::MANIFEST, Self::Image { config, layers })
             }
@@ -90,6 +101,16 @@ impl Document {
         let media_type = either.media_type.unwrap_or_else(|| default.to_owned());
         Ok((media_type, document))
     }
+}
+
+/// Refuses a config with a key twice, or in another case than its own: programs differ on what it says.
+pub fn check_config_keys(bytes: &[u8]) -> Result<(), String> {
+    check_keys(bytes, CONFIG)
+}
+
+/// The same for the list in a Docker archive.
+pub fn check_docker_archive_keys(bytes: &[u8]) -> Result<(), String> {
+    check_keys(bytes, DOCKER_ARCHIVE)
 }
 
 impl IndexEntry {
@@ -143,7 +164,41 @@ mod tests {
         assert_eq!(parse(&image).as_deref(), Ok(media_type::MANIFEST));
         let index = json!({ "schemaVersion": 2, "mediaType": "list", "manifests": [] });
         assert_eq!(parse(&index).as_deref(), Ok("list"));
+        // Rows "Strangers' documents": null, fields that nobody uses, and entries of other kinds.
+        for (null, expected) in [
+            (
+                json!({ "schemaVersion": 2, "manifests": null }),
+                media_type::INDEX,
+            ),
+            (
+                json!({ "schemaVersion": 2, "config": blob, "manifests": null, "annotations": null }),
+                media_type::MANIFEST,
+            ),
+            (
+                json!({ "schemaVersion": 2, "layers": [{
+                    "mediaType": "x", "digest": blob.digest, "size": 0, "annotations": null, "platform": null
+                }], "config": {
+                    "mediaType": "x", "digest": blob.digest, "size": 0, "platform": { "os": "linux" }
+                } }),
+                media_type::MANIFEST,
+            ),
+        ] {
+            assert_eq!(parse(&null).as_deref(), Ok(expected), "{null}");
+        }
+        let foreign = json!({ "schemaVersion": 2, "manifests": [
+            { "digest": "sha512:00", "size": 1 }, 7, null, { "mediaType": null, "digest": blob.digest,
+            "platform": { "os": null, "architecture": 1 }, "annotations": null }
+        ] });
+        let foreign = Document::parse(foreign.to_string().as_bytes()).unwrap().1;
+        assert!(
+            matches!(&foreign, Document::Index(entries) if entries.len() == 1),
+            "{foreign:?}"
+        );
         for (wrong, message) in [
+            (
+                json!({ "schemaVersion": 2, "config": blob, "Layers": [blob] }),
+                "\"Layers\" is written \"layers\"",
+            ),
             (
                 json!({ "schemaVersion": 1, "fsLayers": [] }),
                 "first schema",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient::null_is_default;
 use super::{Descriptor, media_type};
 
 /// A list of manifests.
@@ -13,12 +14,17 @@ pub struct Index {
     /// Always 2.
     pub schema_version: u32,
     /// [`media_type::INDEX`]; older writers leave it out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub media_type: String,
     /// The manifests, each with its name in the annotations, or its platform.
+    #[serde(deserialize_with = "null_is_default")]
     pub manifests: Vec<Descriptor>,
     /// Free-form notes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: BTreeMap<String, String>,
 }
 

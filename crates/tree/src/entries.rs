@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use super::path::ImagePath;
 use super::recipe::{Recipe, Source};
 use super::rules::{CompiledRules, EntryType, Rule};
-use super::source::{check_name, check_size, compile, invalid_recipe, locate, source_path};
+use super::source::{
+    check_name, check_place, check_size, compile, invalid_recipe, locate, source_path,
+};
 use strata_archive::{Entry, EntryKind, Metadata, Mode, WHITEOUT_PREFIX};
 use strata_error::Result;
 use strata_nix::walk::{Kind, Visit};
@@ -51,6 +53,7 @@ impl<'a> LayerTree<'a> {
             root: Directory::default(),
         };
         for (number, source) in recipe.sources.iter().enumerate() {
+            check_place(store, source)?;
             if source.to_root {
                 tree.add_to_root(number)?;
             } else {

@@ -19,6 +19,12 @@ pub(super) fn locate(store: &Store, source: &Source) -> PathBuf {
     store.locate_below(&source.store_path)
 }
 
+/// Refuses a source that is not in the store, as only a stranger's recipe has one.
+pub(super) fn check_place(store: &Store, source: &Source) -> Result<()> {
+    let located = store.locate_inside(&source.store_path);
+    located.map(|_| ()).map_err(invalid_recipe)
+}
+
 /// The full path in the store that rules are matched with.
 pub(super) fn source_path(source: &Source, relative: &[u8]) -> Vec<u8> {
     let mut path = source.store_path.clone().into_bytes();

@@ -1,0 +1,326 @@
+//! What Go's programs write and read in JSON: null for an empty list, map or text, and keys in any case.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+
+/// A value, or the default where there is null: for fields with `default`.
+pub(super) fn null_is_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A value that nobody needs: none if it is not of its type.
+pub(super) fn if_it_fits<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either<T> {
+        Fits(T),
+        Other(IgnoredAny),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Fits(value) => Some(value),
+        Either::Other(_) => None,
+    })
+}
+
+/// The items of a list that are of their type; the others are passed over. The inner none is null; the outer
+/// one is the default, where there is no such field.
+#[expect(
+    clippy::option_option,
+    reason = "an empty list of Go is null, and no list is another kind of document"
+)]
+pub(super) fn those_that_fit<'de, T, D>(deserializer: D) -> Result<Option<Option<Vec<T>>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    struct Fitting<T>(Option<T>);
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fitting<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            if_it_fits(deserializer).map(Fitting)
+        }
+    }
+    let items: Option<Vec<Fitting<T>>> = Option::deserialize(deserializer)?;
+    Ok(Some(items.map(|items| {
+        items.into_iter().filter_map(|item| item.0).collect()
+    })))
+}
+
+/// What may be in a document.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// Anything; keys are data.
+    Any,
+    /// An object with these keys, and others that nobody knows.
+    Object(&'static [(&'static str, Shape)]),
+    /// A list of such things.
+    List(&'static Shape),
+}
+
+/// A descriptor (OCI descriptor.md).
+const DESCRIPTOR: Shape = Shape::Object(&[
+    ("mediaType", Shape::Any),
+    ("digest", Shape::Any),
+    ("size", Shape::Any),
+    ("urls", Shape::Any),
+    ("annotations", Shape::Any),
+    ("data", Shape::Any),
+    ("artifactType", Shape::Any),
+    (
+        "platform",
+        Shape::Object(&[
+            ("architecture", Shape::Any),
+            ("os", Shape::Any),
+            ("os.version", Shape::Any),
+            ("os.features", Shape::Any),
+            ("variant", Shape::Any),
+        ]),
+    ),
+]);
+
+/// A manifest or an index.
+pub(super) const MANIFEST: Shape = Shape::Object(&[
+    ("schemaVersion", Shape::Any),
+    ("mediaType", Shape::Any),
+    ("artifactType", Shape::Any),
+    ("config", DESCRIPTOR),
+    ("layers", Shape::List(&DESCRIPTOR)),
+    ("manifests", Shape::List(&DESCRIPTOR)),
+    ("subject", DESCRIPTOR),
+    ("annotations", Shape::Any),
+]);
+
+/// A config (OCI config.md), and what Docker adds to it.
+pub(super) const CONFIG: Shape = Shape::Object(&[
+    ("created", Shape::Any),
+    ("author", Shape::Any),
+    ("architecture", Shape::Any),
+    ("variant", Shape::Any),
+    ("os", Shape::Any),
+    ("os.version", Shape::Any),
+    ("os.features", Shape::Any),
+    (
+        "config",
+        Shape::Object(&[
+            ("ArgsEscaped", Shape::Any),
+            ("Cmd", Shape::Any),
+            ("Entrypoint", Shape::Any),
+            ("Env", Shape::Any),
+            ("ExposedPorts", Shape::Any),
+            ("Healthcheck", Shape::Any),
+            ("Labels", Shape::Any),
+            ("OnBuild", Shape::Any),
+            ("Shell", Shape::Any),
+            ("StopSignal", Shape::Any),
+            ("StopTimeout", Shape::Any),
+            ("User", Shape::Any),
+            ("Volumes", Shape::Any),
+            ("WorkingDir", Shape::Any),
+        ]),
+    ),
+    (
+        "rootfs",
+        Shape::Object(&[("type", Shape::Any), ("diff_ids", Shape::Any)]),
+    ),
+    (
+        "history",
+        Shape::List(&Shape::Object(&[
+            ("created", Shape::Any),
+            ("created_by", Shape::Any),
+            ("author", Shape::Any),
+            ("comment", Shape::Any),
+            ("empty_layer", Shape::Any),
+        ])),
+    ),
+]);
+
+/// The list in a Docker archive.
+pub(super) const DOCKER_ARCHIVE: Shape = Shape::List(&Shape::Object(&[
+    ("Config", Shape::Any),
+    ("RepoTags", Shape::Any),
+    ("Layers", Shape::Any),
+    ("Parent", Shape::Any),
+    ("LayerSources", Shape::Any),
+]));
+
+/// Refuses a document with a known key twice or in another case than its own. Go takes both for the key,
+/// and the last one counts; other programs see another image in it.
+pub(super) fn check_keys(bytes: &[u8], shape: Shape) -> Result<(), String> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let result = shape.deserialize(&mut deserializer);
+    result.map_err(|error| error.to_string())
+}
+
+impl<'de> DeserializeSeed<'de> for Shape {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self {
+            Self::Any => IgnoredAny::deserialize(deserializer).map(|_| ()),
+            shape => deserializer.deserialize_any(Keys(shape)),
+        }
+    }
+}
+
+/// Looks at the keys of what has this shape; whatever has another is not looked at.
+struct Keys(Shape);
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let known = match self.0 {
+            Shape::Object(known) => known,
+            Shape::Any | Shape::List(_) => &[],
+        };
+        let mut found = BTreeSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let folded = fold(&key);
+            let Some((name, shape)) = known.iter().find(|(name, _)| fold(name) == folded) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if key != *name {
+                return Err(de::Error::custom(format!("{key:?} is written {name:?}")));
+            }
+            if !found.insert(name) {
+                return Err(de::Error::custom(format!("{name:?} is there twice")));
+            }
+            map.next_value_seed(*shape)?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let shape = match self.0 {
+            Shape::List(shape) => *shape,
+            Shape::Any | Shape::Object(_) => Shape::Any,
+        };
+        while list.next_element_seed(shape)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// A key as Go compares it: without case, where signs that look like `k` and `s` are these.
+fn fold(key: &str) -> String {
+    key.to_uppercase().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_there_once_and_as_they_are_written() {
+        for (document, shape, message) in [
+            (
+                r#"{"layers":[{"digest":"x","annotations":{"a":"1","A":"2"}}],"x":1,"X":2}"#,
+                MANIFEST,
+                None,
+            ),
+            (
+                r#"{"layers":[],"Layers":[]}"#,
+                MANIFEST,
+                Some("\"Layers\" is written \"layers\""),
+            ),
+            (
+                r#"{"Layers":[]}"#,
+                MANIFEST,
+                Some("\"Layers\" is written \"layers\""),
+            ),
+            (
+                r#"{"layer\u017f":[]}"#,
+                MANIFEST,
+                Some("is written \"layers\""),
+            ),
+            (
+                r#"{"layers":[],"layers":[]}"#,
+                MANIFEST,
+                Some("\"layers\" is there twice"),
+            ),
+            (
+                r#"{"layers":[{"digest":"x","digest":"y"}]}"#,
+                MANIFEST,
+                Some("\"digest\" is there twice"),
+            ),
+            (
+                r#"{"manifests":[{"platform":{"OS":"linux"}}]}"#,
+                MANIFEST,
+                Some("\"OS\" is written \"os\""),
+            ),
+            (
+                r#"{"config":{"cmd":["a"],"Cmd":null}}"#,
+                CONFIG,
+                Some("\"cmd\" is written \"Cmd\""),
+            ),
+            (
+                r#"{"config":{"Labels":{"a":"1","A":"2"}},"history":null}"#,
+                CONFIG,
+                None,
+            ),
+            (
+                r#"{"config":{"\u212Aey":1},"rootfs":{"type":"layers","DIFF_IDS":[]}}"#,
+                CONFIG,
+                Some("DIFF_IDS"),
+            ),
+            (
+                r#"{"history":[{"created":"x","created":"y"}]}"#,
+                CONFIG,
+                Some("twice"),
+            ),
+            (
+                r#"[{"Config":"a","config":"b"}]"#,
+                DOCKER_ARCHIVE,
+                Some("\"config\" is written \"Config\""),
+            ),
+            ("[1, \"a\", null, true, 1.5, -1, {}]", DOCKER_ARCHIVE, None),
+        ] {
+            let result = check_keys(document.as_bytes(), shape);
+            match message {
+                None => assert_eq!(result, Ok(()), "{document}"),
+                Some(message) => {
+                    let error = result.unwrap_err();
+                    assert!(error.contains(message), "{document}: {error}");
+                }
+            }
+        }
+    }
+}
