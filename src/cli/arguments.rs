@@ -27,7 +27,8 @@ pub(super) enum Parsed {
     name = "strata",
     version,
     max_term_width = 100,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    after_help = "`strata help COMMAND` explains a command, `strata version` is `strata --version`."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -68,7 +69,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>, usage: Option
         command = usage::called_by_script(command, usage);
     }
     let parsed = command
-        .try_get_matches_from(arguments)
+        .try_get_matches_from(as_flags(arguments.into_iter().collect()))
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
         Ok(arguments) => Parsed::Command(arguments.command),
@@ -77,6 +78,20 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>, usage: Option
             _ => Parsed::Wrong(usage::explain(&error)),
         },
     }
+}
+
+/// `help COMMAND` as `COMMAND --help`, `version` as `--version`.
+fn as_flags(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    match arguments.get(1).and_then(|word| word.to_str()) {
+        Some("help") => {
+            arguments.remove(1);
+            arguments.truncate(2);
+            arguments.push("--help".into());
+        }
+        Some("version") if arguments.len() == 2 => arguments[1] = "--version".into(),
+        _ => {}
+    }
+    arguments
 }
 
 #[cfg(test)]

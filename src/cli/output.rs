@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::printer::Printer;
-use crate::destination::{check_archive_name, is_stdout};
+use crate::destination::{check_archive_name, check_directory, is_stdout};
 use strata_error::{Error, Result};
 use strata_progress::Context;
 
@@ -19,7 +19,8 @@ pub(super) fn check_archive(output: &Path, printer: &Printer) -> Result<()> {
             hint: "name a file, or pipe it to a program".to_owned(),
         });
     }
-    check_archive_name("output", output)
+    check_archive_name("output", output)?;
+    check_directory("output", output)
 }
 
 /// Lets `fill` write to standard output. While nobody reads that, `context` is asked whether to go on.

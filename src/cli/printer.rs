@@ -53,6 +53,10 @@ impl Printer {
     /// Says what went wrong. There is nobody to tell when that fails too.
     pub(super) fn error(&self, text: &str) {
         let end = if text.ends_with('\n') { "" } else { "\n" };
+        let text = match self.has_colors() {
+            true => colored(text),
+            false => text.to_owned(),
+        };
         let _ = self
             .errors
             .lock()
@@ -76,6 +80,13 @@ impl Printer {
         self.output.is_terminal()
     }
 
+    /// Whether standard error shows colours: <https://no-color.org>, and a terminal that is none says so.
+    fn has_colors(&self) -> bool {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        self.errors.is_terminal() && !is_dumb && !is_set("NO_COLOR")
+    }
+
     /// Whether standard error is a terminal, where bars can be drawn. Nix gives builders one too, and
     /// keeps what they write there as a log; it also gives them this home.
     pub(super) fn can_draw(&self) -> bool {
@@ -84,9 +95,39 @@ impl Printer {
     }
 }
 
+/// The words at the beginnings of lines that are to be seen first, and their colours (ECMA-48, SGR).
+const COLORS: [(&str, &str); 3] = [("error:", "1;31"), ("warning:", "1;33"), ("hint:", "36")];
+
+/// A text for a terminal with colours.
+fn colored(text: &str) -> String {
+    let line = |line: &str| {
+        let word = COLORS.iter().find(|(word, _)| line.starts_with(word));
+        match word {
+            Some((word, color)) => {
+                line.replacen(word, &format!("\u{1b}[{color}m{word}\u{1b}[0m"), 1)
+            }
+            None => line.to_owned(),
+        }
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 fn output_error(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::OutputClosed,
         _ => Failure::Failed(Error::stream("standard output")(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_at_the_beginnings_of_lines_have_colors() {
+        let text = colored("error: an error: x\nhint: y\nplain\n");
+        let expected =
+            "\u{1b}[1;31merror:\u{1b}[0m an error: x\n\u{1b}[36mhint:\u{1b}[0m y\nplain\n";
+        assert_eq!(text, expected);
     }
 }

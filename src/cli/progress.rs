@@ -261,7 +261,84 @@ fn rate(bytes: u64, took: Duration) -> String {
     }
 }
 
+/// The fewest columns that a bar and all numbers have room in.
+const WIDE: u16 = 80;
+
+/// What is drawn in so many columns: a line that is longer would be drawn again on the next one.
+fn template(columns: u16) -> &'static str {
+    match columns {
+        WIDE.. => "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {msg}",
+        _ => "{percent:>3}% {bytes}/{total_bytes} {wide_msg}",
+    }
+}
+
 fn style() -> ProgressStyle {
-    let template = "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {msg}";
+    let (_, columns) = console::Term::stderr().size();
+    let template = template(columns);
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::TermLike;
+    use std::io;
+    use std::sync::Arc;
+
+    /// A terminal of so many columns, and what is written to it.
+    #[derive(Clone, Debug)]
+    struct Terminal(u16, Arc<Mutex<String>>);
+
+    impl TermLike for Terminal {
+        fn width(&self) -> u16 {
+            self.0
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.1.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Issue 11, "What new users stumbled over" 9.
+    #[test]
+    fn row_9_the_bar_fits_into_its_line() {
+        for columns in [30, 40, 79, 80, 200] {
+            let terminal = Terminal(columns, Arc::default());
+            let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+            let style = ProgressStyle::with_template(template(columns)).unwrap();
+            let bar = ProgressBar::with_draw_target(Some(9_999 << 20), target).with_style(style);
+            bar.set_message("20/20 layers");
+            bar.set_position(9_998 << 20);
+            terminal.1.lock().unwrap().clear();
+            bar.force_draw();
+            let shown = terminal.1.lock().unwrap().clone();
+            let width = shown.trim_end().chars().count();
+            assert!(
+                width > 0 && width <= usize::from(columns),
+                "{columns}: {shown:?}"
+            );
+            assert!(shown.contains("9.76 GiB"), "{columns}: {shown:?}");
+        }
+    }
 }

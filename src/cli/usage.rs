@@ -4,8 +4,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Flags of skopeo that would need something Strata does not do, and what to do instead. They match
 /// by their beginning.
-const REFUSED: [(&str, &str); 16] = [
-    ("--command-timeout", "use timeout(1)"),
+const REFUSED: [(&str, &str); 12] = [
     (
         "--decryption-key",
         "an image from the Nix store is not encrypted",
@@ -22,10 +21,6 @@ const REFUSED: [(&str, &str); 16] = [
         "--encrypt",
         "encrypt the copy with `skopeo copy --encryption-key`",
     ),
-    (
-        "--image-parallel-copies",
-        "up to four layers are sent at once; leave it out",
-    ),
     ("--override-", "choose an image of an index with --platform"),
     (
         "--policy",
@@ -37,10 +32,6 @@ const REFUSED: [(&str, &str); 16] = [
         "an image from the Nix store has no signatures",
     ),
     (
-        "--retry-delay",
-        "pauses grow with each try, and are those that the registry asks for; leave it out",
-    ),
-    (
         "--screds",
         "the image comes from the Nix store, not from a registry",
     ),
@@ -49,7 +40,6 @@ const REFUSED: [(&str, &str); 16] = [
         "--src-",
         "the image comes from the Nix store, not from a registry",
     ),
-    ("--tmpdir", "nothing is spooled; leave it out"),
     (
         "--user-agent-prefix",
         "registries see strata/VERSION; leave it out",
@@ -105,8 +95,21 @@ fn hint(error: &clap::Error) -> String {
     if !possible.is_empty() {
         return format!("write one of {possible}");
     }
-    let similar = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand].map(words);
-    if let Some(similar) = similar.iter().find(|words| !words.is_empty()) {
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        let known = super::arguments::command();
+        let known: Vec<&str> = known
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        let similar = words(ContextKind::SuggestedSubcommand);
+        let perhaps = match similar.as_str() {
+            "" => String::new(),
+            similar => format!("perhaps {similar}; "),
+        };
+        return format!("{perhaps}the commands are {}", known.join(", "));
+    }
+    let similar = words(ContextKind::SuggestedArg);
+    if !similar.is_empty() {
         return format!("perhaps {similar}");
     }
     match error.get(ContextKind::Usage) {
@@ -156,7 +159,13 @@ mod tests {
             (
                 &["vrify"],
                 "unrecognized subcommand 'vrify'",
-                "perhaps verify",
+                "perhaps verify; the commands are copy, inspect, verify, serve, merge, export, compress, pull, lock, \
+                 completions, man",
+            ),
+            (
+                &["frobnicate"],
+                "unrecognized subcommand 'frobnicate'",
+                "the commands are copy, inspect, verify, serve, merge, export, compress, pull, lock, completions, man",
             ),
             (
                 &["copy", "image", "dir:x", "--retry-times=many"],
@@ -173,6 +182,23 @@ mod tests {
             let expected = format!("error: {message}\nhint: {hint}");
             assert_eq!(said(&words, None), expected);
         }
+    }
+
+    /// Issue 11, "What new users stumbled over" 9.
+    #[test]
+    fn row_9_help_and_version_are_commands_too() {
+        let help = said(&["strata", "copy", "--help"], None);
+        assert_eq!(said(&["strata", "help", "copy"], None), help);
+        let all = said(&["strata", "--help"], None);
+        assert_eq!(said(&["strata", "help"], None), all);
+        assert!(all.contains("strata help COMMAND"), "{all}");
+        let version = said(&["strata", "--version"], None);
+        assert_eq!(said(&["strata", "version"], None), version);
+        let wrong = said(&["strata", "help", "frobnicate"], None);
+        assert!(
+            wrong.contains("'frobnicate'\nhint: the commands are copy,"),
+            "{wrong}"
+        );
     }
 
     #[test]

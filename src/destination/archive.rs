@@ -118,7 +118,10 @@ impl Destination for Archive {
                 "pipe it, as in: strata copy IMAGE docker-archive:- | docker load",
             )),
             Target::Stdout => Ok(()),
-            Target::Path(path) => check_archive_name("destination", path),
+            Target::Path(path) => {
+                check_archive_name("destination", path)?;
+                check_directory("destination", path)
+            }
         }
     }
 
@@ -162,6 +165,22 @@ impl Destination for Archive {
             Name::Docker(_) => &name.familiar,
         };
         vec![named(&self.place(), name.as_ref())]
+    }
+}
+
+/// Refuses a file in a directory that is not there: a slip of the pen should not make one.
+pub fn check_directory(what: &'static str, path: &Path) -> Result<()> {
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.exists() => Err(Error::Name {
+            what,
+            value: path.display().to_string(),
+            message: format!("there is no directory {}", directory.display()),
+            hint: format!("make it first: mkdir -p {}", directory.display()),
+        }),
+        _ => Ok(()),
     }
 }
 

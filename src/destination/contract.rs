@@ -89,6 +89,8 @@ pub struct Options {
 pub struct Copied {
     /// The manifest or index that is there now.
     pub digest: Digest,
+    /// What an engine calls it that does not keep the manifest, and so does not know the digest.
+    pub id: Option<Digest>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl From<Digest> for Copied {
     fn from(digest: Digest) -> Self {
         Self {
             digest,
+            id: None,
             warnings: Vec::new(),
         }
     }

@@ -48,7 +48,10 @@ impl Destination for Docker {
     ) -> Result<Copied> {
         let image = one_image(image, self)?;
         docker::copy(image, name, &options.docker, context)?;
-        Ok(image.manifest_descriptor.digest.into())
+        Ok(Copied {
+            id: Some(image.manifest.config.digest),
+            ..image.manifest_descriptor.digest.into()
+        })
     }
 
     fn places(&self, name: &CopyName, _: &Options) -> Vec<String> {

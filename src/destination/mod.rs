@@ -28,7 +28,7 @@ use self::syntax::{Transport, error};
 use strata_error::{Error, Result};
 use strata_oci::Reference;
 
-pub use self::archive::{check_archive_name, is_stdout};
+pub use self::archive::{check_archive_name, check_directory, is_stdout};
 pub use self::contract::{Copied, Destination, DryRun, Options};
 
 /// Every destination, in the order in which hints and completions offer them.
@@ -101,6 +101,12 @@ fn find(name: &str) -> Option<&'static Transport> {
 }
 
 fn no_transport(text: &str) -> Error {
+    if let Some(image) = text.strip_prefix("nix:") {
+        let hint = format!(
+            "it is how nix2container's skopeo names an image; write it first, as in: strata copy {image} docker-daemon:"
+        );
+        return error(text, "nix: is no destination", hint);
+    }
     let looks_like_name = text.contains('/') && !text.starts_with(['/', '.']);
     let known = find(text.split(':').next().unwrap_or_default());
     let hint = match (known.and_then(|known| known.form), Reference::parse(text)) {
@@ -247,6 +253,11 @@ mod tests {
             ("docker:/hello", "begins with docker://", "docker://hello"),
             ("oci", "unknown transport", "write oci:PATH"),
             ("foo:1", "unknown transport", "podman:[NAME"),
+            (
+                "nix:/nix/store/x",
+                "no destination",
+                "strata copy /nix/store/x docker-daemon:",
+            ),
             ("oci:", "no path", "oci:PATH"),
             ("dir:", "no path", "dir:PATH"),
             ("docker-archive::hello", "no path", "docker-archive:PATH"),

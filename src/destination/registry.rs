@@ -114,6 +114,7 @@ impl Destination for Registry {
             }
         };
         Ok(Copied {
+            id: None,
             digest: pushed.manifest.digest,
             warnings: pushed.warnings,
         })

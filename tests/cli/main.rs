@@ -6,3 +6,4 @@ mod copies;
 mod crashes;
 mod help;
 mod merge;
+mod stumbled;

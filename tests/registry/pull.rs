@@ -293,6 +293,15 @@ fn nixpkgs_283098_a_lock_file_is_brought_up_to_date_by_one_command() {
     assert_eq!(said(&output), "nothing changed\n");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 
+    // Issue 11, "What new users stumbled over" 7: another platform is added.
+    for _ in 0..2 {
+        let mut update = strata(&["lock", "--update", &file]);
+        run(update.args(["--platform", "linux/amd64", "--platform", "linux/arm64/v8"]));
+        let both = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(both, run(&mut strata(&["lock", &name])));
+    }
+    std::fs::write(&file, &text).unwrap();
+
     // A link to the file stays a link.
     let target = path(&directory, "target");
     std::fs::rename(&file, &target).unwrap();

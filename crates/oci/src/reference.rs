@@ -61,6 +61,12 @@ impl Reference {
             }
             _ => (name, None),
         };
+        if let Some(meant) = without_slash_in_tag(name) {
+            return Err(error(
+                "the name is not a repository, since its tag has a slash",
+                &format!("write {meant}"),
+            ));
+        }
         let (registry, repository) = match split_registry(name) {
             (None | Some(OLD_DEFAULT_REGISTRY), repository) => (DEFAULT_REGISTRY, repository),
             (Some(registry), repository) => (registry, repository),
@@ -77,10 +83,17 @@ impl Reference {
             ));
         }
         if !repository.split('/').all(is_path_component) {
-            return Err(error(
-                "the name is not a repository",
-                "use lower-case letters, digits, and . _ - between them; parts are joined by /",
-            ));
+            let rest = text.get(name.len()..).unwrap_or_default();
+            return Err(match in_lower_case(name) {
+                Some(meant) => error(
+                    "the name is not a repository, since it has upper-case letters",
+                    &format!("names have lower-case letters only: write {meant}{rest}"),
+                ),
+                None => error(
+                    "the name is not a repository",
+                    "use lower-case letters, digits, and . _ - between them; parts are joined by /",
+                ),
+            });
         }
         Ok(Self {
             registry: registry.to_owned(),
@@ -125,6 +138,32 @@ impl fmt::Display for Reference {
         }
         Ok(())
     }
+}
+
+/// The name that was meant when there is a slash in the tag of `name`, as in a branch's name.
+fn without_slash_in_tag(name: &str) -> Option<String> {
+    let is_port = |tag: &str| {
+        let first = tag.split('/').next().unwrap_or_default();
+        first.parse::<u16>().is_ok()
+    };
+    let (path, tag) = name.match_indices(':').find_map(|(colon, _)| {
+        let (path, tag) = (name.get(..colon)?, name.get(colon + 1..)?);
+        (tag.contains('/') && !is_port(tag)).then_some((path, tag))
+    })?;
+    let (registry, repository) = split_registry(path);
+    let is_host_alone = registry.is_none() && path.contains('.');
+    let is_repository = repository.split('/').all(is_path_component);
+    let meant = format!("{path}:{}", tag.replace('/', "-"));
+    (!is_host_alone && is_repository).then_some(meant)
+}
+
+/// The name that was meant when the repository in `name` has upper-case letters.
+fn in_lower_case(name: &str) -> Option<String> {
+    let (registry, repository) = split_registry(name);
+    let lower = repository.to_lowercase();
+    let fits = lower.split('/').all(is_path_component);
+    let registry = registry.map_or_else(String::new, |registry| format!("{registry}/"));
+    fits.then(|| format!("{registry}{lower}"))
 }
 
 /// `text` for a message: without what stands before an `@`, unless that is the one of a digest. It may be
@@ -262,6 +301,46 @@ mod tests {
             "a:x/y/z:",
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+
+    /// Issue 11, "What new users stumbled over" 7: what is wrong, and what was meant.
+    #[test]
+    fn row_7_mistakes_are_told_with_what_was_meant() {
+        for (text, what, hint) in [
+            ("Hello", "upper-case letters", "write hello"),
+            ("Hello:Tag", "upper-case letters", "write hello:Tag"),
+            ("me/Hello", "upper-case letters", "write me/hello"),
+            (
+                "GHCR.io/Me/App:V1",
+                "upper-case letters",
+                "write GHCR.io/me/app:V1",
+            ),
+            (
+                "docker.io/Hello",
+                "upper-case letters",
+                "write docker.io/hello",
+            ),
+            (
+                "app:feature/x",
+                "its tag has a slash",
+                "write app:feature-x",
+            ),
+            (
+                "ghcr.io/me/app:feature/x/y",
+                "its tag has a slash",
+                "write ghcr.io/me/app:feature-x-y",
+            ),
+            (
+                "localhost:5000/app:a/b",
+                "its tag has a slash",
+                "write localhost:5000/app:a-b",
+            ),
+        ] {
+            let error = Reference::parse(text).unwrap_err();
+            assert!(error.to_string().contains(what), "{text}: {error}");
+            let said = error.hint().unwrap_or_default();
+            assert!(said.ends_with(hint), "{text}: {said}");
         }
     }
 

@@ -68,6 +68,9 @@ pub(crate) struct CopyArgs {
     #[arg(long, value_name = "FILE")]
     digestfile: Option<PathBuf>,
 
+    #[command(flatten)]
+    skopeo: SkopeoArgs,
+
     /// The format of manifests: oci, or docker for registries that take nothing else
     #[arg(long, short, value_name = "FORMAT", value_parser = manifest_format)]
     format: Option<ManifestFormat>,
@@ -75,6 +78,54 @@ pub(crate) struct CopyArgs {
     /// Say nothing but errors, also not what was copied
     #[arg(long, short)]
     quiet: bool,
+}
+
+/// Flags of skopeo that are taken, with a warning, because a copy is as good without them.
+#[derive(Args)]
+struct SkopeoArgs {
+    /// skopeo's limit of time
+    #[arg(long, hide = true, value_name = "DURATION")]
+    command_timeout: Option<String>,
+
+    /// Where skopeo puts what it spools
+    #[arg(long, hide = true, value_name = "DIRECTORY")]
+    tmpdir: Option<String>,
+
+    /// How many layers skopeo sends at once
+    #[arg(long, hide = true, value_name = "N")]
+    image_parallel_copies: Option<String>,
+
+    /// skopeo's pause between tries
+    #[arg(long, hide = true, value_name = "DURATION")]
+    retry_delay: Option<String>,
+}
+
+impl SkopeoArgs {
+    /// What to say about those that were given.
+    fn warnings(&self) -> Vec<String> {
+        let flags = [
+            (
+                "--command-timeout",
+                &self.command_timeout,
+                "end it with timeout(1)",
+            ),
+            ("--tmpdir", &self.tmpdir, "leave it out; nothing is spooled"),
+            (
+                "--image-parallel-copies",
+                &self.image_parallel_copies,
+                "leave it out; up to four layers are sent at once",
+            ),
+            (
+                "--retry-delay",
+                &self.retry_delay,
+                "leave it out; pauses grow with each try, and are those that the registry asks for",
+            ),
+        ];
+        let given = flags.into_iter().filter(|(_, value, _)| value.is_some());
+        let warning =
+            |(flag, _, hint)| format!("warning: {flag} of skopeo has no effect\nhint: {hint}");
+        given.map(warning).collect()
+    }
 }
 
 fn help() -> String {
@@ -173,6 +224,8 @@ struct CopySettings {
     dry_run: bool,
     /// The file that the digest is written to.
     digest_file: Option<PathBuf>,
+    /// What the user should know about the flags.
+    warnings: Vec<String>,
     /// Whether nothing but errors is to be said.
     quiet: bool,
 }
@@ -181,6 +234,7 @@ impl TryFrom<CopyArgs> for CopySettings {
     type Error = Error;
 
     fn try_from(arguments: CopyArgs) -> Result<Self> {
+        check_image(&arguments.image)?;
         let destination = destination::parse(&arguments.destination)?;
         let PushSettings {
             mut options,
@@ -213,8 +267,23 @@ impl TryFrom<CopyArgs> for CopySettings {
             },
             dry_run,
             digest_file: arguments.digestfile,
+            warnings: arguments.skopeo.warnings(),
             quiet: arguments.quiet,
         })
+    }
+}
+
+/// Refuses an image as nix2container's skopeo wants it.
+fn check_image(image: &Path) -> Result<()> {
+    let path = image.to_str().and_then(|text| text.strip_prefix("nix:"));
+    match path.filter(|_| !image.exists()) {
+        None => Ok(()),
+        Some(path) => Err(Error::Name {
+            what: "image",
+            value: image.display().to_string(),
+            message: "nix: is of nix2container's skopeo".to_owned(),
+            hint: format!("write the path alone: {path}"),
+        }),
     }
 }
 
@@ -231,6 +300,9 @@ pub(crate) fn run(
         .map_err(Failure::Usage)?;
     check_digest_file(&settings).map_err(Failure::Usage)?;
     let printer = Printer::new(settings.quiet);
+    for warning in &settings.warnings {
+        printer.note(warning);
+    }
     let unseen = Unseen(&printer);
     let image = ManifestOrIndex::open(&settings.image)?;
     let image = choose(image, &settings, interruption.context(&unseen))?;
@@ -313,7 +385,14 @@ fn copy(
     for other in places.iter().skip(1) {
         printer.note(&format!("also {other}@{digest}"));
     }
-    let line = places.first().map(|place| format!("{place}@{digest}\n"));
+    let by = match copied.id {
+        Some(id) => {
+            printer.note(&format!("its ID there is {id}"));
+            String::new()
+        }
+        None => format!("@{digest}"),
+    };
+    let line = places.first().map(|place| format!("{place}{by}\n"));
     let line = line.unwrap_or_default();
     if destination.is_standard_output() {
         printer.note(&line);

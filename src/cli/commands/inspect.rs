@@ -130,11 +130,7 @@ fn table(image: &Image) -> String {
         &format!(
             "{} {}, layers: {}",
             HumanBytes(size(image)),
-            if is_compressed(image) {
-                "compressed"
-            } else {
-                "uncompressed"
-            },
+            how_compressed(image),
             image.layers.len()
         ),
     );
@@ -160,9 +156,14 @@ fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Im
         .map_or_else(String::new, |made_by| format!("  {made_by}"));
     // Writing to a String cannot fail.
     let _ = writeln!(text, "\nlayer {}  {}", index + 1, descriptor.digest);
+    let how = match (how_compressed(image), is_compressed(layer)) {
+        ("partly compressed", true) => "  compressed",
+        ("partly compressed", false) => "  uncompressed",
+        _ => "",
+    };
     let _ = writeln!(
         text,
-        "{:>12}{made_by}",
+        "{:>12}{how}{made_by}",
         HumanBytes(descriptor.size).to_string()
     );
     for source in layer.recipe().iter().flat_map(|recipe| &recipe.sources) {
@@ -172,10 +173,20 @@ fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Im
     }
 }
 
+/// How the layers are promised: a base may have others than the image's own.
+fn how_compressed(image: &Image) -> &'static str {
+    let layers = image.layers.iter();
+    let compressed = layers.filter(|layer| is_compressed(layer.as_ref())).count();
+    match compressed {
+        0 => "uncompressed",
+        count if count == image.layers.len() => "compressed",
+        _ => "partly compressed",
+    }
+}
+
 /// Whether a layer is promised compressed.
-fn is_compressed(image: &Image) -> bool {
-    let mut layers = image.layers.iter();
-    layers.any(|layer| layer.descriptor().media_type != media_type::LAYER_TAR)
+fn is_compressed(layer: &dyn Layer) -> bool {
+    layer.descriptor().media_type != media_type::LAYER_TAR
 }
 
 fn size(image: &Image) -> u64 {

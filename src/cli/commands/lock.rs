@@ -17,6 +17,7 @@ use strata_registry::pull::{Lock, Source};
 
 const HELP: &str = "\
 Example: strata lock alpine:3.20 > image.lock.json
+Another platform: strata lock --update image.lock.json --platform linux/arm64
 Then, in Nix: pullImage { lock = ./image.lock.json; }";
 
 /// Write down what a name in a registry means now: digests of manifests, configs and layers
@@ -27,8 +28,9 @@ pub(crate) struct LockArgs {
     #[arg(required_unless_present = "update", conflicts_with = "update")]
     image: Option<String>,
 
-    /// A platform to lock, as in linux/arm64; may be given several times; without it, all that there are
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "update")]
+    /// A platform to lock, as in linux/arm64; may be given several times; without it, all that there are. With
+    /// --update, it is added to those of the file
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<Platform>,
 
     /// Ask again for the name and the platforms of this file, and rewrite it
@@ -59,7 +61,12 @@ pub(crate) fn run(
     if let Some(file) = &arguments.update {
         let document = file.display().to_string();
         let old = read(file)?;
-        let platforms = old.platforms(&document)?;
+        let mut platforms = old.platforms(&document)?;
+        for added in &arguments.platform {
+            if !platforms.iter().any(|platform| platform.is_same(added)) {
+                platforms.push(added.clone());
+            }
+        }
         let source = Source::connect(&old.reference(&document)?, &options, context)?;
         let new = source.lock(&platforms, context)?;
         for line in old.changes(&new) {

@@ -10,6 +10,7 @@
 //! does not.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use crate::process::{query, run_with_input};
@@ -25,8 +26,18 @@ pub(super) const KUBERNETES: &str = "k8s.io";
 /// Where an image is called something while it is incomplete: nobody's registry (RFC 2606).
 const INCOMPLETE: &str = "strata.invalid/incomplete";
 
-const HINT: &str = "ctr needs root, or the rights to containerd's socket; --containerd-address \
-                    names another one";
+/// The way out where ctr fails. Root lacks no rights, unless it is another one's namespace.
+fn hint() -> &'static str {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0);
+    match is_root {
+        true => {
+            "see whether containerd runs; --containerd-address names another socket than ctr's default"
+        }
+        false => {
+            "ctr needs root, or the rights to containerd's socket; --containerd-address names another one"
+        }
+    }
+}
 
 /// How to call `ctr`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +143,7 @@ impl Ctr {
         run_with_input(
             command,
             Box::new(move |writer| archive::stream(image, writer, &name, leave_out, context)),
-            HINT,
+            hint(),
             context,
         )?;
         Ok(())
@@ -141,14 +152,14 @@ impl Ctr {
     /// The blobs in the content store.
     fn content(&self, context: Context<'_>) -> Result<BTreeSet<Digest>> {
         let command = self.command(&["content", "ls", "--quiet"]);
-        let output = query(command, HINT, context)?;
+        let output = query(command, hint(), context)?;
         Ok(parse_digests(&output))
     }
 
     /// What a name leads to.
     fn list(&self, full: &str, context: Context<'_>) -> Result<Option<Digest>> {
         let command = self.command(&["images", "ls", &format!("name=={full}")]);
-        let output = query(command, HINT, context)?;
+        let output = query(command, hint(), context)?;
         Ok(parse_image(&output, full))
     }
 
@@ -156,7 +167,7 @@ impl Ctr {
     fn remove(&self, full: &str) -> Result<()> {
         query(
             self.command(&["images", "rm", full]),
-            HINT,
+            hint(),
             Context::silent(),
         )?;
         Ok(())
