@@ -82,6 +82,17 @@ impl Case {
     }
 }
 
+/// What nothing is in is to be mounted as a whole, or to be built on.
+#[test]
+fn row_5_an_image_without_files_builds() {
+    let mut case = case();
+    case.request["copyToRoot"] = json!([]);
+    case.request["deps"] = json!([]);
+    let warnings = case.build(json!({ "Cmd": ["/bin/hello"] })).unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("/bin/hello is not in the image"));
+}
+
 #[test]
 fn row_5_images_that_cannot_start_do_not_build() {
     let mut case = case();

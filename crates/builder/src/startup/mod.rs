@@ -46,6 +46,7 @@ pub(super) fn check(
     if image.platform.os != "linux" {
         return Ok(Vec::new());
     }
+    let is_empty = base.count() == 0 && recipes.iter().all(|recipe| recipe.sources.is_empty());
     let volumes = config.get("Volumes").and_then(|value| value.as_object());
     let volumes = volumes.into_iter().flatten();
     let volumes = volumes.map(|(path, _)| ImagePath::from(path.as_str()));
@@ -58,7 +59,9 @@ pub(super) fn check(
         .map(ImagePath::from)
         .into_iter()
         .chain(volumes)
-        .chain(ignored);
+        .chain(ignored)
+        // Whoever puts nothing at all into an image means to mount everything, or to build on it.
+        .chain(is_empty.then(ImagePath::default));
     let mut startup = Startup {
         tree: ImageTree {
             base: &base.tree,
