@@ -4,7 +4,7 @@
 //! has the files. [`json`] is the only writer of JSON whose bytes are digested.
 //!
 //! - `config`, `manifest`, `index`, `descriptor`, [`media_type`]: what we write
-//! - `document`: what others mean by the name of an image
+//! - `document`: what others mean by the name of an image; `lenient`: what they write otherwise than we do
 //! - `digest`, `compression`, `reference`, `timestamp`: values in documents and their texts
 //! - [`layout`]: which file of an image layout holds what
 
