@@ -7,6 +7,7 @@ mod bytes;
 mod database;
 mod indexes;
 mod inheritance;
+mod limits;
 mod nar;
 mod plan;
 mod profile;

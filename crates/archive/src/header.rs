@@ -233,7 +233,7 @@ mod tests {
             (b"\x00 0000660\x00 ", Some(0o660)),
             (b"0123456789abcdef", None),
             (b"0123456789\x00abcdef", None),
-            (b"01234567\x0089abcdef", Some(0o1234567)),
+            (b"01234567\x0089abcdef", Some(0o1_234_567)),
             (b"0123\x7e\x5f\x264123", None),
         ] {
             assert_eq!(number(field), expected, "{field:x?}");

@@ -590,9 +590,12 @@ mod tests {
         for (at, bytes) in regular.iter().chain(fields) {
             block[*at..at + bytes.len()].copy_from_slice(bytes);
         }
-        let value = |byte: &u8| match is_signed {
-            true => i64::from(byte.cast_signed()),
-            false => i64::from(*byte),
+        let value = |byte: &u8| {
+            if is_signed {
+                i64::from(byte.cast_signed())
+            } else {
+                i64::from(*byte)
+            }
         };
         let sum: i64 = block.iter().map(value).sum();
         block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());

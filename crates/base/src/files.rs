@@ -9,7 +9,7 @@ use strata_archive::{ArchiveEntryKind, ArchiveReader, EntryKind, Metadata, decom
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, open_stored};
 use strata_nix::Store;
-use strata_tree::{ImagePath, LayerTree, Recipe, Stored};
+use strata_tree::{Budget, ImagePath, LayerTree, Recipe, Stored};
 
 /// A regular file of a base image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ type Found<'a> = BTreeMap<&'a str, BaseFile>;
 
 impl Base {
     /// Reads the regular files that `paths` mean, through symlinks; others are left out. None may
-    /// have more than `largest` bytes. Each layer is read once at most.
+    /// have more than `largest` bytes, nor all together more than may be kept. Each layer is read once at most.
     pub fn read_files<'a>(
         &self,
         paths: &[&'a str],
@@ -43,15 +43,19 @@ impl Base {
             }
         }
         let mut found = BTreeMap::new();
+        let limits = &mut Limits {
+            largest,
+            budget: self.budget.clone(),
+        };
         for (number, wanted) in layers {
             let own = number.checked_sub(self.blobs.len());
             match (
                 self.blobs.get(number),
                 own.and_then(|own| self.layers.get(own)),
             ) {
-                (Some(record), _) => from_blob(record, &wanted, largest, store, &mut found)?,
+                (Some(record), _) => from_blob(record, &wanted, limits, store, &mut found)?,
                 (None, Some(record)) => {
-                    from_recipe(&record.recipe, &wanted, largest, store, &mut found)?;
+                    from_recipe(&record.recipe, &wanted, limits, store, &mut found)?;
                 }
                 (None, None) => {}
             }
@@ -63,7 +67,7 @@ impl Base {
 fn from_blob<'a>(
     record: &BaseRecord,
     wanted: &Wanted<'a>,
-    largest: u64,
+    limits: &mut Limits,
     store: &Store,
     found: &mut Found<'a>,
 ) -> Result<()> {
@@ -82,15 +86,15 @@ fn from_blob<'a>(
         let here = wanted
             .iter()
             .filter(|((stored, _), _)| stored.offset == entry.offset);
-        let mut content = None;
-        for ((_, place), paths) in here {
-            let content = match &content {
-                Some(content) => content,
-                None => content.insert(read(&mut archive, entry.size, largest, place)?),
-            };
-            add(found, paths, place, &entry.metadata(), content);
-            left -= paths.len();
-        }
+        let here: Vec<(&ImagePath, &Vec<&str>)> =
+            here.map(|((_, place), paths)| (place, paths)).collect();
+        let Some((place, _)) = here.first() else {
+            continue;
+        };
+        let times = here.iter().map(|(_, paths)| paths.len()).sum();
+        let content = read(&mut archive, entry.size, limits, times, place)?;
+        add(found, &here, &entry.metadata(), content);
+        left -= times;
     }
     Ok(())
 }
@@ -98,7 +102,7 @@ fn from_blob<'a>(
 fn from_recipe<'a>(
     recipe: &Recipe,
     wanted: &Wanted<'a>,
-    largest: u64,
+    limits: &mut Limits,
     store: &Store,
     found: &mut Found<'a>,
 ) -> Result<()> {
@@ -107,39 +111,63 @@ fn from_recipe<'a>(
         let (Some(((_, place), paths)), EntryKind::File(mut file)) = (here, entry.kind) else {
             return Ok(());
         };
-        let content = read(&mut file.file, file.size, largest, place)?;
-        add(found, paths, place, entry.metadata, &content);
+        let content = read(&mut file.file, file.size, limits, paths.len(), place)?;
+        add(found, &[(place, paths)], entry.metadata, content);
         Ok(())
     })
+}
+
+/// What may be read.
+struct Limits {
+    /// The most bytes of a file.
+    largest: u64,
+    budget: Budget,
 }
 
 /// Adds a file that was found under each of the paths that mean it.
 fn add<'a>(
     found: &mut Found<'a>,
-    paths: &[&'a str],
-    place: &ImagePath,
+    here: &[(&ImagePath, &Vec<&'a str>)],
     metadata: &Metadata,
-    content: &[u8],
+    content: Vec<u8>,
 ) {
-    for path in paths {
-        let file = BaseFile {
-            place: place.clone(),
-            metadata: metadata.clone(),
-            content: content.to_vec(),
-        };
-        found.insert(path, file);
+    let all = here.iter();
+    let mut all = all.flat_map(|(place, paths)| paths.iter().map(move |path| (*place, *path)));
+    let file = |place: &ImagePath, content| BaseFile {
+        place: place.clone(),
+        metadata: metadata.clone(),
+        content,
+    };
+    let Some((first_place, first)) = all.next() else {
+        return;
+    };
+    for (place, path) in all {
+        found.insert(path, file(place, content.clone()));
     }
+    found.insert(first, file(first_place, content));
 }
 
-fn read(reader: &mut impl Read, size: u64, largest: u64, place: &ImagePath) -> Result<Vec<u8>> {
+/// Reads a file, which is kept `times` times.
+fn read(
+    reader: &mut impl Read,
+    size: u64,
+    limits: &mut Limits,
+    times: usize,
+    place: &ImagePath,
+) -> Result<Vec<u8>> {
     let name = format!("/{place} of the base image");
+    let largest = limits.largest;
     if size > largest {
         return Err(damaged(
             &name,
             &format!("{size} bytes, more than {largest}"),
         ));
     }
-    let mut content = Vec::new();
+    let kept = usize::try_from(size).unwrap_or(usize::MAX);
+    let counted = limits.budget.keep(kept.saturating_mul(times));
+    counted.map_err(|message| damaged(&name, &message))?;
+    // Memory is taken once, and not for as much again while it grows.
+    let mut content = Vec::with_capacity(kept);
     reader
         .take(size)
         .read_to_end(&mut content)

@@ -27,6 +27,8 @@ pub struct Base {
     pub tree: BaseTree,
     /// Whether each blob lies behind everything before it in a compressed archive.
     pub is_compressed: bool,
+    /// What may still be kept of it.
+    pub budget: Budget,
 }
 
 impl Base {
@@ -39,8 +41,8 @@ impl Base {
 /// Reads the base image at `named`, a path at or below a store path. Where there are several, it is
 /// the one that `selection` means, else the one for Linux on `architecture`.
 pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Store) -> Result<Base> {
-    let budget = &mut Budget::default();
-    let source = ImageSource::open(named, store, budget)?;
+    let mut budget = Budget::default();
+    let source = ImageSource::open(named, store, &mut budget)?;
     if source.is_directory() && Documents::are_in(&source.located) {
         return read_strata(&source, selection, architecture, store, budget);
     }
@@ -49,7 +51,7 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
         return read(&image, &Selection::default(), architecture, store);
     }
     let chosen = find(&source)?.choose(selection, architecture, named)?;
-    let (config, layers) = chosen.contents(&source, budget)?;
+    let (config, layers) = chosen.contents(&source, &mut budget)?;
     if layers.len() > MOST_LAYERS {
         return Err(damaged(named, &format!("more than {MOST_LAYERS} layers")));
     }
@@ -73,13 +75,14 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
         })
     });
     let expected = expected.collect::<Result<Vec<_>>>()?;
-    let checked = layers::check(&expected, budget)?;
+    let checked = layers::check(&expected, &mut budget)?;
     Ok(Base {
         config: Some(config),
         blobs: checked.records,
         layers: Vec::new(),
         tree: checked.tree,
         is_compressed: checked.is_compressed,
+        budget,
     })
 }
 
@@ -481,7 +484,7 @@ fn read_strata(
     selection: &Selection,
     architecture: &str,
     store: &Store,
-    budget: &mut Budget,
+    mut budget: Budget,
 ) -> Result<Base> {
     let Documents {
         layers: mut file,
@@ -513,7 +516,7 @@ fn read_strata(
         })
     };
     let expected = file.base.iter().map(expected).collect::<Result<Vec<_>>>()?;
-    let mut checked = layers::check(&expected, budget)?;
+    let mut checked = layers::check(&expected, &mut budget)?;
     for (checked, record) in checked.records.iter_mut().zip(&file.base) {
         checked.compression = record.compression;
     }
@@ -523,12 +526,12 @@ fn read_strata(
         let mut listing = BaseListing::default();
         LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
             let counted = budget.entries(1);
-            let added = counted.and_then(|()| listing.add_own(&entry, budget));
+            let added = counted.and_then(|()| listing.add_own(&entry, &mut budget));
             added.map_err(|message| damaged(&source.named, &message))
         })?;
-        let result = checked.tree.apply(number, &listing, budget);
+        let result = checked.tree.apply(number, &listing, &mut budget);
         result.map_err(|message| damaged(&source.named, &message))?;
-        listing.release(budget);
+        listing.release(&mut budget);
     }
     Ok(Base {
         config: Some(config),
@@ -536,5 +539,6 @@ fn read_strata(
         layers: file.layers,
         tree: checked.tree,
         is_compressed: checked.is_compressed,
+        budget,
     })
 }

@@ -116,8 +116,9 @@ fn registered_in_base(
             std::fs::write(&to, &file.content).map_err(Error::io("write", &to))?;
         }
     }
+    drop(files);
     let document = format!("/{} of the base image", paths[0]);
-    let mut registered = read_database(copy.path(), &document)?;
+    let mut registered = read_database(copy.path(), &document, base.budget.bytes())?;
     registered.retain(|path, _| store.parse(path).is_ok() && is_in(base, path));
     Ok(registered)
 }

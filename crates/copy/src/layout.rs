@@ -208,6 +208,11 @@ fn parse_index(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
     };
     match serde_json::from_slice(bytes).map_err(|source| error(source.to_string()))? {
         Value::Object(index) if index.get("manifests").is_some_and(Value::is_array) => Ok(index),
+        // `umoci init` is written in Go, where an empty list may be null.
+        Value::Object(mut index) if index.get("manifests") == Some(&Value::Null) => {
+            index.insert("manifests".to_owned(), Value::Array(Vec::new()));
+            Ok(index)
+        }
         _ => Err(error("not an image index".to_owned())),
     }
 }

@@ -27,8 +27,12 @@ const INSTRUCTIONS: (i32, u32) = (1_000_000, 1_000);
 const TABLES: [&str; 3] = ["ValidPaths", "Refs", "DerivationOutputs"];
 
 /// Reads the database in the directory `db`, which has [`DATABASE_FILES`], by path; `document` names it in
-/// errors. SQLite may change the files.
-pub fn read_database(db: &Path, document: &str) -> Result<BTreeMap<String, Registration>> {
+/// errors. What is kept of it takes `most` bytes of memory at most. SQLite may change the files.
+pub fn read_database(
+    db: &Path,
+    document: &str,
+    most: usize,
+) -> Result<BTreeMap<String, Registration>> {
     let error = |message: String| Error::Document {
         document: document.to_owned(),
         message,
@@ -51,7 +55,7 @@ pub fn read_database(db: &Path, document: &str) -> Result<BTreeMap<String, Regis
             return Err(error(format!("not a database of Nix: no table {table}")));
         }
     }
-    read(&connection).map_err(damaged)?.map_err(error)
+    read(&connection, most).map_err(damaged)?.map_err(error)
 }
 
 fn open(file: &Path) -> rusqlite::Result<Connection> {
@@ -88,9 +92,11 @@ fn is_plain(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
 /// The inner error is about what is in the rows.
 fn read(
     connection: &Connection,
+    most: usize,
 ) -> rusqlite::Result<Result<BTreeMap<String, Registration>, String>> {
     let mut paths = BTreeMap::new();
     let mut names = BTreeMap::new();
+    let mut left = Left(most);
     let mut statement = connection.prepare(
         "select id, path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca
          from ValidPaths",
@@ -101,6 +107,9 @@ fn read(
             Ok(registration) => registration,
             Err(message) => return Ok(Err(message)),
         };
+        if let Err(message) = left.take(PATH + size_of_registration(&registration)) {
+            return Ok(Err(message));
+        }
         names.insert(row.get::<_, i64>(0)?, registration.path.clone());
         paths.insert(registration.path.clone(), registration);
         if names.len() > MOST_ROWS {
@@ -115,6 +124,9 @@ fn read(
         if let (Some(one), Some(other)) = (one, other)
             && let Some(registration) = paths.get_mut(one)
         {
+            if let Err(message) = left.take(2 * size_of::<String>() + OWN + other.len()) {
+                return Ok(Err(message));
+            }
             registration.references.push(other.clone());
         }
         count += 1;
@@ -128,7 +140,11 @@ fn read(
     while let Some(row) = rows.next()? {
         let derivation = names.get(&row.get(0)?);
         if let Some(registration) = derivation.and_then(|path| paths.get_mut(path)) {
-            let (name, path) = (row.get(1)?, row.get(2)?);
+            let (name, path): (String, String) = (row.get(1)?, row.get(2)?);
+            let size = 2 * size_of::<DerivationOutput>() + 2 * OWN + name.len() + path.len();
+            if let Err(message) = left.take(size) {
+                return Ok(Err(message));
+            }
             registration.outputs.push(DerivationOutput { name, path });
         }
         count += 1;
@@ -137,6 +153,30 @@ fn read(
         }
     }
     Ok(Ok(paths))
+}
+
+/// What a path takes in both maps, without its texts; what an allocation takes besides its content.
+const PATH: usize = 2 * (size_of::<(String, Registration)>() + size_of::<(i64, String)>());
+const OWN: usize = 32;
+
+/// How many bytes may still be kept.
+struct Left(usize);
+
+impl Left {
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.ok_or("what it says takes more memory than a base image may")?;
+        Ok(())
+    }
+}
+
+/// How long the texts of a registration are, of which the path is there three times.
+fn size_of_registration(registration: &Registration) -> usize {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, |text| OWN + text.len());
+    3 * (OWN + registration.path.len())
+        + length(&registration.deriver)
+        + length(&registration.signatures)
+        + length(&registration.content_address)
 }
 
 fn too_many(table: &str) -> String {
@@ -170,6 +210,35 @@ mod tests {
     use super::*;
     use crate::write_database;
 
+    const MOST: usize = 1024 * 1024;
+
+    /// Row 8 of "Reliability and security": one path of a megabyte, and 20,000 references to it.
+    #[test]
+    fn what_is_kept_is_bounded() {
+        for change in [
+            "update ValidPaths set path = hex(zeroblob(200000)) where path = 'b'",
+            "with recursive n(i) as (select 3 union all select i + 1 from n where i < 3000)
+             insert into ValidPaths (id, path, hash, registrationTime)
+             select i, i, (select hash from ValidPaths limit 1), 1 from n;
+             update ValidPaths set path = hex(zeroblob(1000)) where path = 'b';
+             insert into Refs select i.id, b.id from ValidPaths i, ValidPaths b
+             where length(b.path) = 2000 and i.id != b.id and i.id > 2",
+            "update ValidPaths set sigs = hex(zeroblob(500000))",
+            "insert into DerivationOutputs select id, 'x', hex(zeroblob(500000)) from ValidPaths",
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            written(directory.path());
+            let connection = Connection::open(directory.path().join("db.sqlite")).unwrap();
+            connection.execute_batch(change).unwrap();
+            drop(connection);
+            let error = read_database(directory.path(), "db", 600 * 1024).unwrap_err();
+            assert!(
+                error.to_string().contains("takes more memory"),
+                "{change}: {error}"
+            );
+        }
+    }
+
     fn written(directory: &Path) -> BTreeMap<String, Registration> {
         let hash = "sha256:0000000000000000000000000000000000000000000000000000";
         let add = |name: &str, references: &[&str]| {
@@ -196,7 +265,7 @@ mod tests {
     fn what_is_written_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let paths = written(directory.path());
-        assert_eq!(read_database(directory.path(), "db").unwrap(), paths);
+        assert_eq!(read_database(directory.path(), "db", MOST).unwrap(), paths);
     }
 
     #[test]
@@ -215,7 +284,7 @@ mod tests {
                     std::fs::copy(from, copy.path().join(name)).unwrap();
                 }
             }
-            let read = read_database(copy.path(), "db").unwrap();
+            let read = read_database(copy.path(), "db", MOST).unwrap();
             assert_eq!(read.keys().collect::<Vec<_>>(), expected);
         }
     }
@@ -248,20 +317,20 @@ mod tests {
                 .unwrap()
                 .execute_batch(damage)
                 .unwrap();
-            let error = read_database(directory.path(), "db").unwrap_err();
+            let error = read_database(directory.path(), "db", MOST).unwrap_err();
             assert!(error.to_string().contains(message), "{damage}: {error}");
         }
         let directory = tempfile::tempdir().unwrap();
         written(directory.path());
         std::fs::write(directory.path().join("schema"), "9\n").unwrap();
-        let error = read_database(directory.path(), "db").unwrap_err();
+        let error = read_database(directory.path(), "db", MOST).unwrap_err();
         assert_eq!(
             error.to_string(),
             "db: has the schema \"9\" of Nix, expected 10"
         );
         std::fs::write(directory.path().join("schema"), "10").unwrap();
         std::fs::write(directory.path().join("db.sqlite"), [7; 9000]).unwrap();
-        let error = read_database(directory.path(), "db").unwrap_err();
+        let error = read_database(directory.path(), "db", MOST).unwrap_err();
         assert!(error.to_string().contains("not a database"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::lenient::{
-    CONFIG, DOCKER_ARCHIVE, MANIFEST, check_keys, if_it_fits, null_is_default, those_that_fit,
+    CONFIG, DOCKER_ARCHIVE, FittingItems, MANIFEST, check_keys, if_it_fits, null_is_default,
 };
 use super::{Descriptor, Digest, Platform, media_type};
 
@@ -68,8 +68,8 @@ impl Document {
             config: Option<Descriptor>,
             layers: Option<Vec<Descriptor>>,
             // What is no entry that can be fetched, as one with a digest of another kind, is nobody's loss.
-            #[serde(default, deserialize_with = "those_that_fit")]
-            manifests: Option<Option<Vec<IndexEntry>>>,
+            #[serde(default)]
+            manifests: FittingItems<IndexEntry>,
         }
         let error = |message: &str, hint: &str| Err([message.to_owned(), hint.to_owned()]);
         if let Err(problem) = check_keys(bytes, MANIFEST) {
@@ -86,12 +86,10 @@ impl Document {
             );
         }
         let (default, document) = match (either.config, either.layers, either.manifests) {
+            (None, None, FittingItems::Items(entries)) => (media_type::INDEX, Self::Index(entries)),
             // What is written in Go has null for an empty list.
-            (None, None, Some(entries)) => {
-                let entries = entries.unwrap_or_default();
-                (media_type::INDEX, Self::Index(entries))
-            }
-            (Some(config), layers, None | Some(None)) => {
+            (None, None, FittingItems::Null) => (media_type::INDEX, Self::Index(Vec::new())),
+            (Some(config), layers, FittingItems::Absent | FittingItems::Null) => {
                 let layers = layers.unwrap_or_default();
                 (media_type::MANIFEST, Self::Image { config, layers })
             }

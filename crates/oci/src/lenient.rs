@@ -33,27 +33,31 @@ where
     })
 }
 
-/// The items of a list that are of their type; the others are passed over. The inner none is null; the outer
-/// one is the default, where there is no such field.
-#[expect(
-    clippy::option_option,
-    reason = "an empty list of Go is null, and no list is another kind of document"
-)]
-pub(super) fn those_that_fit<'de, T, D>(deserializer: D) -> Result<Option<Option<Vec<T>>>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    struct Fitting<T>(Option<T>);
-    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fitting<T> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            if_it_fits(deserializer).map(Fitting)
+/// A list that may not be there.
+#[derive(Debug, Default)]
+pub(super) enum FittingItems<T> {
+    /// There is no such field.
+    #[default]
+    Absent,
+    /// It is null, as Go writes an empty list.
+    Null,
+    /// Its items that are of their type; the others are passed over.
+    Items(Vec<T>),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for FittingItems<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fitting<T>(Option<T>);
+        impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fitting<T> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if_it_fits(deserializer).map(Fitting)
+            }
         }
+        let items: Option<Vec<Fitting<T>>> = Option::deserialize(deserializer)?;
+        Ok(items.map_or(Self::Null, |items| {
+            Self::Items(items.into_iter().filter_map(|item| item.0).collect())
+        }))
     }
-    let items: Option<Vec<Fitting<T>>> = Option::deserialize(deserializer)?;
-    Ok(Some(items.map(|items| {
-        items.into_iter().filter_map(|item| item.0).collect()
-    })))
 }
 
 /// What may be in a document.

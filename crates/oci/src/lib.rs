@@ -6,6 +6,7 @@
 //! - `config`, `manifest`, `index`, `descriptor`, [`media_type`]: what we write
 //! - `user_config`, `config_values`: what a user may write as the config of an image
 //! - `document`: what others mean by the name of an image; `choose`: which of several is for a platform
+//! - `lenient`: what others write otherwise than we do
 //! - `digest`, `compression`, `reference`, `timestamp`: values in documents and their texts
 //! - [`layout`]: which file of an image layout holds what
 

@@ -191,7 +191,7 @@ impl Table {
         if fields(old).count() < 4 {
             return;
         }
-        let known = of(old);
+        let known: BTreeSet<Vec<u8>> = of(old).into_iter().collect();
         for member in of(line) {
             if known.contains(&member) || !is_added(&member) {
                 continue;

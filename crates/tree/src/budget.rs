@@ -25,6 +25,11 @@ impl Budget {
         Self { bytes, entries }
     }
 
+    /// How many bytes may still be kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Counts bytes that are kept; the error is that there are too many.
     pub fn keep(&mut self, bytes: usize) -> Result<(), String> {
         let left = self.bytes.checked_sub(bytes);

@@ -123,7 +123,7 @@ impl Tree {
                 }
                 Found::HardLink(target) => Change::HardLink(target),
             },
-            |leaf| leaf.cloned(),
+            linked,
         )
     }
 
@@ -152,4 +152,9 @@ impl Tree {
         }
         result.map(|()| winners)
     }
+}
+
+/// What a hard link is: what its target is, which must be there.
+fn linked(target: Option<&Leaf>) -> Option<Leaf> {
+    target.cloned()
 }
