@@ -4,6 +4,7 @@
 //! - `blob`, `name`: what is copied, and what the copy is called
 //! - [`staging`]: temporary places that are renamed when they are whole and on the disk
 //! - [`archive`], [`layout`], [`directory`]: the forms, as `strata_oci` says what a layout is
+//! - [`worker_pool`]: many quick checks and few long transfers at once
 //! - [`compressed`]: an image whose compressed layers are promised, as an output
 
 #![warn(missing_docs, unreachable_pub)]
@@ -17,6 +18,7 @@ pub mod directory;
 pub mod layout;
 mod name;
 pub mod staging;
+pub mod worker_pool;
 
 pub use blob::{Blob, blobs};
 pub use name::CopyName;
