@@ -770,9 +770,10 @@ fn a_repository_can_be_public_in_a_registry_that_is_not(
             _ => token.is_empty() || seen.header("authorization") == format!("Bearer {token}"),
         };
         let is_basic = is_basic && seen.target == "/v2/";
-        let header = match is_basic {
-            true => "Basic realm=\"x\"".to_owned(),
-            false => format!("Bearer realm=\"http://{host}/v2/token\""),
+        let header = if is_basic {
+            "Basic realm=\"x\"".to_owned()
+        } else {
+            format!("Bearer realm=\"http://{host}/v2/token\"")
         };
         (!is_right).then(|| challenge(&header))
     });

@@ -10,8 +10,7 @@ use rustix::io::Errno;
 
 use super::staging::Staging;
 use super::target::Target;
-use super::waiting::Waiting;
-use super::writer::{FileWriter, PipeWriter};
+use super::writer::{FileWriter, PipeWriter, Waiting};
 use strata_error::{Error, Result};
 use strata_progress::Context;
 

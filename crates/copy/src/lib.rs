@@ -8,6 +8,8 @@
 //!     └────────> target ─> staging                what is not whole yet
 //!                     open_directory              everything is reached from an open directory
 //! ```
+//!
+//! Beside them [`worker_pool`]: many quick checks and few long transfers at once.
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -25,7 +27,7 @@ mod open_directory;
 mod plain;
 mod staging;
 mod target;
-mod waiting;
+pub mod worker_pool;
 mod writer;
 
 pub use blob::{Blob, blobs};

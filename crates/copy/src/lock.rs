@@ -12,7 +12,7 @@ use rustix::process::geteuid;
 
 use super::open_directory::{OpenDirectory, kind_of, not_own};
 use super::staging::LOCK;
-use super::waiting::Waiting;
+use super::writer::Waiting;
 use strata_error::{Error, Result};
 use strata_progress::Context;
 

@@ -1,4 +1,4 @@
-//! Writers whose errors name the file, and that hear when the work is to end.
+//! Writers whose errors name the file, and waiting that hears when the work is to end.
 
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
@@ -7,7 +7,8 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::waiting::PAUSE;
+use std::thread;
+use std::time::Duration;
 use strata_error::{Error, Result};
 use strata_progress::{Context, interruption};
 
@@ -104,5 +105,38 @@ impl<W: Write> Write for FileWriter<'_, W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush().map_err(|error| self.name(error))
+    }
+}
+
+/// How long to wait before looking again, at what is waited for and whether the work is to end.
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
+
+/// A wait that may be long.
+pub(crate) struct Waiting<'a> {
+    /// What is waited for, as whoever watches is told.
+    text: &'a str,
+    context: Context<'a>,
+    is_told: bool,
+}
+
+impl<'a> Waiting<'a> {
+    /// A wait that has not begun.
+    pub(crate) fn new(text: &'a str, context: Context<'a>) -> Self {
+        Self {
+            text,
+            context,
+            is_told: false,
+        }
+    }
+
+    /// Waits a moment; an error once the work is to end. The first time it says what is waited for.
+    pub(crate) fn pause(&mut self) -> Result<()> {
+        if !self.is_told {
+            self.is_told = true;
+            self.context.progress.warn(self.text);
+        }
+        self.context.check()?;
+        thread::sleep(PAUSE);
+        self.context.check()
     }
 }

@@ -136,23 +136,20 @@ fn health_check(attribute: &str, value: &Value, warnings: &mut Vec<String>) -> R
         let known = HEALTH_CHECK
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(key));
-        let (name, value) = match known {
-            Some((name, shape)) => {
-                let attribute = format!("{attribute}.{name}");
-                (*name, check(&attribute, name, value, *shape, warnings)?)
-            }
-            None => {
-                let names = HEALTH_CHECK.map(|(name, _)| name);
-                let hint = match meant(key, &names) {
-                    Some(meant) => format!("did you mean {meant}?"),
-                    None => format!("the keys are {}", names.join(", ")),
-                };
-                warnings.push(format!(
-                    "warning: attribute {}: no engine knows this; it is kept\nhint: {hint}",
-                    attribute_of(attribute, key)
-                ));
-                (key.as_str(), value.clone())
-            }
+        let (name, value) = if let Some((name, shape)) = known {
+            let attribute = format!("{attribute}.{name}");
+            (*name, check(&attribute, name, value, *shape, warnings)?)
+        } else {
+            let names = HEALTH_CHECK.map(|(name, _)| name);
+            let hint = match meant(key, &names) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => format!("the keys are {}", names.join(", ")),
+            };
+            warnings.push(format!(
+                "warning: attribute {}: no engine knows this; it is kept\nhint: {hint}",
+                attribute_of(attribute, key)
+            ));
+            (key.as_str(), value.clone())
         };
         if checked.insert(name.to_owned(), value).is_some() {
             return Err(refused(
@@ -398,9 +395,10 @@ pub(super) fn attribute_of(attribute: &str, key: &str) -> String {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'\'');
     let is_plain = key.bytes().all(word)
         && key.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
-    match is_plain {
-        true => format!("{attribute}.{key}"),
-        false => quoted(attribute, key),
+    if is_plain {
+        format!("{attribute}.{key}")
+    } else {
+        quoted(attribute, key)
     }
 }
 

@@ -8,7 +8,7 @@
 //! - `auth/`: credentials, where they are found, tokens; it knows no client.
 //! - `push/` and `pull/`: what is done with a repository; neither knows the other.
 //! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `http.rs` (one
-//!   exchange: redirects, limits, time-outs), `fetch.rs`, `worker_pool.rs`, `error.rs`, `options.rs`.
+//!   exchange: redirects, limits, time-outs), `fetch.rs`, `error.rs`, `options.rs`.
 //!
 //! A push from its arguments to the manifest (a dry run ends after `Resolver::find`):
 //!
@@ -42,7 +42,6 @@ pub mod pull;
 mod push;
 mod request;
 mod response;
-mod worker_pool;
 
 pub use auth::Credentials;
 pub use options::{Options, Retry, Timeouts};

@@ -261,15 +261,10 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
                     read_body(stream, &mut reader, &request, bytes.min(length))?;
                 }
                 reply(stream, &answer).ok()?;
-                thread::sleep(Duration::from_mins(1));
-                return None;
+                return stall();
             }
             Some(Fault::Say(pieces)) => {
-                for piece in pieces {
-                    let mut stream = stream;
-                    stream.write_all(piece.as_bytes()).ok()?;
-                    thread::sleep(Duration::from_millis(50));
-                }
+                say(stream, pieces)?;
                 let mut agreed = request.clone();
                 agreed.headers.remove("expect");
                 let body = read_body(stream, &mut reader, &agreed, length)?;
@@ -297,10 +292,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
                 state.lock().unwrap().answer(&request, body);
                 return None;
             }
-            Some(Fault::Stall) => {
-                thread::sleep(Duration::from_mins(1));
-                return None;
-            }
+            Some(Fault::Stall) => return stall(),
             Some(Fault::Deaf) => {
                 let mut unheard = request.clone();
                 unheard.headers.remove("expect");
@@ -309,17 +301,34 @@ fn serve(stream: &TcpStream, state: &Mutex<State>, faults: &Faults) -> Option<()
                 reply(stream, &answer).ok()?;
             }
             Some(Fault::Drip) => return drip(stream),
-            Some(Fault::Endless) => {
-                let mut stream = stream;
-                stream
-                    .write_all(b"HTTP/1.1 500 X\r\nconnection: close\r\n\r\n")
-                    .ok()?;
-                loop {
-                    stream.write_all(&[b'x'; 4096]).ok()?;
-                    state.lock().unwrap().endless += 4096;
-                }
-            }
+            Some(Fault::Endless) => return endless(stream, state),
         }
+    }
+}
+
+/// Keeps silent for a long time.
+fn stall() -> Option<()> {
+    thread::sleep(Duration::from_mins(1));
+    None
+}
+
+/// Says this, piece by piece.
+fn say(mut stream: &TcpStream, pieces: &[&str]) -> Option<()> {
+    for piece in pieces {
+        stream.write_all(piece.as_bytes()).ok()?;
+        thread::sleep(Duration::from_millis(50));
+    }
+    Some(())
+}
+
+/// Answers without end.
+fn endless(mut stream: &TcpStream, state: &Mutex<State>) -> Option<()> {
+    stream
+        .write_all(b"HTTP/1.1 500 X\r\nconnection: close\r\n\r\n")
+        .ok()?;
+    loop {
+        stream.write_all(&[b'x'; 4096]).ok()?;
+        state.lock().unwrap().endless += 4096;
     }
 }
 

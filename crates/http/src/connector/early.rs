@@ -244,7 +244,7 @@ fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
             .and_then(|size| start.checked_add(size));
         let chunk = end.and_then(|end| bytes.get(start..end).zip(bytes.get(end.checked_add(2)?..)));
         match chunk {
-            Some((chunk, _)) if chunk.is_empty() => return (body, true),
+            Some(([], _)) => return (body, true),
             Some((chunk, rest)) => {
                 body.extend_from_slice(chunk);
                 bytes = rest;

@@ -16,7 +16,7 @@ use crate::push::options::ManifestFormat;
 use crate::push::plan::{LayerNames, PushPlan, PushTarget, check_reference, no_docker_format};
 use crate::push::resolve::{Action, ResolvedBlob, Resolver, by_digest, mounted, operation};
 use crate::push::upload::Upload;
-use crate::worker_pool;
+use strata_copy::worker_pool;
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Digest, Manifest, json};
 use strata_progress::{Context, Outcome, Progress};

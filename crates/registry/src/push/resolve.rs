@@ -8,7 +8,7 @@ use crate::push::blob_index::BlobCandidate;
 use crate::push::blob_source::BlobSource;
 use crate::push::blob_upload::BlobUpload;
 use crate::push::plan::{PushPlan, PushTarget};
-use crate::worker_pool;
+use strata_copy::worker_pool;
 use strata_error::{Error, Result};
 use strata_oci::{Compression, Descriptor, Digest};
 use strata_progress::Context;

@@ -372,7 +372,12 @@ impl<'a> Upload<'a> {
                 .read_to_end(&mut piece)
                 .map_err(|error| Failure::Fatal(Error::stream("a blob")(error)))?;
             let Some(last) = piece.len().checked_sub(1) else {
-                return Ok(Sent::All);
+                // Whoever makes the blob has something to say until it ends.
+                return if reader.is_at_end() {
+                    Ok(Sent::All)
+                } else {
+                    Err(RegistryError::temporary("did not get the whole blob", "").into())
+                };
             };
             let range = format!("{start}-{}", start + last as u64);
             let request = self.patch_request()?.header(CONTENT_RANGE, range);

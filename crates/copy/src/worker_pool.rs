@@ -18,7 +18,7 @@ const TRANSFERS: usize = 4;
 /// Calls `check` for each of `jobs`, and `transfer` for those for which it gives no result, the first of
 /// them first. Gives the results in the order of the jobs. The first failure is the result of all; the
 /// context of the other jobs is cancelled then.
-pub(crate) fn run<J: Sync, T: Send>(
+pub fn run<J: Sync, T: Send>(
     jobs: &[J],
     context: Context<'_>,
     check: impl Fn(&J, Context<'_>) -> Result<Option<T>> + Sync,
