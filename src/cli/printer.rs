@@ -49,9 +49,10 @@ impl Printer {
     /// Says what went wrong. There is nobody to tell when that fails too.
     pub(super) fn error(&self, text: &str) {
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        let text = match self.has_colors() {
-            true => colored(text),
-            false => text.to_owned(),
+        let text = if self.has_colors() {
+            colored(text)
+        } else {
+            text.to_owned()
         };
         let _ = self
             .errors

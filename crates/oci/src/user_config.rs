@@ -82,16 +82,13 @@ pub fn canonical_user_config(user: &Value) -> Result<UserConfig> {
             .iter()
             .chain(&OLD)
             .find(|(name, _)| name.eq_ignore_ascii_case(key));
-        let (name, value) = match known {
-            Some((name, shape)) => {
-                let attribute = format!("config.{name}");
-                let value = config_values::check(&attribute, name, value, *shape, &mut warnings)?;
-                (*name, value)
-            }
-            None => {
-                unknown(key, &mut warnings)?;
-                (key.as_str(), value.clone())
-            }
+        let (name, value) = if let Some((name, shape)) = known {
+            let attribute = format!("config.{name}");
+            let value = config_values::check(&attribute, name, value, *shape, &mut warnings)?;
+            (*name, value)
+        } else {
+            unknown(key, &mut warnings)?;
+            (key.as_str(), value.clone())
         };
         if config.insert(name.to_owned(), value).is_some() {
             return Err(Error::Attribute {

@@ -100,9 +100,10 @@ impl ImageTree<'_> {
         // Files of the uppermost layer hide those below; the merge saw to it that ours do not disagree.
         for recipe in self.recipes.iter().rev() {
             for source in &recipe.sources {
-                let node = match source.to_root {
-                    true => self.at_root(recipe, source, path)?,
-                    false => self.in_store(recipe, source, path)?,
+                let node = if source.to_root {
+                    self.at_root(recipe, source, path)?
+                } else {
+                    self.in_store(recipe, source, path)?
                 };
                 if let Some(node) = node {
                     return Ok(node);

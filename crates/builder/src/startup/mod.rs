@@ -131,9 +131,12 @@ impl Startup<'_> {
         place: &ImagePath,
         found: Found,
     ) -> Result<Option<PathBuf>> {
-        let leads = |end: &ImagePath| match end == place {
-            true => String::new(),
-            false => format!("leads to /{end}, which "),
+        let leads = |end: &ImagePath| {
+            if end == place {
+                String::new()
+            } else {
+                format!("leads to /{end}, which ")
+            }
         };
         let refuse = |message: String, hint: String| Error::Attribute {
             attribute: attribute.to_owned(),
@@ -245,9 +248,10 @@ impl Startup<'_> {
             if names.any(|known| known == name.as_bytes()) {
                 continue;
             }
-            let (what, example) = match is_user {
-                true => ("user", format!("system.users.{name}.uid = 1000;")),
-                false => ("group", format!("system.groups.{name}.gid = 1000;")),
+            let (what, example) = if is_user {
+                ("user", format!("system.users.{name}.uid = 1000;"))
+            } else {
+                ("group", format!("system.groups.{name}.gid = 1000;"))
             };
             self.warnings.push(format!(
                 "warning: attribute config.User: no {what} {name:?} is in /{file} of the image, so that engines do not start it\n\

@@ -112,17 +112,19 @@ fn elf(head: &[u8]) -> Option<Elf> {
     let number = |offset: usize, size: usize| -> Option<u64> {
         let bytes = head.get(offset..offset.checked_add(size)?)?;
         let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        Some(match is_big_endian {
-            true => bytes.iter().fold(0, add),
-            false => bytes.iter().rev().fold(0, add),
+        Some(if is_big_endian {
+            bytes.iter().fold(0, add)
+        } else {
+            bytes.iter().rev().fold(0, add)
         })
     };
     let machine = u16::try_from(number(18, 2)?).ok()?;
     // Where the program headers are, how large each is, how many there are; and of each where its content is
     // and how long.
-    let (word, at, size, count, offset, length) = match is_64_bit {
-        true => (8, 32, 54, 56, 8, 32),
-        false => (4, 28, 42, 44, 4, 16),
+    let (word, at, size, count, offset, length) = if is_64_bit {
+        (8, 32, 54, 56, 8, 32)
+    } else {
+        (4, 28, 42, 44, 4, 16)
     };
     let loader = || {
         let (at, size) = (number(at, word)?, number(size, 2)?);

@@ -29,13 +29,10 @@ const INCOMPLETE: &str = "strata.invalid/incomplete";
 /// The way out where ctr fails. Root lacks no rights, unless it is another one's namespace.
 fn hint() -> &'static str {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0);
-    match is_root {
-        true => {
-            "see whether containerd runs; --containerd-address names another socket than ctr's default"
-        }
-        false => {
-            "ctr needs root, or the rights to containerd's socket; --containerd-address names another one"
-        }
+    if is_root {
+        "see whether containerd runs; --containerd-address names another socket than ctr's default"
+    } else {
+        "ctr needs root, or the rights to containerd's socket; --containerd-address names another one"
     }
 }
 
