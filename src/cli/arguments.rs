@@ -68,6 +68,9 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>, usage: Option
     if let Some(usage) = usage {
         command = usage::called_by_script(command, usage);
     }
+    let all = self::command();
+    let names = all.get_subcommands().map(clap::Command::get_name);
+    let names: Vec<String> = names.map(str::to_owned).collect();
     let parsed = command
         .try_get_matches_from(as_flags(arguments.into_iter().collect()))
         .and_then(|matches| Arguments::from_arg_matches(&matches));
@@ -75,7 +78,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>, usage: Option
         Ok(arguments) => Parsed::Command(arguments.command),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Help(error.to_string()),
-            _ => Parsed::Wrong(usage::explain(&error)),
+            _ => Parsed::Wrong(usage::explain(&error, &names)),
         },
     }
 }

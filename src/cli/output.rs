@@ -23,6 +23,16 @@ pub(super) fn check_archive(output: &Path, printer: &Printer) -> Result<()> {
     check_directory("output", output)
 }
 
+/// The error of `--json` where standard output is an archive.
+pub(super) fn two_answers() -> Error {
+    Error::Name {
+        what: "output",
+        value: "-".to_owned(),
+        message: "standard output cannot be the archive and the answer of --json".to_owned(),
+        hint: "write the archive to a file, or leave --json out".to_owned(),
+    }
+}
+
 /// Lets `fill` write to standard output. While nobody reads that, `context` is asked whether to go on.
 pub(super) fn write_to_stdout(
     context: Context<'_>,

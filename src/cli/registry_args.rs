@@ -3,11 +3,12 @@
 //! `pull` and `lock` have them as they are here; `copy`, whose registry is its destination, has them
 //! with `--dest-` before the name. skopeo's `copy` knows them all, with `--src-` and `--dest-`.
 
+use std::io::Read;
 use std::path::PathBuf;
 
 use clap::{Arg, Args};
 
-use strata_error::Result;
+use strata_error::{Error, Result};
 use strata_oci::Reference;
 use strata_registry::{Credentials, Options};
 
@@ -35,13 +36,17 @@ struct LoginArgs {
     creds: Option<String>,
 
     /// Log in to the registry with this user name
-    #[arg(long, value_name = "USER", requires = "password")]
+    #[arg(long, value_name = "USER", requires = "secret")]
     #[arg(conflicts_with_all = ["creds", "no_creds"])]
     username: Option<String>,
 
     /// Log in to the registry with this password
-    #[arg(long, value_name = "PASSWORD", requires = "username")]
+    #[arg(long, value_name = "PASSWORD", requires = "username", group = "secret")]
     password: Option<String>,
+
+    /// Log in to the registry with the password that standard input has
+    #[arg(long, requires = "username", group = "secret")]
+    password_stdin: bool,
 
     /// Show the registry this bearer token
     #[arg(long, value_name = "TOKEN")]
@@ -127,30 +132,35 @@ fn with_destination_name(flag: Arg) -> Arg {
 
 impl SourceRegistryArgs {
     /// What the flags mean.
-    pub(super) fn options(self) -> Options {
-        Options {
+    pub(super) fn options(self) -> Result<Options> {
+        Ok(Options {
             default_auth_file: self.default_authfile,
-            ..options(self.login, self.connection)
-        }
+            ..options(self.login, self.connection)?
+        })
     }
 }
 
 impl DestinationRegistryArgs {
     /// What the flags mean.
-    pub(super) fn options(self) -> Options {
-        let options = options(self.login, self.connection);
-        Options {
+    pub(super) fn options(self) -> Result<Options> {
+        let options = options(self.login, self.connection)?;
+        Ok(Options {
             auth_file: self.dest_authfile.or(options.auth_file),
             ..options
-        }
+        })
     }
 }
 
-fn options(login: LoginArgs, connection: ConnectionArgs) -> Options {
+fn options(login: LoginArgs, connection: ConnectionArgs) -> Result<Options> {
+    let password = if login.password_stdin {
+        Some(read_password(std::io::stdin().lock())?)
+    } else {
+        login.password
+    };
     let mut options = Options {
         tls_verify: connection.tls_verify,
         anonymous: login.no_creds,
-        credentials: credentials(login.creds, login.username, login.password)
+        credentials: credentials(login.creds, login.username, password)
             .or(login.registry_token.map(Credentials::RegistryToken)),
         auth_file: login.authfile,
         certificate_directory: connection.cert_dir,
@@ -160,7 +170,40 @@ fn options(login: LoginArgs, connection: ConnectionArgs) -> Options {
         options.retry.tries = u32::from(times) + 1;
         options.retry.awaits_start = true;
     }
-    options
+    Ok(options)
+}
+
+/// The most bytes that a password may have, of which tokens are the longest.
+const LONGEST_PASSWORD: u64 = 64 << 10;
+
+/// A password as `docker login --password-stdin` reads it: without the line break at its end.
+fn read_password(reader: impl Read) -> Result<String> {
+    let error = |message: &str, hint: &str| Error::Name {
+        what: "standard input",
+        value: "--password-stdin".to_owned(),
+        message: message.to_owned(),
+        hint: hint.to_owned(),
+    };
+    let mut bytes = Vec::new();
+    let mut reader = reader.take(LONGEST_PASSWORD + 1);
+    let read = reader.read_to_end(&mut bytes);
+    read.map_err(Error::stream("standard input"))?;
+    if bytes.len() as u64 > LONGEST_PASSWORD {
+        return Err(error(
+            "it is too long for a password",
+            "give the password and nothing else",
+        ));
+    }
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| error("it is not UTF-8", "give the password and nothing else"))?;
+    let password = text.trim_end_matches(['\n', '\r']);
+    if password.is_empty() {
+        return Err(error(
+            "there is no password",
+            "pipe it, as in: pass show registry | strata …",
+        ));
+    }
+    Ok(password.to_owned())
 }
 
 /// A name in a registry, with or without skopeo's `docker://`.
@@ -209,6 +252,7 @@ mod tests {
         arguments
             .unwrap_or_else(|error| panic!("{error}"))
             .options()
+            .unwrap()
     }
 
     fn of_source(flags: &[&str]) -> Options {
@@ -216,6 +260,7 @@ mod tests {
         arguments
             .unwrap_or_else(|error| panic!("{error}"))
             .options()
+            .unwrap()
     }
 
     #[test]
@@ -284,5 +329,29 @@ mod tests {
         assert_eq!(credentials(text("me"), None, None), basic("me", ""));
         assert_eq!(credentials(None, text("me"), text("a")), basic("me", "a"));
         assert_eq!(credentials(None, None, None), None);
+    }
+
+    /// Issue 11, "What new users stumbled over" 2.
+    #[test]
+    fn row_2_passwords_are_read_from_standard_input() {
+        assert_eq!(read_password(&b"a b\r\n"[..]).unwrap(), "a b");
+        assert_eq!(read_password(&b"a"[..]).unwrap(), "a");
+        let long = vec![b'a'; 70_000];
+        for wrong in [&b"\n"[..], b"", b"\xff", &long] {
+            let error = read_password(wrong).unwrap_err();
+            assert!(
+                error.hint().is_some() && !error.to_string().contains("aa"),
+                "{error}"
+            );
+        }
+        for flags in [
+            &["--password-stdin"][..],
+            &["--username=a"],
+            &["--username=a", "--password=b", "--password-stdin"],
+        ] {
+            assert!(parse::<SourceRegistryArgs>(flags).is_err(), "{flags:?}");
+        }
+        parse::<SourceRegistryArgs>(&["--username=a", "--password-stdin"]).unwrap();
+        parse::<DestinationRegistryArgs>(&["--dest-username=a", "--password-stdin"]).unwrap();
     }
 }

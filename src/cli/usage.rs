@@ -65,7 +65,9 @@ pub(super) fn called_by_script(commands: clap::Command, usage: &str) -> clap::Co
 }
 
 /// An error of one line and a hint. Only `strata` alone gets the whole help.
-pub(super) fn explain(error: &clap::Error) -> String {
+///
+/// `commands` are those that there are.
+pub(super) fn explain(error: &clap::Error, commands: &[String]) -> String {
     let text = error.to_string();
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return text;
@@ -82,10 +84,10 @@ pub(super) fn explain(error: &clap::Error) -> String {
         .split("\n  [possible values")
         .next()
         .unwrap_or_default();
-    format!("{}\nhint: {}", one_line(message), hint(error))
+    format!("{}\nhint: {}", one_line(message), hint(error, commands))
 }
 
-fn hint(error: &clap::Error) -> String {
+fn hint(error: &clap::Error, commands: &[String]) -> String {
     let words = |kind| match error.get(kind) {
         Some(ContextValue::Strings(words)) => words.join(", "),
         Some(ContextValue::String(word)) => word.clone(),
@@ -96,17 +98,12 @@ fn hint(error: &clap::Error) -> String {
         return format!("write one of {possible}");
     }
     if error.kind() == ErrorKind::InvalidSubcommand {
-        let known = super::arguments::command();
-        let known: Vec<&str> = known
-            .get_subcommands()
-            .map(clap::Command::get_name)
-            .collect();
         let similar = words(ContextKind::SuggestedSubcommand);
         let perhaps = match similar.as_str() {
             "" => String::new(),
             similar => format!("perhaps {similar}; "),
         };
-        return format!("{perhaps}the commands are {}", known.join(", "));
+        return format!("{perhaps}the commands are {}", commands.join(", "));
     }
     let similar = words(ContextKind::SuggestedArg);
     if !similar.is_empty() {

@@ -74,7 +74,7 @@ fn case() -> Case {
 }
 
 impl Case {
-    fn build(&mut self, config: Value) -> Result<Vec<String>, String> {
+    fn build(&mut self, config: &Value) -> Result<Vec<String>, String> {
         let config = config.to_string().replace("APP", &self.app);
         self.request["image"]["config"] = serde_json::from_str(&config).unwrap();
         let built = self.store.build_with(&self.request, 1);
@@ -147,19 +147,19 @@ fn row_5_images_that_cannot_start_do_not_build() {
             "config.Cmd[0]: /bin/hello is not in the image",
         ),
     ] {
-        let report = case.build(config.clone()).expect_err(&config.to_string());
+        let report = case.build(&config).expect_err(&config.to_string());
         let report = report.replace(&case.app, "APP");
         let (first, hint) = report.split_once("\nhint: ").unwrap();
         assert_eq!(first, format!("error: attribute {message}"));
         assert!(!hint.is_empty());
     }
-    let report = case.build(json!({ "Cmd": ["/bin/gone"] })).unwrap_err();
+    let report = case.build(&json!({ "Cmd": ["/bin/gone"] })).unwrap_err();
     assert!(
         report.contains("/bin/gone leads to /")
             && report.contains("-gone, which is not in the image"),
         "{report}"
     );
-    let report = case.build(json!({ "Cmd": ["APP"] })).unwrap_err();
+    let report = case.build(&json!({ "Cmd": ["APP"] })).unwrap_err();
     assert!(
         report.contains(&format!("as in {}/bin/amd64", case.app)),
         "{report}"
@@ -187,7 +187,7 @@ fn row_5_images_that_may_start_build() {
         json!({ "User": "app:app" }),
         json!({ "User": "" }),
     ] {
-        assert_eq!(case.build(config.clone()), Ok(Vec::new()), "{config}");
+        assert_eq!(case.build(&config), Ok(Vec::new()), "{config}");
     }
 }
 
@@ -212,7 +212,7 @@ fn row_5_what_a_mount_may_bring_is_a_warning() {
             "config.Cmd[0]: APP/bin/arm64 is for arm64, but the image is for linux/amd64",
         ),
     ] {
-        let warnings = case.build(config).unwrap();
+        let warnings = case.build(&config).unwrap();
         let [warning] = warnings.as_slice() else {
             panic!("{warnings:?}");
         };
@@ -229,7 +229,7 @@ fn row_5_store_paths_that_are_left_out_are_mounted() {
     let mut case = case();
     case.request["ignore"] = json!([case.app]);
     for program in ["/bin/program", "APP/bin/amd64"] {
-        let warnings = case.build(json!({ "Cmd": [program] })).unwrap();
+        let warnings = case.build(&json!({ "Cmd": [program] })).unwrap();
         assert!(
             warnings[0].contains("is not in the image\nhint: containers start only where"),
             "{warnings:?}"
@@ -245,7 +245,7 @@ fn row_5_links_into_what_is_moved_are_a_warning() {
     let items = [Item::Symlink("profile", &format!("{root}/package"))];
     let links = case.store.add("links", &items, &[]);
     case.request["copyToRoot"] = json!([root, links]);
-    let warnings = case.build(json!({ "Cmd": ["/profile/bin/sh"] })).unwrap();
+    let warnings = case.build(&json!({ "Cmd": ["/profile/bin/sh"] })).unwrap();
     assert!(
         warnings[0].contains("copyToRoot moves what is there to /\nhint: "),
         "{warnings:?}"
@@ -257,9 +257,11 @@ fn row_5_modes_of_rules_count() {
     let mut case = case();
     let config = json!({ "Cmd": ["APP/bin/file"] });
     case.request["perms"] = json!([{ "path": case.app, "regex": "/bin/file$", "mode": "0755" }]);
-    assert_eq!(case.build(config), Ok(Vec::new()));
+    assert_eq!(case.build(&config), Ok(Vec::new()));
     case.request["perms"] = json!([{ "path": case.app, "regex": "/bin/amd64$", "mode": "0644" }]);
-    let report = case.build(json!({ "Cmd": ["APP/bin/amd64"] })).unwrap_err();
+    let report = case
+        .build(&json!({ "Cmd": ["APP/bin/amd64"] }))
+        .unwrap_err();
     assert!(report.contains("amd64 is not executable"), "{report}");
 }
 
@@ -270,17 +272,17 @@ fn row_5_programs_are_for_the_platform(#[case] platform: &str, #[case] program: 
     let mut case = case();
     case.request["image"]["arch"] = json!(platform);
     assert_eq!(
-        case.build(json!({ "Cmd": [format!("APP/bin/{platform}")] })),
+        case.build(&json!({ "Cmd": [format!("APP/bin/{platform}")] })),
         Ok(Vec::new())
     );
     let report = case
-        .build(json!({ "Cmd": [format!("APP/bin/{program}")] }))
+        .build(&json!({ "Cmd": [format!("APP/bin/{program}")] }))
         .unwrap_err();
     let message =
         format!("bin/{program} is for {program}, but the image is for linux/{platform}\nhint: ");
     assert!(report.contains(&message), "{report}");
     // What reads a script is a program, too.
-    let report = case.build(json!({ "Cmd": ["APP/bin/script"] }));
+    let report = case.build(&json!({ "Cmd": ["APP/bin/script"] }));
     assert_eq!(report.is_ok(), platform == "amd64", "{report:?}");
 }
 
@@ -303,15 +305,15 @@ fn row_5_programs_of_the_base_count() {
     case.request["copyToRoot"] = json!([top]);
     for program in ["/usr/bin/tool", "/bin/tool", "/bin/own", "/usr/bin/own"] {
         let config = json!({ "Entrypoint": [program], "User": "base" });
-        assert_eq!(case.build(config), Ok(Vec::new()), "{program}");
+        assert_eq!(case.build(&config), Ok(Vec::new()), "{program}");
     }
     // The base's own entry point is the base's.
-    assert_eq!(case.build(json!({ "Env": ["A=b"] })), Ok(Vec::new()));
-    let warnings = case.build(json!({ "User": "app" })).unwrap();
+    assert_eq!(case.build(&json!({ "Env": ["A=b"] })), Ok(Vec::new()));
+    let warnings = case.build(&json!({ "User": "app" })).unwrap();
     assert!(warnings[0].contains("no user \"app\""), "{warnings:?}");
     case.request["image"]["remove"] = json!(["/usr/bin/tool"]);
     let report = case
-        .build(json!({ "Entrypoint": ["/bin/tool"] }))
+        .build(&json!({ "Entrypoint": ["/bin/tool"] }))
         .unwrap_err();
     assert!(
         report.contains("/bin/tool is not in the image")

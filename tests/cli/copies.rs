@@ -11,7 +11,7 @@ use strata_testing as support;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -898,6 +898,23 @@ fn a_registry() {
         "{}",
         text(&output.stderr)
     );
+
+    // Issue 11, "What new users stumbled over" 2.
+    let mut command = scene.strata("copy");
+    command.args([
+        &destination,
+        preserve,
+        "--dest-tls-verify=false",
+        "--password-stdin",
+    ]);
+    command.args(["--dest-username", support::registry::USERNAME]);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer
+        .write_all(format!("{}\n", support::registry::PASSWORD).as_bytes())
+        .unwrap();
+    drop(writer);
+    let output = command.stdin(reader).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
 
     for flag in ["--dest-creds=tester:hunter2", "--dest-no-creds"] {
         let output = scene.copy(&[flag, "--dest-tls-verify=false", &destination]);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::bases::{BaseImage, Piece, tar, write};
 use support::fake_store::{FakeStore, Item};
 use tempfile::TempDir;
@@ -57,6 +57,57 @@ impl Scene {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// One object on standard output, whatever else is said.
+#[test]
+fn row_2_every_result_can_be_json() {
+    let scene = scene(false);
+    let digest = fs::read_to_string(scene.image.join("digest")).unwrap();
+    let digest = digest.trim();
+    for (arguments, expected) in [
+        (
+            &["copy", "IMAGE", "oci:x", "--json"][..],
+            json!({ "destination": "oci:x:latest", "also": [], "digest": digest, "id": null,
+                    "mediaType": "application/vnd.oci.image.manifest.v1+json" }),
+        ),
+        (
+            &["verify", "IMAGE", "--json"],
+            json!({ "digest": digest, "verified": true, "findings": [] }),
+        ),
+        (
+            &["merge", "IMAGE", "m.tar", "--json", "--quiet"],
+            json!({ "output": "m.tar", "images": [{ "name": "test:latest", "digest": digest }] }),
+        ),
+        (
+            &["export", "IMAGE", "e.tar", "--json"],
+            json!({ "output": "e.tar", "digest": digest }),
+        ),
+    ] {
+        let output = scene.strata(arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found, expected, "{arguments:?}");
+    }
+    let output = scene.strata(&["compress", "IMAGE", "c", "--json", "--jobs=1"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["output"], "c");
+    assert!(
+        found["digest"].as_str().unwrap().starts_with("sha256:"),
+        "{found}"
+    );
+    for arguments in [
+        &["copy", "IMAGE", "docker-archive:-", "--json"][..],
+        &["merge", "IMAGE", "-", "--json"],
+        &["export", "IMAGE", "--json"],
+    ] {
+        let output = scene.strata(arguments);
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(2), 0),
+            "{arguments:?}"
+        );
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use support::registry::run;
 /// Issue 11, row 4: whatever builds is loaded and run by dockerd and podman, and a health check has there the
 /// durations that were written.
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn row_4_config_values_are_loaded_and_run() {
     let mut store = FakeStore::new();
     let app = store.add(

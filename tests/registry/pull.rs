@@ -298,6 +298,11 @@ fn nixpkgs_283098_a_lock_file_is_brought_up_to_date_by_one_command() {
         let mut update = strata(&["lock", "--update", &file]);
         run(update.args(["--platform", "linux/amd64", "--platform", "linux/arm64/v8"]));
         let both = std::fs::read_to_string(&file).unwrap();
+        let answer = run(&mut strata(&[
+            "lock", "--update", &file, "--json", "--quiet",
+        ]));
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer, json!({ "file": file, "changes": [] }));
         assert_eq!(both, run(&mut strata(&["lock", &name])));
     }
     std::fs::write(&file, &text).unwrap();

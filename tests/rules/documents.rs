@@ -561,10 +561,12 @@ fn pieces_of_nix_evaluate() {
         fs::create_dir(file(name)).unwrap();
     }
     // What the offline set has not.
+    let here = root();
     let scope = "let more = { python3 = pkgs.hello; buildGoModule = _: pkgs.hello; }; all = pkgs; in \
-                 let pkgs = all // more; app = pkgs.hello; files = app; base = app; \
+                 let inputs.strata = \"HERE\"; pkgs = all // more; app = pkgs.hello; files = app; base = app; \
                    image = strata.buildImage { name = \"app\"; }; \
                    config.virtualisation.podman.package = pkgs.hello; in";
+    let scope = scope.replace("HERE", &here.display().to_string());
     let output = nix("nix-instantiate")
         .args(["--eval", "--strict", "--json", "--show-trace", "--expr"])
         .arg(expression(&format!("{scope} [ {} ]", bodies.join("\n"))))

@@ -50,7 +50,7 @@ pub(super) fn build(
     }
 
     let (recipes, unmatched) = settle(&plan.layers, &base.tree, store)?;
-    let mut unmatched = unmatched_anywhere(unmatched, &plan);
+    let mut unmatched = unmatched_anywhere(&unmatched, &plan);
     let config = config(&request, &base);
     let startup_warnings = startup::check(&request, &config, &recipes, &base, store)?;
     let own_from = if request.image.is_some() {
@@ -150,7 +150,7 @@ fn settle(
 
 /// The rules that match nothing: those about paths of the image may match in one of its sources only. `unmatched` has
 /// them once for each source in which they do not.
-fn unmatched_anywhere(unmatched: Vec<PathRule>, plan: &Plan) -> Vec<PathRule> {
+fn unmatched_anywhere(unmatched: &[PathRule], plan: &Plan) -> Vec<PathRule> {
     let is_of_image = |rule: &&PathRule| rule.rule.within.is_some();
     let sources = plan.layers.iter().flat_map(|layer| &layer.sources);
     let at_root = sources.filter(|source| source.to_root).count();

@@ -429,12 +429,13 @@ mod tests {
     use crate::{UserConfig, canonical_user_config};
     use serde_json::json;
 
-    fn checked(value: Value) -> UserConfig {
-        canonical_user_config(&value).unwrap()
+    fn checked(value: &Value) -> UserConfig {
+        canonical_user_config(value).unwrap()
     }
 
     /// Issue 11, row 4: what no engine loads or runs.
     #[test]
+    #[expect(clippy::too_many_lines, reason = "it is a table")]
     fn row_4_values_that_no_engine_takes_are_errors() {
         for (value, message) in [
             (
@@ -622,7 +623,7 @@ mod tests {
             json!({ "Healthcheck": { "Test": ["NONE"], "Retries": 0, "Interval": 0 } }),
             json!({ "Healthcheck": { "Test": ["CMD-SHELL", "true"], "Interval": 1_000_000 } }),
         ] {
-            let UserConfig { config, warnings } = checked(value.clone());
+            let UserConfig { config, warnings } = checked(&value);
             assert_eq!((Value::Object(config), warnings), (value, Vec::new()));
         }
     }
@@ -645,7 +646,7 @@ mod tests {
         ] {
             let config = json!({ "healthcheck": { "interval": text } });
             let expected = json!({ "Healthcheck": { "Interval": expected } });
-            assert_eq!(Value::Object(checked(config).config), expected, "{text}");
+            assert_eq!(Value::Object(checked(&config).config), expected, "{text}");
         }
         for text in [
             "", "s", "1", ".s", "1..s", "1.2.3s", "1 s", "1d", "1s2", "3000000h", "é", "1é", "+",
@@ -658,7 +659,7 @@ mod tests {
     #[test]
     fn row_4_misspelt_keys_below_the_top_are_told_and_kept() {
         let health = json!({ "Test": ["NONE"], "Intervall": "30s", "x": 1 });
-        let UserConfig { config, warnings } = checked(json!({ "Healthcheck": health }));
+        let UserConfig { config, warnings } = checked(&json!({ "Healthcheck": health }));
         assert_eq!(config["Healthcheck"], health);
         let expected = [
             "warning: attribute config.Healthcheck.Intervall: no engine knows this; it is kept\n\

@@ -1,10 +1,12 @@
 //! `strata compress IMAGE OUTPUT`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use rayon::ThreadPoolBuilder;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
@@ -29,6 +31,14 @@ pub(crate) struct CompressArgs {
     #[arg(long, value_name = "METHOD")]
     compression: Option<Compression>,
 
+    /// Answer in JSON; docs/cli.md describes it
+    #[arg(long)]
+    json: bool,
+
+    /// Compress with so many threads; without it one for each core
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+
     /// Say nothing but errors
     #[arg(long, short)]
     quiet: bool,
@@ -44,9 +54,11 @@ pub(crate) fn run(
         image: path,
         output,
         compression,
+        json,
+        jobs,
         quiet,
     } = arguments;
-    limit_threads();
+    limit_threads(*jobs);
     let said = Printer::new(*quiet);
     let image = match ManifestOrIndex::open(path)? {
         ManifestOrIndex::Image(image) => image,
@@ -70,16 +82,22 @@ pub(crate) fn run(
     );
     reporter.end();
     let digest = written?;
+    if *json {
+        let value = json!({ "digest": digest, "output": output.display().to_string() });
+        return printer.data(&format!("{value:#}\n"));
+    }
     if said.is_quiet() {
         return Ok(());
     }
     printer.data(&format!("{digest}\n"))
 }
 
-/// In a build of Nix, uses only so many cores as Nix allots.
-fn limit_threads() {
-    if let Ok(cores) = std::env::var("NIX_BUILD_CORES") {
-        let threads = strata_nix::threads(Some(&cores)).get();
+/// Uses so many threads as were asked for, and in a build of Nix else only so many cores as Nix allots.
+pub(super) fn limit_threads(jobs: Option<NonZeroUsize>) {
+    let cores = std::env::var("NIX_BUILD_CORES").ok();
+    let allotted = || cores.map(|cores| strata_nix::threads(Some(&cores)));
+    if let Some(threads) = jobs.or_else(allotted) {
+        let threads = threads.get();
         // If it is too late, all cores are used.
         let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
     }

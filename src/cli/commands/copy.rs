@@ -2,14 +2,18 @@
 //! what skopeo has and Strata has not is refused with a reason, never ignored in silence where ignoring
 //! it would matter.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Args};
+use serde_json::json;
 
+use super::compress::limit_threads;
 use super::push_args::{PushArgs, PushSettings};
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
+use crate::cli::output;
 use crate::cli::printer::Printer;
 use crate::cli::progress::{Reporter, Unseen};
 use crate::cli::registry_args::DestinationRegistryArgs;
@@ -74,6 +78,14 @@ pub(crate) struct CopyArgs {
     /// The format of manifests: oci, or docker for registries that take nothing else
     #[arg(long, short, value_name = "FORMAT", value_parser = manifest_format)]
     format: Option<ManifestFormat>,
+
+    /// Answer in JSON; docs/cli.md describes it
+    #[arg(long, conflicts_with = "dry_run")]
+    json: bool,
+
+    /// Compress with so many threads; without it one for each core
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
 
     /// Say nothing but errors, also not what was copied
     #[arg(long, short)]
@@ -226,6 +238,8 @@ struct CopySettings {
     digest_file: Option<PathBuf>,
     /// What the user should know about the flags.
     warnings: Vec<String>,
+    /// Whether to answer in JSON.
+    json: bool,
     /// Whether nothing but errors is to be said.
     quiet: bool,
 }
@@ -253,7 +267,7 @@ impl TryFrom<CopyArgs> for CopySettings {
                 _ => arguments.platform,
             },
             options: Options {
-                registry: arguments.registry.options(),
+                registry: arguments.registry.options()?,
                 push: options,
                 docker: docker::Options {
                     host: arguments.dest_daemon_host,
@@ -268,6 +282,7 @@ impl TryFrom<CopyArgs> for CopySettings {
             dry_run,
             digest_file: arguments.digestfile,
             warnings: arguments.skopeo.warnings(),
+            json: arguments.json,
             quiet: arguments.quiet,
         })
     }
@@ -293,12 +308,18 @@ pub(crate) fn run(
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
+    if arguments.jobs.is_some() {
+        limit_threads(arguments.jobs);
+    }
     let settings = CopySettings::try_from(arguments).map_err(Failure::Usage)?;
     let destination = settings.destination.as_ref();
     destination
         .check(&settings.image, printer.output_is_terminal())
         .map_err(Failure::Usage)?;
     check_digest_file(&settings).map_err(Failure::Usage)?;
+    if settings.json && destination.is_standard_output() {
+        return Err(Failure::Usage(output::two_answers()));
+    }
     let printer = Printer::new(settings.quiet);
     for warning in &settings.warnings {
         printer.note(warning);
@@ -384,6 +405,16 @@ fn copy(
     let places = destination.places(&name, options);
     for other in places.iter().skip(1) {
         printer.note(&format!("also {other}@{digest}"));
+    }
+    if settings.json {
+        let value = json!({
+            "destination": places.first(),
+            "also": places.get(1..),
+            "digest": digest,
+            "id": copied.id,
+            "mediaType": image.descriptor().media_type,
+        });
+        return printer.data(&format!("{value:#}\n"));
     }
     let by = match copied.id {
         Some(id) => {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
-use crate::cli::output::{check_archive, write_to_stdout};
+use crate::cli::output::{check_archive, two_answers, write_to_stdout};
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
 use crate::destination::is_stdout;
@@ -28,6 +29,10 @@ pub(crate) struct ExportArgs {
     /// The image for this platform, of an index; without it the one for this machine
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
+
+    /// Answer in JSON; docs/cli.md describes it
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
@@ -40,8 +45,12 @@ pub(crate) fn run(
         image,
         output,
         platform,
+        json,
     } = arguments;
     check_archive(output, printer).map_err(Failure::Usage)?;
+    if *json && is_stdout(output) {
+        return Err(Failure::Usage(two_answers()));
+    }
     let image = match (ManifestOrIndex::open(image)?, platform) {
         (ManifestOrIndex::Image(image), None) => *image,
         (built, Some(platform)) => built.into_image(platform)?,
@@ -54,6 +63,11 @@ pub(crate) fn run(
         return write_to_stdout(context, |writer| flatten(&image, writer, &advance));
     }
     archive::to_file(output, context, |writer| flatten(&image, writer, &advance))?;
+    if *json {
+        let digest = image.manifest_descriptor.digest;
+        let value = json!({ "output": output.display().to_string(), "digest": digest });
+        return printer.data(&format!("{value:#}\n"));
+    }
     let line = format!(
         "{}: the files of {}",
         output.display(),

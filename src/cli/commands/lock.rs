@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
@@ -40,6 +41,10 @@ pub(crate) struct LockArgs {
     #[command(flatten)]
     registry: SourceRegistryArgs,
 
+    /// Answer in JSON, also with --update; docs/cli.md describes it
+    #[arg(long)]
+    json: bool,
+
     /// Say nothing but errors
     #[arg(long, short)]
     quiet: bool,
@@ -57,7 +62,7 @@ pub(crate) fn run(
     let notes = Printer::new(arguments.quiet);
     let unseen = Unseen(&notes);
     let context = interruption.context(&unseen);
-    let options = arguments.registry.options();
+    let options = arguments.registry.options().map_err(Failure::Usage)?;
     if let Some(file) = &arguments.update {
         let document = file.display().to_string();
         let old = read(file)?;
@@ -72,15 +77,24 @@ pub(crate) fn run(
         for line in old.changes(&new) {
             notes.note(&line);
         }
+        let answer = json!({ "file": document, "changes": old.changes(&new) });
+        let answer = || {
+            if arguments.json {
+                printer.data(&format!("{answer:#}\n"))
+            } else {
+                Ok(())
+            }
+        };
         if old == new {
             notes.note("nothing changed");
-            return Ok(());
+            return answer();
         }
         let write = |writer: &mut dyn Write| {
             let written = writer.write_all(new.to_text().as_bytes());
             written.map_err(Error::io("write", file))
         };
-        return Ok(write_file(file, context, write)?);
+        write_file(file, context, write)?;
+        return answer();
     }
     // One of the two is there.
     let reference = reference(arguments.image.as_deref().unwrap_or_default());

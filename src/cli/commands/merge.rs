@@ -5,16 +5,17 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
-use crate::cli::output::{check_archive, write_to_stdout};
+use crate::cli::output::{check_archive, two_answers, write_to_stdout};
 use crate::cli::printer::Printer;
 use crate::cli::progress::{Reporter, Unseen};
 use crate::destination::{self, is_stdout};
 use strata_copy::{CopyName, archive, plain};
 use strata_error::{Error, Result};
-use strata_image::ManifestOrIndex;
+use strata_image::{ManifestOrIndex, ManifestOrIndexRef};
 use strata_layer::ImageName;
 
 const HELP: &str = "\
@@ -31,6 +32,10 @@ pub(crate) struct MergeArgs {
     /// The file to write, compressed if it ends in .gz; - is standard output
     output: PathBuf,
 
+    /// Answer in JSON; docs/cli.md describes it
+    #[arg(long)]
+    json: bool,
+
     /// Say nothing but errors, also not what was written
     #[arg(long, short)]
     quiet: bool,
@@ -45,9 +50,13 @@ pub(crate) fn run(
     let MergeArgs {
         images,
         output,
+        json,
         quiet,
     } = arguments;
     check_archive(output, printer).map_err(Failure::Usage)?;
+    if *json && is_stdout(output) {
+        return Err(Failure::Usage(two_answers()));
+    }
     let said = Printer::new(*quiet);
     let images = images.iter().map(|path| ManifestOrIndex::open(path));
     let images = images.collect::<Result<Vec<_>>>()?;
@@ -77,6 +86,12 @@ pub(crate) fn run(
     reporter.end();
     written?;
     reporter.summarize();
+    if *json {
+        let image = |(root, name): &(ManifestOrIndexRef<'_>, &CopyName)| json!({ "name": name.familiar, "digest": root.digest() });
+        let images: Vec<Value> = all.iter().map(image).collect();
+        let value = json!({ "output": output.display().to_string(), "images": images });
+        return printer.data(&format!("{value:#}\n"));
+    }
     let mut lines = String::new();
     for (root, name) in &all {
         let (shown, name) = (output.display(), name.familiar.as_deref());

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
@@ -45,6 +46,10 @@ pub(crate) struct PullArgs {
 
     #[command(flatten)]
     registry: SourceRegistryArgs,
+
+    /// Answer in JSON; docs/cli.md describes it
+    #[arg(long, conflicts_with = "only")]
+    json: bool,
 
     /// Say nothing but errors
     #[arg(long, short)]
@@ -97,7 +102,8 @@ pub(crate) fn run(
     let unseen = Unseen(&printer);
     let context = interruption.context(&unseen);
     let wanted = arguments.platform.clone().unwrap_or_else(of_this_machine);
-    let source = Source::connect(&reference, &arguments.registry.options(), context)?;
+    let options = arguments.registry.options().map_err(Failure::Usage)?;
+    let source = Source::connect(&reference, &options, context)?;
     let pull = Pull {
         source: &source,
         reference: &reference,
@@ -128,7 +134,7 @@ pub(crate) fn run(
         None => {
             let image = pull.find(&wanted)?;
             let asked = arguments.platform.as_ref();
-            pull.write_image(&image, asked, &output)
+            pull.write_image(&image, asked, &output, arguments.json)
         }
     }
 }
@@ -160,6 +166,7 @@ impl Pull<'_> {
         image: &RemoteImage,
         asked: Option<&Platform>,
         output: &Path,
+        as_json: bool,
     ) -> Result<(), Failure> {
         let reporter = Reporter::for_pull(image, self.printer);
         let written =
@@ -174,6 +181,15 @@ impl Pull<'_> {
             repository,
             ..
         } = self.reference;
+        if as_json {
+            let value = json!({
+                "name": format!("docker://{registry}/{repository}"),
+                "digest": image.manifest.digest,
+                "index": image.index.as_ref().map(|index| index.digest),
+                "output": output.display().to_string(),
+            });
+            return self.printer.data(&format!("{value:#}\n"));
+        }
         if self.printer.is_quiet() {
             return Ok(());
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
@@ -18,6 +19,10 @@ use strata_progress::Progress;
 pub(crate) struct VerifyArgs {
     /// The image: the output of its derivation, or a link to it such as `result`
     image: PathBuf,
+
+    /// Answer in JSON; docs/cli.md describes it
+    #[arg(long)]
+    json: bool,
 
     /// Say nothing but what is wrong
     #[arg(long, short)]
@@ -42,10 +47,19 @@ pub(crate) fn run(
     for finding in &findings {
         printer.error(&finding.report());
     }
+    if arguments.json {
+        let finding = |error: &Error| json!({ "message": error.to_string(), "hint": error.hint() });
+        let value = json!({
+            "digest": root.digest(),
+            "verified": findings.is_empty(),
+            "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+        });
+        printer.data(&format!("{value:#}\n"))?;
+    }
     if !findings.is_empty() {
         return Err(Failure::Refuted);
     }
-    if !said.is_quiet() {
+    if !said.is_quiet() && !arguments.json {
         let digest = root.digest();
         printer.data(&format!("{digest} can be made as it was built\n"))?;
     }
