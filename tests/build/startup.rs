@@ -88,7 +88,7 @@ fn row_5_an_image_without_files_builds() {
     let mut case = case();
     case.request["copyToRoot"] = json!([]);
     case.request["deps"] = json!([]);
-    let warnings = case.build(json!({ "Cmd": ["/bin/hello"] })).unwrap();
+    let warnings = case.build(&json!({ "Cmd": ["/bin/hello"] })).unwrap();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("/bin/hello is not in the image"));
 }

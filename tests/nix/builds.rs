@@ -297,7 +297,7 @@ fn an_index_refers_to_its_images() {
             buildImage {
               name = "image";
               inherit platform;
-              config.Cmd = [ "${pkgs.hello}/bin/hello" ];
+              config.Env = [ "HELLO=${pkgs.hello}/bin/hello" ];
             };
           images = map image [ "linux/amd64" "linux/arm64" ];
           index = strata.buildIndex { name = "index"; tag = "1"; inherit images; };

@@ -789,9 +789,12 @@ fn old_registry(status: u16) -> FakeRegistry {
     })
 }
 
-/// Row 6: who is refused is told of the flag; with it, everything is called as Docker calls it.
+/// Row 6: who insists on OCI is told of the flag; with it or without any, everything is called as Docker calls it.
 #[rstest]
-fn a_registry_may_take_docker_manifests_only(#[values(400, 415)] status: u16) {
+fn a_registry_may_take_docker_manifests_only(
+    #[values(400, 415)] status: u16,
+    #[values(ManifestFormat::Any, ManifestFormat::Docker)] format: ManifestFormat,
+) {
     let registry = old_registry(status);
     let mut image = image(vec![
         MemoryLayer::new(b"one".repeat(100)).annotated("a", "b"),
@@ -801,12 +804,20 @@ fn a_registry_may_take_docker_manifests_only(#[values(400, 415)] status: u16) {
         .manifest
         .annotations
         .insert("a".to_owned(), "b".to_owned());
-    let (message, hint) = failure(push_to(&registry.host, &image, &options()));
-    assert!(message.contains("MANIFEST_INVALID"), "{message}");
-    assert!(hint.contains("--format docker"), "{hint}");
-
     let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
-    let pushed = push(&image, &reference, &options(), &docker(), Context::silent()).unwrap();
+    let oci = PushOptions {
+        format: ManifestFormat::Oci,
+        ..docker()
+    };
+    let error = push(&image, &reference, &options(), &oci, Context::silent()).unwrap_err();
+    assert!(error.to_string().contains("MANIFEST_INVALID"), "{error}");
+    assert!(error.hint().unwrap().contains("--format docker"), "{error}");
+
+    let what = PushOptions { format, ..docker() };
+    let pushed = push(&image, &reference, &options(), &what, Context::silent()).unwrap();
+    let told = |warning: &String| warning.contains("refuses OCI manifests");
+    let is_told = pushed.warnings.iter().any(told);
+    assert_eq!(is_told, format == ManifestFormat::Any);
     let bytes = registry.manifest("tag").unwrap();
     assert_eq!(pushed.manifest.digest, Digest::of(&bytes));
     let manifest: Value = serde_json::from_slice(&bytes).unwrap();
@@ -823,6 +834,18 @@ fn a_registry_may_take_docker_manifests_only(#[values(400, 415)] status: u16) {
     let put = |seen: &Seen| seen.method == "PUT" && seen.target.contains("/manifests/");
     let sent = registry.seen().into_iter().rfind(put).unwrap();
     assert_eq!(sent.header("content-type"), schema2);
+}
+
+/// An image that is to keep its digest does not change its format.
+#[test]
+fn a_format_is_not_changed_where_the_digest_is_kept() {
+    let registry = old_registry(415);
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let image = small_image();
+    let what = uncompressed();
+    let error = push(&image, &reference, &options(), &what, Context::silent()).unwrap_err();
+    assert!(error.to_string().contains("MANIFEST_INVALID"), "{error}");
+    assert_eq!(registry.manifest("tag"), None);
 }
 
 /// A hint about formats helps nobody whose manifest is in Docker's already.
@@ -855,6 +878,7 @@ fn docker_manifests_have_no_zstd() {
 
 /// Row 6: podman does not read health checks from OCI manifests.
 #[rstest]
+#[case::any(ManifestFormat::Any, json!({ "Test": ["CMD", "/x"] }), true)]
 #[case::oci(ManifestFormat::Oci, json!({ "Test": ["CMD", "/x"] }), true)]
 #[case::docker(ManifestFormat::Docker, json!({ "Test": ["CMD", "/x"] }), false)]
 #[case::none(ManifestFormat::Oci, Value::Null, false)]

@@ -1,8 +1,8 @@
 //! How HTTP reaches a server, for the clients of registries and of engines alike.
 //!
 //! ```text
-//!  url, percent, proxies     tls <── certificates
-//!                             │
+//!  url, percent, proxies, challenge     tls <── certificates
+//!                                        │
 //!  agent ──> connector: socket (unix, ssh), plain_proxy, tcp, tls, hang_up, silence, early
 //! ```
 //!
@@ -17,6 +17,7 @@
 
 mod agent;
 mod certificates;
+mod challenge;
 mod connector;
 mod environment;
 mod percent;
@@ -26,6 +27,7 @@ pub mod url;
 
 pub use agent::{NotThisMachine, Route, Transport, USER_AGENT, config};
 pub use certificates::{CERTIFICATE_HINT, ClientCertificate, TrustStore, certificate_variable};
+pub use challenge::Challenge;
 pub use connector::{Ssh, early_response};
 pub use environment::Environment;
 pub use percent::{percent_decode, percent_encode};

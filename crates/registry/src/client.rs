@@ -313,7 +313,7 @@ impl Client {
 
     /// The error of the whole `operation`. Hints name the flags of `copy`; the commands that pull have
     /// the same without `dest-`. They also name the weaker of the variables for certificates.
-    fn error(&self, error: RegistryError, operation: &str, tries: u32) -> Error {
+    pub(crate) fn error(&self, error: RegistryError, operation: &str, tries: u32) -> Error {
         let hint = match self.purpose {
             Purpose::Push => error.hint,
             Purpose::Pull => error.hint.replace("--dest-", "--"),

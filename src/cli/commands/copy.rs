@@ -75,7 +75,7 @@ pub(crate) struct CopyArgs {
     #[command(flatten)]
     skopeo: SkopeoArgs,
 
-    /// The format of manifests: oci, or docker for registries that take nothing else
+    /// The format of manifests: oci or docker; without it oci, and docker where a registry takes nothing else
     #[arg(long, short, value_name = "FORMAT", value_parser = manifest_format)]
     format: Option<ManifestFormat>,
 
@@ -256,8 +256,12 @@ impl TryFrom<CopyArgs> for CopySettings {
         } = arguments
             .push
             .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
-        if arguments.format == Some(ManifestFormat::Docker) {
-            use_docker_format(&mut options, destination.as_ref())?;
+        match arguments.format {
+            Some(ManifestFormat::Docker) => {
+                use_docker_format(&mut options, destination.as_ref())?;
+            }
+            Some(ManifestFormat::Oci) => options.format = ManifestFormat::Oci,
+            Some(ManifestFormat::Any) | None => {}
         }
         Ok(Self {
             image: arguments.image,

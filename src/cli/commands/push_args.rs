@@ -126,7 +126,7 @@ impl PushArgs {
         Ok(PushSettings {
             options: PushOptions {
                 compression,
-                format: ManifestFormat::Oci,
+                format: ManifestFormat::Any,
                 additional_tags: tags.collect::<Result<_>>()?,
                 reuse_from: references(&self.reuse_from)?,
                 reuse_tag: self.reuse_tag,

@@ -3,7 +3,6 @@
 
 mod auth_file;
 mod authorization;
-mod challenge;
 mod credential_helper;
 mod credentials;
 mod keychain;

@@ -10,7 +10,7 @@ use ureq::http::Uri;
 use crate::push::blob_index::BlobCandidate;
 use crate::push::blob_source::BlobSource;
 use crate::push::blob_upload::BlobUpload;
-use crate::push::manifest::put_document;
+use crate::push::manifest::{Form, is_missing_blob, put_document};
 use crate::push::mount::Mount;
 use crate::push::options::ManifestFormat;
 use crate::push::plan::{LayerNames, PushPlan, PushTarget, check_reference, no_docker_format};
@@ -18,7 +18,8 @@ use crate::push::resolve::{Action, ResolvedBlob, Resolver, by_digest, mounted, o
 use crate::push::upload::Upload;
 use strata_copy::worker_pool;
 use strata_error::{Error, Result};
-use strata_oci::{Descriptor, Digest, Manifest, json};
+use strata_image::Image;
+use strata_oci::{Compression, Descriptor, Digest, json, media_type};
 use strata_progress::{Context, Outcome, Progress};
 
 /// What the registry holds after a push.
@@ -28,6 +29,18 @@ pub struct Pushed {
     pub manifest: Descriptor,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+/// What to say of a health check that not everybody will see.
+const HEALTH_CHECK: &str = "the image has a Healthcheck, which podman does not read from OCI manifests; --format docker keeps it";
+
+/// What to say of an image whose manifest a registry wants otherwise.
+const FELL_BACK: &str = "the registry refuses OCI manifests; this one went out in Docker's format, as with --format docker";
+
+/// Whether containers of the image are checked.
+fn has_health_check(image: &Image) -> bool {
+    let check = image.config.config.get("Healthcheck");
+    check.is_some_and(|check| !check.is_null())
 }
 
 /// Sends what the registry lacks, and the manifest under its tags. Gives also what compressed layers are
@@ -45,15 +58,20 @@ pub(super) fn execute(
     let executed = execution.run();
     execution.cancel_open_uploads();
     let (manifest, blobs) = executed?;
+    let is_docker = manifest.media_type == media_type::DOCKER_MANIFEST;
     let names = plan.blobs.iter().zip(&blobs);
     let names = names.filter_map(|(blob, resolved)| match blob.source {
         BlobSource::Compressed(layer, _) => Some((layer.diff_id(), resolved.blob.clone())),
         BlobSource::Config(..) | BlobSource::Layer(_) => None,
     });
-    let pushed = Pushed {
-        manifest,
-        warnings: execution.resolver.into_warnings(),
-    };
+    let mut warnings = execution.resolver.into_warnings();
+    if is_docker && target.options.format == ManifestFormat::Any {
+        warnings.push(FELL_BACK.to_owned());
+    }
+    if !is_docker && has_health_check(plan.image) {
+        warnings.push(HEALTH_CHECK.to_owned());
+    }
+    let pushed = Pushed { manifest, warnings };
     Ok((pushed, names.collect()))
 }
 
@@ -205,24 +223,49 @@ impl Execution<'_> {
             }
         });
         let manifest = image.manifest.with_layers(layers.collect());
-        let manifest = in_format(&manifest, target.options.format)?;
-        let bytes = if manifest == image.manifest {
-            image.manifest_bytes.clone()
-        } else {
-            json::to_bytes(&manifest)
+        let format = target.options.format;
+        let in_docker = || {
+            let manifest = manifest.in_docker_format()?;
+            let bytes = json::to_bytes(&manifest);
+            Some(Form {
+                descriptor: Descriptor::of(&manifest.media_type, &bytes),
+                bytes,
+            })
         };
-        let descriptor = Descriptor::of(&manifest.media_type, &bytes);
+        let as_it_is = || {
+            let bytes = if manifest == image.manifest {
+                image.manifest_bytes.clone()
+            } else {
+                json::to_bytes(&manifest)
+            };
+            Form {
+                descriptor: Descriptor::of(&manifest.media_type, &bytes),
+                bytes,
+            }
+        };
+        let forms: Vec<Form> = match format {
+            ManifestFormat::Oci => vec![as_it_is()],
+            ManifestFormat::Docker => vec![in_docker().ok_or_else(no_docker_format)?],
+            ManifestFormat::Any => {
+                let keeps_digest = target.reference.digest.is_some()
+                    || target.options.compression == Some(Compression::None);
+                let other = in_docker().filter(|_| !keeps_digest);
+                [as_it_is()].into_iter().chain(other).collect()
+            }
+        };
         // Whoever watches knows the image's own.
         let shown = &image.manifest_descriptor;
         let tags: &[String] = if plan.is_named {
-            check_reference(target.reference, &descriptor.digest, &shown.digest)?;
+            if let Some(first) = forms.first() {
+                check_reference(target.reference, &first.descriptor.digest, &shown.digest)?;
+            }
             &plan.tags
         } else {
             &[]
         };
         let (client, context) = (&target.client, target.context);
-        put_document(client, tags, &descriptor, &bytes, shown, context)?;
-        Ok(descriptor)
+        let form = put_document(client, tags, &forms, shown, context)?;
+        Ok(form.descriptor.clone())
     }
 
     fn cancel_open_uploads(&self) {
@@ -241,20 +284,6 @@ impl Execution<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The manifest in the form that is wanted.
-fn in_format(manifest: &Manifest, format: ManifestFormat) -> Result<Manifest> {
-    match format {
-        ManifestFormat::Oci => Ok(manifest.clone()),
-        ManifestFormat::Docker => manifest.in_docker_format().ok_or_else(no_docker_format),
-    }
-}
-
-/// Whether a registry says with this that it lacks a blob that a manifest names (distribution
-/// specification, code-1 and code-5).
-fn is_missing_blob(code: &str) -> bool {
-    matches!(code, "BLOB_UNKNOWN" | "MANIFEST_BLOB_UNKNOWN")
 }
 
 /// Tells once of the bytes of a blob, however often they are made.

@@ -4,7 +4,7 @@
 use crate::options::Options;
 use crate::push::blob_upload::stays_as_it_is;
 use crate::push::execute::{Pushed, execute};
-use crate::push::manifest::put_document;
+use crate::push::manifest::{Form, put_document};
 use crate::push::options::{ManifestFormat, PushOptions, tags};
 use crate::push::plan::{
     ImagePush, LayerNames, PushPlan, PushTarget, check_reference, no_docker_format,
@@ -12,7 +12,7 @@ use crate::push::plan::{
 use crate::push::resolve::{Plan, dry_run};
 use strata_error::Result;
 use strata_image::ImageIndex;
-use strata_oci::{Descriptor, Digest, Platform, Reference, json};
+use strata_oci::{Descriptor, Digest, Platform, Reference, json, media_type};
 use strata_progress::Context;
 
 /// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
@@ -82,9 +82,12 @@ fn put_index(
         ..
     } = target;
     let pushed = index.index.with_manifests(manifests.iter());
-    let pushed = match options.format {
-        ManifestFormat::Oci => pushed,
-        ManifestFormat::Docker => pushed.in_docker_format().ok_or_else(no_docker_format)?,
+    // A registry that wants its images in Docker's format wants that of their index, too.
+    let is_docker = |image: &Descriptor| image.media_type == media_type::DOCKER_MANIFEST;
+    let pushed = if options.format == ManifestFormat::Docker || manifests.iter().any(is_docker) {
+        pushed.in_docker_format().ok_or_else(no_docker_format)?
+    } else {
+        pushed
     };
     let bytes = if pushed == index.index {
         index.index_bytes.clone()
@@ -96,8 +99,9 @@ fn put_index(
     let shown = &index.descriptor;
     check_reference(reference, &descriptor.digest, &shown.digest)?;
     let tags = tags(reference, options);
-    put_document(client, &tags, &descriptor, &bytes, shown, *context)?;
-    Ok(descriptor)
+    let forms = [Form { descriptor, bytes }];
+    let form = put_document(client, &tags, &forms, shown, *context)?;
+    Ok(form.descriptor.clone())
 }
 
 /// Refuses a digest that the index cannot have, where that is known before anything is sent.

@@ -8,6 +8,7 @@ use crate::error::{Failure, RegistryError};
 use crate::fetch::LARGEST_MANIFEST;
 use crate::request::{Body, Request};
 use crate::response::Response;
+use strata_error::Error;
 use strata_oci::{Descriptor, Digest, media_type};
 use strata_progress::{Context, Outcome};
 
@@ -18,32 +19,60 @@ const CONTENT_DIGEST: &str = "docker-content-digest";
 const FORMAT_HINT: &str =
     "a registry that takes Docker's manifests only takes this one with --format docker";
 
+/// A manifest or index in one of the formats that it can have.
+pub(super) struct Form {
+    pub(super) descriptor: Descriptor,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What became of a manifest.
+enum Put {
+    /// The registry has it.
+    Taken,
+    /// The registry does not take it, which may be for its format.
+    Refused(RegistryError),
+}
+
+/// Whether a registry that takes Docker's manifests only refuses this one.
+fn is_oci(document: &Descriptor) -> bool {
+    media_type::in_docker(&document.media_type) != Some(&document.media_type)
+}
+
+/// Whether a registry says with this that it lacks a blob that a manifest names (distribution
+/// specification, code-1 and code-5).
+pub(super) fn is_missing_blob(code: &str) -> bool {
+    matches!(code, "BLOB_UNKNOWN" | "MANIFEST_BLOB_UNKNOWN")
+}
+
 impl Client {
     /// Puts a manifest under a tag or its digest, and makes sure that the registry then has it
-    /// (end-7).
-    pub(super) fn put_manifest(
+    /// (end-7), or hears that it may want another format.
+    fn put_manifest(
         &self,
         name: &str,
         manifest: &Descriptor,
         bytes: &[u8],
-    ) -> Result<(), Failure> {
+    ) -> Result<Put, Failure> {
         let url = self.url(&format!("manifests/{name}"))?;
         let request = Request::new(Method::PUT, url.clone())
             .header(CONTENT_TYPE, manifest.media_type.clone())
             .body(Body::Bytes(bytes));
         let response = self.send(request)?;
         let is_refused = matches!(response.status.as_u16(), 400 | 406 | 415);
-        let response = response.success().map_err(|error| {
-            if is_refused
-                && media_type::in_docker(&manifest.media_type) != Some(&manifest.media_type)
+        let response = match response.success() {
+            Ok(response) => response,
+            Err(error)
+                if is_refused
+                    && is_oci(manifest)
+                    && !error.codes.iter().any(|it| is_missing_blob(it)) =>
             {
                 let hint = FORMAT_HINT.to_owned();
-                return RegistryError { hint, ..error };
+                return Ok(Put::Refused(RegistryError { hint, ..error }));
             }
-            error
-        })?;
+            Err(error) => return Err(error.into()),
+        };
         if check_digest(&response, &manifest.digest)? {
-            return Ok(());
+            return Ok(Put::Taken);
         }
         // Not every registry says what it took; then it is read back.
         let request = Request::new(Method::GET, url).header(ACCEPT, manifest.media_type.clone());
@@ -57,38 +86,65 @@ impl Client {
         let response = response.success()?;
         let found = Digest::of(&response.body);
         if found == manifest.digest {
-            Ok(())
+            Ok(Put::Taken)
         } else {
             Err(changed(&manifest.digest, &found).into())
         }
     }
 }
 
-/// Puts a manifest or index under its tags one after the other, or under its digest if there are none.
-/// It is `shown` to whoever watches.
-pub(super) fn put_document(
+/// Puts a manifest or index under its tags one after the other, or under its digest if there are none. It
+/// goes out in the first of its `forms` that the registry takes, which is the result; it is `shown` to
+/// whoever watches.
+pub(super) fn put_document<'f>(
     client: &Client,
     tags: &[String],
-    document: &Descriptor,
-    bytes: &[u8],
+    forms: &'f [Form],
     shown: &Descriptor,
     context: Context<'_>,
-) -> strata_error::Result<()> {
-    let by_digest = tags.is_empty().then(|| document.digest.to_string());
+) -> strata_error::Result<&'f Form> {
     context.progress.begin(shown);
+    let mut refusal = None;
+    for form in forms {
+        match (put_form(client, tags, form, context), &refusal) {
+            (Ok(None), _) => {
+                context.advance(shown, shown.size)?;
+                context.progress.finish(shown, Outcome::Copied);
+                return Ok(form);
+            }
+            // What was said of the first form is what matters.
+            (Ok(Some(error)), None) => refusal = Some(error),
+            (Ok(Some(_)), Some(_)) => {}
+            (Err(error), None) | (Err(error @ Error::Interrupted), Some(_)) => return Err(error),
+            (Err(_), Some(_)) => break,
+        }
+    }
+    Err(refusal.unwrap_or(Error::Interrupted))
+}
+
+/// Puts one form of a document under its names. Gives the registry's refusal, if that may be for its format.
+fn put_form(
+    client: &Client,
+    tags: &[String],
+    form: &Form,
+    context: Context<'_>,
+) -> strata_error::Result<Option<Error>> {
+    let Form { descriptor, bytes } = form;
+    let by_digest = tags.is_empty().then(|| descriptor.digest.to_string());
     for name in tags.iter().chain(&by_digest) {
         let separator = if tags.is_empty() { '@' } else { ':' };
         let operation = format!(
             "cannot push the manifest to {}{separator}{name}",
             client.name
         );
-        client.retry(&operation, context.cancel, || {
-            client.put_manifest(name, document, bytes)
+        let put = client.retry(&operation, context.cancel, || {
+            client.put_manifest(name, descriptor, bytes)
         })?;
+        if let Put::Refused(error) = put {
+            return Ok(Some(client.error(error, &operation, 1)));
+        }
     }
-    context.advance(shown, shown.size)?;
-    context.progress.finish(shown, Outcome::Copied);
-    Ok(())
+    Ok(None)
 }
 
 /// Whether the registry says that it holds `digest`; an error if it says that it holds another.

@@ -34,8 +34,10 @@ pub struct PushOptions {
 /// The form of manifests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ManifestFormat {
-    /// Those of the OCI image specification, as they are in the image.
+    /// OCI's, and Docker's where a registry refuses those.
     #[default]
+    Any,
+    /// Those of the OCI image specification, as they are in the image.
     Oci,
     /// Docker's (Image Manifest Version 2, Schema 2), with layers in gzip and without annotations, for
     /// registries that take nothing else.

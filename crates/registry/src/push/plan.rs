@@ -144,9 +144,6 @@ impl<'a> PushPlan<'a> {
         }
         let mut warnings = discovery.warnings;
         warnings.extend(warning_about_compressed(image, options));
-        if !is_docker && has_health_check(image) {
-            warnings.push(HEALTH_CHECK.to_owned());
-        }
         Ok(Self {
             image,
             blobs,
@@ -157,15 +154,6 @@ impl<'a> PushPlan<'a> {
             warnings,
         })
     }
-}
-
-/// What to say of a health check that not everybody will see.
-const HEALTH_CHECK: &str = "the image has a Healthcheck, which podman does not read from OCI manifests; --format docker keeps it";
-
-/// Whether containers of the image are checked.
-fn has_health_check(image: &Image) -> bool {
-    let check = image.config.config.get("Healthcheck");
-    check.is_some_and(|check| !check.is_null())
 }
 
 /// That Docker's format cannot say what an image holds.

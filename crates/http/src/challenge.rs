@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// A way to log in that Strata knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// User name and password with each request (RFC 7617).
     Basic,
     /// A token, which an authorization server hands out.
@@ -22,7 +22,7 @@ pub(super) enum Challenge {
 impl Challenge {
     /// The best of what the headers offer: a token, which need not be the password itself, or else
     /// basic authentication.
-    pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Self> {
+    pub fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut offers: Vec<_> = headers.flat_map(parse).collect();
         let basic = offers
             .iter()
