@@ -26,7 +26,7 @@ mod reader;
 mod writer;
 
 pub use archive_entry::{ArchiveEntry, ArchiveEntryKind, Special};
-pub use decompress::{CompressionFormat, decompress, foreign_compression};
+pub use decompress::{CompressionFormat, decompress, foreign_compression, open_archive};
 pub use entry::{Entry, EntryKind, WHITEOUT_PREFIX};
 pub use metadata::{Metadata, Mode};
 pub use path::clean_path;

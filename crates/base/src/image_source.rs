@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::bounds::{LARGEST_DOCUMENT, MOST_DOCUMENTS, MOST_LINKS, MOST_MEMBERS};
 use super::damaged::{DAMAGED, damaged};
 use strata_archive::{
-    ArchiveEntryKind, ArchiveReader, CompressionFormat, clean_path, decompress, foreign_compression,
+    ArchiveEntryKind, ArchiveReader, clean_path, foreign_compression, open_archive,
 };
 use strata_error::{Error, Result};
 use strata_nix::Store;
@@ -85,7 +85,10 @@ impl ImageSource {
             if start.starts_with(b"#!") {
                 return Err(is_script(named));
             }
-            if let Some((name, program)) = foreign_compression(start) {
+            let packer = foreign_compression(start);
+            if let Some((name, program)) =
+                packer.filter(|(name, _)| !["xz", "bzip2"].contains(name))
+            {
                 return Err(is_packed(named, name, program));
             }
             let members = list(file, named, budget)?;
@@ -218,8 +221,8 @@ fn is_packed(named: &str, name: &str, program: &str) -> Error {
 
 /// Lists the members of an archive, of which `document` is the name in errors.
 fn list(reader: impl Read, document: &str, budget: &mut Budget) -> Result<Members> {
-    let (format, reader) =
-        decompress(reader).map_err(|error| damaged(document, &error.to_string()))?;
+    let (is_packed, reader) =
+        open_archive(reader).map_err(|error| damaged(document, &error.to_string()))?;
     let mut archive = ArchiveReader::new(reader, document, DAMAGED);
     let mut members = BTreeMap::new();
     let mut kept = 0;
@@ -230,7 +233,7 @@ fn list(reader: impl Read, document: &str, budget: &mut Budget) -> Result<Member
         let member = match entry.kind {
             ArchiveEntryKind::Directory => Member::Directory,
             ArchiveEntryKind::File => {
-                let may_keep = format != CompressionFormat::None
+                let may_keep = is_packed
                     && entry.size <= LARGEST_DOCUMENT
                     && kept + entry.size <= MOST_DOCUMENTS;
                 let content = if may_keep {

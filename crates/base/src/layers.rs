@@ -9,7 +9,7 @@ use std::path::Path;
 use super::bounds::LARGEST_LAYER;
 use super::damaged::{DAMAGED, damaged};
 use super::image_source::BlobLocation;
-use strata_archive::{ArchiveReader, CompressionFormat, decompress};
+use strata_archive::{ArchiveReader, CompressionFormat, decompress, open_archive};
 use strata_error::{Error, Result};
 use strata_layer::{BaseRecord, open_stored};
 use strata_oci::{Descriptor, Digest, HashingReader};
@@ -77,7 +77,7 @@ pub(super) fn check(expected: &[Expected], budget: &mut Budget) -> Result<Checke
             continue;
         };
         if !found.contains_key(place) {
-            if place.offset.is_some() && format_of(path)? != CompressionFormat::None {
+            if place.offset.is_some() && is_packed(path)? {
                 checked.is_compressed = true;
                 read_in_order(path, places, &mut found, budget)?;
             } else if let Some(wanted) = places.get(place) {
@@ -100,10 +100,10 @@ pub(super) fn check(expected: &[Expected], budget: &mut Budget) -> Result<Checke
     Ok(checked)
 }
 
-fn format_of(path: &Path) -> Result<CompressionFormat> {
+fn is_packed(path: &Path) -> Result<bool> {
     let file = File::open(path).map_err(Error::io("open", path))?;
-    let opened = decompress(file).map_err(Error::io("read", path))?;
-    Ok(opened.0)
+    let (is_packed, _) = open_archive(file).map_err(Error::io("read", path))?;
+    Ok(is_packed)
 }
 
 /// Reads layers of a compressed archive while it is decompressed once.
@@ -114,7 +114,7 @@ fn read_in_order<'a>(
     budget: &mut Budget,
 ) -> Result<()> {
     let file = File::open(path).map_err(Error::io("open", path))?;
-    let (_, mut archive) = decompress(BufReader::new(file)).map_err(Error::io("read", path))?;
+    let (_, mut archive) = open_archive(BufReader::new(file)).map_err(Error::io("read", path))?;
     let mut position = 0;
     // Places in one file are sorted by their offsets.
     for (place, wanted) in places {

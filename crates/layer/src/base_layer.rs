@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Layer;
-use strata_archive::{decompress, write_error};
+use strata_archive::{open_archive, write_error};
 use strata_error::{Error, Result};
 use strata_nix::Store;
 use strata_nix::walk::open_regular;
@@ -62,7 +62,7 @@ pub fn open_stored(path: &Path, offset: Option<u64>, size: u64) -> Result<impl R
     let reader: Box<dyn Read> = match offset {
         None => Box::new(file),
         Some(offset) => {
-            let (_, mut archive) = decompress(file).map_err(Error::io("read", path))?;
+            let (_, mut archive) = open_archive(file).map_err(Error::io("read", path))?;
             io::copy(&mut archive.by_ref().take(offset), &mut io::sink())
                 .map_err(Error::io("read", path))?;
             archive
