@@ -2,7 +2,6 @@
 
 mod bad_input;
 mod base;
-mod base_programs;
 mod bytes;
 mod database;
 mod indexes;

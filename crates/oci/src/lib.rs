@@ -4,7 +4,7 @@
 //! has the files. [`json`] is the only writer of JSON whose bytes are digested.
 //!
 //! - `config`, `manifest`, `index`, `descriptor`, [`media_type`]: what we write
-//! - `user_config`, `config_values`: what a user may write as the config of an image
+//! - `user_config` (with `values`): what a user may write as the config of an image
 //! - `document`: what others mean by the name of an image; `choose`: which of several is for a platform
 //! - `lenient`: what others write otherwise than we do
 //! - `digest`, `compression`, `reference`, `timestamp`: values in documents and their texts
@@ -17,7 +17,6 @@
 mod choose;
 mod compression;
 mod config;
-mod config_values;
 mod descriptor;
 mod digest;
 mod document;

@@ -1,9 +1,11 @@
 //! The `config` that a user writes: its keys in their own spelling, and what is wrong with it.
 
+mod values;
+
 use serde_json::Value;
 
-use super::config_values::{self, Shape, attribute_of, wrong_kind};
-use super::{Config, json};
+use self::values::{Shape, attribute_of, wrong_kind};
+use crate::{Config, json};
 use strata_error::{Error, Result};
 
 /// A user's `config` whose values the engines take.
@@ -84,7 +86,7 @@ pub fn canonical_user_config(user: &Value) -> Result<UserConfig> {
             .find(|(name, _)| name.eq_ignore_ascii_case(key));
         let (name, value) = if let Some((name, shape)) = known {
             let attribute = format!("config.{name}");
-            let value = config_values::check(&attribute, name, value, *shape, &mut warnings)?;
+            let value = values::check(&attribute, name, value, *shape, &mut warnings)?;
             (*name, value)
         } else {
             unknown(key, &mut warnings)?;
@@ -105,7 +107,7 @@ pub fn canonical_user_config(user: &Value) -> Result<UserConfig> {
 fn unknown(key: &str, warnings: &mut Vec<String>) -> Result<()> {
     let attribute = attribute_of("config", key);
     let names = KNOWN.map(|(name, _)| name);
-    if let Some(meant) = config_values::meant(key, &names) {
+    if let Some(meant) = values::meant(key, &names) {
         return Err(Error::Attribute {
             attribute,
             message: "no engine knows this".into(),

@@ -1,5 +1,7 @@
 //! Base images: every form that others write, and everything that may be wrong with one.
 
+mod programs;
+
 use strata_testing as support;
 
 use std::collections::BTreeMap;
