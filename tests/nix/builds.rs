@@ -285,7 +285,6 @@ fn references_are_the_packages() {
     assert_eq!(references(&kept), &paths | &layers);
 }
 
-/// A layer of something that is different each time it is built is the tar that was made of it.
 /// An index refers to its images, and to what their configurations mention; one of compressed images has the digest that
 /// the registry has afterwards.
 #[test]
@@ -332,6 +331,7 @@ fn a_root_file_system_is_built() {
     assert!(listed.lines().any(|line| line == hello), "{listed}");
 }
 
+/// A layer of something that is different each time it is built is the tar that was made of it.
 #[test]
 fn what_is_not_reproducible_is_kept() {
     let body = r#"
