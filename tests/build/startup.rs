@@ -93,6 +93,15 @@ fn row_5_an_image_without_files_builds() {
     assert!(warnings[0].contains("/bin/hello is not in the image"));
 }
 
+/// A file at `/` is what people mount.
+#[test]
+fn row_5_a_program_at_the_root_may_be_mounted() {
+    let mut case = case();
+    let warnings = case.build(&json!({ "Cmd": ["/x"] })).unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("/x is not in the image"));
+}
+
 #[test]
 fn row_5_images_that_cannot_start_do_not_build() {
     let mut case = case();

@@ -146,6 +146,13 @@ impl Startup<'_> {
             message: format!("{shown} {message}"),
             hint,
         };
+        let not_there = |end: &ImagePath| {
+            format!(
+                "warning: attribute {attribute}: {shown} {}is not in the image\n\
+                 hint: containers start only where a mount brings it",
+                leads(end)
+            )
+        };
         match found {
             Found::BaseFile => Ok(None),
             Found::File(file, mode) if mode.bits() & 0o111 != 0 => Ok(Some(file)),
@@ -169,6 +176,11 @@ impl Startup<'_> {
                 ));
                 Ok(None)
             }
+            // A file of the root directory itself is what people mount: a script, an application.
+            Found::Nothing(end) if end.components().count() == 1 => {
+                self.warnings.push(not_there(&end));
+                Ok(None)
+            }
             Found::Nothing(end) => Err(refuse(
                 format!("{}is not in the image", leads(&end)),
                 "write it as in \"${pkgs.hello}/bin/hello\", or add what has it to copyToRoot; what a mount brings is below a path of config.Volumes".into(),
@@ -176,11 +188,7 @@ impl Startup<'_> {
             Found::Mounted(end) => {
                 let is_of_kernel = MOUNTS.iter().any(|mount| end.is_below(&ImagePath::from(*mount)));
                 if !is_of_kernel {
-                    self.warnings.push(format!(
-                        "warning: attribute {attribute}: {shown} {}is not in the image\n\
-                         hint: containers start only where a mount brings it",
-                        leads(&end)
-                    ));
+                    self.warnings.push(not_there(&end));
                 }
                 Ok(None)
             }
