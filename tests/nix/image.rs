@@ -464,6 +464,33 @@ fn images_written_for_nix2container_build_as_they_are() {
     }
 }
 
+/// A rule about a path outside the store is about that path of the image, whatever brings it there, as the older
+/// image of Lix has it.
+#[test]
+fn rules_may_name_paths_of_the_image() {
+    let image = build(
+        r#"
+        strata.buildImage {
+          name = "older";
+          copyToRoot = pkgs.runCommand "base-system" { } "mkdir -p $out/etc $out/tmp $out/var/tmp";
+          perms = [
+            { path = "/tmp"; regex = ".*"; mode = "1777"; }
+            { path = "/var/tmp"; regex = ".*"; mode = "1777"; }
+          ];
+        }
+        "#,
+    );
+    let table = table(&image);
+    for (path, mode) in [
+        ("/tmp", "1777"),
+        ("/var/tmp", "1777"),
+        ("/var", "555"),
+        ("/etc", "555"),
+    ] {
+        assert_eq!(table[path], mode, "{path}");
+    }
+}
+
 /// Issue 11, a seed that does not build: rules about `/tmp` and `/var/tmp`, not about who has them. Its line breaks
 /// and one here-document were lost on the way; the latter is that of the other seed. Its profile leads to where
 /// the base system was built, so that no container starts, and the build log says so.
