@@ -1,4 +1,4 @@
-# The time of creation is 0001-01-01 unless somebody says otherwise. `"now"` is allowed too, and then
+# The time of creation is 1970-01-01T00:00:01Z unless somebody says otherwise. `"now"` is allowed too, and then
 # every build gives another image.
 { pkgs, strata }:
 strata.buildImage {

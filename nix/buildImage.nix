@@ -114,7 +114,11 @@
     `"zstd"`, `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image,
     where gzip is the default.
 
-  `created` (string; default: `"0001-01-01T00:00:00Z"`)
+  `metadata` (attribute set; default: `null`)
+  : `created_by`, `author` and `comment` of the image's own layers in its history, which `docker history`
+    shows. `null` names the largest store paths of each layer, without their hashes.
+
+  `created` (string; default: `"1970-01-01T00:00:01Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
   `annotations` (attribute set of strings; default: `{ }`)
@@ -270,6 +274,7 @@ let
       perms = rules;
       maxLayers = number;
       compression = orNull string;
+      metadata = orNull attributes;
       initializeNixDatabase = boolean;
       nixUid = number;
       nixGid = number;
@@ -329,11 +334,12 @@ makeOverridable (
     perms ? [ ],
     maxLayers ? 1,
     compression ? null,
+    metadata ? null,
     initializeNixDatabase ? false,
     nixUid ? 0,
     nixGid ? 0,
     nixOwnStore ? false,
-    created ? "0001-01-01T00:00:00Z",
+    created ? "1970-01-01T00:00:01Z",
     annotations ? { },
     meta ? { },
     passthru ? { },
@@ -348,7 +354,7 @@ makeOverridable (
       };
       deps = internal.configRoots ownConfig;
       layers = internal.toPaths "buildImage: `layers`" layers;
-      inherit perms maxLayers compression;
+      inherit perms maxLayers compression metadata;
       image = {
         inherit name created;
         tag = ownTag;

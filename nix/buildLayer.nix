@@ -37,8 +37,9 @@
   : How the layers are compressed where they go to a registry: `"gzip"`, `"zstd"`,
     `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
 
-  `metadata` (attribute set; default: `{ created_by = "strata"; }`)
-  : `created_by`, `author` and `comment` of the layers in the history of the image.
+  `metadata` (attribute set; default: `null`)
+  : `created_by`, `author` and `comment` of the layers in the history of the image. `null` names the largest
+    store paths of each layer, without their hashes.
 
   `capabilities` (list of attribute sets; default: `[ ]`)
   : File capabilities. `path` and `regex` as in `perms`, `caps` is a list of names
@@ -70,7 +71,7 @@ let
       perms = rules;
       maxLayers = number;
       compression = orNull string;
-      metadata = attributes;
+      metadata = orNull attributes;
       capabilities = listOf (record {
         fields = {
           inherit path;
@@ -106,9 +107,7 @@ makeOverridable (
     perms ? [ ],
     maxLayers ? 1,
     compression ? null,
-    metadata ? {
-      created_by = "strata";
-    },
+    metadata ? null,
     capabilities ? [ ],
   }:
   internal.derive {

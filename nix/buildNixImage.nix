@@ -75,7 +75,7 @@
   `compression` (string; default: `null`)
   : How layers are compressed, as for `buildImage`.
 
-  `created` (string; default: `"0001-01-01T00:00:00Z"`)
+  `created` (string; default: `"1970-01-01T00:00:01Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
   `nix` (package; default: `pkgs.nix`)
@@ -212,7 +212,7 @@ makeOverridable (
     fromImage ? null,
     remove ? [ ],
     compression ? null,
-    created ? "0001-01-01T00:00:00Z",
+    created ? "1970-01-01T00:00:01Z",
     bashInteractive ? pkgs.bashInteractive,
     cacert ? pkgs.cacert,
     coreutils-full ? pkgs.coreutils-full,

@@ -36,7 +36,7 @@ runBuilder {
     ignore = [ ];
     reproducible = true;
     compression = null;
-    metadata.created_by = "strata";
+    metadata = null;
     image = null;
   }
   // removeAttrs arguments [ "name" ]

@@ -290,7 +290,7 @@ fn what_engines_do_not_show() {
 
     assert_eq!(
         layout("basic").config["created"],
-        json!("0001-01-01T00:00:00Z")
+        json!("1970-01-01T00:00:01Z")
     );
     assert_eq!(
         layout("created").config["created"],
@@ -306,7 +306,7 @@ fn what_engines_do_not_show() {
     assert_eq!(
         metadata.config["history"][0],
         json!({
-            "created": "0001-01-01T00:00:00Z",
+            "created": "1970-01-01T00:00:01Z",
             "created_by": "examples/metadata.nix",
             "author": "The authors of Strata",
             "comment": "GNU hello and its C library"

@@ -599,12 +599,12 @@ let
         maxLayers = 1;
         reproducible = true;
         compression = null;
-        metadata.created_by = "strata";
+        metadata = null;
         image = {
           name = "x";
           tag = null;
           arch = pkgs.go.GOARCH;
-          created = "0001-01-01T00:00:00Z";
+          created = "1970-01-01T00:00:01Z";
           config = { };
           annotations = { };
           nixDatabase = null;

@@ -6,7 +6,7 @@ use strata_base::Base;
 use strata_error::{Error, Result};
 use strata_nix::Store;
 use strata_oci::{Compression, ImageConfig, Platform, media_type};
-use strata_plan::{CheckedImage, CheckedRequest, LayerSpec};
+use strata_plan::{CheckedImage, CheckedRequest, LayerSpec, history_of_whiteouts};
 use strata_tree::{BaseEntry, ImagePath};
 
 /// The base image of an image; the default is none.
@@ -38,10 +38,11 @@ pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<BaseImage> {
 
 /// A layer that hides something.
 pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> LayerSpec {
+    let history = request.history.clone();
     LayerSpec {
+        history: history.unwrap_or_else(|| history_of_whiteouts(&whiteouts)),
         sources: Vec::new(),
         whiteouts,
-        history: request.history.clone(),
         keep_tar: false,
         compression: request.compression,
     }

@@ -73,7 +73,7 @@ pub(super) fn add(
                 sources: Vec::new(),
                 whiteouts: Vec::new(),
                 history: History {
-                    created_by: Some("strata".into()),
+                    created_by: Some("strata: Nix database".into()),
                     ..History::default()
                 },
                 keep_tar: false,

@@ -52,9 +52,9 @@ pub struct Request {
     /// The base systems in `copyToRoot`.
     #[serde(default)]
     pub accounts: Vec<AccountsRequest>,
-    /// What the history of the image says of the layers.
+    /// What the history of the image says of the layers; null names the largest store paths of each.
     #[serde(default)]
-    pub metadata: History,
+    pub metadata: Option<History>,
     /// What makes it an image; null makes a layer.
     #[serde(default)]
     pub image: Option<ImageRequest>,

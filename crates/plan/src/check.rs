@@ -40,8 +40,8 @@ pub struct CheckedRequest {
     pub compression: Option<Compression>,
     /// The base systems that go to the root.
     pub accounts: Vec<AccountsRequest>,
-    /// The history entry.
-    pub history: History,
+    /// The history entry of each layer, if the user wrote one.
+    pub history: Option<History>,
     /// What makes it an image.
     pub image: Option<CheckedImage>,
 }

@@ -5,6 +5,7 @@
 //!
 //! - `check` (with `platform`): from a request as Nix wrote it to values that are known to be good
 //! - `plan`: the layers, the parent layers and the base in one
+//! - `history`: what the layers are called where nobody described them
 //! - `strategy`: cutting a closure into layers
 
 #![warn(missing_docs, unreachable_pub)]
@@ -12,9 +13,11 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod check;
+mod history;
 mod plan;
 mod platform;
 mod strategy;
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
+pub use history::of_whiteouts as history_of_whiteouts;
 pub use plan::{BaseLayers, LayerSpec, MOST_LAYERS, Plan, plan};

@@ -10,6 +10,7 @@ use strata_oci::{Compression, History};
 use strata_tree::{ImagePath, Rule, Source};
 
 use super::check::CheckedRequest;
+use super::history;
 use super::strategy;
 
 /// A layer before its recipe is settled.
@@ -86,10 +87,11 @@ pub fn plan(
 
     let budget = budget(request.max_layers, base.count, layers.len())?;
     for group in own_groups(request, closure, &mut placed, budget)? {
+        let history = request.history.clone();
         layers.push(LayerSpec {
+            history: history.unwrap_or_else(|| history::of_sources(&group)),
             sources: group,
             whiteouts: Vec::new(),
-            history: request.history.clone(),
             keep_tar: !request.reproducible,
             compression: request.compression,
         });
