@@ -42,10 +42,42 @@
   `layers` (list of layers; default: `[ ]`)
   : Layers of `buildLayer`, the lowest first. What they hold is not repeated.
 
-  `maxLayers` (positive integer; default: `1`)
+  `maxLayers` (positive integer; default: `null`)
   : How many layers to make at most, besides those in `layers`; the layers of `fromImage` count, but
-    one is always made. The store paths to which the most ways lead through the closure get a layer
-    each, and the last layer takes the rest.
+    one is always made. `null` makes as many as are worth the requests that they cost, and an image of at most
+    60 layers, those of `fromImage` and `layers` counted.
+
+  `strategy` (string; default: `"auto"`)
+  : How store paths are put together in layers:
+
+    - `"auto"`: so that updates send the fewest bytes again. What the arguments name and nothing else in the
+      image needs is on top, alone while there is room: an edit of the application sends that only;
+    - `"popularity"`: the paths to which the most ways lead through the closure get a layer each, and the last
+      layer takes the rest, as in nix2container;
+    - `"dockerTools"`: as nixpkgs' `dockerTools.buildLayeredImage` does it;
+    - `"nixery"`: as nixery does it;
+    - `"biggest"`: the biggest paths get a layer each, and the last layer takes the rest.
+
+  `layerHints` (attribute set; default: `{ }`)
+  : What `"auto"` cannot know. `stable`: packages that change seldom, which share layers with each other only;
+    `volatile`: packages that change often, which are on top; `together`: lists of packages, each in one layer;
+    `alone`: packages with a layer of their own.
+
+    ```nix
+    layerHints = {
+      stable = [ pkgs.tzdata ];
+      volatile = [ models ];
+    };
+    ```
+
+  `previousLayers` (image, or path; default: `null`)
+  : Layers that are to stay as they are if their store paths still are: a file that `nix run .#image.lockLayers`
+    writes, or an earlier image. Without it the same store paths always make the same layers; with it, small
+    changes move fewer of them from one layer to another.
+
+  `alongside` (list of images; default: `[ ]`)
+  : Images that lie in the same registries and on the same machines. Layers of theirs whose store paths this
+    image has, too, are taken as they are where that costs little.
 
   `perms` (list of attribute sets; default: `[ ]`)
   : Ownership and modes, which the store cannot hold. Rules are applied in order, and the last one that
@@ -272,7 +304,13 @@ let
       variant = orNull string;
       platform = orNull string;
       perms = rules;
-      maxLayers = number;
+      inherit (internal.layering.types)
+        maxLayers
+        strategy
+        layerHints
+        previousLayers
+        alongside
+        ;
       compression = orNull string;
       metadata = orNull attributes;
       initializeNixDatabase = boolean;
@@ -332,7 +370,11 @@ makeOverridable (
     variant ? null,
     platform ? null,
     perms ? [ ],
-    maxLayers ? 1,
+    maxLayers ? null,
+    strategy ? "auto",
+    layerHints ? { },
+    previousLayers ? null,
+    alongside ? [ ],
     compression ? null,
     metadata ? null,
     initializeNixDatabase ? false,
@@ -354,7 +396,16 @@ makeOverridable (
       };
       deps = internal.configRoots ownConfig;
       layers = internal.toPaths "buildImage: `layers`" layers;
-      inherit perms maxLayers compression metadata;
+      inherit perms compression metadata;
+      layering = internal.layering.request "buildImage" {
+        inherit
+          maxLayers
+          strategy
+          layerHints
+          previousLayers
+          alongside
+          ;
+      };
       image = {
         inherit name created;
         tag = ownTag;

@@ -30,8 +30,19 @@
   : Ownership and modes, as for `buildImage`. Rules of an image come after those of its layers.
 
   `maxLayers` (positive integer; default: `1`)
-  : How many layers to make at most. The store paths to which the most ways lead through the closure
-    get a layer each, and the last layer takes the rest.
+  : How many layers to make at most. `null` makes as many as are worth the requests that they cost, 60 at most.
+
+  `strategy` (string; default: `"auto"`)
+  : How store paths are put together in layers, as for `buildImage`.
+
+  `layerHints` (attribute set; default: `{ }`)
+  : What the strategy cannot know, as for `buildImage`.
+
+  `previousLayers` (image, layer, or path; default: `null`)
+  : Layers that are to stay as they are if their store paths still are, as for `buildImage`.
+
+  `alongside` (list of images and layers; default: `[ ]`)
+  : What lies in the same registries and on the same machines, as for `buildImage`.
 
   `compression` (string; default: `null`)
   : How the layers are compressed where they go to a registry: `"gzip"`, `"zstd"`,
@@ -69,7 +80,13 @@ let
       layers = paths;
       reproducible = boolean;
       perms = rules;
-      maxLayers = number;
+      inherit (internal.layering.types)
+        maxLayers
+        strategy
+        layerHints
+        previousLayers
+        alongside
+        ;
       compression = orNull string;
       metadata = orNull attributes;
       capabilities = listOf (record {
@@ -106,6 +123,10 @@ makeOverridable (
     reproducible ? true,
     perms ? [ ],
     maxLayers ? 1,
+    strategy ? "auto",
+    layerHints ? { },
+    previousLayers ? null,
+    alongside ? [ ],
     compression ? null,
     metadata ? null,
     capabilities ? [ ],
@@ -129,11 +150,15 @@ makeOverridable (
           capabilities = caps;
         }
       ) capabilities;
-    inherit
-      maxLayers
-      compression
-      metadata
-      reproducible
-      ;
+    inherit compression metadata reproducible;
+    layering = internal.layering.request "buildLayer" {
+      inherit
+        maxLayers
+        strategy
+        layerHints
+        previousLayers
+        alongside
+        ;
+    };
   }
 )

@@ -88,6 +88,8 @@ in
   copyToPodman = copyToEngine "podman" "copyToPodman" "containers-storage:";
   copyToContainerd = copyToEngine "containerd" "copyToContainerd" "containerd:";
   inspect = script "inspect" "inspect [OPTIONS]" "inspect ${image}";
+  explain = script "explain" "explain [OPTIONS]" "explain ${image}";
+  lockLayers = script "lock-layers" "lockLayers [FILE]" "lock-layers ${image}";
   verify = script "verify" "verify [OPTIONS]" "verify ${image}";
   serve = script "serve" "serve [OPTIONS]" "serve ${image}";
 

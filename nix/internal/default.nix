@@ -58,6 +58,7 @@ in
   fhs = import ./fhs.nix { inherit pkgs; };
   fromImage = import ./from-image.nix { inherit lib; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
+  layering = import ./layering.nix { inherit lib storePaths types; };
   nixpkgsSource = import ./nixpkgs-source.nix;
   profilePackage = import ./profile-package.nix { inherit lib; };
   # What nix2container has, and its users bring along.

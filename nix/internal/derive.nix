@@ -17,6 +17,9 @@
 
   `perms` (list of attribute sets)
   : The rules of the user, which win over those of `copyToRoot`.
+
+  `layering` (attribute set)
+  : How it is cut, as of `internal.layering.request`.
 */
 { storePaths, runBuilder }:
 {
@@ -24,6 +27,7 @@
   copyToRoot,
   deps,
   perms,
+  layering,
   ...
 }@arguments:
 let
@@ -39,7 +43,11 @@ runBuilder {
     metadata = null;
     image = null;
   }
-  // removeAttrs arguments [ "name" ]
+  // removeAttrs arguments [
+    "layering"
+    "name"
+  ]
+  // layering
   // {
     copyToRoot = copyToRoot.paths;
     perms = copyToRoot.perms ++ perms;

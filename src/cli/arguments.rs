@@ -7,7 +7,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    completions, compress, copy, export, inspect, lock, man, merge, pull, serve, verify,
+    completions, compress, copy, explain, export, inspect, lock, lock_layers, man, merge, pull,
+    serve, verify,
 };
 use super::usage;
 
@@ -40,6 +41,7 @@ struct Arguments {
 pub(super) enum Command {
     Copy(Box<copy::CopyArgs>),
     Inspect(inspect::InspectArgs),
+    Explain(explain::ExplainArgs),
     Verify(verify::VerifyArgs),
     Serve(serve::ServeArgs),
     Merge(merge::MergeArgs),
@@ -47,6 +49,7 @@ pub(super) enum Command {
     Compress(compress::CompressArgs),
     Pull(Box<pull::PullArgs>),
     Lock(Box<lock::LockArgs>),
+    LockLayers(lock_layers::LockLayersArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

@@ -31,7 +31,8 @@ use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
 use commands::{
-    completions, compress, copy, export, inspect, lock, man, merge, pull, serve, verify,
+    completions, compress, copy, explain, export, inspect, lock, lock_layers, man, merge, pull,
+    serve, verify,
 };
 use failure::Failure;
 use interruption::Interruption;
@@ -61,11 +62,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match command {
         Command::Copy(arguments) => copy::run(*arguments, &printer, &interruption),
         Command::Inspect(arguments) => inspect::run(&arguments, &printer),
+        Command::Explain(arguments) => explain::run(&arguments, &printer),
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
         Command::Pull(arguments) => pull::run(*arguments, &printer, &interruption),
         Command::Lock(arguments) => lock::run(*arguments, &printer, &interruption),
+        Command::LockLayers(arguments) => lock_layers::run(&arguments, &printer, &interruption),
         Command::Export(arguments) => export::run(&arguments, &printer, &interruption),
         Command::Merge(arguments) => merge::run(&arguments, &printer, &interruption),
         Command::Completions(arguments) => {

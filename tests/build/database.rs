@@ -25,7 +25,7 @@ fn image(store: &mut FakeStore, owner: &Value) -> String {
         &[Item::Symlink("bin/app", &format!("{app}/bin/app"))],
         &[&app],
     );
-    let layer = json!({ "version": 1, "storeDir": store.dir, "deps": [library] });
+    let layer = json!({ "version": 1, "storeDir": store.dir, "maxLayers": 1, "deps": [library] });
     let layer = store.build(&layer).unwrap();
     let mut request = store.image_request();
     request["copyToRoot"] = json!([root]);

@@ -79,7 +79,7 @@ fn build(shape: &Shape) -> Built {
     let mut layers: Vec<String> = Vec::new();
     for (members, nested, budget, keep) in &shape.layers {
         let request = json!({
-            "version": 1, "storeDir": store.dir, "deps": paths(members, &packages),
+            "version": 1, "storeDir": store.dir, "maxLayers": 1, "deps": paths(members, &packages),
             "layers": paths(nested, &layers), "maxLayers": budget, "reproducible": !keep,
         });
         layers.push(store.build(&request).unwrap());
@@ -195,7 +195,7 @@ fn chains_of_layers_stay_linear() {
         let name = format!("package-{number}");
         let package = store.add(&name, &[Item::File("file", &name)], &[]);
         let request = json!({
-            "version": 1, "storeDir": store.dir, "deps": [package],
+            "version": 1, "storeDir": store.dir, "maxLayers": 1, "deps": [package],
             // Each names all before it, the worst that a user can write.
             "layers": layers,
         });
@@ -263,7 +263,7 @@ fn digests_of_layers_are_taken_over() {
     let app = store.add("app", &[Item::File("file", "app")], &[&library]);
     for keep in [false, true] {
         let request = json!({
-            "version": 1, "storeDir": store.dir, "deps": [library], "reproducible": !keep,
+            "version": 1, "storeDir": store.dir, "maxLayers": 1, "deps": [library], "reproducible": !keep,
         });
         let layer = store.build(&request).unwrap();
         // A digest that nobody would compute shows that it was taken over.

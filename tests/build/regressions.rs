@@ -133,7 +133,8 @@ fn nix2container_186_205_siblings_share_nothing() {
     let two = store.add("two", &[Item::File("c", "")], &[&library]);
     let mut layers = Vec::new();
     for package in [&one, &two] {
-        let request = json!({ "version": 1, "storeDir": store.dir, "deps": [package] });
+        let request =
+            json!({ "version": 1, "storeDir": store.dir, "maxLayers": 1, "deps": [package] });
         layers.push(store.build(&request).unwrap());
     }
     let mut request = store.image_request();

@@ -48,7 +48,7 @@ impl Scene {
         store.register(&busybox, &[]);
 
         let layer = json!({
-            "version": 1, "storeDir": store.dir, "deps": [large], "compression": lower,
+            "version": 1, "storeDir": store.dir, "maxLayers": 1, "deps": [large], "compression": lower,
         });
         let layer = store.build(&layer).unwrap();
         let mut request = store.image_request();
@@ -150,7 +150,7 @@ fn wishes_change_no_digest() {
 fn a_layer_of_a_database_alone_is_compressed_as_the_image_says() {
     let mut store = FakeStore::new();
     let app = store.add("app", &[Item::File("a", "1")], &[]);
-    let layer = json!({ "version": 1, "storeDir": store.dir, "deps": [app] });
+    let layer = json!({ "version": 1, "storeDir": store.dir, "maxLayers": 1, "deps": [app] });
     let layer = store.build(&layer).unwrap();
     let mut request = store.image_request();
     request["layers"] = json!([layer]);

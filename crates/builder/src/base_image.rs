@@ -42,6 +42,7 @@ pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> Lay
     LayerSpec {
         history: history.unwrap_or_else(|| history_of_whiteouts(&whiteouts)),
         sources: Vec::new(),
+        reason: None,
         whiteouts,
         keep_tar: false,
         compression: request.compression,

@@ -76,6 +76,7 @@ pub(super) fn add(
                     created_by: Some("strata: Nix database".into()),
                     ..History::default()
                 },
+                reason: None,
                 keep_tar: false,
                 compression,
             });

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use super::base_image::{self, BaseImage};
 use super::output::Output;
-use super::{accounts, database, parent_layers, startup};
+use super::{accounts, database, known_layers, parent_layers, startup};
 use strata_base::{Base, inherit};
 use strata_error::{Error, Result};
 use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
@@ -33,7 +33,8 @@ pub(super) fn build(
         count: base.count() + usize::from(!hidden.is_empty()),
         own: &base.layers,
     };
-    let mut plan = plan(&request, &closure, &parents, base_layers)?;
+    let known = known_layers::read(&request, store)?;
+    let mut plan = plan(&request, &closure, &parents, base_layers, &known)?;
     if !hidden.is_empty() {
         // Below everything else of the image, which may use the same paths.
         plan.layers.insert(0, base_image::hiding(hidden, &request));
@@ -49,6 +50,7 @@ pub(super) fn build(
         database::add(&mut plan, &base, request.compression, owner, store, out)?;
     }
 
+    let mut warnings = std::mem::take(&mut plan.warnings);
     let (recipes, unmatched) = settle(&plan.layers, &base.tree, store)?;
     let mut unmatched = unmatched_anywhere(&unmatched, &plan);
     let config = config(&request, &base);
@@ -70,7 +72,7 @@ pub(super) fn build(
     unmatched.extend(digested_unmatched);
 
     unmatched.dedup();
-    let mut warnings: Vec<String> = unmatched.iter().map(warning).collect();
+    warnings.extend(unmatched.iter().map(warning));
     let count = records.len() + base.count();
     if request.image.is_some() && count > MOST_LAYERS {
         warnings.push(too_many_layers(count));
@@ -214,6 +216,7 @@ fn make_records(
             compression: layer.compression,
             compressed: None,
             tar,
+            reason: layer.reason.clone(),
             history: layer.history.clone(),
             recipe: recipe.clone(),
         });

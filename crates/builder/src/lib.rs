@@ -22,6 +22,7 @@ mod accounts;
 mod base_image;
 mod database;
 mod index;
+mod known_layers;
 mod layers;
 mod output;
 mod parent_layers;

@@ -77,6 +77,9 @@ pub struct LayerRecord {
     pub compressed: Option<Descriptor>,
     /// Where the tar is kept, for layers that are not reproducible.
     pub tar: Option<String>,
+    /// Why these paths are a layer, where a strategy said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The layer's entry in the config's history.
     pub history: History,
     /// How to make the tar.

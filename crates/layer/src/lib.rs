@@ -7,6 +7,7 @@
 //!
 //! - `layer`: the trait
 //! - `layers_file`, `images_file`: `layers.json` and `images.json` of an output
+//! - `layers_lock`: `layers.lock.json`, the store paths of each layer, for later plans
 //! - `output_layout`, `documents`: the image layout of an output, and all its documents together
 //! - `base_layer`: a layer that lies in a base image as it is
 //! - `stream`: making the bytes of layers, on several threads
@@ -20,6 +21,7 @@ mod documents;
 mod images_file;
 mod layer;
 mod layers_file;
+mod layers_lock;
 mod output_layout;
 mod stream;
 
@@ -28,5 +30,6 @@ pub use documents::Documents;
 pub use images_file::{IMAGES_FILE, ImagesFile};
 pub use layer::Layer;
 pub use layers_file::{DIGEST_FILE, ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
+pub use layers_lock::LayersLock;
 pub use output_layout::{OutputLayout, damaged, parse};
 pub use stream::{Digested, digest_recipes, piped, read_layer, write_layer};

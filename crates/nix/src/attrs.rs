@@ -179,7 +179,7 @@ mod tests {
             panic!("{attrs:?}");
         };
         assert_eq!(closure[0].nar_size, 1);
-        assert_eq!(request.max_layers, 1);
+        assert_eq!(request.max_layers, None);
         assert!(request.reproducible && request.image.is_none());
     }
 

@@ -36,12 +36,23 @@ pub struct Request {
     /// Ownership and modes.
     #[serde(default)]
     pub perms: Vec<PermsRule>,
-    /// How many layers to cut the remaining paths into, at least 1.
-    #[serde(default = "one")]
-    pub max_layers: u64,
+    /// How many layers to cut the remaining paths into at most, at least 1; null makes as many as are worth
+    /// their requests, in an image of at most 60 layers.
+    #[serde(default)]
+    pub max_layers: Option<u64>,
     /// How they are cut. `popularity`: what many paths depend on is alone in a layer.
     #[serde(default)]
     pub strategy: StrategyName,
+    /// What the strategy cannot know.
+    #[serde(default)]
+    pub layer_hints: LayerHints,
+    /// Layers that stay if they can: those of an output, or of a file that `strata lock-layers` wrote. A path at
+    /// or below a store path.
+    #[serde(default)]
+    pub previous_layers: Option<String>,
+    /// Outputs whose layers are taken as they are where that costs little.
+    #[serde(default)]
+    pub alongside: Vec<String>,
     /// Whether the layers can be made again from the store. If not, their tars are kept in the output.
     #[serde(default = "yes")]
     pub reproducible: bool,
@@ -58,6 +69,24 @@ pub struct Request {
     /// What makes it an image; null makes a layer.
     #[serde(default)]
     pub image: Option<ImageRequest>,
+}
+
+/// What the user knows of store paths of the image.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerHints {
+    /// They change seldom, and share layers with each other only.
+    #[serde(default)]
+    pub stable: Vec<String>,
+    /// They change often, and are on top.
+    #[serde(default)]
+    pub volatile: Vec<String>,
+    /// Each list is in one layer.
+    #[serde(default)]
+    pub together: Vec<Vec<String>>,
+    /// Each has a layer of its own.
+    #[serde(default)]
+    pub alone: Vec<String>,
 }
 
 /// A base system in `copyToRoot`, whose users and groups are merged with those of a base image.
@@ -212,13 +241,11 @@ pub struct PermsRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StrategyName {
-    /// What many paths depend on is alone in a layer (`crates/plan/src/strategy/popularity.rs`).
+    /// What is sent together when something changes (`crates/plan/src/strategy/auto/`).
     #[default]
+    Auto,
+    /// What many paths depend on is alone in a layer (`crates/plan/src/strategy/popularity.rs`).
     Popularity,
-}
-
-fn one() -> u64 {
-    1
 }
 
 fn yes() -> bool {

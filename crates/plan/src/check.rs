@@ -9,8 +9,8 @@ use strata_base::{Inheritance, Selection};
 use strata_error::{Error, Result};
 use strata_layer::PathRule;
 use strata_nix::{
-    AccountsRequest, FromImage, ImageRequest, NixDatabase, PermsRule, Request, Store, StorePath,
-    StrategyName,
+    AccountsRequest, FromImage, ImageRequest, LayerHints, NixDatabase, PermsRule, Request, Store,
+    StorePath, StrategyName,
 };
 use strata_oci::{
     Compression, Config, History, Platform, Reference, UserConfig, canonical_user_config,
@@ -30,10 +30,16 @@ pub struct CheckedRequest {
     pub layers: Vec<StorePath>,
     /// The rules, in order.
     pub perms: Vec<PathRule>,
-    /// At least one.
-    pub max_layers: NonZeroUsize,
+    /// At least one; none leaves it to the strategy.
+    pub max_layers: Option<NonZeroUsize>,
     /// How layers are cut.
     pub strategy: StrategyName,
+    /// What the strategy is told of store paths.
+    pub hints: CheckedHints,
+    /// Where layers are that stay if they can: at or below a store path.
+    pub previous_layers: Option<String>,
+    /// The images whose layers are taken where they fit.
+    pub alongside: Vec<String>,
     /// Whether tars need not be kept.
     pub reproducible: bool,
     /// How layers are compressed that do not say so themselves.
@@ -44,6 +50,19 @@ pub struct CheckedRequest {
     pub history: Option<History>,
     /// What makes it an image.
     pub image: Option<CheckedImage>,
+}
+
+/// What the user knows of store paths, as [`LayerHints`] has it.
+#[derive(Debug, Default)]
+pub struct CheckedHints {
+    /// They change seldom.
+    pub stable: Vec<StorePath>,
+    /// They change often.
+    pub volatile: Vec<StorePath>,
+    /// Each list is in one layer.
+    pub together: Vec<Vec<StorePath>>,
+    /// Each is a layer.
+    pub alone: Vec<StorePath>,
 }
 
 /// The part that only an image has.
@@ -84,32 +103,19 @@ pub struct CheckedBase {
 
 /// Checks a request whose output is `out`.
 pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedRequest> {
-    let paths = |attribute: &str, paths: &[String]| -> Result<Vec<StorePath>> {
-        let number = |(number, path): (usize, &String)| {
-            store.parse(path).map_err(|message| Error::Attribute {
-                attribute: format!("{attribute}[{number}]"),
-                message,
-                hint: "give a package, or a path that Nix has copied to the store".into(),
-            })
-        };
-        paths.iter().enumerate().map(number).collect()
-    };
+    let paths = |attribute: &str, paths: &[String]| check_paths(attribute, paths, store);
     let set = |attribute, list: &[String]| Ok(paths(attribute, list)?.into_iter().collect());
-    let max_layers = usize::try_from(request.max_layers)
-        .ok()
-        .and_then(NonZeroUsize::new);
     Ok(CheckedRequest {
         copy_to_root: set("copyToRoot", &request.copy_to_root)?,
         deps: set("deps", &request.deps)?,
         ignore: set("ignore", &request.ignore)?,
         layers: paths("layers", &request.layers)?,
         perms: check_perms(request.perms, store)?,
-        max_layers: max_layers.ok_or_else(|| Error::Attribute {
-            attribute: "maxLayers".into(),
-            message: "is 0, but the files need at least one layer".into(),
-            hint: "set maxLayers to 1 or more".into(),
-        })?,
+        max_layers: request.max_layers.map(check_max_layers).transpose()?,
         strategy: request.strategy,
+        hints: check_hints(&request.layer_hints, store)?,
+        previous_layers: request.previous_layers,
+        alongside: request.alongside,
         reproducible: request.reproducible,
         compression: check_compression(request.compression.as_deref())?,
         accounts: request.accounts,
@@ -118,6 +124,49 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
             .image
             .map(|image| check_image(image, store, out))
             .transpose()?,
+    })
+}
+
+fn check_paths(attribute: &str, paths: &[String], store: &Store) -> Result<Vec<StorePath>> {
+    let number = |(number, path): (usize, &String)| {
+        store.parse(path).map_err(|message| Error::Attribute {
+            attribute: format!("{attribute}[{number}]"),
+            message,
+            hint: "give a package, or a path that Nix has copied to the store".into(),
+        })
+    };
+    paths.iter().enumerate().map(number).collect()
+}
+
+fn check_max_layers(max_layers: u64) -> Result<NonZeroUsize> {
+    // More than there can be is as many as there are.
+    let max_layers = usize::try_from(max_layers).unwrap_or(usize::MAX);
+    NonZeroUsize::new(max_layers).ok_or_else(|| Error::Attribute {
+        attribute: "maxLayers".into(),
+        message: "is 0, but the files need at least one layer".into(),
+        hint: "set maxLayers to 1 or more, or leave it out".into(),
+    })
+}
+
+fn check_hints(hints: &LayerHints, store: &Store) -> Result<CheckedHints> {
+    let paths =
+        |name: &str, list: &[String]| check_paths(&format!("layerHints.{name}"), list, store);
+    let stable = paths("stable", &hints.stable)?;
+    let volatile = paths("volatile", &hints.volatile)?;
+    if let Some(number) = stable.iter().position(|path| volatile.contains(path)) {
+        return Err(Error::Attribute {
+            attribute: format!("layerHints.stable[{number}]"),
+            message: format!("{} is in `volatile`, too", stable[number]),
+            hint: "leave it out of one of them".into(),
+        });
+    }
+    let lists = hints.together.iter().enumerate();
+    let together = lists.map(|(number, list)| paths(&format!("together[{number}]"), list));
+    Ok(CheckedHints {
+        together: together.collect::<Result<_>>()?,
+        alone: paths("alone", &hints.alone)?,
+        stable,
+        volatile,
     })
 }
 

@@ -1,4 +1,4 @@
-//! What `docker history` says of a layer that nobody described.
+//! What `docker history` says of a layer that nobody described: the packages that most of it is.
 
 use std::cmp::Reverse;
 
@@ -11,6 +11,11 @@ const NAMES: usize = 3;
 /// The entry of a layer of files: its largest store paths, by name and without the hash, so that it stays the same
 /// over rebuilds.
 pub(super) fn of_sources(sources: &[Source]) -> History {
+    entry(&main_packages(sources))
+}
+
+/// The names of the largest store paths.
+pub fn main_packages(sources: &[Source]) -> String {
     let name = |source: &Source| {
         (
             Reverse(source.nar_size),
@@ -21,7 +26,7 @@ pub(super) fn of_sources(sources: &[Source]) -> History {
     names.sort_unstable();
     // A path may be in its place and at the root.
     names.dedup();
-    entry("", names.iter().map(|(_, name)| name.as_str()))
+    shortened(names.iter().map(|(_, name)| name.as_str()))
 }
 
 /// What follows the hash.
@@ -35,20 +40,28 @@ fn name_of(store_path: &str) -> &str {
 /// The entry of a layer that hides paths of a base image.
 pub fn of_whiteouts(whiteouts: &[ImagePath]) -> History {
     let names: Vec<String> = whiteouts.iter().map(ToString::to_string).collect();
-    entry("without ", names.iter().map(String::as_str))
+    entry(&format!(
+        "without {}",
+        shortened(names.iter().map(String::as_str))
+    ))
 }
 
-fn entry<'a>(verb: &str, names: impl ExactSizeIterator<Item = &'a str>) -> History {
-    let more = names.len().saturating_sub(NAMES);
-    let shown: Vec<&str> = names.take(NAMES).collect();
-    let mut created_by = format!("strata: {verb}{}", shown.join(", "));
-    if more > 0 {
-        created_by += &format!(" and {more} more");
-    }
+fn entry(created_by: &str) -> History {
     History {
-        created_by: Some(created_by),
+        created_by: Some(format!("strata: {created_by}")),
         ..History::default()
     }
+}
+
+fn shortened<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    let shown: Vec<&str> = names.take(NAMES).collect();
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    shown.join(", ") + &more
 }
 
 #[cfg(test)]

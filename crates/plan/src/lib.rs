@@ -6,7 +6,9 @@
 //! - `check` (with `platform`): from a request as Nix wrote it to values that are known to be good
 //! - `plan`: the layers, the parent layers and the base in one
 //! - `history`: what the layers are called where nobody described them
+//! - `layering`: from a request to what a strategy is asked, and its answer
 //! - `strategy`: cutting a closure into layers
+//! - `updates`: what an update sends again
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -14,10 +16,14 @@
 
 mod check;
 mod history;
+mod layering;
 mod plan;
 mod platform;
-mod strategy;
+pub mod strategy;
+mod updates;
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
-pub use history::of_whiteouts as history_of_whiteouts;
-pub use plan::{BaseLayers, LayerSpec, MOST_LAYERS, Plan, plan};
+pub use history::{main_packages, of_whiteouts as history_of_whiteouts};
+pub use layering::{KnownLayers, MOST_LAYERS};
+pub use plan::{BaseLayers, LayerSpec, Plan, plan};
+pub use updates::Updates;

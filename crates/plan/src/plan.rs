@@ -1,7 +1,6 @@
 //! Which store path goes into which layer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 
 use strata_error::{Error, Result};
 use strata_layer::{LayerRecord, LayersFile, PathRule};
@@ -11,7 +10,8 @@ use strata_tree::{ImagePath, Rule, Source};
 
 use super::check::CheckedRequest;
 use super::history;
-use super::strategy;
+use super::layering::{self, KnownLayers, MOST_LAYERS};
+use super::strategy::Budget;
 
 /// A layer before its recipe is settled.
 #[derive(Debug)]
@@ -22,15 +22,13 @@ pub struct LayerSpec {
     pub whiteouts: Vec<ImagePath>,
     /// The layer's entry in the history.
     pub history: History,
+    /// Why it is a layer of its own, where a strategy said so.
+    pub reason: Option<String>,
     /// Whether its tar is kept.
     pub keep_tar: bool,
     /// How it is compressed where it goes to a registry, if anybody said so.
     pub compression: Option<Compression>,
 }
-
-/// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay
-/// mounts have room for no more.
-pub const MOST_LAYERS: usize = 125;
 
 /// The layers of an image, or of a layer with its parent layers.
 #[derive(Debug)]
@@ -41,6 +39,8 @@ pub struct Plan {
     pub parents: usize,
     /// The rules that the request itself gives.
     pub perms: Vec<PathRule>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
 }
 
 /// The layers of a base image, as far as the plan depends on them.
@@ -59,6 +59,7 @@ pub fn plan(
     closure: &Closure,
     parents: &[LayersFile],
     base: BaseLayers<'_>,
+    known: &KnownLayers,
 ) -> Result<Plan> {
     let mut placed = Placed::default();
     for source in base.own.iter().flat_map(|layer| &layer.recipe.sources) {
@@ -78,6 +79,7 @@ pub fn plan(
             sources,
             whiteouts: Vec::new(),
             history: record.history.clone(),
+            reason: record.reason.clone(),
             keep_tar: record.tar.is_some(),
             compression: record.compression.or(request.compression),
         });
@@ -85,12 +87,14 @@ pub fn plan(
     layers.retain(|layer| !layer.sources.is_empty());
     let parent_count = layers.len();
 
-    let budget = budget(request.max_layers, base.count, layers.len())?;
-    for group in own_groups(request, closure, &mut placed, budget)? {
+    let budget = budget(request, base.count, layers.len())?;
+    let (groups, warnings) = own_groups(request, closure, &mut placed, budget, known)?;
+    for (sources, reason) in groups {
         let history = request.history.clone();
         layers.push(LayerSpec {
-            history: history.unwrap_or_else(|| history::of_sources(&group)),
-            sources: group,
+            history: history.unwrap_or_else(|| history::of_sources(&sources)),
+            sources,
+            reason: Some(reason),
             whiteouts: Vec::new(),
             keep_tar: !request.reproducible,
             compression: request.compression,
@@ -101,16 +105,14 @@ pub fn plan(
         layers,
         parents: parent_count,
         perms: request.perms.clone(),
+        warnings,
     })
 }
 
 /// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
 /// but at least one.
-fn budget(max_layers: NonZeroUsize, base: usize, parents: usize) -> Result<NonZeroUsize> {
-    if base == 0 {
-        return Ok(max_layers);
-    }
-    if base + parents >= MOST_LAYERS {
+fn budget(request: &CheckedRequest, base: usize, parents: usize) -> Result<Budget> {
+    if base > 0 && base + parents >= MOST_LAYERS {
         return Err(Error::Attribute {
             attribute: "fromImage".into(),
             message: format!(
@@ -119,9 +121,7 @@ fn budget(max_layers: NonZeroUsize, base: usize, parents: usize) -> Result<NonZe
             hint: "build on an image with fewer layers, or flatten it".into(),
         });
     }
-    let left = max_layers.get().saturating_sub(base);
-    let budget = left.min(MOST_LAYERS - base - parents);
-    Ok(NonZeroUsize::new(budget).unwrap_or(NonZeroUsize::MIN))
+    Ok(layering::budget(request, base, parents))
 }
 
 /// The store paths that are in a layer already, those at the root apart from those in the store.
@@ -148,8 +148,9 @@ fn own_groups(
     request: &CheckedRequest,
     closure: &Closure,
     placed: &mut Placed,
-    budget: NonZeroUsize,
-) -> Result<Vec<Vec<Source>>> {
+    budget: Budget,
+    known: &KnownLayers,
+) -> Result<(Vec<(Vec<Source>, String)>, Vec<String>)> {
     for (attribute, paths) in [
         ("copyToRoot", &request.copy_to_root),
         ("deps", &request.deps),
@@ -176,19 +177,17 @@ fn own_groups(
     }
     members.retain(|path, _| !request.ignore.contains(*path));
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
-    let groups = strategy::layers(request.strategy, closure, &paths, budget);
+    let (groups, warnings) = layering::groups(request, closure, &paths, budget, known);
     let groups = groups.into_iter().map(|group| {
-        let mut sources: Vec<Source> = group
-            .iter()
-            .filter_map(|path| members.remove(path))
-            .flatten()
-            .collect();
+        let sources = group.paths.iter().filter_map(|path| members.remove(path));
+        let mut sources: Vec<Source> = sources.flatten().collect();
         sources.sort_by(|one, other| {
             (&one.store_path, one.to_root).cmp(&(&other.store_path, other.to_root))
         });
-        sources
+        (sources, group.reason.to_string())
     });
-    Ok(groups.filter(|group| !group.is_empty()).collect())
+    let groups = groups.filter(|(sources, _)| !sources.is_empty());
+    Ok((groups.collect(), warnings))
 }
 
 fn add<'a>(

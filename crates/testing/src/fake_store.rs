@@ -110,10 +110,10 @@ impl FakeStore {
         )
     }
 
-    /// The request of an image called `test`, to be changed.
+    /// The request of an image called `test` with one layer and a history without words, to be changed.
     pub fn image_request(&self) -> Value {
         json!({
-            "version": 1, "storeDir": self.dir,
+            "version": 1, "storeDir": self.dir, "maxLayers": 1, "strategy": "popularity", "metadata": {},
             "image": { "name": "test", "tag": "latest", "arch": "amd64", "created": "0001-01-01T00:00:00Z" }
         })
     }

@@ -3,9 +3,11 @@
 pub(super) mod completions;
 pub(super) mod compress;
 pub(super) mod copy;
+pub(super) mod explain;
 pub(super) mod export;
 pub(super) mod inspect;
 pub(super) mod lock;
+pub(super) mod lock_layers;
 pub(super) mod man;
 pub(super) mod merge;
 pub(super) mod pull;

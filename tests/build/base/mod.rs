@@ -703,7 +703,7 @@ fn users_are_added_to_those_of_the_base() {
     let users = json!({ "more": { "uid": 9, "gid": 9 } });
     let mut upper = with_system(&mut store, &out, &users);
     let names = ["copyToRoot", "accounts", "perms"];
-    let mut layer = json!({ "version": 1, "storeDir": store.dir });
+    let mut layer = json!({ "version": 1, "storeDir": store.dir, "maxLayers": 1 });
     for name in names {
         layer[name] = upper[name].take();
         upper.as_object_mut().unwrap().remove(name);

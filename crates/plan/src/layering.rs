@@ -1,0 +1,186 @@
+//! How the store paths of a request become layers: what the strategy is asked, and its answer.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
+use strata_nix::{Closure, StorePath, StrategyName};
+
+use super::check::CheckedRequest;
+use super::strategy::{self, Budget, Graph, Hints, PlannedLayer, Reason};
+
+/// Layers of other images, each as its store paths.
+#[derive(Debug, Default)]
+pub struct KnownLayers {
+    /// They stay if they can.
+    pub previous: Vec<Vec<StorePath>>,
+    /// They are taken where that costs little.
+    pub alongside: Vec<Vec<StorePath>>,
+}
+
+/// Store paths that are a layer together, and why.
+pub(super) struct Group<'a> {
+    pub(super) paths: Vec<&'a StorePath>,
+    pub(super) reason: Reason,
+}
+
+/// Cuts `members`, paths of the closure, into layers, lowest first; gives the warnings, too.
+pub(super) fn groups<'a>(
+    request: &CheckedRequest,
+    closure: &'a Closure,
+    members: &BTreeSet<&StorePath>,
+    budget: Budget,
+    known: &KnownLayers,
+) -> (Vec<Group<'a>>, Vec<String>) {
+    let graph = Graph::of_closure(closure);
+    // A closure and its graph have the same order.
+    let all: Vec<&StorePath> = closure.iter().map(|(path, _)| path).collect();
+    let is_member = |number: &u32| members.contains(all[*number as usize]);
+    let own: Vec<u32> = graph.all().filter(is_member).collect();
+    let (hints, mut warnings) = hints(request, &graph);
+    let layers = strategy::layers(
+        request.strategy,
+        &strategy::Request {
+            graph: &graph,
+            members: &own,
+            roots: &roots(request, &graph),
+            budget,
+            previous: &numbered(&known.previous, &graph),
+            alongside: &numbered(&known.alongside, &graph),
+            hints: &hints,
+        },
+    );
+    warnings.extend(lopsided(request, &graph, &layers));
+    let groups = layers.into_iter().map(|layer| Group {
+        paths: layer
+            .paths
+            .iter()
+            .map(|number| all[*number as usize])
+            .collect(),
+        reason: layer.reason,
+    });
+    (groups.collect(), warnings)
+}
+
+/// How many layers there may be above `base` and `parents`: those of a base count as the user's, parents do only
+/// where the user did not say how many.
+pub(super) fn budget(request: &CheckedRequest, base: usize, parents: usize) -> Budget {
+    let left = |all: usize, taken: usize| {
+        NonZeroUsize::new(all.saturating_sub(taken)).unwrap_or(NonZeroUsize::MIN)
+    };
+    let Some(asked) = request.max_layers else {
+        return Budget::Worthwhile(left(USUAL_LAYERS, base + parents));
+    };
+    if base == 0 {
+        return Budget::AtMost(asked);
+    }
+    Budget::AtMost(left(asked.get(), base).min(left(MOST_LAYERS, base + parents)))
+}
+
+/// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay
+/// mounts have room for no more.
+pub const MOST_LAYERS: usize = 125;
+
+/// The most layers of an image where nobody said how many: some engines take no more than 64, and images on top
+/// of this one need some, too.
+const USUAL_LAYERS: usize = 60;
+
+/// More packages than this in one environment are a set of tools, and none of them is the application.
+const MOST_APPLICATIONS: usize = 8;
+
+/// What an edit of the user changes: the paths that no other needs, and where such a path is an environment at `/`
+/// that only links to packages (`pkgs.buildEnv`), those of them that nothing else needs.
+fn roots(request: &CheckedRequest, graph: &Graph) -> Vec<u32> {
+    let mut roots = graph.without_users();
+    let packages = roots.iter().flat_map(|root| {
+        let is_at_root = request
+            .copy_to_root
+            .iter()
+            .any(|path| path.as_str() == graph.path(*root));
+        let own = graph.references(*root).iter().copied();
+        let only_here = |path: &u32| graph.users(*path).len() == 1;
+        let packages: Vec<u32> = own.filter(|path| is_at_root && only_here(path)).collect();
+        let size = packages.iter().map(|path| graph.size(*path)).sum::<u64>();
+        // An environment is a small part of what it links to; a package is not.
+        let is_environment = graph.size(*root) < size / 20 && packages.len() <= MOST_APPLICATIONS;
+        if is_environment { packages } else { Vec::new() }
+    });
+    let packages: Vec<u32> = packages.collect();
+    roots.extend(packages);
+    roots.sort_unstable();
+    roots.dedup();
+    roots
+}
+
+fn hints(request: &CheckedRequest, graph: &Graph) -> (Hints, Vec<String>) {
+    let mut warnings = Vec::new();
+    let mut find = |name: &str, paths: &[StorePath]| -> Vec<u32> {
+        let number = |path: &StorePath| {
+            let found = graph.find(path.as_str());
+            if found.is_none() {
+                warnings.push(format!(
+                    "warning: layerHints.{name}: {path} is not in the image\n\
+                     hint: name a package of its closure, in the output that is there, such as `pkgs.openssl.out`"
+                ));
+            }
+            found
+        };
+        paths.iter().filter_map(number).collect()
+    };
+    let given = &request.hints;
+    let hints = Hints {
+        stable: find("stable", &given.stable),
+        volatile: find("volatile", &given.volatile),
+        together: given
+            .together
+            .iter()
+            .map(|list| find("together", list))
+            .collect(),
+        alone: find("alone", &given.alone),
+    };
+    (hints, warnings)
+}
+
+/// What is smaller is sent in a few seconds, however it is cut.
+const LARGE: u64 = 256 << 20;
+
+/// A warning if one of several layers has most of the bytes.
+fn lopsided(request: &CheckedRequest, graph: &Graph, layers: &[PlannedLayer]) -> Option<String> {
+    let size =
+        |layer: &PlannedLayer| -> u64 { layer.paths.iter().map(|path| graph.size(*path)).sum() };
+    let all: u64 = layers.iter().map(size).sum();
+    let number = layers.iter().position(|layer| size(layer) > all / 2)?;
+    let layer = &layers[number];
+    if layers.len() == 1 || all < LARGE {
+        return None;
+    }
+    let percent = u128::from(size(layer)) * 100 / u128::from(all);
+    let (is, hint) = match layer.paths.as_slice() {
+        [path] => (
+            format!("it is {}", graph.name(*path)),
+            "each change of it sends all of it; move what changes into a package of its own",
+        ),
+        _ => (
+            layer.reason.to_string(),
+            match (request.strategy, request.max_layers) {
+                (StrategyName::Auto, None) => {
+                    "say in `layerHints` what should be apart from the rest"
+                }
+                _ => {
+                    "each change of one of them sends all of them; leave out `maxLayers` and `strategy`"
+                }
+            },
+        ),
+    };
+    let number = number + 1;
+    Some(format!(
+        "warning: layer {number} of {} has {percent} % of the bytes: {is}\nhint: {hint}",
+        layers.len()
+    ))
+}
+
+/// The layers whose paths are all in the graph.
+fn numbered(layers: &[Vec<StorePath>], graph: &Graph) -> Vec<Vec<u32>> {
+    let number = |path: &StorePath| graph.find(path.as_str());
+    let layer = |paths: &Vec<StorePath>| paths.iter().map(number).collect();
+    layers.iter().filter_map(layer).collect()
+}
