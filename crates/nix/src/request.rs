@@ -39,7 +39,8 @@ pub struct Request {
     /// How many layers to cut the remaining paths into, at least 1.
     #[serde(default = "one")]
     pub max_layers: u64,
-    /// How they are cut. `popularity`: what many paths depend on is alone in a layer.
+    /// How they are cut. `auto`: by what is sent again when something changes; `popularity`: what many paths depend
+    /// on is alone in a layer; `dockerTools`, `nixery`: as these tools do it; `biggest`: the biggest are alone.
     #[serde(default)]
     pub strategy: StrategyName,
     /// Whether the layers can be made again from the store. If not, their tars are kept in the output.
@@ -212,9 +213,18 @@ pub struct PermsRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StrategyName {
+    /// What is sent together when something changes (`crates/plan/src/strategy/auto/`).
+    Auto,
     /// What many paths depend on is alone in a layer (`crates/plan/src/strategy/popularity.rs`).
     #[default]
     Popularity,
+    /// What is reached first from the same big paths shares a layer, as dockerTools has it
+    /// (`crates/plan/src/strategy/docker_tools.rs`).
+    DockerTools,
+    /// What only one big or popular path needs is in its layer (`crates/plan/src/strategy/nixery.rs`).
+    Nixery,
+    /// The biggest are alone (`crates/plan/src/strategy/biggest.rs`).
+    Biggest,
 }
 
 fn one() -> u64 {

@@ -14,7 +14,7 @@
 mod check;
 mod plan;
 mod platform;
-mod strategy;
+pub mod strategy;
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
 pub use plan::{BaseLayers, LayerSpec, MOST_LAYERS, Plan, plan};

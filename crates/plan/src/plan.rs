@@ -10,7 +10,7 @@ use strata_oci::{Compression, History};
 use strata_tree::{ImagePath, Rule, Source};
 
 use super::check::CheckedRequest;
-use super::strategy;
+use super::strategy::{self, Budget, Graph, Hints};
 
 /// A layer before its recipe is settled.
 #[derive(Debug)]
@@ -174,11 +174,28 @@ fn own_groups(
     }
     members.retain(|path, _| !request.ignore.contains(*path));
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
-    let groups = strategy::layers(request.strategy, closure, &paths, budget);
-    let groups = groups.into_iter().map(|group| {
-        let mut sources: Vec<Source> = group
+    let graph = Graph::of_closure(closure);
+    // A closure and its graph have the same order.
+    let all: Vec<&StorePath> = closure.iter().map(|(path, _)| path).collect();
+    let is_member = |number: &u32| paths.contains(all[*number as usize]);
+    let own: Vec<u32> = graph.all().filter(is_member).collect();
+    let layers = strategy::layers(
+        request.strategy,
+        &strategy::Request {
+            graph: &graph,
+            members: &own,
+            roots: &[],
+            budget: Budget::AtMost(budget),
+            previous: &[],
+            alongside: &[],
+            hints: &Hints::default(),
+        },
+    );
+    let groups = layers.into_iter().map(|layer| {
+        let mut sources: Vec<Source> = layer
+            .paths
             .iter()
-            .filter_map(|path| members.remove(path))
+            .filter_map(|number| members.remove(all[*number as usize]))
             .flatten()
             .collect();
         sources.sort_by(|one, other| {
