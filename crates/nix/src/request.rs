@@ -40,7 +40,8 @@ pub struct Request {
     /// their requests, in an image of at most 60 layers.
     #[serde(default)]
     pub max_layers: Option<u64>,
-    /// How they are cut. `popularity`: what many paths depend on is alone in a layer.
+    /// How they are cut. `auto`: by what is sent again when something changes; `popularity`: what many paths depend
+    /// on is alone in a layer; `dockerTools`, `nixery`: as these tools do it; `biggest`: the biggest are alone.
     #[serde(default)]
     pub strategy: StrategyName,
     /// What the strategy cannot know.
@@ -246,6 +247,13 @@ pub enum StrategyName {
     Auto,
     /// What many paths depend on is alone in a layer (`crates/plan/src/strategy/popularity.rs`).
     Popularity,
+    /// What is reached first from the same big paths shares a layer, as dockerTools has it
+    /// (`crates/plan/src/strategy/docker_tools.rs`).
+    DockerTools,
+    /// What only one big or popular path needs is in its layer (`crates/plan/src/strategy/nixery.rs`).
+    Nixery,
+    /// The biggest are alone (`crates/plan/src/strategy/biggest.rs`).
+    Biggest,
 }
 
 fn yes() -> bool {

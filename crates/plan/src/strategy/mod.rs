@@ -1,21 +1,45 @@
 //! How a closure is cut into layers: one file for each strategy, and its name here.
+//!
+//! - `graph`: store paths as numbers; `reach`: how much each needs, and how much needs it
+//! - `request`, `reason`: what a strategy is asked and what it answers
+//! - `auto`: the one that sends least again
+//! - `popularity`, `docker_tools`, `nixery`, `biggest`: those of other tools, each in its file
+//!
+//! Strategies are pure: the same paths make the same plan, in whatever order they were listed.
 
+mod auto;
+mod biggest;
+mod docker_tools;
+#[cfg(test)]
+mod fixture;
+mod graph;
+mod nixery;
 mod popularity;
+mod reach;
+mod reason;
+mod request;
 
-use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
+use strata_nix::StrategyName;
 
-use strata_nix::{Closure, StorePath, StrategyName};
+pub use graph::{Fault, Graph, Node};
+pub use reason::Reason;
+pub use request::{Budget, Hints, PlannedLayer, Request};
 
-/// Puts each of `members` into exactly one of at most `budget` layers, lowest first, as the strategy of
-/// this name does it. The closure may hold more paths; those are in parent layers already.
-pub(super) fn layers<'a>(
-    strategy: StrategyName,
-    closure: &Closure,
-    members: &BTreeSet<&'a StorePath>,
-    budget: NonZeroUsize,
-) -> Vec<Vec<&'a StorePath>> {
+/// Puts each member into exactly one of the layers that there may be, lowest first, as the strategy of this name
+/// does it.
+pub fn layers(strategy: StrategyName, request: &Request<'_>) -> Vec<PlannedLayer> {
     match strategy {
-        StrategyName::Popularity => popularity::layers(closure, members, budget),
+        StrategyName::Auto => auto::layers(request),
+        StrategyName::Popularity => popularity::layers(request),
+        StrategyName::DockerTools => docker_tools::layers(request),
+        StrategyName::Nixery => nixery::layers(request),
+        StrategyName::Biggest => biggest::layers(request),
     }
+}
+
+/// The last layer, for what no other has; none if that is nothing.
+fn rest(mut paths: Vec<u32>) -> Option<PlannedLayer> {
+    paths.sort_unstable();
+    let reason = Reason::Rest(paths.len());
+    (!paths.is_empty()).then_some(PlannedLayer { paths, reason })
 }
