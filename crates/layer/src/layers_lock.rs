@@ -18,9 +18,22 @@ pub struct LayersLock {
     version: u32,
     /// The full store paths in each layer, lowest layer first.
     pub layers: Vec<Vec<String>>,
+    /// Why each is a layer, where that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
 }
 
 impl LayersLock {
+    /// These layers, each with why it is one.
+    pub fn with_reasons(layers: impl IntoIterator<Item = (Vec<String>, String)>) -> Self {
+        let (layers, reasons) = layers.into_iter().unzip();
+        Self {
+            version: VERSION,
+            layers,
+            reasons,
+        }
+    }
+
     /// The layers that an image or a layer has of its own.
     pub fn of(file: &LayersFile) -> Self {
         let paths_of = |layer: &super::LayerRecord| {
@@ -35,6 +48,7 @@ impl LayersLock {
         Self {
             version: VERSION,
             layers: layers.filter(|paths| !paths.is_empty()).collect(),
+            reasons: Vec::new(),
         }
     }
 

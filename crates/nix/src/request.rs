@@ -54,6 +54,10 @@ pub struct Request {
     /// Outputs whose layers are taken as they are where that costs little.
     #[serde(default)]
     pub alongside: Vec<String>,
+    /// A file like that of `strata lock-layers`, with layers that are made as they are there, in the place of all
+    /// that a strategy would do.
+    #[serde(default)]
+    pub layers_file: Option<String>,
     /// Whether the layers can be made again from the store. If not, their tars are kept in the output.
     #[serde(default = "yes")]
     pub reproducible: bool,

@@ -38,6 +38,8 @@ pub struct CheckedRequest {
     pub hints: CheckedHints,
     /// Where layers are that stay if they can: at or below a store path.
     pub previous_layers: Option<String>,
+    /// Where a file is that says which layers there are.
+    pub layers_file: Option<String>,
     /// The images whose layers are taken where they fit.
     pub alongside: Vec<String>,
     /// Whether tars need not be kept.
@@ -115,6 +117,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         strategy: request.strategy,
         hints: check_hints(&request.layer_hints, store)?,
         previous_layers: request.previous_layers,
+        layers_file: request.layers_file,
         alongside: request.alongside,
         reproducible: request.reproducible,
         compression: check_compression(request.compression.as_deref())?,

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use strata_nix::{Closure, StorePath, StrategyName};
 
 use super::check::CheckedRequest;
-use super::strategy::{self, Budget, Graph, Hints, PlannedLayer, Reason};
+use super::strategy::{self, Budget, Graph, Hints, PlannedLayer};
 
 /// Layers of other images, each as its store paths.
 #[derive(Debug, Default)]
@@ -15,12 +15,14 @@ pub struct KnownLayers {
     pub previous: Vec<Vec<StorePath>>,
     /// They are taken where that costs little.
     pub alongside: Vec<Vec<StorePath>>,
+    /// They are the layers, each with why it is one, and no strategy is asked.
+    pub decided: Option<Vec<(Vec<StorePath>, String)>>,
 }
 
 /// Store paths that are a layer together, and why.
 pub(super) struct Group<'a> {
     pub(super) paths: Vec<&'a StorePath>,
-    pub(super) reason: Reason,
+    pub(super) reason: String,
 }
 
 /// Cuts `members`, paths of the closure, into layers, lowest first; gives the warnings, too.
@@ -31,6 +33,9 @@ pub(super) fn groups<'a>(
     budget: Budget,
     known: &KnownLayers,
 ) -> (Vec<Group<'a>>, Vec<String>) {
+    if let Some(decided) = &known.decided {
+        return (decided_groups(decided, closure, members), Vec::new());
+    }
     let graph = Graph::of_closure(closure);
     // A closure and its graph have the same order.
     let all: Vec<&StorePath> = closure.iter().map(|(path, _)| path).collect();
@@ -56,9 +61,30 @@ pub(super) fn groups<'a>(
             .iter()
             .map(|number| all[*number as usize])
             .collect(),
-        reason: layer.reason,
+        reason: layer.reason.to_string(),
     });
     (groups.collect(), warnings)
+}
+
+/// The layers that a file names, and what it does not name on top.
+fn decided_groups<'a>(
+    decided: &[(Vec<StorePath>, String)],
+    closure: &'a Closure,
+    members: &BTreeSet<&StorePath>,
+) -> Vec<Group<'a>> {
+    let own = closure.iter().map(|(path, _)| path);
+    let mut left: BTreeSet<&StorePath> = own.filter(|path| members.contains(path)).collect();
+    let groups = decided.iter().map(|(paths, reason)| Group {
+        paths: paths.iter().filter_map(|path| left.take(path)).collect(),
+        reason: reason.clone(),
+    });
+    let mut groups: Vec<Group<'_>> = groups.collect();
+    groups.push(Group {
+        paths: left.into_iter().collect(),
+        reason: "what `layersFile` does not name".into(),
+    });
+    groups.retain(|group| !group.paths.is_empty());
+    groups
 }
 
 /// How many layers there may be above `base` and `parents`: those of a base count as the user's, parents do only
