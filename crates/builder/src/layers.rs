@@ -85,7 +85,8 @@ pub(super) fn build(
     Ok(warnings)
 }
 
-fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
+/// The closure graph with its paths parsed.
+pub(super) fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result<Closure> {
     let parse = |entry: ClosureEntry| match store.parse(&entry.path) {
         Ok(path) => Ok((path, entry)),
         Err(message) => Err(Error::Attribute {

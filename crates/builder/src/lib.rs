@@ -21,6 +21,7 @@
 mod accounts;
 mod base_image;
 mod database;
+mod fleet;
 mod index;
 mod known_layers;
 mod layers;

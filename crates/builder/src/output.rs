@@ -154,7 +154,7 @@ impl Output {
         self.write(DIGEST_FILE, format!("{digest}\n").as_bytes())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.directory.join(name);
         std::fs::write(&path, bytes).map_err(Error::io("write", &path))
     }

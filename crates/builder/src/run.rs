@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::{index, layers, system};
+use super::{fleet, index, layers, system};
 use strata_error::{Error, Result};
 use strata_nix::{Attrs, Requested, Store};
 
@@ -29,6 +29,7 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
     } = Attrs::parse(&bytes)?;
     let mut store = match &request {
         Requested::Layers { request, .. } => Store::new(request.store_dir.clone()),
+        Requested::Fleet { request, .. } => Store::new(request.store_dir.clone()),
         Requested::System(request) => Store::new(request.store_dir.clone()),
         Requested::Index(request) => Store::new(request.store_dir.clone()),
     };
@@ -38,6 +39,10 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
     match request {
         Requested::Layers { request, closure } => {
             layers::build(*request, closure, &store, &out, settings.threads)
+        }
+        Requested::Fleet { request, closure } => {
+            fleet::build(request.images, closure, &store, &out)?;
+            Ok(Vec::new())
         }
         Requested::System(request) => {
             system::build(&request.system, &out, &outputs, &store)?;

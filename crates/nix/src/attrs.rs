@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::closure::ClosureEntry;
 use super::diagnostic::{Diagnostic, explain};
 use super::index_request::IndexRequest;
-use super::request::{Request, VERSION};
+use super::request::{FleetRequest, Request, VERSION};
 use super::system_request::SystemRequest;
 use strata_error::{Error, Result};
 
@@ -46,6 +46,13 @@ pub enum Requested {
         /// What it consists of.
         request: Box<Request>,
         /// The closure graph of the request's roots.
+        closure: Vec<ClosureEntry>,
+    },
+    /// The layers of several images.
+    Fleet {
+        /// The images.
+        request: FleetRequest,
+        /// The closure graph of all their roots.
         closure: Vec<ClosureEntry>,
     },
     /// A base system.
@@ -86,11 +93,16 @@ impl Attrs {
             let request = attrs.get("request");
             request.is_some_and(|request| request.get(field).is_some())
         };
-        let (is_system, is_index) = (has("system"), has("index"));
+        let (is_system, is_index, is_fleet) = (has("system"), has("index"), has("images"));
         let request = if is_system {
             Requested::System(take(&mut attrs, "request")?)
         } else if is_index {
             Requested::Index(take(&mut attrs, "request")?)
+        } else if is_fleet {
+            Requested::Fleet {
+                request: take(&mut attrs, "request")?,
+                closure: take(&mut attrs, "closure")?,
+            }
         } else {
             Requested::Layers {
                 request: take(&mut attrs, "request")?,

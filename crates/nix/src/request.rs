@@ -76,6 +76,18 @@ pub struct Request {
     pub image: Option<ImageRequest>,
 }
 
+/// What `buildImages` asks for before its images are built: which layers they have.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FleetRequest {
+    /// The version of the format: `1`.
+    pub version: u32,
+    /// The store directory, `builtins.storeDir`.
+    pub store_dir: String,
+    /// What each image asks for, by its name.
+    pub images: BTreeMap<String, Request>,
+}
+
 /// What the user knows of store paths of the image.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

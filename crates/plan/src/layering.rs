@@ -36,25 +36,12 @@ pub(super) fn groups<'a>(
     if let Some(decided) = &known.decided {
         return (decided_groups(decided, closure, members), Vec::new());
     }
-    let graph = Graph::of_closure(closure);
+    let question = Question::new(request, closure, members, budget, known);
+    let layers = strategy::layers(request.strategy, &question.request());
+    let mut warnings = question.warnings;
+    warnings.extend(lopsided(request, &question.graph, &layers));
     // A closure and its graph have the same order.
     let all: Vec<&StorePath> = closure.iter().map(|(path, _)| path).collect();
-    let is_member = |number: &u32| members.contains(all[*number as usize]);
-    let own: Vec<u32> = graph.all().filter(is_member).collect();
-    let (hints, mut warnings) = hints(request, &graph);
-    let layers = strategy::layers(
-        request.strategy,
-        &strategy::Request {
-            graph: &graph,
-            members: &own,
-            roots: &roots(request, &graph),
-            budget,
-            previous: &numbered(&known.previous, &graph),
-            alongside: &numbered(&known.alongside, &graph),
-            hints: &hints,
-        },
-    );
-    warnings.extend(lopsided(request, &graph, &layers));
     let groups = layers.into_iter().map(|layer| Group {
         paths: layer
             .paths
@@ -64,6 +51,54 @@ pub(super) fn groups<'a>(
         reason: layer.reason.to_string(),
     });
     (groups.collect(), warnings)
+}
+
+/// What a strategy is asked about a request.
+pub(super) struct Question {
+    pub(super) graph: Graph,
+    members: Vec<u32>,
+    roots: Vec<u32>,
+    budget: Budget,
+    previous: Vec<Vec<u32>>,
+    alongside: Vec<Vec<u32>>,
+    hints: Hints,
+    warnings: Vec<String>,
+}
+
+impl Question {
+    pub(super) fn new(
+        request: &CheckedRequest,
+        closure: &Closure,
+        members: &BTreeSet<&StorePath>,
+        budget: Budget,
+        known: &KnownLayers,
+    ) -> Self {
+        let graph = Graph::of_closure(closure);
+        let numbers = members.iter().filter_map(|path| graph.find(path.as_str()));
+        let (hints, warnings) = hints(request, &graph);
+        Self {
+            members: numbers.collect(),
+            roots: roots(request, &graph),
+            budget,
+            previous: numbered(&known.previous, &graph),
+            alongside: numbered(&known.alongside, &graph),
+            hints,
+            warnings,
+            graph,
+        }
+    }
+
+    pub(super) fn request(&self) -> strategy::Request<'_> {
+        strategy::Request {
+            graph: &self.graph,
+            members: &self.members,
+            roots: &self.roots,
+            budget: self.budget,
+            previous: &self.previous,
+            alongside: &self.alongside,
+            hints: &self.hints,
+        }
+    }
 }
 
 /// The layers that a file names, and what it does not name on top.

@@ -25,5 +25,5 @@ mod updates;
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
 pub use history::{main_packages, of_whiteouts as history_of_whiteouts};
 pub use layering::{KnownLayers, MOST_LAYERS};
-pub use plan::{BaseLayers, LayerSpec, Plan, plan};
+pub use plan::{BaseLayers, FleetMember, LayerSpec, Plan, plan, plan_fleet};
 pub use updates::Updates;

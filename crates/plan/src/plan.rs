@@ -10,8 +10,8 @@ use strata_tree::{ImagePath, Rule, Source};
 
 use super::check::CheckedRequest;
 use super::history;
-use super::layering::{self, KnownLayers, MOST_LAYERS};
-use super::strategy::Budget;
+use super::layering::{self, KnownLayers, MOST_LAYERS, Question};
+use super::strategy::{self, Budget};
 
 /// A layer before its recipe is settled.
 #[derive(Debug)]
@@ -61,40 +61,28 @@ pub fn plan(
     base: BaseLayers<'_>,
     known: &KnownLayers,
 ) -> Result<Plan> {
-    let mut placed = Placed::default();
-    for source in base.own.iter().flat_map(|layer| &layer.recipe.sources) {
-        placed.add(source);
-    }
-    check_rules(request, &placed)?;
     let rules = Rules::new(parents, &request.perms);
-    let mut layers = Vec::new();
-    for record in parents.iter().flat_map(|file| &file.layers) {
-        let sources = record
-            .recipe
-            .sources
-            .iter()
-            .filter(|source| placed.add(source));
-        let sources: Vec<Source> = sources.cloned().collect();
-        layers.push(LayerSpec {
-            sources,
-            whiteouts: Vec::new(),
-            history: record.history.clone(),
-            reason: record.reason.clone(),
-            keep_tar: record.tar.is_some(),
-            compression: record.compression.or(request.compression),
-        });
-    }
-    layers.retain(|layer| !layer.sources.is_empty());
+    let Below {
+        mut placed,
+        mut layers,
+    } = Below::new(request, parents, base)?;
     let parent_count = layers.len();
 
     let budget = budget(request, base.count, layers.len())?;
-    let (groups, warnings) = own_groups(request, closure, &mut placed, budget, known)?;
-    for (sources, reason) in groups {
+    let mut members = members(request, closure, &mut placed)?;
+    let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
+    let (groups, warnings) = layering::groups(request, closure, &paths, budget, known);
+    for group in groups {
+        let sources = group.paths.iter().filter_map(|path| members.remove(path));
+        let mut sources: Vec<Source> = sources.flatten().collect();
+        sources.sort_by(|one, other| {
+            (&one.store_path, one.to_root).cmp(&(&other.store_path, other.to_root))
+        });
         let history = request.history.clone();
         layers.push(LayerSpec {
             history: history.unwrap_or_else(|| history::of_sources(&sources)),
             sources,
-            reason: Some(reason),
+            reason: Some(group.reason),
             whiteouts: Vec::new(),
             keep_tar: !request.reproducible,
             compression: request.compression,
@@ -107,6 +95,85 @@ pub fn plan(
         perms: request.perms.clone(),
         warnings,
     })
+}
+
+/// An image of several that are planned together.
+pub struct FleetMember<'a> {
+    /// What is asked for.
+    pub request: &'a CheckedRequest,
+    /// The closure of its roots.
+    pub closure: &'a Closure,
+    /// The layers that it names and their parents.
+    pub parents: &'a [LayersFile],
+    /// Its base image.
+    pub base: BaseLayers<'a>,
+}
+
+/// The own layers of each image, lowest first, so that what several have lies in layers that several have: store
+/// paths, and why they are a layer.
+pub fn plan_fleet(images: &[FleetMember<'_>]) -> Result<Vec<Vec<(Vec<String>, String)>>> {
+    let mut questions = Vec::new();
+    for image in images {
+        let Below { mut placed, layers } = Below::new(image.request, image.parents, image.base)?;
+        let budget = budget(image.request, image.base.count, layers.len())?;
+        let members = members(image.request, image.closure, &mut placed)?;
+        let paths = members.keys().copied().collect();
+        let known = KnownLayers::default();
+        questions.push(Question::new(
+            image.request,
+            image.closure,
+            &paths,
+            budget,
+            &known,
+        ));
+    }
+    let requests: Vec<_> = questions.iter().map(Question::request).collect();
+    let plans = strategy::fleet(&requests).into_iter().zip(&questions);
+    let plans = plans.map(|(layers, question)| {
+        let layers = layers.into_iter().map(|layer| {
+            let path = |number: &u32| question.graph.path(*number).to_owned();
+            let paths = layer.paths.iter().map(path).collect();
+            (paths, layer.reason.to_string())
+        });
+        layers.collect()
+    });
+    Ok(plans.collect())
+}
+
+/// What lies below the own layers of a request.
+struct Below {
+    placed: Placed,
+    /// Those of its parents.
+    layers: Vec<LayerSpec>,
+}
+
+impl Below {
+    fn new(request: &CheckedRequest, parents: &[LayersFile], base: BaseLayers<'_>) -> Result<Self> {
+        let mut placed = Placed::default();
+        for source in base.own.iter().flat_map(|layer| &layer.recipe.sources) {
+            placed.add(source);
+        }
+        check_rules(request, &placed)?;
+        let mut layers = Vec::new();
+        for record in parents.iter().flat_map(|file| &file.layers) {
+            let sources = record
+                .recipe
+                .sources
+                .iter()
+                .filter(|source| placed.add(source));
+            let sources: Vec<Source> = sources.cloned().collect();
+            layers.push(LayerSpec {
+                sources,
+                whiteouts: Vec::new(),
+                history: record.history.clone(),
+                reason: record.reason.clone(),
+                keep_tar: record.tar.is_some(),
+                compression: record.compression.or(request.compression),
+            });
+        }
+        layers.retain(|layer| !layer.sources.is_empty());
+        Ok(Self { placed, layers })
+    }
 }
 
 /// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
@@ -143,14 +210,12 @@ impl Placed {
     }
 }
 
-/// What of the request's closure is not in a parent layer, cut into layers.
-fn own_groups(
-    request: &CheckedRequest,
-    closure: &Closure,
+/// What of the request's closure is not in a parent layer: in its place, at the root, or both.
+fn members<'a>(
+    request: &'a CheckedRequest,
+    closure: &'a Closure,
     placed: &mut Placed,
-    budget: Budget,
-    known: &KnownLayers,
-) -> Result<(Vec<(Vec<Source>, String)>, Vec<String>)> {
+) -> Result<BTreeMap<&'a StorePath, Vec<Source>>> {
     for (attribute, paths) in [
         ("copyToRoot", &request.copy_to_root),
         ("deps", &request.deps),
@@ -176,18 +241,7 @@ fn own_groups(
         }
     }
     members.retain(|path, _| !request.ignore.contains(*path));
-    let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
-    let (groups, warnings) = layering::groups(request, closure, &paths, budget, known);
-    let groups = groups.into_iter().map(|group| {
-        let sources = group.paths.iter().filter_map(|path| members.remove(path));
-        let mut sources: Vec<Source> = sources.flatten().collect();
-        sources.sort_by(|one, other| {
-            (&one.store_path, one.to_root).cmp(&(&other.store_path, other.to_root))
-        });
-        (sources, group.reason.to_string())
-    });
-    let groups = groups.filter(|(sources, _)| !sources.is_empty());
-    Ok((groups.collect(), warnings))
+    Ok(members)
 }
 
 fn add<'a>(
