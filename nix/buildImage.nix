@@ -79,6 +79,10 @@
   : Images that lie in the same registries and on the same machines. Layers of theirs whose store paths this
     image has, too, are taken as they are where that costs little.
 
+  `layersFile` (path; default: `null`)
+  : Layers that are made as this file says, and what it does not name in one on top of them: JSON like that of
+    `nix run .#image.lockLayers`. It stands in the place of a strategy; the arguments above do nothing then.
+
   `perms` (list of attribute sets; default: `[ ]`)
   : Ownership and modes, which the store cannot hold. Rules are applied in order, and the last one that
     matches wins, field by field. Each has
@@ -310,6 +314,7 @@ let
         layerHints
         previousLayers
         alongside
+        layersFile
         ;
       compression = orNull string;
       metadata = orNull attributes;
@@ -375,6 +380,7 @@ makeOverridable (
     layerHints ? { },
     previousLayers ? null,
     alongside ? [ ],
+    layersFile ? null,
     compression ? null,
     metadata ? null,
     initializeNixDatabase ? false,
@@ -404,6 +410,7 @@ makeOverridable (
           layerHints
           previousLayers
           alongside
+          layersFile
           ;
       };
       image = {

@@ -44,6 +44,9 @@
   `alongside` (list of images and layers; default: `[ ]`)
   : What lies in the same registries and on the same machines, as for `buildImage`.
 
+  `layersFile` (path; default: `null`)
+  : Layers that are made as this file says, as for `buildImage`.
+
   `compression` (string; default: `null`)
   : How the layers are compressed where they go to a registry: `"gzip"`, `"zstd"`,
     `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
@@ -86,6 +89,7 @@ let
         layerHints
         previousLayers
         alongside
+        layersFile
         ;
       compression = orNull string;
       metadata = orNull attributes;
@@ -127,6 +131,7 @@ makeOverridable (
     layerHints ? { },
     previousLayers ? null,
     alongside ? [ ],
+    layersFile ? null,
     compression ? null,
     metadata ? null,
     capabilities ? [ ],

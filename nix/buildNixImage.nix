@@ -24,9 +24,9 @@
   `extraPkgs` (list of packages; default: `[ ]`)
   : More packages for the profile.
 
-  `maxLayers` (positive integer; default: `50`)
-  : How many layers to make at most, besides the four for what changes seldom. Some engines take no
-    more than 64 in all, and images on top of this one need some, too.
+  `maxLayers` (positive integer; default: `null`)
+  : How many layers to make at most, as for `buildImage`. Some engines take no more than 64 in all, and images on top
+    of this one need some, too.
 
   `nixConf` (attribute set; default: `{ }`)
   : Settings of `/etc/nix/nix.conf`: strings, numbers, booleans and lists of them. They win over
@@ -164,7 +164,6 @@
   internal,
   baseSystem,
   buildImage,
-  buildLayer,
 }:
 let
   inherit (pkgs) lib;
@@ -197,7 +196,7 @@ makeOverridable (
     channelName ? "nixpkgs",
     channelURL ? "https://nixos.org/channels/nixpkgs-unstable",
     extraPkgs ? [ ],
-    maxLayers ? 50,
+    maxLayers ? null,
     nixConf ? { },
     flake-registry ? null,
     uid ? 0,
@@ -238,50 +237,27 @@ makeOverridable (
     bundle = "${profile}/etc/ssl/certs/ca-bundle.crt";
     home = if uid == 0 then "/root" else "/home/${uname}";
 
-    # From what changes least to what changes most: each is a layer on those before it.
-    groups = [
-      { contents = [ coreutils-full ]; }
-      {
-        contents = [
-          curl
-          libxml2
-          sqlite
-        ];
-      }
-      { contents = [ gitMinimal ]; }
+    packages = [
+      coreutils-full
+      curl
+      libxml2
+      sqlite
+      gitMinimal
+      bashInteractive
+      gnutar
+      gzip
+      gnugrep
+      which
+      less
+      wget
+      man
+      (cacert.out or cacert)
+      findutils
+      iana-etc
+      openssh
+      nix
     ]
-    ++ lib.optional bundleNixpkgs {
-      contents = [ (internal.nixpkgsSource pkgs.path) ];
-      inProfile = false;
-    };
-    layers = lib.foldl' (
-      below: group:
-      below
-      ++ [
-        (buildLayer {
-          deps = group.contents;
-          layers = below;
-        })
-      ]
-    ) [ ] groups;
-    packages =
-      lib.concatMap (group: lib.optionals (group.inProfile or true) group.contents) groups
-      ++ [
-        bashInteractive
-        gnutar
-        gzip
-        gnugrep
-        which
-        less
-        wget
-        man
-        (cacert.out or cacert)
-        findutils
-        iana-etc
-        openssh
-        nix
-      ]
-      ++ extraPkgs;
+    ++ extraPkgs;
 
     baseSystemArguments = {
       inherit
@@ -375,7 +351,6 @@ makeOverridable (
         name
         tag
         maxLayers
-        layers
         meta
         perms
         fromImage

@@ -39,6 +39,7 @@ rec {
       buildImage
       ;
   };
+  buildImages = import ./buildImages.nix { inherit pkgs internal buildImage; };
   buildIndex = import ./buildIndex.nix { inherit pkgs internal buildIndex; };
   buildLayer = import ./buildLayer.nix { inherit pkgs internal; };
   buildNixImage = import ./buildNixImage.nix {
@@ -47,7 +48,6 @@ rec {
       internal
       baseSystem
       buildImage
-      buildLayer
       ;
   };
   pullImage = import ./pullImage.nix { inherit pkgs internal; };

@@ -50,6 +50,7 @@ in
       types
       ;
   };
+  copyAll = import ./copy-all.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
   debugTools = import ./debug-tools.nix { inherit tools; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
@@ -64,7 +65,6 @@ in
   # What nix2container has, and its users bring along.
   refusedEverywhere = {
     fromTar = "unpack it in a derivation for `copyToRoot`, and give owners and modes with `perms`";
-    layersFile = "give a `buildLayer { deps = ..; }` for each of its groups to `layers`";
     nestedLayers = "give it to `layers`: a layer knows what is below it";
     permsFile = "say `perms = lib.importJSON ..`";
   };

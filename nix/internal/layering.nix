@@ -6,7 +6,7 @@
   `function` (string)
   : The public function whose arguments these are.
 
-  `strategy`, `layerHints`, `previousLayers`, `alongside`
+  `strategy`, `layerHints`, `previousLayers`, `alongside`, `layersFile`
   : As the arguments of `buildImage`.
 
   # Output
@@ -37,6 +37,7 @@
     };
     previousLayers = orNull path;
     alongside = paths;
+    layersFile = orNull path;
   };
 
   request =
@@ -47,6 +48,7 @@
       layerHints,
       previousLayers,
       alongside,
+      layersFile,
     }:
     let
       toPaths = argument: value: storePaths.toPaths "${function}: `${argument}`" value;
@@ -63,5 +65,6 @@
       ) layerHints;
     }
     // lib.optionalAttrs (previousLayers != null) { previousLayers = "${previousLayers}"; }
+    // lib.optionalAttrs (layersFile != null) { layersFile = "${layersFile}"; }
     // lib.optionalAttrs (alongside != [ ]) { alongside = toPaths "alongside" alongside; };
 }
