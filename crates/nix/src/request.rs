@@ -42,6 +42,11 @@ pub struct Request {
     /// How they are cut. `popularity`: what many paths depend on is alone in a layer.
     #[serde(default)]
     pub strategy: StrategyName,
+    /// How they are cut instead, without regard to `maxLayers` and `strategy`: a list of operations, each a list of
+    /// its name and its arguments, or a string, the path of a file at or below a store path that has such a list as
+    /// JSON.
+    #[serde(default)]
+    pub layering_pipeline: Option<Value>,
     /// Whether the layers can be made again from the store. If not, their tars are kept in the output.
     #[serde(default = "yes")]
     pub reproducible: bool,

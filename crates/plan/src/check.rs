@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use super::pipeline::Pipeline;
 use super::platform::check_platform;
 use strata_archive::{Mode, clean_path};
 use strata_base::{Inheritance, Selection};
@@ -34,6 +35,8 @@ pub struct CheckedRequest {
     pub max_layers: NonZeroUsize,
     /// How layers are cut.
     pub strategy: StrategyName,
+    /// How they are cut instead.
+    pub pipeline: Option<Pipeline>,
     /// Whether tars need not be kept.
     pub reproducible: bool,
     /// How layers are compressed that do not say so themselves.
@@ -98,6 +101,8 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
     let max_layers = usize::try_from(request.max_layers)
         .ok()
         .and_then(NonZeroUsize::new);
+    let pipeline = request.layering_pipeline.as_ref();
+    let pipeline = pipeline.map(|pipeline| Pipeline::parse(pipeline, store));
     Ok(CheckedRequest {
         copy_to_root: set("copyToRoot", &request.copy_to_root)?,
         deps: set("deps", &request.deps)?,
@@ -110,6 +115,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
             hint: "set maxLayers to 1 or more".into(),
         })?,
         strategy: request.strategy,
+        pipeline: pipeline.transpose()?,
         reproducible: request.reproducible,
         compression: check_compression(request.compression.as_deref())?,
         accounts: request.accounts,

@@ -6,15 +6,18 @@
 //! - `check` (with `platform`): from a request as Nix wrote it to values that are known to be good
 //! - `plan`: the layers, the parent layers and the base in one
 //! - `strategy`: cutting a closure into layers
+//! - `pipeline`: the same by a list of operations
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod check;
+mod pipeline;
 mod plan;
 mod platform;
 mod strategy;
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
+pub use pipeline::Pipeline;
 pub use plan::{BaseLayers, LayerSpec, MOST_LAYERS, Plan, plan};

@@ -10,6 +10,7 @@ use strata_oci::{Compression, History};
 use strata_tree::{ImagePath, Rule, Source};
 
 use super::check::CheckedRequest;
+use super::pipeline::Cut;
 use super::strategy;
 
 /// A layer before its recipe is settled.
@@ -40,6 +41,8 @@ pub struct Plan {
     pub parents: usize,
     /// The rules that the request itself gives.
     pub perms: Vec<PathRule>,
+    /// What nobody may have meant.
+    pub warnings: Vec<String>,
 }
 
 /// The layers of a base image, as far as the plan depends on them.
@@ -84,8 +87,10 @@ pub fn plan(
     layers.retain(|layer| !layer.sources.is_empty());
     let parent_count = layers.len();
 
-    let budget = budget(request.max_layers, base.count, layers.len())?;
-    for group in own_groups(request, closure, &mut placed, budget)? {
+    let own = own_groups(request, closure, &mut placed, |paths| {
+        cut(request, closure, paths, base.count, parent_count)
+    })?;
+    for group in own.groups {
         layers.push(LayerSpec {
             sources: group,
             whiteouts: Vec::new(),
@@ -99,7 +104,37 @@ pub fn plan(
         layers,
         parents: parent_count,
         perms: request.perms.clone(),
+        warnings: own.warnings,
     })
+}
+
+/// Cuts the image's own paths into layers, by its pipeline or by its strategy.
+fn cut<'a>(
+    request: &CheckedRequest,
+    closure: &Closure,
+    paths: &BTreeSet<&'a StorePath>,
+    base: usize,
+    parents: usize,
+) -> Result<Cut<'a>> {
+    let Some(pipeline) = &request.pipeline else {
+        let budget = budget(request.max_layers, base, parents)?;
+        return Ok(Cut {
+            layers: strategy::layers(request.strategy, closure, paths, budget),
+            warnings: Vec::new(),
+        });
+    };
+    let most = room(base, parents)?;
+    let mut cut = pipeline.cut(closure, paths, most, &|name, paths, layers| {
+        strategy::layers(name, closure, paths, layers.unwrap_or(most).min(most))
+    })?;
+    if request.max_layers > NonZeroUsize::MIN {
+        cut.warnings.push(
+            "warning: maxLayers does nothing beside layeringPipeline\n\
+             hint: end the pipeline with [ \"limit_layers\" N ]"
+                .into(),
+        );
+    }
+    Ok(cut)
 }
 
 /// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
@@ -108,7 +143,15 @@ fn budget(max_layers: NonZeroUsize, base: usize, parents: usize) -> Result<NonZe
     if base == 0 {
         return Ok(max_layers);
     }
-    if base + parents >= MOST_LAYERS {
+    let room = room(base, parents)?;
+    let left = NonZeroUsize::new(max_layers.get().saturating_sub(base));
+    Ok(left.unwrap_or(NonZeroUsize::MIN).min(room))
+}
+
+/// How many layers engines leave for the files.
+fn room(base: usize, parents: usize) -> Result<NonZeroUsize> {
+    let room = NonZeroUsize::new(MOST_LAYERS.saturating_sub(base + parents));
+    if base > 0 && room.is_none() {
         return Err(Error::Attribute {
             attribute: "fromImage".into(),
             message: format!(
@@ -117,9 +160,7 @@ fn budget(max_layers: NonZeroUsize, base: usize, parents: usize) -> Result<NonZe
             hint: "build on an image with fewer layers, or flatten it".into(),
         });
     }
-    let left = max_layers.get().saturating_sub(base);
-    let budget = left.min(MOST_LAYERS - base - parents);
-    Ok(NonZeroUsize::new(budget).unwrap_or(NonZeroUsize::MIN))
+    Ok(room.unwrap_or(NonZeroUsize::MIN))
 }
 
 /// The store paths that are in a layer already, those at the root apart from those in the store.
@@ -141,13 +182,19 @@ impl Placed {
     }
 }
 
+/// The sources of the layers that are not parents, lowest first, and what is to be said of the cut.
+struct OwnGroups {
+    groups: Vec<Vec<Source>>,
+    warnings: Vec<String>,
+}
+
 /// What of the request's closure is not in a parent layer, cut into layers.
-fn own_groups(
-    request: &CheckedRequest,
-    closure: &Closure,
+fn own_groups<'a>(
+    request: &'a CheckedRequest,
+    closure: &'a Closure,
     placed: &mut Placed,
-    budget: NonZeroUsize,
-) -> Result<Vec<Vec<Source>>> {
+    cut: impl FnOnce(&BTreeSet<&'a StorePath>) -> Result<Cut<'a>>,
+) -> Result<OwnGroups> {
     for (attribute, paths) in [
         ("copyToRoot", &request.copy_to_root),
         ("deps", &request.deps),
@@ -174,8 +221,8 @@ fn own_groups(
     }
     members.retain(|path, _| !request.ignore.contains(*path));
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
-    let groups = strategy::layers(request.strategy, closure, &paths, budget);
-    let groups = groups.into_iter().map(|group| {
+    let Cut { layers, warnings } = cut(&paths)?;
+    let groups = layers.into_iter().map(|group| {
         let mut sources: Vec<Source> = group
             .iter()
             .filter_map(|path| members.remove(path))
@@ -186,7 +233,10 @@ fn own_groups(
         });
         sources
     });
-    Ok(groups.filter(|group| !group.is_empty()).collect())
+    Ok(OwnGroups {
+        groups: groups.filter(|group| !group.is_empty()).collect(),
+        warnings,
+    })
 }
 
 fn add<'a>(
