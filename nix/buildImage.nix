@@ -47,6 +47,19 @@
     one is always made. The store paths to which the most ways lead through the closure get a layer
     each, and the last layer takes the rest.
 
+  `layeringPipeline` (list of operations, path, string, or derivation; default: `null`)
+  : How the store paths are cut into layers, in the place of `maxLayers`: the operations of dockerTools, as a list
+    or as a file of JSON, applied one after the other. Each is a list of its name and its arguments; store
+    paths in them may be packages. [Layers](../../guides/layers.md) has all of them. The layers that engines
+    have no room for become one.
+
+    ```nix
+    layeringPipeline = [
+      [ "subcomponent_out" [ pkgs.hello ] ]
+      [ "over" "rest" [ "pipe" [ [ "popularity_contest" ] [ "limit_layers" 20 ] ] ] ]
+    ];
+    ```
+
   `perms` (list of attribute sets; default: `[ ]`)
   : Ownership and modes, which the store cannot hold. Rules are applied in order, and the last one that
     matches wins, field by field. Each has
@@ -269,6 +282,7 @@ let
       platform = orNull string;
       perms = rules;
       maxLayers = number;
+      layeringPipeline = orNull pipeline;
       compression = orNull string;
       initializeNixDatabase = boolean;
       nixUid = number;
@@ -328,6 +342,7 @@ makeOverridable (
     platform ? null,
     perms ? [ ],
     maxLayers ? 1,
+    layeringPipeline ? null,
     compression ? null,
     initializeNixDatabase ? false,
     nixUid ? 0,
@@ -348,7 +363,12 @@ makeOverridable (
       };
       deps = internal.configRoots ownConfig;
       layers = internal.toPaths "buildImage: `layers`" layers;
-      inherit perms maxLayers compression;
+      inherit
+        perms
+        maxLayers
+        layeringPipeline
+        compression
+        ;
       image = {
         inherit name created;
         tag = ownTag;

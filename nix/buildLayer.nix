@@ -33,6 +33,9 @@
   : How many layers to make at most. The store paths to which the most ways lead through the closure
     get a layer each, and the last layer takes the rest.
 
+  `layeringPipeline` (list of operations, path, string, or derivation; default: `null`)
+  : How they are cut into layers, in the place of `maxLayers`, as for `buildImage`.
+
   `compression` (string; default: `null`)
   : How the layers are compressed where they go to a registry: `"gzip"`, `"zstd"`,
     `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
@@ -69,6 +72,7 @@ let
       reproducible = boolean;
       perms = rules;
       maxLayers = number;
+      layeringPipeline = orNull pipeline;
       compression = orNull string;
       metadata = attributes;
       capabilities = listOf (record {
@@ -105,6 +109,7 @@ makeOverridable (
     reproducible ? true,
     perms ? [ ],
     maxLayers ? 1,
+    layeringPipeline ? null,
     compression ? null,
     metadata ? {
       created_by = "strata";
@@ -132,6 +137,7 @@ makeOverridable (
       ) capabilities;
     inherit
       maxLayers
+      layeringPipeline
       compression
       metadata
       reproducible
