@@ -83,6 +83,19 @@
   : Layers that are made as this file says, and what it does not name in one on top of them: JSON like that of
     `nix run .#image.lockLayers`. It stands in the place of a strategy; the arguments above do nothing then.
 
+  `layeringPipeline` (list of operations, path, string, or derivation; default: `null`)
+  : How the store paths are cut into layers, in the place of `maxLayers`: the operations of dockerTools, as a list
+    or as a file of JSON, applied one after the other. Each is a list of its name and its arguments; store
+    paths in them may be packages. [Layers](../../guides/layers.md) has all of them. The layers that engines
+    have no room for become one.
+
+    ```nix
+    layeringPipeline = [
+      [ "subcomponent_out" [ pkgs.hello ] ]
+      [ "over" "rest" [ "pipe" [ [ "popularity_contest" ] [ "limit_layers" 20 ] ] ] ]
+    ];
+    ```
+
   `perms` (list of attribute sets; default: `[ ]`)
   : Ownership and modes, which the store cannot hold. Rules are applied in order, and the last one that
     matches wins, field by field. Each has
@@ -315,6 +328,7 @@ let
         previousLayers
         alongside
         layersFile
+        layeringPipeline
         ;
       compression = orNull string;
       metadata = orNull attributes;
@@ -381,6 +395,7 @@ makeOverridable (
     previousLayers ? null,
     alongside ? [ ],
     layersFile ? null,
+    layeringPipeline ? null,
     compression ? null,
     metadata ? null,
     initializeNixDatabase ? false,
@@ -411,6 +426,7 @@ makeOverridable (
           previousLayers
           alongside
           layersFile
+          layeringPipeline
           ;
       };
       image = {

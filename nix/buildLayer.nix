@@ -47,6 +47,9 @@
   `layersFile` (path; default: `null`)
   : Layers that are made as this file says, as for `buildImage`.
 
+  `layeringPipeline` (list of operations, path, string, or derivation; default: `null`)
+  : How they are cut into layers, in the place of `maxLayers`, as for `buildImage`.
+
   `compression` (string; default: `null`)
   : How the layers are compressed where they go to a registry: `"gzip"`, `"zstd"`,
     `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
@@ -90,6 +93,7 @@ let
         previousLayers
         alongside
         layersFile
+        layeringPipeline
         ;
       compression = orNull string;
       metadata = orNull attributes;
@@ -132,6 +136,7 @@ makeOverridable (
     previousLayers ? null,
     alongside ? [ ],
     layersFile ? null,
+    layeringPipeline ? null,
     compression ? null,
     metadata ? null,
     capabilities ? [ ],
@@ -163,6 +168,8 @@ makeOverridable (
         layerHints
         previousLayers
         alongside
+        layersFile
+        layeringPipeline
         ;
     };
   }

@@ -6,7 +6,7 @@
   `function` (string)
   : The public function whose arguments these are.
 
-  `strategy`, `layerHints`, `previousLayers`, `alongside`, `layersFile`
+  `strategy`, `layerHints`, `previousLayers`, `alongside`, `layersFile`, `layeringPipeline`
   : As the arguments of `buildImage`.
 
   # Output
@@ -38,6 +38,7 @@
     previousLayers = orNull path;
     alongside = paths;
     layersFile = orNull path;
+    layeringPipeline = orNull pipeline;
   };
 
   request =
@@ -49,6 +50,7 @@
       previousLayers,
       alongside,
       layersFile,
+      layeringPipeline,
     }:
     let
       toPaths = argument: value: storePaths.toPaths "${function}: `${argument}`" value;
@@ -65,6 +67,7 @@
       ) layerHints;
     }
     // lib.optionalAttrs (previousLayers != null) { previousLayers = "${previousLayers}"; }
+    // lib.optionalAttrs (layeringPipeline != null) { inherit layeringPipeline; }
     // lib.optionalAttrs (layersFile != null) { layersFile = "${layersFile}"; }
     // lib.optionalAttrs (alongside != [ ]) { alongside = toPaths "alongside" alongside; };
 }

@@ -77,6 +77,21 @@ rec {
 
   rules = hinted ''write it in brackets, as in [ { path = files; mode = "0755"; } ]'' list;
 
+  # Which operations there are, and what they take, only the builder knows.
+  pipeline =
+    name: value:
+    if lib.isList value then
+      listOf operation name value
+    else
+      simple "a list of operations, or a file of them"
+        ''write [ [ "popularity_contest" ] [ "limit_layers" 50 ] ], or the path of a JSON file''
+        isPathLike
+        name
+        value;
+  operation =
+    simple "an operation" ''write its name and its arguments, as in [ "limit_layers" 50 ]''
+      (value: lib.isList value && value != [ ] && lib.isString (lib.head value));
+
   listOf =
     type: name: value:
     let

@@ -369,6 +369,70 @@ const MISTAKES: &[Mistake] = &[
         |case| case.request["strategy"] = json!("magic"),
         "attribute strategy: \"magic\" is not known",
     ),
+    // Issue 12: mistakes in a pipeline name the operation.
+    (
+        "pipeline_that_is_none",
+        |case| case.request["layeringPipeline"] = json!({ "limit_layers": 5 }),
+        "attribute layeringPipeline: expected a list of operations, found an attribute set",
+    ),
+    (
+        "pipeline_of_words",
+        |case| case.request["layeringPipeline"] = json!(["popularity_contest", "flatten"]),
+        "attribute layeringPipeline[0]: expected an operation, found the string \"popularity_contest\"",
+    ),
+    (
+        "pipeline_with_an_unknown_operation",
+        |case| case.request["layeringPipeline"] = json!([["flatten"], ["limitLayers", 5]]),
+        "attribute layeringPipeline[1]: there is no operation \"limitLayers\"",
+    ),
+    (
+        "pipeline_without_an_argument",
+        |case| case.request["layeringPipeline"] = json!([["map", ["split_every"]]]),
+        "attribute layeringPipeline[0][1]: split_every takes one argument, found 0",
+    ),
+    (
+        "pipeline_with_a_path_of_elsewhere",
+        |case| case.request["layeringPipeline"] = json!([["split_paths", ["/usr/lib"]]]),
+        "attribute layeringPipeline[0][1][0]: \"/usr/lib\" is not in the store directory STORE",
+    ),
+    (
+        "pipeline_whose_stages_do_not_fit",
+        |case| {
+            case.request["layeringPipeline"] =
+                json!([["popularity_contest"], ["popularity_contest"]]);
+        },
+        "attribute layeringPipeline[1]: popularity_contest takes a graph, found a list of 2",
+    ),
+    (
+        "pipeline_in_a_file_of_elsewhere",
+        |case| case.request["layeringPipeline"] = json!("pipeline.json"),
+        "attribute layeringPipeline: \"pipeline.json\" is not in the store directory STORE",
+    ),
+    (
+        "pipeline_in_a_file_that_leads_elsewhere",
+        |case| {
+            case.request["layeringPipeline"] = json!(format!("{}/../../../etc/passwd", case.app));
+        },
+        "attribute layeringPipeline: \"STORE/app/../../../etc/passwd\" leads out of its store path",
+    ),
+    (
+        "pipeline_in_a_file_that_is_missing",
+        |case| case.request["layeringPipeline"] = json!(format!("{}/missing", case.app)),
+        "cannot open STORE/app/missing: No such file or directory (os error 2)",
+    ),
+    (
+        "pipeline_in_a_file_that_is_no_json",
+        |case| case.request["layeringPipeline"] = json!(format!("{}/bin/app", case.app)),
+        "attribute layeringPipeline: STORE/app/bin/app is not JSON: expected value at line 1 column 1",
+    ),
+    (
+        "pipeline_in_a_file_of_something_else",
+        |case| {
+            let path = case.store.add_file("pipeline.json", "\"/nix/store\"");
+            case.request["layeringPipeline"] = json!(path);
+        },
+        "attribute layeringPipeline: STORE/pipeline.json is not a list of operations",
+    ),
     // NixOS/nix#10456, nlewo/nix2container#127: a store path that is not what Nix recorded.
     (
         "damaged_store_path",

@@ -8,6 +8,7 @@ mod indexes;
 mod inheritance;
 mod limits;
 mod nar;
+mod pipeline;
 mod plan;
 mod profile;
 mod regressions;

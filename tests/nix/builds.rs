@@ -285,6 +285,54 @@ fn references_are_the_packages() {
     assert_eq!(references(&kept), &paths | &layers);
 }
 
+/// Issue 12: a pipeline with packages in it, as a list, and in a file that a derivation writes.
+#[test]
+fn a_pipeline_cuts_what_nix_built() {
+    let image = |pipeline: &str| {
+        build(&format!(
+            r#"
+            let
+              list = [
+                [ "subcomponent_out" [ pkgs.bash ] ]
+                [ "over" "main" [ "pipe" [ [ "popularity_contest" ] [ "reverse" ] ] ] ]
+                [ "reverse" ]
+              ];
+            in
+            buildImage {{
+              name = "cut";
+              tag = "v1";
+              config.Cmd = [ "${{pkgs.bash}}/bin/bash" "${{pkgs.hello}}/bin/hello" ];
+              layeringPipeline = {pipeline};
+            }}
+            "#
+        ))
+    };
+    let built = image("list");
+    let layers = read_json(&built.join("layers.json"));
+    let layers = layers["layers"].as_array().unwrap().iter();
+    let names = layers.map(|layer| {
+        let sources = layer["recipe"]["sources"].as_array().unwrap();
+        let [source] = sources.as_slice() else {
+            panic!("{layer}");
+        };
+        name_of(source["storePath"].as_str().unwrap()).to_owned()
+    });
+    let names: Vec<String> = names.collect();
+    let starts = |number: usize, name: &str| names[number].starts_with(name);
+    assert!(starts(0, "hello") && starts(1, "bash"), "{names:?}");
+    assert!(names.last().unwrap().starts_with("glibc"), "{names:?}");
+
+    let file = image(r#"pkgs.writeText "pipeline.json" (builtins.toJSON list)"#);
+    assert_eq!(digest(&file), digest(&built));
+    // The image needs neither the file nor what only it mentions.
+    assert_eq!(store_paths(&file).keys().count(), names.len());
+    assert!(
+        references(&file)
+            .iter()
+            .all(|path| !path.ends_with("pipeline.json"))
+    );
+}
+
 /// An index refers to its images, and to what their configurations mention; one of compressed images has the digest that
 /// the registry has afterwards.
 #[test]

@@ -273,6 +273,24 @@ let
           ]
           [
             "buildLayer"
+            { layeringPipeline.limit_layers = 5; }
+            "buildLayer: attribute layeringPipeline: expected a list of operations, or a file of them, found an attribute set"
+            "write [ [ \"popularity_contest\" ] [ \"limit_layers\" 50 ] ], or the path of a JSON file"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              layeringPipeline = [
+                [ "flatten" ]
+                "popularity_contest"
+              ];
+            }
+            "buildImage: attribute layeringPipeline[1]: expected an operation, found the string \"popularity_contest\""
+            "write its name and its arguments, as in [ \"limit_layers\" 50 ]"
+          ]
+          [
+            "buildLayer"
             { name = "x"; }
             "buildLayer: there is no argument `name`"
             "it is one of `buildImage`, whose `layers` take the result of this function"
@@ -550,6 +568,45 @@ let
       expected = 2;
     };
 
+    "layer: a pipeline of operations with packages in them" =
+      let
+        written =
+          layeringPipeline:
+          builtins.toJSON (strata.buildLayer { inherit layeringPipeline; }).request.layeringPipeline;
+        list = written [
+          [
+            "split_paths"
+            [
+              app
+              { children_of = app; }
+            ]
+          ]
+          [
+            "over"
+            "rest"
+            [
+              "popularity"
+              5
+            ]
+          ]
+        ];
+        path = "\"${app}\"";
+      in
+      {
+        actual = [
+          list
+          (builtins.hasContext list)
+          (written app)
+          (lib.hasPrefix "\"${builtins.storeDir}/" (written ./unit.nix))
+        ];
+        expected = [
+          ''[["split_paths",[${path},{"children_of":${path}}]],["over","rest",["popularity",5]]]''
+          true
+          path
+          true
+        ];
+      };
+
     "layer: compression" = {
       actual =
         (strata.buildLayer {
@@ -597,6 +654,7 @@ let
         layers = [ ];
         perms = [ ];
         maxLayers = 1;
+        layeringPipeline = null;
         reproducible = true;
         compression = null;
         metadata = null;

@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use strata_layer::LayersFile;
 use strata_oci::Digest;
+use support::fake_store::FakeStore;
 use support::nix::{expression, nix};
 
 const FORMATS: &str = "docs/internals/formats.md";
@@ -578,6 +579,59 @@ fn pieces_of_nix_evaluate() {
     let values: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(values.len(), pieces.len());
     assert!(values.iter().all(|value| !value.is_empty()), "{values:?}");
+}
+
+/// The operations of pipelines, as the book has them, are those that there are, and the builder takes them.
+#[test]
+fn operations_in_the_book_are_taken() {
+    let page = read("docs/guides/layers.md");
+    let table = rows(section(&page, "## A pipeline of operations"));
+    let examples: Vec<&str> = table.iter().map(|row| row[0].trim_matches('`')).collect();
+    let pieces = captures(&page, "(?ms)^```nix\n(.*?)^```$");
+    let pipelines = pieces
+        .iter()
+        .map(|piece| format!("({piece}).request.layeringPipeline"));
+    let output = nix("nix-instantiate")
+        .args(["--eval", "--strict", "--json", "--expr"])
+        .arg(expression(&format!(
+            "let app = pkgs.hello; in [ [ {} ] [ {} ] ]",
+            examples.join(" "),
+            pipelines.collect::<Vec<_>>().join(" ")
+        )))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let [examples, pipelines]: [Vec<Value>; 2] = serde_json::from_slice(&output.stdout).unwrap();
+
+    let mut store = FakeStore::relocated();
+    let package = store.add("package", &[], &[]);
+    let mut request = store.image_request();
+    request["deps"] = json!([package]);
+    let mut build = |pipeline: &Value| {
+        request["layeringPipeline"] = pipeline.clone();
+        store.build(&request)
+    };
+    for example in &examples {
+        let pipeline = match example[0].as_str().unwrap() {
+            "over" => json!([["subcomponent_out", []], example]),
+            "map" => json!([["split_every", 1], example]),
+            _ => json!([example]),
+        };
+        assert_eq!(build(&pipeline).err(), None, "{pipeline}");
+    }
+    // The other one is a file.
+    let lists = pipelines.iter().filter(|pipeline| pipeline.is_array());
+    assert_eq!(lists.clone().count(), pieces.len() - 1);
+    for pipeline in lists {
+        assert_eq!(build(pipeline).err(), None, "{pipeline}");
+    }
+
+    let hint = build(&json!([["none"]])).unwrap_err();
+    let known = captures(&hint, "write one of (.*), or a strategy")[0];
+    let described = examples.iter().map(|example| example[0].as_str().unwrap());
+    let described = set(described.filter(|name| *name != "popularity"));
+    assert_eq!(described, set(known.split(", ")));
 }
 
 /// What kind of piece it is, and an expression for a string that needs all of it.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use super::base_image::{self, BaseImage};
 use super::output::Output;
-use super::{accounts, database, known_layers, parent_layers, startup};
+use super::{accounts, database, known_layers, parent_layers, pipeline_file, startup};
 use strata_base::{Base, inherit};
 use strata_error::{Error, Result};
 use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
@@ -16,12 +16,13 @@ use strata_tree::{BaseTree, ImagePath, Recipe, Redirect, RootSource, Surrounding
 
 /// Builds a layer or an image; gives the warnings.
 pub(super) fn build(
-    request: Request,
+    mut request: Request,
     closure: Vec<ClosureEntry>,
     store: &Store,
     out: &str,
     threads: NonZeroUsize,
 ) -> Result<Vec<String>> {
+    request.layering_pipeline = pipeline_file::read(request.layering_pipeline, store)?;
     let request = check(request, store, out)?;
     let closure = parse_closure(closure, store)?;
     let BaseImage { base, hidden } = match &request.image {

@@ -9,6 +9,7 @@
 //! - `run`: which kind of request it is
 //! - `layers`: a layer or an image, from the request to its records
 //! - `base_image`, `parent_layers`: what lies below: an image, and outputs of `buildLayer`
+//! - `pipeline_file`: a `layeringPipeline` that is a file
 //! - `accounts`, `database`: files that follow from what is below
 //! - `startup`: whether a container of the image can start
 //! - `index`, `system`: the other kinds
@@ -27,6 +28,7 @@ mod known_layers;
 mod layers;
 mod output;
 mod parent_layers;
+mod pipeline_file;
 mod run;
 mod startup;
 mod system;

@@ -58,6 +58,11 @@ pub struct Request {
     /// that a strategy would do.
     #[serde(default)]
     pub layers_file: Option<String>,
+    /// How they are cut instead, without regard to `maxLayers` and `strategy`: a list of operations, each a list of
+    /// its name and its arguments, or a string, the path of a file at or below a store path that has such a list as
+    /// JSON.
+    #[serde(default)]
+    pub layering_pipeline: Option<Value>,
     /// Whether the layers can be made again from the store. If not, their tars are kept in the output.
     #[serde(default = "yes")]
     pub reproducible: bool,

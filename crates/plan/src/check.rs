@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use super::pipeline::Pipeline;
 use super::platform::check_platform;
 use strata_archive::{Mode, clean_path};
 use strata_base::{Inheritance, Selection};
@@ -42,6 +43,8 @@ pub struct CheckedRequest {
     pub layers_file: Option<String>,
     /// The images whose layers are taken where they fit.
     pub alongside: Vec<String>,
+    /// How they are cut instead.
+    pub pipeline: Option<Pipeline>,
     /// Whether tars need not be kept.
     pub reproducible: bool,
     /// How layers are compressed that do not say so themselves.
@@ -107,6 +110,8 @@ pub struct CheckedBase {
 pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedRequest> {
     let paths = |attribute: &str, paths: &[String]| check_paths(attribute, paths, store);
     let set = |attribute, list: &[String]| Ok(paths(attribute, list)?.into_iter().collect());
+    let pipeline = request.layering_pipeline.as_ref();
+    let pipeline = pipeline.map(|pipeline| Pipeline::parse(pipeline, store));
     Ok(CheckedRequest {
         copy_to_root: set("copyToRoot", &request.copy_to_root)?,
         deps: set("deps", &request.deps)?,
@@ -119,6 +124,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         previous_layers: request.previous_layers,
         layers_file: request.layers_file,
         alongside: request.alongside,
+        pipeline: pipeline.transpose()?,
         reproducible: request.reproducible,
         compression: check_compression(request.compression.as_deref())?,
         accounts: request.accounts,

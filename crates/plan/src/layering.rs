@@ -1,11 +1,13 @@
 //! How the store paths of a request become layers: what the strategy is asked, and its answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use strata_error::Result;
 use strata_nix::{Closure, StorePath, StrategyName};
 
 use super::check::CheckedRequest;
+use super::pipeline::Pipeline;
 use super::strategy::{self, Budget, Graph, Hints, PlannedLayer};
 
 /// Layers of other images, each as its store paths.
@@ -29,14 +31,17 @@ pub(super) struct Group<'a> {
 pub(super) fn groups<'a>(
     request: &CheckedRequest,
     closure: &'a Closure,
-    members: &BTreeSet<&StorePath>,
-    budget: Budget,
+    members: &BTreeSet<&'a StorePath>,
+    room: Room,
     known: &KnownLayers,
-) -> (Vec<Group<'a>>, Vec<String>) {
+) -> Result<(Vec<Group<'a>>, Vec<String>)> {
     if let Some(decided) = &known.decided {
-        return (decided_groups(decided, closure, members), Vec::new());
+        return Ok((decided_groups(decided, closure, members), Vec::new()));
     }
-    let question = Question::new(request, closure, members, budget, known);
+    let question = Question::new(request, closure, members, room, known);
+    if let Some(pipeline) = &request.pipeline {
+        return by_pipeline(pipeline, &question, request, closure, members);
+    }
     let layers = strategy::layers(request.strategy, &question.request());
     let mut warnings = question.warnings;
     warnings.extend(lopsided(request, &question.graph, &layers));
@@ -50,7 +55,60 @@ pub(super) fn groups<'a>(
             .collect(),
         reason: layer.reason.to_string(),
     });
-    (groups.collect(), warnings)
+    Ok((groups.collect(), warnings))
+}
+
+/// The layers that a pipeline makes, in which a strategy may be an operation.
+fn by_pipeline<'a>(
+    pipeline: &Pipeline,
+    question: &Question,
+    request: &CheckedRequest,
+    closure: &'a Closure,
+    members: &BTreeSet<&'a StorePath>,
+) -> Result<(Vec<Group<'a>>, Vec<String>)> {
+    let most = question.room.most;
+    let cut = pipeline.cut(closure, members, most, &|strategy, paths, layers| {
+        let numbers = |path: &&StorePath| question.graph.find(path.as_str());
+        let own: BTreeMap<u32, &StorePath> = paths
+            .iter()
+            .filter_map(|path| Some((numbers(path)?, *path)))
+            .collect();
+        let members: Vec<u32> = own.keys().copied().collect();
+        let request = strategy::Request {
+            members: &members,
+            budget: match layers {
+                Some(layers) => Budget::AtMost(layers.min(most)),
+                None => Budget::Worthwhile(most),
+            },
+            ..question.request()
+        };
+        let layers = strategy::layers(strategy, &request).into_iter();
+        let paths = |layer: PlannedLayer| {
+            layer
+                .paths
+                .iter()
+                .filter_map(|number| own.get(number).copied())
+                .collect()
+        };
+        layers.map(paths).collect()
+    })?;
+    let mut warnings = cut.warnings;
+    if request
+        .max_layers
+        .is_some_and(|most| most > NonZeroUsize::MIN)
+    {
+        warnings.push(
+            "warning: maxLayers does nothing beside layeringPipeline\n\
+             hint: end the pipeline with [ \"limit_layers\" N ]"
+                .into(),
+        );
+    }
+    let groups = cut.layers.into_iter().filter(|paths| !paths.is_empty());
+    let groups = groups.map(|paths| Group {
+        paths,
+        reason: "as `layeringPipeline` has it".into(),
+    });
+    Ok((groups.collect(), warnings))
 }
 
 /// What a strategy is asked about a request.
@@ -58,7 +116,7 @@ pub(super) struct Question {
     pub(super) graph: Graph,
     members: Vec<u32>,
     roots: Vec<u32>,
-    budget: Budget,
+    room: Room,
     previous: Vec<Vec<u32>>,
     alongside: Vec<Vec<u32>>,
     hints: Hints,
@@ -70,7 +128,7 @@ impl Question {
         request: &CheckedRequest,
         closure: &Closure,
         members: &BTreeSet<&StorePath>,
-        budget: Budget,
+        room: Room,
         known: &KnownLayers,
     ) -> Self {
         let graph = Graph::of_closure(closure);
@@ -79,7 +137,7 @@ impl Question {
         Self {
             members: numbers.collect(),
             roots: roots(request, &graph),
-            budget,
+            room,
             previous: numbered(&known.previous, &graph),
             alongside: numbered(&known.alongside, &graph),
             hints,
@@ -93,7 +151,7 @@ impl Question {
             graph: &self.graph,
             members: &self.members,
             roots: &self.roots,
-            budget: self.budget,
+            budget: self.room.budget,
             previous: &self.previous,
             alongside: &self.alongside,
             hints: &self.hints,
@@ -124,17 +182,29 @@ fn decided_groups<'a>(
 
 /// How many layers there may be above `base` and `parents`: those of a base count as the user's, parents do only
 /// where the user did not say how many.
-pub(super) fn budget(request: &CheckedRequest, base: usize, parents: usize) -> Budget {
+pub(super) fn room(request: &CheckedRequest, base: usize, parents: usize) -> Room {
     let left = |all: usize, taken: usize| {
         NonZeroUsize::new(all.saturating_sub(taken)).unwrap_or(NonZeroUsize::MIN)
     };
+    let most = left(MOST_LAYERS, base + parents);
     let Some(asked) = request.max_layers else {
-        return Budget::Worthwhile(left(USUAL_LAYERS, base + parents));
+        let budget = Budget::Worthwhile(left(USUAL_LAYERS, base + parents));
+        return Room { budget, most };
     };
-    if base == 0 {
-        return Budget::AtMost(asked);
-    }
-    Budget::AtMost(left(asked.get(), base).min(left(MOST_LAYERS, base + parents)))
+    let budget = match base {
+        0 => Budget::AtMost(asked),
+        base => Budget::AtMost(left(asked.get(), base).min(most)),
+    };
+    Room { budget, most }
+}
+
+/// How many layers there may be.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    /// What a strategy is told.
+    budget: Budget,
+    /// What engines have room for.
+    most: NonZeroUsize,
 }
 
 /// The most layers that Docker takes (`maxLayerDepth` in `layer/layer_store.go` of moby): overlay

@@ -9,6 +9,7 @@
 //! - `layering`: from a request to what a strategy is asked, and its answer
 //! - `strategy`: cutting a closure into layers
 //! - `updates`: what an update sends again
+//! - `pipeline`: the same by a list of operations
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -17,6 +18,7 @@
 mod check;
 mod history;
 mod layering;
+mod pipeline;
 mod plan;
 mod platform;
 pub mod strategy;
@@ -25,5 +27,6 @@ mod updates;
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
 pub use history::{main_packages, of_whiteouts as history_of_whiteouts};
 pub use layering::{KnownLayers, MOST_LAYERS};
+pub use pipeline::Pipeline;
 pub use plan::{BaseLayers, FleetMember, LayerSpec, Plan, plan, plan_fleet};
 pub use updates::Updates;

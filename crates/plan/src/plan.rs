@@ -10,8 +10,8 @@ use strata_tree::{ImagePath, Rule, Source};
 
 use super::check::CheckedRequest;
 use super::history;
-use super::layering::{self, KnownLayers, MOST_LAYERS, Question};
-use super::strategy::{self, Budget};
+use super::layering::{self, KnownLayers, MOST_LAYERS, Question, Room};
+use super::strategy;
 
 /// A layer before its recipe is settled.
 #[derive(Debug)]
@@ -68,10 +68,10 @@ pub fn plan(
     } = Below::new(request, parents, base)?;
     let parent_count = layers.len();
 
-    let budget = budget(request, base.count, layers.len())?;
+    let room = room(request, base.count, layers.len())?;
     let mut members = members(request, closure, &mut placed)?;
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
-    let (groups, warnings) = layering::groups(request, closure, &paths, budget, known);
+    let (groups, warnings) = layering::groups(request, closure, &paths, room, known)?;
     for group in groups {
         let sources = group.paths.iter().filter_map(|path| members.remove(path));
         let mut sources: Vec<Source> = sources.flatten().collect();
@@ -115,7 +115,7 @@ pub fn plan_fleet(images: &[FleetMember<'_>]) -> Result<Vec<Vec<(Vec<String>, St
     let mut questions = Vec::new();
     for image in images {
         let Below { mut placed, layers } = Below::new(image.request, image.parents, image.base)?;
-        let budget = budget(image.request, image.base.count, layers.len())?;
+        let room = room(image.request, image.base.count, layers.len())?;
         let members = members(image.request, image.closure, &mut placed)?;
         let paths = members.keys().copied().collect();
         let known = KnownLayers::default();
@@ -123,7 +123,7 @@ pub fn plan_fleet(images: &[FleetMember<'_>]) -> Result<Vec<Vec<(Vec<String>, St
             image.request,
             image.closure,
             &paths,
-            budget,
+            room,
             &known,
         ));
     }
@@ -178,7 +178,7 @@ impl Below {
 
 /// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
 /// but at least one.
-fn budget(request: &CheckedRequest, base: usize, parents: usize) -> Result<Budget> {
+fn room(request: &CheckedRequest, base: usize, parents: usize) -> Result<Room> {
     if base > 0 && base + parents >= MOST_LAYERS {
         return Err(Error::Attribute {
             attribute: "fromImage".into(),
@@ -188,7 +188,7 @@ fn budget(request: &CheckedRequest, base: usize, parents: usize) -> Result<Budge
             hint: "build on an image with fewer layers, or flatten it".into(),
         });
     }
-    Ok(layering::budget(request, base, parents))
+    Ok(layering::room(request, base, parents))
 }
 
 /// The store paths that are in a layer already, those at the root apart from those in the store.
