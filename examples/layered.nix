@@ -1,4 +1,4 @@
-# At most three layers, cut by popularity: what many others refer to is at the bottom.
+# At most three layers: what the configuration names is on top, alone as long as there is room.
 { pkgs, strata }:
 strata.buildImage {
   name = "layered";
