@@ -112,6 +112,29 @@ const MISTAKES: &[Mistake] = &[
         "attribute compression: \"xz\" is no compression",
     ),
     (
+        "strategy_of_no_name",
+        |case| case.request["strategy"] = json!("popular"),
+        "attribute strategy: \"popular\" is not known",
+    ),
+    (
+        "hint_that_does_not_exist",
+        |case| case.request["layerHints"] = json!({ "stabel": [] }),
+        "attribute layerHints.stabel: is not an attribute of this",
+    ),
+    (
+        "hints_that_contradict_each_other",
+        |case| {
+            let path = case.request["deps"][0].clone();
+            case.request["layerHints"] = json!({ "stable": [path], "volatile": [path] });
+        },
+        "attribute layerHints.stable[0]: STORE/app is in `volatile`, too",
+    ),
+    (
+        "previous_layers_that_are_no_file",
+        |case| case.request["previousLayers"] = json!("/etc/passwd"),
+        "attribute previousLayers: ",
+    ),
+    (
         "compression_of_no_level",
         |case| case.request["compression"] = json!("zstd:20"),
         "attribute compression: \"zstd:20\" is no compression",

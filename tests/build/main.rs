@@ -6,6 +6,7 @@ mod bytes;
 mod database;
 mod indexes;
 mod inheritance;
+mod layering;
 mod limits;
 mod nar;
 mod pipeline;

@@ -79,7 +79,7 @@ fn build(shape: &Shape) -> Built {
     let mut layers: Vec<String> = Vec::new();
     for (members, nested, budget, keep) in &shape.layers {
         let request = json!({
-            "version": 1, "storeDir": store.dir, "maxLayers": 1, "deps": paths(members, &packages),
+            "version": 1, "storeDir": store.dir, "deps": paths(members, &packages),
             "layers": paths(nested, &layers), "maxLayers": budget, "reproducible": !keep,
         });
         layers.push(store.build(&request).unwrap());

@@ -120,13 +120,18 @@ impl FakeStore {
 
     /// The attributes that Nix would write for a request, with the closure of its roots.
     pub fn attrs(&self, request: &Value, out: &str) -> Value {
-        let roots = ["copyToRoot", "deps"].into_iter().flat_map(|attribute| {
-            let roots = request[attribute].as_array().cloned().unwrap_or_default();
-            roots
-                .into_iter()
-                .filter_map(|root| root.as_str().map(str::to_owned))
-        });
-        let mut todo: Vec<String> = roots.collect();
+        let requests: Vec<&Value> = match request["images"].as_object() {
+            Some(images) => images.values().collect(),
+            None => vec![request],
+        };
+        let mut todo: Vec<String> = Vec::new();
+        for attribute in ["copyToRoot", "deps"] {
+            let lists = requests
+                .iter()
+                .filter_map(|request| request[attribute].as_array());
+            let roots = lists.flatten().filter_map(Value::as_str);
+            todo.extend(roots.map(str::to_owned));
+        }
         let mut closure: BTreeMap<String, &Value> = BTreeMap::new();
         while let Some(path) = todo.pop() {
             let Some(entry) = self.closure.get(&path) else {
@@ -148,6 +153,12 @@ impl FakeStore {
     /// Builds a request; gives the output's store path, or the error as users see it.
     pub fn build(&mut self, request: &Value) -> Result<String, String> {
         self.build_with(request, 2).map(|(path, _)| path)
+    }
+
+    /// Plans images at once; gives the directory of their `layersFile`s. `requests` has what each asks for, by
+    /// its name.
+    pub fn build_fleet(&mut self, requests: &Value) -> Result<String, String> {
+        self.build(&json!({ "version": 1, "storeDir": self.dir, "images": requests }))
     }
 
     /// Builds a request with so many threads; gives the output's store path and the warnings.
