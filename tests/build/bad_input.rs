@@ -132,7 +132,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "previous_layers_that_are_no_file",
         |case| case.request["previousLayers"] = json!("/etc/passwd"),
-        "attribute previousLayers: ",
+        "attribute previousLayers: \"/etc/passwd\" is not in the store directory STORE",
     ),
     (
         "compression_of_no_level",
