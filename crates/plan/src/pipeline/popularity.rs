@@ -139,3 +139,33 @@ fn users_first(graph: &Graph<'_>) -> Vec<usize> {
     }
     order
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::parse;
+    use super::*;
+
+    fn scores_of(graph: &str) -> Vec<Count> {
+        let closure = parse(graph);
+        let members = closure.iter().map(|(path, _)| path).collect();
+        scores(&Graph::new(&closure, &members))
+    }
+
+    #[test]
+    fn scores_are_those_of_the_examples() {
+        let graph = "A>B A>G B>C B>E C>D C>E D>F E>F";
+        let of_a_to_g = [1, 2, 3, 4, 5, 9, 2].map(Count::new);
+        assert_eq!(scores_of(graph), of_a_to_g);
+        let graph = "R1>A R2>B R3>C A>B A>C B>D B>E B>G E>F";
+        let of_a_to_g_and_roots = [2, 5, 5, 7, 7, 9, 7, 1, 1, 1].map(Count::new);
+        assert_eq!(scores_of(graph), of_a_to_g_and_roots);
+    }
+
+    /// More paths than a block has.
+    #[test]
+    fn scores_of_a_chain_go_up_by_one() {
+        let edges: Vec<String> = (0..199).map(|n| format!("n{n:03}>n{:03}", n + 1)).collect();
+        let expected: Vec<Count> = (1..=200).map(Count::new).collect();
+        assert_eq!(scores_of(&edges.join(" ")), expected);
+    }
+}

@@ -122,6 +122,10 @@ fn paths_are_checked() {
             "[0][1][0].children_of[0]: \"/usr/B\" is not in the store directory /nix/store",
         ),
         (
+            json!([["split_paths", [{ "children_of": [], "of": 1 }]]]),
+            "[0][1][0]: is neither a store path nor { children_of = ..; }",
+        ),
+        (
             json!([["split_paths", [{ "children": [] }]]]),
             "[0][1][0]: is neither a store path nor { children_of = ..; }",
         ),

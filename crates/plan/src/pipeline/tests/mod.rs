@@ -41,7 +41,7 @@ fn closure(paths: &[(&str, u64, Vec<&str>)]) -> Closure {
 }
 
 /// The closure of references as in `A>B A>C`; a name alone is a path without any. All are of one size.
-fn parse(graph: &str) -> Closure {
+pub(super) fn parse(graph: &str) -> Closure {
     let mut paths: Vec<(&str, u64, Vec<&str>)> = Vec::new();
     for edge in graph.split_whitespace() {
         let (from, to) = edge.split_once('>').unwrap_or((edge, edge));

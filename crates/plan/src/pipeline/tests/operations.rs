@@ -153,6 +153,12 @@ fn joined_graphs_have_no_references_between_them() {
     ]);
     // Inside of what was joined they stay: B still refers to C.
     assert_eq!(layers("A>B B>C", &parts), ["C", "A", "B"]);
+    let mut reversed = parts.clone();
+    reversed
+        .as_array_mut()
+        .unwrap()
+        .insert(1, json!(["reverse"]));
+    assert_eq!(layers("A>B B>C", &reversed), ["C", "A", "B"]);
 }
 
 #[test]
