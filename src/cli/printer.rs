@@ -1,12 +1,14 @@
-//! The only place that prints. Data goes to standard output, everything else to standard error.
+//! The only place that prints. Data goes to standard output, everything else to standard error. Texts have names and
+//! messages of others in them, so that what would steer a terminal is shown instead; only colours are our own.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 use std::os::fd::AsFd;
 
 use super::failure::Failure;
 use strata_copy::PipeWriter;
-use strata_error::Error;
+use strata_error::{Error, visible};
 use strata_progress::Context;
 
 /// Bytes that are collected before they are written to a pipe.
@@ -38,7 +40,7 @@ impl Printer {
     pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut output = self.output.lock();
         output
-            .write_all(text.as_bytes())
+            .write_all(visible(text).as_bytes())
             .and_then(|()| output.flush())
             .map_err(output_error)
     }
@@ -53,10 +55,11 @@ impl Printer {
     /// Says what went wrong. There is nobody to tell when that fails too.
     pub(super) fn error(&self, text: &str) {
         let end = if text.ends_with('\n') { "" } else { "\n" };
+        let text = visible(text);
         let text = if self.has_colors() {
-            colored(text)
+            Cow::Owned(colored(&text))
         } else {
-            text.to_owned()
+            text
         };
         let _ = self
             .errors

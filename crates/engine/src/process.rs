@@ -106,7 +106,8 @@ fn execute(
     let stderr_text = || {
         let bytes = received(&stderr).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        text.trim().to_owned()
+        // Messages are one line.
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     match (ended, fed) {
         (_, Err(error)) if !error.is_broken_pipe() => Err(error),

@@ -12,7 +12,7 @@ use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
 use crate::cli::registry_args::{SourceRegistryArgs, reference};
 use strata_copy::write_file;
-use strata_error::{Error, small_file};
+use strata_error::{Error, small_file, visible_line};
 use strata_oci::Platform;
 use strata_registry::pull::{Lock, Source};
 
@@ -75,7 +75,7 @@ pub(crate) fn run(
         let source = Source::connect(&old.reference(&document)?, &options, context)?;
         let new = source.lock(&platforms, context)?;
         for line in old.changes(&new) {
-            notes.note(&line);
+            notes.note(&visible_line(&line));
         }
         let answer = json!({ "file": document, "changes": old.changes(&new) });
         let answer = || {
