@@ -8,8 +8,8 @@ use std::os::fd::AsFd;
 
 use super::failure::Failure;
 use strata_copy::PipeWriter;
-use strata_error::{Error, visible};
-use strata_progress::Context;
+use strata_error::{Error, visible, visible_line};
+use strata_progress::{Context, Detail};
 
 /// Bytes that are collected before they are written to a pipe.
 const BUFFER: usize = 256 * 1024;
@@ -19,15 +19,26 @@ pub(super) struct Printer {
     output: Stdout,
     errors: Stderr,
     quiet: bool,
+    /// The most detailed of what is told, if anything.
+    detail: Option<Detail>,
 }
 
 impl Printer {
-    /// A printer that says nothing but errors and data, if `quiet`.
-    pub(super) fn new(quiet: bool) -> Self {
+    /// A printer that tells as much as was asked for.
+    pub(super) fn new(detail: Option<Detail>) -> Self {
         Self {
             output: io::stdout(),
             errors: io::stderr(),
-            quiet,
+            quiet: false,
+            detail,
+        }
+    }
+
+    /// The same, which says nothing but errors, data and the details that were asked for, if `quiet`.
+    pub(super) fn silenced(&self, quiet: bool) -> Self {
+        Self {
+            quiet: quiet || self.quiet,
+            ..Self::new(self.detail)
         }
     }
 
@@ -49,6 +60,13 @@ impl Printer {
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
             self.error(text);
+        }
+    }
+
+    /// Says what who asked for such details wants to know.
+    pub(super) fn explain(&self, detail: Detail, text: &str) {
+        if self.detail.is_some_and(|wanted| detail <= wanted) {
+            self.error(&visible_line(text));
         }
     }
 

@@ -130,7 +130,7 @@ mod tests {
     fn said(words: &[&str], usage: Option<&str>) -> String {
         let words = words.iter().map(Into::into);
         match parse(words, usage) {
-            Parsed::Command(_) => panic!("it is right"),
+            Parsed::Command(..) => panic!("it is right"),
             Parsed::Help(text) | Parsed::Wrong(text) => text,
         }
     }

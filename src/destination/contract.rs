@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
+use serde_json::Value;
+
 use strata_copy::CopyName;
 use strata_engine::{containerd, docker};
 use strata_error::Result;
@@ -111,4 +113,6 @@ pub struct DryRun {
     pub warnings: Vec<String>,
     /// Lines for people to read.
     pub text: String,
+    /// The same for programs, of an image; docs/cli.md describes it.
+    pub json: Option<Value>,
 }

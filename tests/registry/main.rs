@@ -1,5 +1,6 @@
 //! Registries: pushes and pulls, with the real one and with one that misbehaves.
 
+mod ci;
 mod compression;
 mod login;
 mod proxy;

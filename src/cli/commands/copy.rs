@@ -80,7 +80,7 @@ pub(crate) struct CopyArgs {
     format: Option<ManifestFormat>,
 
     /// Answer in JSON; docs/cli.md describes it
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     json: bool,
 
     /// Compress with so many threads; without it one for each core
@@ -151,8 +151,7 @@ fn help() -> String {
 
 /// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
 /// image comes from the Nix store, has no signatures, and keeps its digest; an index is copied whole.
-const WITHOUT_EFFECT: [&str; 7] = [
-    "debug",
+const WITHOUT_EFFECT: [&str; 6] = [
     "dest-decompress",
     "dest-oci-accept-uncompressed-layers",
     "dest-precompute-digests",
@@ -253,6 +252,7 @@ impl TryFrom<CopyArgs> for CopySettings {
         let PushSettings {
             mut options,
             dry_run,
+            warnings,
         } = arguments
             .push
             .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
@@ -285,7 +285,7 @@ impl TryFrom<CopyArgs> for CopySettings {
             },
             dry_run,
             digest_file: arguments.digestfile,
-            warnings: arguments.skopeo.warnings(),
+            warnings: [arguments.skopeo.warnings(), warnings].concat(),
             json: arguments.json,
             quiet: arguments.quiet,
         })
@@ -324,7 +324,7 @@ pub(crate) fn run(
     if settings.json && destination.is_standard_output() {
         return Err(Failure::Usage(output::two_answers()));
     }
-    let printer = Printer::new(settings.quiet);
+    let printer = printer.silenced(settings.quiet);
     for warning in &settings.warnings {
         printer.note(warning);
     }
@@ -369,11 +369,20 @@ fn dry_run(
 ) -> Result<(), Failure> {
     let image = image.borrowed();
     let destination = settings.destination.as_ref();
+    let mut images = Vec::new();
     for found in destination.dry_run(image, &settings.options, context)? {
         for warning in &found.warnings {
             printer.note(warning);
         }
-        printer.data(&found.text)?;
+        if settings.json {
+            images.extend(found.json);
+        } else {
+            printer.data(&found.text)?;
+        }
+    }
+    if settings.json {
+        let value = json!({ "destination": destination.to_string(), "images": images });
+        printer.data(&format!("{value:#}\n"))?;
     }
     Ok(())
 }
@@ -388,7 +397,7 @@ fn copy(
     let image = image.borrowed();
     let (destination, options) = (settings.destination.as_ref(), &settings.options);
     let name = destination.copy_name(image.name())?;
-    let reporter = Reporter::for_copy([image], printer);
+    let mut reporter = Reporter::for_copy([image], printer);
     let copied = destination.copy(image, &name, options, interruption.context(&reporter));
     reporter.end();
     let copied = copied.map_err(|error| {
@@ -404,7 +413,11 @@ fn copy(
     reporter.summarize();
     let digest = copied.digest;
     if let Some(file) = &settings.digest_file {
-        std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
+        output::write_text(
+            file,
+            &digest.to_string(),
+            interruption.context(&Unseen(printer)),
+        )?;
     }
     let places = destination.places(&name, options);
     for other in places.iter().skip(1) {

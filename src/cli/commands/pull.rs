@@ -99,7 +99,7 @@ pub(crate) fn run(
         }));
     }
     check_terminal(arguments.only, &output, printer).map_err(Failure::Usage)?;
-    let printer = Printer::new(arguments.quiet || printer.is_quiet());
+    let printer = printer.silenced(arguments.quiet);
     let unseen = Unseen(&printer);
     let context = interruption.context(&unseen);
     let wanted = arguments.platform.clone().unwrap_or_else(of_this_machine);
@@ -169,7 +169,7 @@ impl Pull<'_> {
         output: &Path,
         as_json: bool,
     ) -> Result<(), Failure> {
-        let reporter = Reporter::for_pull(image, self.printer);
+        let mut reporter = Reporter::for_pull(image, self.printer);
         let written =
             self.source
                 .write_directory(image, output, self.interruption.context(&reporter));

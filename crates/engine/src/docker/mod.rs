@@ -34,7 +34,7 @@ use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_layer::piped;
 use strata_oci::{Descriptor, Digest, Platform};
-use strata_progress::{Context, Outcome, Progress};
+use strata_progress::{Context, Detail, Outcome, Progress};
 
 /// When so few bytes of layers are left to send, no further image is asked for what it shares.
 const FEW: u64 = 1 << 20;
@@ -241,5 +241,13 @@ impl Progress for Attempt<'_> {
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         finished.push((blob.clone(), outcome));
+    }
+
+    fn warn(&self, text: &str) {
+        self.progress.warn(text);
+    }
+
+    fn explain(&self, detail: Detail, text: &str) {
+        self.progress.explain(detail, text);
     }
 }

@@ -22,6 +22,18 @@ pub(super) struct BlobCandidate {
     pub(super) repositories: Vec<String>,
 }
 
+impl BlobCandidate {
+    /// The blob, and who says that it is the layer, for people.
+    pub(super) fn named(&self) -> String {
+        let digest = self.blob.digest;
+        match &self.origin {
+            Some(origin) => format!("{digest}, as {origin} calls it"),
+            None if self.is_cached => format!("{digest}, as the cache calls it"),
+            None => digest.to_string(),
+        }
+    }
+}
+
 /// What is known of the blobs of a registry.
 #[derive(Default)]
 pub(super) struct BlobIndex {

@@ -20,7 +20,7 @@ use strata_copy::worker_pool;
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Compression, Descriptor, Digest, json, media_type};
-use strata_progress::{Context, Outcome, Progress};
+use strata_progress::{Context, Detail, Outcome, Progress};
 
 /// What the registry holds after a push.
 #[derive(Clone, Debug)]
@@ -128,7 +128,15 @@ impl Execution<'_> {
     fn mount(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<Option<ResolvedBlob>> {
         let client = &self.target.client;
         for (candidate, from) in self.resolver.mounts(blob) {
-            match self.mount_from(blob, candidate, from, context)? {
+            let mount = self.mount_from(blob, candidate, from, context)?;
+            let said = match &mount {
+                Mount::Mounted => "mounted",
+                Mount::Accepted(_) | Mount::Refused => "not mounted",
+            };
+            let (digest, name) = (blob.source.descriptor().digest, candidate.named());
+            let text = format!("{digest}: {said} from {from}, where it is {name}");
+            context.progress.explain(Detail::Decision, &text);
+            match mount {
                 Mount::Mounted if self.resolver.is_trusted(blob, candidate, context)? => {
                     return Ok(Some(mounted(candidate, from)));
                 }
@@ -168,6 +176,14 @@ impl Execution<'_> {
     fn upload(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<ResolvedBlob> {
         let client = &self.target.client;
         let source = blob.source.descriptor();
+        let how = match blob.source {
+            BlobSource::Compressed(_, compression) => {
+                format!("sent, compressed with {compression}")
+            }
+            BlobSource::Config(..) | BlobSource::Layer(_) => "sent as it is".to_owned(),
+        };
+        let text = format!("{}: {how}", source.digest);
+        context.progress.explain(Detail::Decision, &text);
         let once = Once::new(context.progress);
         context.progress.begin(source);
         let mut upload = Upload::new(client, blob.source, self.take_open_upload(blob));
@@ -327,5 +343,9 @@ impl Progress for Once<'_> {
 
     fn warn(&self, text: &str) {
         self.progress.warn(text);
+    }
+
+    fn explain(&self, detail: Detail, text: &str) {
+        self.progress.explain(detail, text);
     }
 }
