@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    completions, compress, copy, export, inspect, lock, man, merge, pull, serve, verify,
+    completions, compress, copy, export, index, inspect, lock, man, merge, pull, serve, verify,
 };
 use super::usage;
 use strata_progress::Detail;
@@ -51,6 +51,7 @@ pub(super) enum Command {
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
     Serve(serve::ServeArgs),
+    Index(index::IndexArgs),
     Merge(merge::MergeArgs),
     Export(export::ExportArgs),
     Compress(compress::CompressArgs),
@@ -109,7 +110,6 @@ fn as_flags(mut arguments: Vec<OsString>) -> Vec<OsString> {
     match arguments.get(1).and_then(|word| word.to_str()) {
         Some("help") => {
             arguments.remove(1);
-            arguments.truncate(2);
             arguments.push("--help".into());
         }
         Some("version") if arguments.len() == 2 => arguments[1] = "--version".into(),

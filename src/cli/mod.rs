@@ -31,7 +31,7 @@ use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
 use commands::{
-    completions, compress, copy, export, inspect, lock, man, merge, pull, serve, verify,
+    completions, compress, copy, export, index, inspect, lock, man, merge, pull, serve, verify,
 };
 use failure::Failure;
 use interruption::Interruption;
@@ -67,6 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Pull(arguments) => pull::run(*arguments, &printer, &interruption),
         Command::Lock(arguments) => lock::run(*arguments, &printer, &interruption),
         Command::Export(arguments) => export::run(&arguments, &printer, &interruption),
+        Command::Index(arguments) => index::run(arguments, &printer, &interruption),
         Command::Merge(arguments) => merge::run(&arguments, &printer, &interruption),
         Command::Completions(arguments) => {
             completions::run(&arguments, arguments::command(), &printer)

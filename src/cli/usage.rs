@@ -156,13 +156,13 @@ mod tests {
             (
                 &["vrify"],
                 "unrecognized subcommand 'vrify'",
-                "perhaps verify; the commands are copy, inspect, verify, serve, merge, export, compress, pull, lock, \
+                "perhaps verify; the commands are copy, inspect, verify, serve, index, merge, export, compress, pull, lock, \
                  completions, man",
             ),
             (
                 &["frobnicate"],
                 "unrecognized subcommand 'frobnicate'",
-                "the commands are copy, inspect, verify, serve, merge, export, compress, pull, lock, completions, man",
+                "the commands are copy, inspect, verify, serve, index, merge, export, compress, pull, lock, completions, man",
             ),
             (
                 &["copy", "image", "dir:x", "--retry-times=many"],

@@ -2,6 +2,7 @@
 
 mod ci;
 mod compression;
+mod join;
 mod login;
 mod proxy;
 mod pull;

@@ -1,5 +1,6 @@
 //! Indexes: one name for images of several platforms.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::image::Image;
@@ -64,6 +65,26 @@ impl ImageIndex {
             descriptor,
             images,
         })
+    }
+
+    /// An index without a name of these images, as they are.
+    pub fn of(images: Vec<Image>, annotations: BTreeMap<String, String>) -> Self {
+        let entry = |image: &Image| Descriptor {
+            platform: Some(image.config.platform()),
+            ..image.manifest_descriptor.clone()
+        };
+        let index = Index {
+            annotations,
+            ..Index::new(images.iter().map(entry).collect())
+        };
+        let index_bytes = json::to_bytes(&index);
+        Self {
+            name: None,
+            descriptor: Descriptor::of(media_type::INDEX, &index_bytes),
+            index,
+            index_bytes,
+            images,
+        }
     }
 
     /// The same index of other forms of its images, as of compressed ones.

@@ -1,7 +1,6 @@
 //! `strata man DIRECTORY`.
 
 use std::fs;
-use std::iter::once;
 use std::path::PathBuf;
 
 use clap::{Args, Command};
@@ -30,9 +29,10 @@ pub(crate) fn run(
     let directory = &arguments.directory;
     fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
     strata.build();
-    let commands = strata.get_subcommands().cloned();
+    let mut commands = Vec::new();
+    collect(strata, &mut commands);
     let mut new = Vec::new();
-    for command in once(strata.clone()).chain(commands) {
+    for command in commands {
         let page = page(command);
         let file = directory.join(page.get_filename());
         let was_there = file.exists();
@@ -49,6 +49,15 @@ pub(crate) fn run(
         }
     }
     Ok(())
+}
+
+/// A command, and all below it.
+fn collect(command: Command, commands: &mut Vec<Command>) {
+    let below: Vec<Command> = command.get_subcommands().cloned().collect();
+    commands.push(command);
+    for command in below {
+        collect(command, commands);
+    }
 }
 
 /// A page that belongs to Strata, and whose synopsis does not repeat every option.
