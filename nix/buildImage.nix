@@ -114,6 +114,13 @@
     `"zstd"`, `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image,
     where gzip is the default.
 
+  `format` (string; default: `null`)
+  : `"docker"` writes the manifest in Docker's format (schema 2, layers in gzip, no annotations) wherever it can be:
+    in registries, podman and `dir:` directories. OCI layouts, OCI archives and containerd hold OCI's. It is for
+    podman, which reads no `Healthcheck` from OCI manifests, and for registries that take no others. `null` is
+    `"oci"`, and `--format` of a copy is stronger. `compressed` promises the digest of an OCI manifest, and is pushed
+    as one.
+
   `created` (string; default: `"0001-01-01T00:00:00Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
@@ -270,6 +277,7 @@ let
       perms = rules;
       maxLayers = number;
       compression = orNull string;
+      format = orNull string;
       initializeNixDatabase = boolean;
       nixUid = number;
       nixGid = number;
@@ -329,6 +337,7 @@ makeOverridable (
     perms ? [ ],
     maxLayers ? 1,
     compression ? null,
+    format ? null,
     initializeNixDatabase ? false,
     nixUid ? 0,
     nixGid ? 0,
@@ -367,6 +376,7 @@ makeOverridable (
               hint: set `initializeNixDatabase = true`, or give files to somebody with `perms`'' null;
       }
       // runsOn
+      // lib.optionalAttrs (format != null) { inherit format; }
       // lib.optionalAttrs (remove != [ ]) { inherit remove; }
       // lib.optionalAttrs (base != null) {
         fromImage = base;

@@ -52,6 +52,11 @@ pub trait Destination: fmt::Debug + fmt::Display {
         Ok(CopyName::default())
     }
 
+    /// Whether manifests can be Docker's here.
+    fn docker_format(&self) -> DockerFormat {
+        DockerFormat::Never
+    }
+
     /// Copies an image or an index under its name of [`Destination::copy_name`].
     fn copy(
         &self,
@@ -70,6 +75,21 @@ pub trait Destination: fmt::Debug + fmt::Display {
     fn places(&self, _name: &CopyName, _options: &Options) -> Vec<String> {
         vec![self.to_string()]
     }
+}
+
+/// Whether manifests can be in Docker's format at a destination, and who sees to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DockerFormat {
+    /// They are, since there are no others.
+    Always,
+    /// The push writes them ([`PushOptions::format`]).
+    Pushed,
+    /// They can be; the image or index is handed over so.
+    Possible,
+    /// They are OCI's.
+    Never,
+    /// They are OCI's, and those who read them take from the config whatever is in it.
+    Indifferent,
 }
 
 /// What destinations take from the command line.

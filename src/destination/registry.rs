@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use super::contract::{Copied, Destination, DryRun, Options};
+use super::contract::{Copied, Destination, DockerFormat, DryRun, Options};
 use super::syntax::{Transport, error};
 use strata_copy::CopyName;
 use strata_error::Result;
@@ -100,6 +100,10 @@ impl Destination for Registry {
             });
         }
         Ok(said)
+    }
+
+    fn docker_format(&self) -> DockerFormat {
+        DockerFormat::Pushed
     }
 
     fn copy(

@@ -172,7 +172,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "invalid_regex",
         |case| case.request["perms"] = json!([{ "path": case.env, "regex": "(" }]),
-        "attribute perms[0].regex: regex parse error:\n    (\n    ^\nerror: unclosed group",
+        "attribute perms[0].regex: \"(\": unclosed group",
     ),
     (
         "mode_that_is_none",
@@ -368,6 +368,11 @@ const MISTAKES: &[Mistake] = &[
         "unknown_strategy",
         |case| case.request["strategy"] = json!("magic"),
         "attribute strategy: \"magic\" is not known",
+    ),
+    (
+        "unknown_format",
+        |case| case.request["image"]["format"] = json!("v2s2"),
+        "attribute format: \"v2s2\" is not known",
     ),
     // NixOS/nix#10456, nlewo/nix2container#127: a store path that is not what Nix recorded.
     (

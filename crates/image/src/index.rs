@@ -110,6 +110,25 @@ impl ImageIndex {
         self.images.iter().map(|image| image.config.platform())
     }
 
+    /// The same with all documents in Docker's format. `None` if that has no name for what they hold.
+    fn in_docker_format(&self) -> Option<Self> {
+        let images = self.images.iter().map(Image::in_docker_format);
+        let images = images.collect::<Option<Vec<_>>>()?;
+        let manifests = images.iter().map(|image| &image.manifest_descriptor);
+        let index = self.index.with_manifests(manifests).in_docker_format()?;
+        let index_bytes = json::to_bytes(&index);
+        Some(Self {
+            name: self.name.clone(),
+            descriptor: Descriptor {
+                annotations: self.descriptor.annotations.clone(),
+                ..Descriptor::of(&index.media_type, &index_bytes)
+            },
+            index,
+            index_bytes,
+            images,
+        })
+    }
+
     /// The number of the image that is best for `platform`.
     fn find(&self, platform: &Platform) -> Result<usize> {
         let platforms: Vec<(usize, Platform)> = self.platforms().enumerate().collect();
@@ -158,6 +177,14 @@ impl ManifestOrIndex {
                 image.name = index.name;
                 Ok(image)
             }
+        }
+    }
+
+    /// The same with its documents in Docker's format. `None` if that has no name for what they hold.
+    pub fn in_docker_format(&self) -> Option<Self> {
+        match self {
+            Self::Image(image) => image.in_docker_format().map(|it| Self::Image(Box::new(it))),
+            Self::Index(index) => index.in_docker_format().map(|it| Self::Index(Box::new(it))),
         }
     }
 

@@ -13,7 +13,7 @@ use strata_nix::{
     StrategyName,
 };
 use strata_oci::{
-    Compression, Config, History, Platform, Reference, UserConfig, canonical_user_config,
+    Compression, Config, Format, History, Platform, Reference, UserConfig, canonical_user_config,
     is_rfc3339, validate_tag,
 };
 use strata_tree::{ImagePath, Rule};
@@ -55,6 +55,8 @@ pub struct CheckedImage {
     pub tag: String,
     /// What the image runs on.
     pub platform: Platform,
+    /// The form of the manifest where it is copied to.
+    pub format: Option<Format>,
     /// RFC 3339, or `now`.
     pub created: String,
     /// Known keys in their own spelling.
@@ -140,6 +142,7 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
         name,
         tag,
         platform,
+        format: image.format,
         created: image.created,
         config,
         warnings,

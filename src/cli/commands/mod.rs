@@ -4,6 +4,7 @@ pub(super) mod completions;
 pub(super) mod compress;
 pub(super) mod copy;
 pub(super) mod export;
+mod format;
 pub(super) mod index;
 pub(super) mod inspect;
 pub(super) mod lock;

@@ -75,7 +75,7 @@ fn connected<T>(
     work: impl FnOnce(Client<'_>) -> Result<T>,
 ) -> Result<T> {
     let environment = |name: &str| std::env::var_os(name);
-    let endpoint = resolve(options.host.as_deref(), &environment)?;
+    let endpoint = resolve(options.host.as_deref(), &environment, context)?;
     let version = text(&environment, "DOCKER_API_VERSION");
     work(Client::connect(&endpoint, version.as_deref(), context)?)
 }

@@ -113,6 +113,7 @@ impl Source {
         });
         Ok(Image {
             name: None,
+            format: None,
             manifest: Manifest {
                 schema_version: 2,
                 media_type: image.manifest.media_type.clone(),

@@ -23,10 +23,11 @@ pub(super) struct BlobCandidate {
 }
 
 impl BlobCandidate {
-    /// The blob, and who says that it is the layer, for people.
-    pub(super) fn named(&self) -> String {
+    /// The blob of the layer that has this digest in the image, and who says that it is that, for people.
+    pub(super) fn named(&self, layer: Digest) -> String {
         let digest = self.blob.digest;
         match &self.origin {
+            None if digest == layer => "it".to_owned(),
             Some(origin) => format!("{digest}, as {origin} calls it"),
             None if self.is_cached => format!("{digest}, as the cache calls it"),
             None => digest.to_string(),

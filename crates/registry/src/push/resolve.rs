@@ -167,7 +167,7 @@ impl<'a> Resolver<'a> {
             explain("nobody says what it is called when it is compressed");
         }
         for candidate in &blob.candidates {
-            let name = candidate.named();
+            let name = candidate.named(digest);
             if self.is_present(blob, candidate, context)? {
                 explain(&format!("reused, the registry has {name}"));
                 return Ok(Some(ResolvedBlob {
