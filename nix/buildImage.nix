@@ -167,6 +167,13 @@
   : `created_by`, `author` and `comment` of the image's own layers in its history, which `docker history`
     shows. `null` names the largest store paths of each layer, without their hashes.
 
+  `format` (string; default: `null`)
+  : `"docker"` writes the manifest in Docker's format (schema 2, layers in gzip, no annotations) wherever it can be:
+    in registries, podman and `dir:` directories. OCI layouts, OCI archives and containerd hold OCI's. It is for
+    podman, which reads no `Healthcheck` from OCI manifests, and for registries that take no others. `null` is
+    `"oci"`, and `--format` of a copy is stronger. `compressed` promises the digest of an OCI manifest, and is pushed
+    as one.
+
   `created` (string; default: `"1970-01-01T00:00:01Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
@@ -332,6 +339,7 @@ let
         ;
       compression = orNull string;
       metadata = orNull attributes;
+      format = orNull string;
       initializeNixDatabase = boolean;
       nixUid = number;
       nixGid = number;
@@ -398,6 +406,7 @@ makeOverridable (
     layeringPipeline ? null,
     compression ? null,
     metadata ? null,
+    format ? null,
     initializeNixDatabase ? false,
     nixUid ? 0,
     nixGid ? 0,
@@ -447,6 +456,7 @@ makeOverridable (
               hint: set `initializeNixDatabase = true`, or give files to somebody with `perms`'' null;
       }
       // runsOn
+      // lib.optionalAttrs (format != null) { inherit format; }
       // lib.optionalAttrs (remove != [ ]) { inherit remove; }
       // lib.optionalAttrs (base != null) {
         fromImage = base;

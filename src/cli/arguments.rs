@@ -7,15 +7,16 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    completions, compress, copy, explain, export, inspect, lock, lock_layers, man, merge, pull,
+    completions, compress, copy, explain, export, index, inspect, lock, lock_layers, man, merge, pull,
     serve, verify,
 };
 use super::usage;
+use strata_progress::Detail;
 
 /// What was typed.
 pub(super) enum Parsed {
-    /// A command.
-    Command(Command),
+    /// A command, and which details to tell of it.
+    Command(Command, Option<Detail>),
     /// A question: the help or the version.
     Help(String),
     /// Something else, and what to say about it.
@@ -34,6 +35,14 @@ pub(super) enum Parsed {
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+
+    /// Say what is decided and why: which layers are sent, mounted or reused
+    #[arg(long, short, global = true)]
+    verbose: bool,
+
+    /// Say this and every request to registries and engines
+    #[arg(long, global = true)]
+    debug: bool,
 }
 
 /// The commands, in the order of the help.
@@ -44,6 +53,7 @@ pub(super) enum Command {
     Explain(explain::ExplainArgs),
     Verify(verify::VerifyArgs),
     Serve(serve::ServeArgs),
+    Index(index::IndexArgs),
     Merge(merge::MergeArgs),
     Export(export::ExportArgs),
     Compress(compress::CompressArgs),
@@ -78,7 +88,19 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>, usage: Option
         .try_get_matches_from(as_flags(arguments.into_iter().collect()))
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
-        Ok(arguments) => Parsed::Command(arguments.command),
+        Ok(arguments) => {
+            let Arguments {
+                command,
+                verbose,
+                debug,
+            } = arguments;
+            let detail = match (debug, verbose) {
+                (true, _) => Some(Detail::Request),
+                (false, true) => Some(Detail::Decision),
+                (false, false) => None,
+            };
+            Parsed::Command(command, detail)
+        }
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Help(error.to_string()),
             _ => Parsed::Wrong(usage::explain(&error, &names)),
@@ -91,7 +113,6 @@ fn as_flags(mut arguments: Vec<OsString>) -> Vec<OsString> {
     match arguments.get(1).and_then(|word| word.to_str()) {
         Some("help") => {
             arguments.remove(1);
-            arguments.truncate(2);
             arguments.push("--help".into());
         }
         Some("version") if arguments.len() == 2 => arguments[1] = "--version".into(),

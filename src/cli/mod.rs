@@ -31,7 +31,7 @@ use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
 use commands::{
-    completions, compress, copy, explain, export, inspect, lock, lock_layers, man, merge, pull,
+    completions, compress, copy, explain, export, index, inspect, lock, lock_layers, man, merge, pull,
     serve, verify,
 };
 use failure::Failure;
@@ -45,10 +45,10 @@ pub use arguments::command;
 ///
 /// The exit code is 0 for success, 1 for failure, 2 for wrong usage and 130 after an interruption.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let printer = Printer::new(false);
+    let printer = Printer::new(None);
     let usage = std::env::var(usage::VARIABLE).ok();
-    let command = match arguments::parse(arguments, usage.as_deref()) {
-        Parsed::Command(command) => command,
+    let (command, printer) = match arguments::parse(arguments, usage.as_deref()) {
+        Parsed::Command(command, detail) => (command, Printer::new(detail)),
         Parsed::Help(text) => return exit_code(printer.data(&text), &printer),
         Parsed::Wrong(text) => {
             printer.error(&text);
@@ -70,11 +70,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Lock(arguments) => lock::run(*arguments, &printer, &interruption),
         Command::LockLayers(arguments) => lock_layers::run(&arguments, &printer, &interruption),
         Command::Export(arguments) => export::run(&arguments, &printer, &interruption),
+        Command::Index(arguments) => index::run(arguments, &printer, &interruption),
         Command::Merge(arguments) => merge::run(&arguments, &printer, &interruption),
         Command::Completions(arguments) => {
             completions::run(&arguments, arguments::command(), &printer)
         }
-        Command::Man(arguments) => man::run(&arguments, arguments::command()),
+        Command::Man(arguments) => man::run(&arguments, arguments::command(), &interruption),
     };
     match result {
         // Whatever failed, failed because of the signal: the other end of a pipe got it too.

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::failure::Failure;
 use super::printer::Printer;
 use crate::destination::{check_archive_name, check_directory, is_stdout};
+use strata_copy::write_file;
 use strata_error::{Error, Result};
 use strata_progress::Context;
 
@@ -31,6 +32,14 @@ pub(super) fn two_answers() -> Error {
         message: "standard output cannot be the archive and the answer of --json".to_owned(),
         hint: "write the archive to a file, or leave --json out".to_owned(),
     }
+}
+
+/// Writes a small file, which is there whole or not at all.
+pub(super) fn write_text(file: &Path, text: &str, context: Context<'_>) -> Result<()> {
+    write_file(file, context, |writer| {
+        let written = writer.write_all(text.as_bytes());
+        written.map_err(Error::io("write", file))
+    })
 }
 
 /// Lets `fill` write to standard output. While nobody reads that, `context` is asked whether to go on.

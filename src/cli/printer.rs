@@ -1,13 +1,15 @@
-//! The only place that prints. Data goes to standard output, everything else to standard error.
+//! The only place that prints. Data goes to standard output, everything else to standard error. Texts have names and
+//! messages of others in them, so that what would steer a terminal is shown instead; only colours are our own.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 use std::os::fd::AsFd;
 
 use super::failure::Failure;
 use strata_copy::PipeWriter;
-use strata_error::Error;
-use strata_progress::Context;
+use strata_error::{Error, visible, visible_line};
+use strata_progress::{Context, Detail};
 
 /// Bytes that are collected before they are written to a pipe.
 const BUFFER: usize = 256 * 1024;
@@ -17,15 +19,26 @@ pub(super) struct Printer {
     output: Stdout,
     errors: Stderr,
     quiet: bool,
+    /// The most detailed of what is told, if anything.
+    detail: Option<Detail>,
 }
 
 impl Printer {
-    /// A printer that says nothing but errors and data, if `quiet`.
-    pub(super) fn new(quiet: bool) -> Self {
+    /// A printer that tells as much as was asked for.
+    pub(super) fn new(detail: Option<Detail>) -> Self {
         Self {
             output: io::stdout(),
             errors: io::stderr(),
-            quiet,
+            quiet: false,
+            detail,
+        }
+    }
+
+    /// The same, which says nothing but errors, data and the details that were asked for, if `quiet`.
+    pub(super) fn silenced(&self, quiet: bool) -> Self {
+        Self {
+            quiet: quiet || self.quiet,
+            ..Self::new(self.detail)
         }
     }
 
@@ -38,7 +51,7 @@ impl Printer {
     pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut output = self.output.lock();
         output
-            .write_all(text.as_bytes())
+            .write_all(visible(text).as_bytes())
             .and_then(|()| output.flush())
             .map_err(output_error)
     }
@@ -50,13 +63,21 @@ impl Printer {
         }
     }
 
+    /// Says what who asked for such details wants to know.
+    pub(super) fn explain(&self, detail: Detail, text: &str) {
+        if self.detail.is_some_and(|wanted| detail <= wanted) {
+            self.error(&visible_line(text));
+        }
+    }
+
     /// Says what went wrong. There is nobody to tell when that fails too.
     pub(super) fn error(&self, text: &str) {
         let end = if text.ends_with('\n') { "" } else { "\n" };
+        let text = visible(text);
         let text = if self.has_colors() {
-            colored(text)
+            Cow::Owned(colored(&text))
         } else {
-            text.to_owned()
+            text
         };
         let _ = self
             .errors

@@ -1,7 +1,9 @@
 //! Showing how far a copy is: a bar on a terminal, a line for each layer elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,19 +11,31 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::printer::Printer;
 use strata_image::{Image, ManifestOrIndexRef};
 use strata_oci::{Descriptor, Digest};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Detail, Outcome, Progress};
 use strata_registry::pull::RemoteImage;
 
 /// Draws again at most so many times a second.
 const DRAWS_PER_SECOND: u8 = 10;
 
+/// How often something is said where no bar is, while nothing else is.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
 /// Reports to the user.
 pub(super) struct Reporter<'a> {
     printer: &'a Printer,
     bar: ProgressBar,
+    shared: Arc<Shared>,
+    /// Ends the thread that says that the work goes on, when it is dropped.
+    heartbeat: Option<Sender<()>>,
+}
+
+/// What that thread looks at, too.
+struct Shared {
     started: Instant,
     /// The layers by digest: "layer 3/12". The other blobs are too small to be talked about.
     layers: BTreeMap<Digest, String>,
+    /// What there is to do, in bytes.
+    total: u64,
     state: Mutex<State>,
 }
 
@@ -29,6 +43,10 @@ pub(super) struct Reporter<'a> {
 struct State {
     /// How much of each blob that is not done went out.
     sent: BTreeMap<Digest, u64>,
+    /// The bytes of the blobs that are done.
+    done: u64,
+    /// How often something was said.
+    lines: usize,
     /// The layers that were told of, since images of an index have layers in common.
     told: BTreeSet<Digest>,
     copied: Count,
@@ -110,29 +128,42 @@ impl<'a> Reporter<'a> {
             .into_iter()
             .map(|(digest, number)| (digest, format!("layer {number}/{count}")))
             .collect();
+        let shared = Arc::new(Shared {
+            started: Instant::now(),
+            layers: names,
+            total,
+            state: Mutex::default(),
+        });
+        let is_told = bar.is_hidden() && !printer.is_quiet();
+        let heartbeat = is_told.then(|| {
+            let speaker = printer.silenced(false);
+            beat(Arc::clone(&shared), HEARTBEAT, move |line| {
+                speaker.note(line)
+            })
+        });
         Self {
             printer,
             bar,
-            started: Instant::now(),
-            layers: names,
-            state: Mutex::default(),
+            shared,
+            heartbeat,
         }
     }
 
     /// Takes the bar away, so that something can be printed.
-    pub(super) fn end(&self) {
+    pub(super) fn end(&mut self) {
+        self.heartbeat = None;
         self.bar.finish_and_clear();
     }
 
     /// Says what was copied and what was not.
     pub(super) fn summarize(&self) {
-        let took = self.started.elapsed();
+        let took = self.shared.started.elapsed();
         let State {
             copied,
             present,
             compressed,
             ..
-        } = &*self.state();
+        } = &*self.shared.state();
         let compressed = compressed.map_or_else(String::new, |size| {
             format!(", compressed to {}", HumanBytes(size))
         });
@@ -155,13 +186,14 @@ impl<'a> Reporter<'a> {
 
     /// A blob is done, and `how`; `sent` if its bytes went somewhere.
     pub(super) fn done(&self, blob: &Descriptor, how: &str, sent: bool) {
-        let mut state = self.state();
+        let mut state = self.shared.state();
+        state.done += blob.size;
         let already_sent = state.sent.remove(&blob.digest).unwrap_or_default();
         if !sent {
             // What is not sent must not look like speed.
             self.bar.dec_length(blob.size.saturating_sub(already_sent));
         }
-        let Some(name) = self.layers.get(&blob.digest) else {
+        let Some(name) = self.shared.layers.get(&blob.digest) else {
             return;
         };
         if !state.told.insert(blob.digest) {
@@ -173,13 +205,14 @@ impl<'a> Reporter<'a> {
             state.present.add(blob);
         }
         let (copied, present) = (state.copied.layers, state.present.layers);
+        state.lines += 1;
         drop(state);
         if self.bar.is_hidden() {
             let size = HumanBytes(blob.size);
             self.printer
                 .note(&format!("{name} {} {size} {how}", blob.digest));
         } else {
-            let total = self.layers.len();
+            let total = self.shared.layers.len();
             let there = match present {
                 0 => String::new(),
                 present => format!(", {present} already there"),
@@ -188,24 +221,61 @@ impl<'a> Reporter<'a> {
                 .set_message(format!("{}/{total} layers{there}", copied + present));
         }
     }
+}
 
+impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // The numbers stay right when a thread panics between two of them.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How far the work is.
+    fn status(&self) -> String {
+        let state = self.state();
+        let done = state.done + state.sent.values().sum::<u64>();
+        let mut status = format!(
+            "{} of {} after {} s",
+            HumanBytes(done.min(self.total)),
+            HumanBytes(self.total),
+            self.started.elapsed().as_secs()
+        );
+        for (digest, sent) in &state.sent {
+            if let Some(name) = self.layers.get(digest) {
+                status.extend([format!("; {name}: {}", HumanBytes(*sent))]);
+            }
+        }
+        status
+    }
+}
+
+/// Has a thread say how far the work is, whenever nothing was said for a while. It ends when the sender is
+/// dropped.
+fn beat(shared: Arc<Shared>, pause: Duration, say: impl Fn(&str) + Send + 'static) -> Sender<()> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut lines = 0;
+        while receiver.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            let now = shared.state().lines;
+            if now == lines {
+                say(&shared.status());
+            }
+            lines = now;
+        }
+    });
+    sender
 }
 
 impl Progress for Reporter<'_> {
     fn begin(&self, blob: &Descriptor) {
         // A registry's blob may begin again after a failure.
-        if let Some(sent) = self.state().sent.insert(blob.digest, 0) {
+        if let Some(sent) = self.shared.state().sent.insert(blob.digest, 0) {
             self.bar
                 .set_position(self.bar.position().saturating_sub(sent));
         }
     }
 
     fn advance(&self, blob: &Descriptor, bytes: u64) {
-        *self.state().sent.entry(blob.digest).or_default() += bytes;
+        *self.shared.state().sent.entry(blob.digest).or_default() += bytes;
         self.bar.inc(bytes);
     }
 
@@ -213,7 +283,7 @@ impl Progress for Reporter<'_> {
         match outcome {
             Outcome::Copied => self.done(blob, "copied", true),
             Outcome::Compressed { size } => {
-                *self.state().compressed.get_or_insert(0) += size;
+                *self.shared.state().compressed.get_or_insert(0) += size;
                 self.done(
                     blob,
                     &format!("copied, compressed to {}", HumanBytes(size)),
@@ -228,6 +298,10 @@ impl Progress for Reporter<'_> {
     fn warn(&self, text: &str) {
         self.bar.suspend(|| self.printer.note(text));
     }
+
+    fn explain(&self, detail: Detail, text: &str) {
+        self.bar.suspend(|| self.printer.explain(detail, text));
+    }
 }
 
 /// Shows no progress, only what the user should know now.
@@ -236,6 +310,10 @@ pub(super) struct Unseen<'a>(pub(super) &'a Printer);
 impl Progress for Unseen<'_> {
     fn warn(&self, text: &str) {
         self.0.note(text);
+    }
+
+    fn explain(&self, detail: Detail, text: &str) {
+        self.0.explain(detail, text);
     }
 }
 
@@ -283,7 +361,6 @@ mod tests {
     use super::*;
     use indicatif::TermLike;
     use std::io;
-    use std::sync::Arc;
 
     /// A terminal of so many columns, and what is written to it.
     #[derive(Clone, Debug)]
@@ -318,6 +395,34 @@ mod tests {
         fn flush(&self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    /// Issue 11, "What new users stumbled over" 2: where lines are read by programs, long work is not silent.
+    #[test]
+    fn row_2_long_work_says_that_it_goes_on() {
+        let (long, other) = (Digest::of(b"long"), Digest::of(b"other"));
+        let state = State {
+            sent: BTreeMap::from([(long, 3 << 20), (other, 10)]),
+            done: 1 << 20,
+            ..State::default()
+        };
+        let shared = Arc::new(Shared {
+            started: Instant::now(),
+            layers: BTreeMap::from([(long, "layer 2/3".to_owned())]),
+            total: 8 << 20,
+            state: Mutex::new(state),
+        });
+        let (say, said) = mpsc::channel();
+        let beating = beat(shared, Duration::from_millis(1), move |line| {
+            let _ = say.send(line.to_owned());
+        });
+        let status = "4.00 MiB of 8.00 MiB after 0 s; layer 2/3: 3.00 MiB";
+        for _ in 0..2 {
+            let line = said.recv_timeout(Duration::from_secs(10)).unwrap();
+            assert_eq!(line, status);
+        }
+        drop(beating);
+        while said.recv().is_ok() {}
     }
 
     /// Issue 11, "What new users stumbled over" 9.

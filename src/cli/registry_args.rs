@@ -130,6 +130,17 @@ fn with_destination_name(flag: Arg) -> Arg {
     }
 }
 
+/// A flag about a destination also without `dest-`, where the same registries are read from: hints about those name
+/// it so.
+pub(super) fn with_plain_name(flag: Arg) -> Arg {
+    let named = NAMES.iter().find(|(id, _, _)| flag.get_id() == id);
+    match named.and_then(|(_, name, _)| name.strip_prefix("dest-")) {
+        // It has that name anyway.
+        Some("tls-verify") | None => flag,
+        Some(plain) => flag.alias(plain),
+    }
+}
+
 impl SourceRegistryArgs {
     /// What the flags mean.
     pub(super) fn options(self) -> Result<Options> {

@@ -130,7 +130,7 @@ mod tests {
     fn said(words: &[&str], usage: Option<&str>) -> String {
         let words = words.iter().map(Into::into);
         match parse(words, usage) {
-            Parsed::Command(_) => panic!("it is right"),
+            Parsed::Command(..) => panic!("it is right"),
             Parsed::Help(text) | Parsed::Wrong(text) => text,
         }
     }
@@ -156,13 +156,13 @@ mod tests {
             (
                 &["vrify"],
                 "unrecognized subcommand 'vrify'",
-                "perhaps verify; the commands are copy, inspect, verify, serve, merge, export, compress, pull, lock, \
+                "perhaps verify; the commands are copy, inspect, verify, serve, index, merge, export, compress, pull, lock, \
                  completions, man",
             ),
             (
                 &["frobnicate"],
                 "unrecognized subcommand 'frobnicate'",
-                "the commands are copy, inspect, verify, serve, merge, export, compress, pull, lock, completions, man",
+                "the commands are copy, inspect, verify, serve, index, merge, export, compress, pull, lock, completions, man",
             ),
             (
                 &["copy", "image", "dir:x", "--retry-times=many"],

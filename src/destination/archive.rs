@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::checks::refused;
-use super::contract::{Copied, Destination, Options};
+use super::contract::{Copied, Destination, DockerFormat, Options};
 use super::names::{self, GivenName, WholeName, named};
 use super::syntax::{Transport, split_path};
 use strata_copy::{CopyName, archive, plain};
@@ -129,6 +129,13 @@ impl Destination for Archive {
         match &self.name {
             Name::Oci(name) => names::in_layout(name.as_ref(), own),
             Name::Docker(name) => names::whole_or_own(name.as_ref(), own),
+        }
+    }
+
+    fn docker_format(&self) -> DockerFormat {
+        match self.name {
+            Name::Oci(_) => DockerFormat::Never,
+            Name::Docker(_) => DockerFormat::Always,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::checks::one_image;
-use super::contract::{Copied, Destination, Options};
+use super::contract::{Copied, Destination, DockerFormat, Options};
 use super::names::{self, WholeName, in_engine};
 use super::syntax::Transport;
 use crate::platform::of_this_machine;
@@ -68,6 +68,10 @@ impl Destination for Containerd {
 
     fn copy_name(&self, own: Option<&ImageName>) -> Result<CopyName> {
         names::whole_or_own(self.name.as_ref(), own)
+    }
+
+    fn docker_format(&self) -> DockerFormat {
+        DockerFormat::Indifferent
     }
 
     fn copy(

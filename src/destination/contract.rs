@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
+use serde_json::Value;
+
 use strata_copy::CopyName;
 use strata_engine::{containerd, docker};
 use strata_error::Result;
@@ -50,6 +52,11 @@ pub trait Destination: fmt::Debug + fmt::Display {
         Ok(CopyName::default())
     }
 
+    /// Whether manifests can be Docker's here.
+    fn docker_format(&self) -> DockerFormat {
+        DockerFormat::Never
+    }
+
     /// Copies an image or an index under its name of [`Destination::copy_name`].
     fn copy(
         &self,
@@ -68,6 +75,21 @@ pub trait Destination: fmt::Debug + fmt::Display {
     fn places(&self, _name: &CopyName, _options: &Options) -> Vec<String> {
         vec![self.to_string()]
     }
+}
+
+/// Whether manifests can be in Docker's format at a destination, and who sees to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DockerFormat {
+    /// They are, since there are no others.
+    Always,
+    /// The push writes them ([`PushOptions::format`]).
+    Pushed,
+    /// They can be; the image or index is handed over so.
+    Possible,
+    /// They are OCI's.
+    Never,
+    /// They are OCI's, and those who read them take from the config whatever is in it.
+    Indifferent,
 }
 
 /// What destinations take from the command line.
@@ -111,4 +133,6 @@ pub struct DryRun {
     pub warnings: Vec<String>,
     /// Lines for people to read.
     pub text: String,
+    /// The same for programs, of an image; docs/cli.md describes it.
+    pub json: Option<Value>,
 }

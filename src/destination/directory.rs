@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::checks;
-use super::contract::{Copied, Destination, Options};
+use super::contract::{Copied, Destination, DockerFormat, Options};
 use super::syntax::{Transport, no_path};
 use strata_copy::{CopyName, directory};
 use strata_error::Result;
@@ -44,6 +44,10 @@ impl fmt::Display for Directory {
 impl Destination for Directory {
     fn check(&self, image: &Path, _: bool) -> Result<()> {
         checks::is_not_image(self, &self.path, image)
+    }
+
+    fn docker_format(&self) -> DockerFormat {
+        DockerFormat::Possible
     }
 
     fn copy(

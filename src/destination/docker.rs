@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::checks::one_image;
-use super::contract::{Copied, Destination, Options};
+use super::contract::{Copied, Destination, DockerFormat, Options};
 use super::names::{self, WholeName, in_engine};
 use super::syntax::Transport;
 use strata_copy::CopyName;
@@ -37,6 +37,10 @@ impl Destination for Docker {
 
     fn copy_name(&self, own: Option<&ImageName>) -> Result<CopyName> {
         names::whole_or_own(self.0.as_ref(), own)
+    }
+
+    fn docker_format(&self) -> DockerFormat {
+        DockerFormat::Always
     }
 
     fn copy(

@@ -29,7 +29,7 @@ use strata_error::{Error, Result};
 use strata_oci::Reference;
 
 pub use self::archive::{check_archive_name, check_directory, is_stdout};
-pub use self::contract::{Copied, Destination, DryRun, Options};
+pub use self::contract::{Copied, Destination, DockerFormat, DryRun, Options};
 
 /// Every destination, in the order in which hints and completions offer them.
 const TRANSPORTS: &[&Transport] = &[

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::checks::one_image;
-use super::contract::{Copied, Destination, Options};
+use super::contract::{Copied, Destination, DockerFormat, Options};
 use super::names::{self, WholeName, in_engine};
 use super::skopeo::Skopeo;
 use super::syntax::Transport;
@@ -51,6 +51,10 @@ impl Destination for Podman {
 
     fn copy_name(&self, own: Option<&ImageName>) -> Result<CopyName> {
         names::whole_or_own(self.0.as_ref(), own)
+    }
+
+    fn docker_format(&self) -> DockerFormat {
+        DockerFormat::Possible
     }
 
     fn copy(

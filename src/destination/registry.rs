@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use indicatif::HumanBytes;
+use serde_json::{Value, json};
 
-use super::contract::{Copied, Destination, DryRun, Options};
+use super::contract::{Copied, Destination, DockerFormat, DryRun, Options};
 use super::syntax::{Transport, error};
 use strata_copy::CopyName;
 use strata_error::Result;
@@ -82,8 +83,11 @@ impl Destination for Registry {
                 ManifestOrIndexRef::Image(_) => String::new(),
                 ManifestOrIndexRef::Index(_) => format!("{}:\n", one.config.platform()),
             };
+            let mut json = describe_as_json(&plan, &sent);
+            json["platform"] = json!(one.config.platform().to_string());
             said.push(DryRun {
                 text: heading + &describe(&plan, &mut sent),
+                json: Some(json),
                 warnings: plan.warnings,
             });
         }
@@ -91,10 +95,15 @@ impl Destination for Registry {
             let (number, bytes) = (sent.len(), HumanBytes(sent.values().sum()));
             said.push(DryRun {
                 text: format!("index: {number} layers would be sent, {bytes} uncompressed\n"),
+                json: None,
                 warnings: Vec::new(),
             });
         }
         Ok(said)
+    }
+
+    fn docker_format(&self) -> DockerFormat {
+        DockerFormat::Pushed
     }
 
     fn copy(
@@ -140,6 +149,36 @@ fn places(reference: &Reference, options: &PushOptions) -> Vec<String> {
         return vec![place(None)];
     }
     tags.into_iter().map(Some).map(place).collect()
+}
+
+/// What is planned for an image, for programs. `sent` are the layers that go out with earlier ones.
+fn describe_as_json(plan: &Plan, sent: &BTreeMap<Digest, u64>) -> Value {
+    let layers = plan.layers.iter().map(|layer| {
+        let (action, from) = match &layer.action {
+            Action::Present { known_from } => ("present", known_from.as_ref()),
+            Action::Mounted { from } => ("mounted", Some(from)),
+            Action::Sent | Action::Compressed(_) if sent.contains_key(&layer.digest) => {
+                ("sent-before", None)
+            }
+            Action::Sent | Action::Compressed(_) => ("sent", None),
+        };
+        let compression = match &layer.action {
+            Action::Compressed(compression) => Some(compression.to_string()),
+            _ => None,
+        };
+        json!({
+            "digest": layer.digest,
+            "size": layer.size,
+            "action": action,
+            "from": from,
+            "compression": compression,
+        })
+    });
+    let tags = plan
+        .tags
+        .iter()
+        .map(|tag| format!("{}:{tag}", plan.repository));
+    json!({ "layers": layers.collect::<Vec<_>>(), "tags": tags.collect::<Vec<_>>() })
 }
 
 /// Describes what is planned for an image. `sent` are the layers that go out with earlier ones, and

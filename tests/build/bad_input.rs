@@ -112,11 +112,6 @@ const MISTAKES: &[Mistake] = &[
         "attribute compression: \"xz\" is no compression",
     ),
     (
-        "strategy_of_no_name",
-        |case| case.request["strategy"] = json!("popular"),
-        "attribute strategy: \"popular\" is not known",
-    ),
-    (
         "hint_that_does_not_exist",
         |case| case.request["layerHints"] = json!({ "stabel": [] }),
         "attribute layerHints.stabel: is not an attribute of this",
@@ -195,7 +190,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "invalid_regex",
         |case| case.request["perms"] = json!([{ "path": case.env, "regex": "(" }]),
-        "attribute perms[0].regex: regex parse error:\n    (\n    ^\nerror: unclosed group",
+        "attribute perms[0].regex: \"(\": unclosed group",
     ),
     (
         "mode_that_is_none",
@@ -455,6 +450,11 @@ const MISTAKES: &[Mistake] = &[
             case.request["layeringPipeline"] = json!(path);
         },
         "attribute layeringPipeline: STORE/pipeline.json is not a list of operations",
+    ),
+    (
+        "unknown_format",
+        |case| case.request["image"]["format"] = json!("v2s2"),
+        "attribute format: \"v2s2\" is not known",
     ),
     // NixOS/nix#10456, nlewo/nix2container#127: a store path that is not what Nix recorded.
     (

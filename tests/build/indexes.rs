@@ -446,6 +446,24 @@ fn a_push_tells_of_every_layer_once_and_of_every_tag() {
     }
 }
 
+/// Issue 11, "On other machines" 2: the attribute of an index that runs this takes no flags.
+#[test]
+fn row_2_the_root_file_system_of_a_foreign_index_has_a_way_out() {
+    let scene = Scene::of(["linux/arm64", "linux/arm/v7"]);
+    let output = strata("export")
+        .arg(scene.index())
+        .arg("-")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let hint = "hint: it has images for linux/arm64, linux/arm/v7; --platform chooses one, and in Nix \
+                rootfs.override { platform = \"OS/ARCH\"; }\n";
+    assert!(
+        output.status.code() == Some(1) && said.ends_with(hint),
+        "{said}"
+    );
+}
+
 #[test]
 fn platforms_do_not_vanish_unasked() {
     let registry = FakeRegistry::start(|_| None);

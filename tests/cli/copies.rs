@@ -527,6 +527,34 @@ fn a_full_disk_is_left_as_it_was() {
     }
 }
 
+/// Issue 11, "Reliability and security" 20: nothing half-written stays of what is written besides copies.
+#[test]
+fn row_20_a_full_disk_gets_no_part_of_pages_and_digests() {
+    let scene = Scene::new();
+    let copy = scene.directory.path().join("copy.tar");
+    // Room for some pages; then none for a digest.
+    let script = r#"
+        mount -t tmpfs -o size=16k none "$1" || exit 77
+        "$2" man "$1" 2>"$5" && exit 78
+        ls -A "$1"
+        printf old >"$1/there"
+        dd if=/dev/zero of="$1/filler" bs=4096 2>/dev/null
+        "$2" copy "$3" "docker-archive:$4" --digestfile "$1/digest" 2>>"$5" && exit 79
+        "$2" copy "$3" "docker-archive:$4" --digestfile "$1/there" 2>>"$5" && exit 80
+        ls -A "$1"
+        cat "$1/there""#;
+    let said = scene.directory.path().join("said");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", script, "sh"]);
+    let place = tempfile::tempdir().unwrap();
+    command.args([place.path(), Path::new(env!("CARGO_BIN_EXE_strata"))]);
+    let output = command.args([&scene.image, &copy, &said]).output().unwrap();
+    let said = fs::read_to_string(said).unwrap();
+    assert!(output.status.success(), "{}: {said}", output.status);
+    assert_eq!(text(&output.stdout), "filler\nthere\nold");
+    assert_eq!(said.matches("hint: free some space").count(), 3, "{said}");
+}
+
 #[test]
 fn a_closed_pipe_is_no_failure() {
     let scene = Scene::with(&vec![7; 8 << 20]);

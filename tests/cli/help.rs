@@ -25,28 +25,44 @@ fn captures(text: &str, expression: &str) -> Vec<String> {
     found.map(|found| found[1].to_owned()).collect()
 }
 
-fn commands() -> Vec<String> {
-    let help = strata(&["--help"]);
-    let (_, commands) = help.split_once("Commands:\n").unwrap();
+/// The commands below one, or of the program.
+fn commands_of(command: &[&str]) -> Vec<String> {
+    let help = strata(&[command, &["--help"]].concat());
+    let Some((_, commands)) = help.split_once("Commands:\n") else {
+        return Vec::new();
+    };
     let (commands, _) = commands.split_once("\n\n").unwrap();
     captures(commands, r"(?m)^  ([a-z]+) +\S")
 }
 
+fn commands() -> Vec<String> {
+    commands_of(&[])
+}
+
+/// Every command with those that it is in, as in `index create`.
+fn all_commands() -> Vec<String> {
+    let below = |command: &String| {
+        let names = commands_of(&[command]);
+        let names = names.iter().map(|name| format!("{command} {name}"));
+        [vec![command.clone()], names.collect()].concat()
+    };
+    commands().iter().flat_map(below).collect()
+}
+
 fn flags(command: &str) -> Vec<String> {
-    captures(
-        &strata(&[command, "--help"]),
-        r"(?m)^ +(?:-\w, )?(--[a-z-]+)",
-    )
+    let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+    captures(&strata(&words), r"(?m)^ +(?:-\w, )?(--[a-z-]+)")
 }
 
 #[test]
 fn every_command_flag_and_argument_is_explained() {
-    let commands = commands();
+    let commands = all_commands();
     assert!(commands.len() >= 5, "{commands:?}");
     // A name, and after it or below it what it means.
     let entry = Regex::new(r"^ +(-\w, )?(--[a-z-]+|<[A-Z_]+>)(\[?[ =][^ ]+|\.\.\.)*").unwrap();
     for command in &commands {
-        let help = strata(&[command, "--help"]);
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let help = strata(&words);
         let (about, _) = help.split_once("\n\nUsage: strata ").unwrap();
         assert!(!about.is_empty(), "{command}");
         let lines: Vec<&str> = help.lines().collect();
@@ -71,12 +87,16 @@ fn manual_pages_say_what_the_help_says() {
     let pages = directory.path().join("share/man/man1");
     strata(&["man", pages.to_str().unwrap()]);
     let mut names = vec!["strata".to_owned()];
-    names.extend(commands().iter().map(|command| format!("strata-{command}")));
+    let all = all_commands();
+    names.extend(
+        all.iter()
+            .map(|command| format!("strata-{}", command.replace(' ', "-"))),
+    );
     assert_eq!(std::fs::read_dir(&pages).unwrap().count(), names.len());
     for name in &names {
         let page = render(&pages.join(format!("{name}.1")));
         let flags = match name.strip_prefix("strata-") {
-            Some(command) => flags(command),
+            Some(command) => flags(&command.replace('-', " ")),
             None => vec!["--version".to_owned()],
         };
         for flag in flags {

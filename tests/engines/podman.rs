@@ -306,6 +306,68 @@ fn skopeo_2107_nix2container_183_to_podman_elsewhere() {
     copies_and_copies_again(&Podman::remote());
 }
 
+/// Issue 11, row 6: podman has the health check of an image in Docker's format, wherever it comes from, and whoever
+/// copies one in OCI's is told.
+#[test]
+fn row_6_a_health_check_reaches_podman() {
+    for podman in [Podman::local(), Podman::remote()] {
+        let mut speakers = Speakers::new();
+        let check = json!({ "Test": ["CMD-SHELL", "true"], "Interval": "30s" });
+        let mut image = |word: &str, format: Value| {
+            speakers.image_with("speaker", word, |request| {
+                request["image"]["config"]["Healthcheck"] = check.clone();
+                request["image"]["format"] = format;
+            })
+        };
+        let (oci, docker) = (image("oci", Value::Null), image("docker", json!("docker")));
+        let health = |name: &str| {
+            podman.ask(&[
+                "image",
+                "inspect",
+                "--format",
+                "{{json .HealthCheck}}",
+                name,
+            ])
+        };
+        let warning =
+            "warning: the image has a Healthcheck, which podman does not read from OCI manifests";
+        let kept = r#"{"Test":["CMD-SHELL","true"],"Interval":30000000000}"#;
+        let (_, said) = podman.copy(&oci, "podman:a:oci");
+        assert!(said.contains(warning), "{said}");
+        let (_, said) = podman.copy(&docker, "podman:a:docker");
+        assert!(!said.contains("warning:"), "{said}");
+        assert_eq!(health("a:docker"), kept);
+        assert_eq!(podman.says("a:docker"), "docker");
+        let directory = new_directory();
+        for (transport, loads) in [
+            ("dir:", true),
+            ("oci:", false),
+            ("docker-archive:", true),
+            ("oci-archive:", false),
+        ] {
+            let place = format!(
+                "{transport}{}",
+                directory.join(transport.replace(':', "")).display()
+            );
+            let name = if transport.contains("oci") {
+                format!("{place}:1")
+            } else {
+                place.clone()
+            };
+            let (_, said) = podman.copy(&docker, &name);
+            assert_eq!(said.contains(warning), !loads, "{name}: {said}");
+            let (_, said) = podman.copy(&oci, &name);
+            let is_oci = transport != "docker-archive:";
+            assert_eq!(said.contains(warning), is_oci, "{name}: {said}");
+            if loads && podman.proxy.is_none() {
+                podman.copy(&docker, &name);
+                let pulled = podman.ask(&["pull", "--quiet", &place]);
+                assert_eq!(health(pulled.lines().last().unwrap()), kept, "{name}");
+            }
+        }
+    }
+}
+
 /// A podman elsewhere that does not take the part that it should lack gets everything.
 #[test]
 fn what_is_refused_in_part_is_sent_whole() {

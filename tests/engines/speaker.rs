@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use strata_testing::fake_store::{FakeStore, Item};
 use strata_testing::program;
@@ -29,6 +29,16 @@ impl Speakers {
     /// The output of an image called `NAME:v1` that says `word`. It has two layers, of which only the
     /// second, a small one, depends on the word.
     pub fn image(&mut self, name: &str, word: &str) -> PathBuf {
+        self.image_with(name, word, |_| {})
+    }
+
+    /// The same with a request that `change` has changed.
+    pub fn image_with(
+        &mut self,
+        name: &str,
+        word: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> PathBuf {
         let busybox = format!("{}/bin/busybox", self.library);
         let script = format!("#!{busybox} sh\necho {word}\n");
         let script = self.store.add_file(&format!("say-{word}"), &script);
@@ -39,6 +49,7 @@ impl Speakers {
         request["image"]["name"] = json!(name);
         request["image"]["tag"] = json!("v1");
         request["image"]["config"] = json!({ "Cmd": [busybox, "sh", script] });
+        change(&mut request);
         let output = self.store.build(&request).unwrap();
         self.store.locate(&output)
     }

@@ -1,6 +1,8 @@
 //! Registries: pushes and pulls, with the real one and with one that misbehaves.
 
+mod ci;
 mod compression;
+mod join;
 mod login;
 mod proxy;
 mod pull;

@@ -154,7 +154,7 @@ fn nix2container_121_skopeo_511_1685_only_what_changed_goes_over_the_wire(
 fn a_fixed_tag_is_learned_from_and_written() {
     let registry = FakeRegistry::start(|_| None);
     let what = PushOptions {
-        reuse_tag: Some("newest".to_owned()),
+        additional_tags: vec!["newest".to_owned()],
         ..zstd()
     };
     push_as(&registry.host, "name:ci-1", &before(), &what).unwrap();
@@ -824,7 +824,6 @@ fn more_tags_are_the_same_image() {
 #[rstest]
 #[case::tag("tag", PushOptions::default())]
 #[case::additional("more", PushOptions { additional_tags: vec!["more".into()], ..PushOptions::default() })]
-#[case::reused("fixed", PushOptions { reuse_tag: Some("fixed".into()), ..PushOptions::default() })]
 #[case::without_reuse("tag", PushOptions { no_reuse: true, ..PushOptions::default() })]
 fn an_index_of_other_platforms_is_not_replaced(#[case] tag: &str, #[case] what: PushOptions) {
     let registry = FakeRegistry::start(|_| None);

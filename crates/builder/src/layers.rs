@@ -276,6 +276,7 @@ fn write_output(
         records.splice(0..0, base.layers);
         let mut layers = LayersFile::new(store.dir.clone(), Some(name), records);
         layers.base = base.blobs;
+        layers.format = image.format;
         return output.write_image(&layers, image, config, base.config);
     }
     let mut layers = LayersFile::new(store.dir.clone(), None, records);

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Nix shows what builders write to standard error.
+/// Nix shows what builders write to standard error. Names in bases and store paths are of others.
 fn report(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", strata_error::visible(text));
 }

@@ -53,6 +53,8 @@ pub fn write(
     let staging = Staging::new(&target.above)?;
     let made = compress_all(&image.layers, compression, context)?;
     promise(&mut file, &made);
+    // What it promises is the digest of this manifest.
+    file.format = None;
     let mut manifest = image.manifest.clone();
     manifest.layers = made.into_iter().map(|made| made.descriptor).collect();
     let digest = write_documents(staging.content(), image, &manifest, &file, output)?;

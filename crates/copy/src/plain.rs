@@ -55,6 +55,7 @@ fn plain_image(image: &Image, context: Context<'_>) -> Result<Image> {
     let manifest_bytes = json::to_bytes(&manifest);
     Ok(Image {
         name: image.name.clone(),
+        format: image.format,
         manifest_descriptor: Descriptor {
             annotations: image.manifest_descriptor.annotations.clone(),
             platform: image.manifest_descriptor.platform.clone(),

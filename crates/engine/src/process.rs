@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use strata_error::{Error, Result};
-use strata_progress::Context;
+use strata_progress::{Context, Detail};
 
 /// The most that a program may write to its standard output, in bytes: some hundred thousand lines.
 const LARGEST_STDOUT: u64 = 32 << 20;
@@ -58,7 +58,24 @@ pub(crate) fn run_with_input(
     execute(command, Some(input), WORK_TIME, hint, context)
 }
 
+/// Runs a program, and tells who asks for it what ran and for how long.
 fn execute(
+    command: Command,
+    input: Option<Input<'_>>,
+    limit: Duration,
+    hint: &str,
+    context: Context<'_>,
+) -> Result<Vec<u8>> {
+    let (shown, started) = (describe(&command), Instant::now());
+    let result = exchange(command, input, limit, hint, context);
+    let end = if result.is_ok() { "done" } else { "failed" };
+    let milliseconds = started.elapsed().as_millis();
+    let text = format!("{shown}: {end} after {milliseconds} ms");
+    context.progress.explain(Detail::Request, &text);
+    result
+}
+
+fn exchange(
     mut command: Command,
     input: Option<Input<'_>>,
     limit: Duration,
@@ -106,7 +123,8 @@ fn execute(
     let stderr_text = || {
         let bytes = received(&stderr).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        text.trim().to_owned()
+        // Messages are one line.
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     match (ended, fed) {
         (_, Err(error)) if !error.is_broken_pipe() => Err(error),

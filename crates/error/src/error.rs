@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::text::visible_line;
+
 /// The result of everything in this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -187,7 +189,8 @@ impl Error {
         }
     }
 
-    /// All of it as lines for people: the message with its causes, then the hint.
+    /// All of it as lines for people: the message with its causes, which are one line whatever names and texts of
+    /// others are in them, then the hint.
     pub fn report(&self) -> String {
         let mut text = format!("error: {self}");
         let mut cause = std::error::Error::source(self);
@@ -195,6 +198,7 @@ impl Error {
             text.extend([": ", &error.to_string()]);
             cause = error.source();
         }
+        let mut text = visible_line(&text).into_owned();
         if let Some(hint) = self.hint() {
             text.extend(["\nhint: ", &hint]);
         }
@@ -230,6 +234,18 @@ fn is_store_path(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Issue 11, "Reliability and security" 16: no name of a file looks like another line of ours.
+    #[test]
+    fn row_16_a_message_is_one_line() {
+        let error = Error::io("read", "a\nhint: b")(io::ErrorKind::NotFound.into());
+        let report = error.report();
+        assert!(
+            report.starts_with("error: cannot read a\\nhint: b: "),
+            "{report}"
+        );
+        assert_eq!(report.lines().count(), 1, "{report}");
+    }
 
     #[test]
     fn only_store_paths_are_brought_back() {

@@ -7,7 +7,7 @@
 //!
 //! - [`Error`] and [`Result`]: one variant for each thing that a user would fix in a different place
 //! - [`small_file`]: reading documents within a bound
-//! - [`printable`]: texts from outside, for people
+//! - [`printable`], [`visible`] and [`visible_line`]: texts from outside, for people and their terminals
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -18,4 +18,4 @@ pub mod small_file;
 mod text;
 
 pub use error::{Error, Result};
-pub use text::{LONGEST_TEXT, printable};
+pub use text::{LONGEST_TEXT, printable, visible, visible_line};

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
@@ -31,9 +31,94 @@ pub fn read_opened(opened: io::Result<File>, path: &Path, limit: u64) -> Result<
     Ok(bytes)
 }
 
+/// A file of settings that need not be there: in a usual place, or one that the user named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether the user named it, so that it has to be there and to be right.
+    pub named: bool,
+}
+
+/// What there is of such a file.
+#[derive(Debug)]
+pub enum Found<T> {
+    /// What it says.
+    Settings(T),
+    /// It is in a usual place, and not there.
+    Nothing,
+    /// It is in a usual place, and cannot be used, for this reason: another user's, or a broken one. It counts as
+    /// absent.
+    Unusable(Error),
+}
+
+impl Settings {
+    /// Reads the file with `parse`, which may be handed an empty one. Whether what is wrong with it is an error depends
+    /// on who named it, and nothing else: this is the one place for that.
+    pub fn read<T>(&self, limit: u64, parse: impl FnOnce(&[u8]) -> Result<T>) -> Result<Found<T>> {
+        let opened = File::open(&self.path);
+        if let Err(error) = &opened
+            && !self.named
+            && is_missing(error)
+        {
+            return Ok(Found::Nothing);
+        }
+        match read_opened(opened, &self.path, limit).and_then(|bytes| parse(&bytes)) {
+            Ok(settings) => Ok(Found::Settings(settings)),
+            Err(error) if self.named => Err(error),
+            Err(error) => Ok(Found::Unusable(error)),
+        }
+    }
+}
+
+/// Whether a file is not there; some have no home but `/dev/null`.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_a_usual_place_need_not_be_usable() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("right"), "1").unwrap();
+        std::fs::write(path("empty"), "").unwrap();
+        std::fs::write(path("large"), "12345").unwrap();
+        let parse = |bytes: &[u8]| match bytes {
+            b"1" => Ok(1),
+            _ => Err(Error::io("read", "x")(io::ErrorKind::InvalidData.into())),
+        };
+        for (name, usual) in [
+            ("right", "settings"),
+            ("absent", "nothing"),
+            ("right/below", "nothing"),
+            ("empty", "unusable"),
+            ("large", "unusable"),
+            (".", "unusable"),
+        ] {
+            let read = |named| {
+                Settings {
+                    path: path(name),
+                    named,
+                }
+                .read(4, parse)
+            };
+            let found = match read(false).unwrap() {
+                Found::Settings(1) => "settings",
+                Found::Settings(_) => "others",
+                Found::Nothing => "nothing",
+                Found::Unusable(_) => "unusable",
+            };
+            assert_eq!(found, usual, "{name}");
+            assert_eq!(read(true).is_ok(), name == "right", "{name}");
+        }
+    }
 
     #[test]
     fn what_is_large_is_refused_and_not_cut() {

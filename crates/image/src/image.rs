@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use strata_layer::{ImageName, Layer};
-use strata_oci::{Descriptor, ImageConfig, Manifest};
+use strata_oci::{Descriptor, Format, ImageConfig, Manifest, json};
 
 /// An image that can be copied.
 pub struct Image {
     /// What the image is called, if its builder said so.
     pub name: Option<ImageName>,
+    /// The form that its manifest is to have where it is copied to, if its builder said so.
+    pub format: Option<Format>,
     /// The manifest.
     pub manifest: Manifest,
     /// The manifest's bytes, of which `manifest_descriptor` holds the digest.
@@ -21,4 +23,33 @@ pub struct Image {
     pub config_bytes: Vec<u8>,
     /// The layers, lowest first, one for each of the manifest's.
     pub layers: Vec<Arc<dyn Layer>>,
+}
+
+impl Image {
+    /// The same with a manifest in Docker's format; its digest is another one. `None` if that has no name for what the
+    /// image holds.
+    pub fn in_docker_format(&self) -> Option<Self> {
+        let manifest = self.manifest.in_docker_format()?;
+        let manifest_bytes = json::to_bytes(&manifest);
+        Some(Self {
+            name: self.name.clone(),
+            format: self.format,
+            manifest_descriptor: Descriptor {
+                annotations: self.manifest_descriptor.annotations.clone(),
+                platform: self.manifest_descriptor.platform.clone(),
+                ..Descriptor::of(&manifest.media_type, &manifest_bytes)
+            },
+            manifest,
+            manifest_bytes,
+            config: self.config.clone(),
+            config_bytes: self.config_bytes.clone(),
+            layers: self.layers.clone(),
+        })
+    }
+
+    /// Whether containers of it are checked. Podman does not read that from an OCI manifest's config.
+    pub fn has_health_check(&self) -> bool {
+        let check = self.config.config.get("Healthcheck");
+        check.is_some_and(|check| !check.is_null())
+    }
 }

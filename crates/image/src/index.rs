@@ -1,5 +1,6 @@
 //! Indexes: one name for images of several platforms.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::image::Image;
@@ -66,6 +67,26 @@ impl ImageIndex {
         })
     }
 
+    /// An index without a name of these images, as they are.
+    pub fn of(images: Vec<Image>, annotations: BTreeMap<String, String>) -> Self {
+        let entry = |image: &Image| Descriptor {
+            platform: Some(image.config.platform()),
+            ..image.manifest_descriptor.clone()
+        };
+        let index = Index {
+            annotations,
+            ..Index::new(images.iter().map(entry).collect())
+        };
+        let index_bytes = json::to_bytes(&index);
+        Self {
+            name: None,
+            descriptor: Descriptor::of(media_type::INDEX, &index_bytes),
+            index,
+            index_bytes,
+            images,
+        }
+    }
+
     /// The same index of other forms of its images, as of compressed ones.
     #[must_use]
     pub fn with_images(&self, images: Vec<Image>) -> Self {
@@ -87,6 +108,25 @@ impl ImageIndex {
     /// What the images run on, in the order of the index.
     pub fn platforms(&self) -> impl Iterator<Item = Platform> {
         self.images.iter().map(|image| image.config.platform())
+    }
+
+    /// The same with all documents in Docker's format. `None` if that has no name for what they hold.
+    fn in_docker_format(&self) -> Option<Self> {
+        let images = self.images.iter().map(Image::in_docker_format);
+        let images = images.collect::<Option<Vec<_>>>()?;
+        let manifests = images.iter().map(|image| &image.manifest_descriptor);
+        let index = self.index.with_manifests(manifests).in_docker_format()?;
+        let index_bytes = json::to_bytes(&index);
+        Some(Self {
+            name: self.name.clone(),
+            descriptor: Descriptor {
+                annotations: self.descriptor.annotations.clone(),
+                ..Descriptor::of(&index.media_type, &index_bytes)
+            },
+            index,
+            index_bytes,
+            images,
+        })
     }
 
     /// The number of the image that is best for `platform`.
@@ -137,6 +177,14 @@ impl ManifestOrIndex {
                 image.name = index.name;
                 Ok(image)
             }
+        }
+    }
+
+    /// The same with its documents in Docker's format. `None` if that has no name for what they hold.
+    pub fn in_docker_format(&self) -> Option<Self> {
+        match self {
+            Self::Image(image) => image.in_docker_format().map(|it| Self::Image(Box::new(it))),
+            Self::Index(index) => index.in_docker_format().map(|it| Self::Index(Box::new(it))),
         }
     }
 

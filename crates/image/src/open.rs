@@ -48,6 +48,7 @@ impl Image {
         let layers = base.chain(own).collect::<Result<_>>()?;
         Ok(Self {
             name: file.image,
+            format: file.format,
             layers,
             manifest_descriptor,
             manifest,

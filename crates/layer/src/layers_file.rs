@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::BaseRecord;
 use strata_error::{Error, Result};
 use strata_nix::AccountsRequest;
-use strata_oci::{Compression, Descriptor, Digest, History, json, media_type};
+use strata_oci::{Compression, Descriptor, Digest, Format, History, json, media_type};
 use strata_tree::{Recipe, Rule};
 
 /// The file's name in the output of a derivation.
@@ -24,6 +24,9 @@ pub struct LayersFile {
     pub store_dir: String,
     /// What the image is called; null for the output of `buildLayer`.
     pub image: Option<ImageName>,
+    /// The form of the manifest where the image is copied to, if anybody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// The parents: outputs of `buildLayer` that lie below these layers; empty for an image.
     #[serde(default)]
     pub nested: Vec<String>,
@@ -106,6 +109,7 @@ impl LayersFile {
             version: VERSION,
             store_dir,
             image,
+            format: None,
             nested: Vec::new(),
             perms: Vec::new(),
             accounts: Vec::new(),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use strata_oci::History;
+use strata_oci::{Format, History};
 
 /// The version of the format that this program reads.
 pub(super) const VERSION: u32 = 1;
@@ -147,6 +147,9 @@ pub struct ImageRequest {
     /// All three in one, instead of them: `linux/arm64`.
     #[serde(default)]
     pub platform: Option<String>,
+    /// The form of the manifest where it is copied to, if the place can hold it: `oci` or `docker`.
+    #[serde(default)]
+    pub format: Option<Format>,
     /// RFC 3339, or `now`.
     pub created: String,
     /// The OCI config, an object. Known keys may be in any case; unknown keys are kept, but those that

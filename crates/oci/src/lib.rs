@@ -36,7 +36,7 @@ pub use descriptor::{Descriptor, Platform};
 pub use digest::{Digest, Hasher, HashingReader, HashingWriter};
 pub use document::{Document, IndexEntry, check_config_keys, check_docker_archive_keys};
 pub use index::Index;
-pub use manifest::Manifest;
+pub use manifest::{Format, Manifest};
 pub use reference::{Reference, split_registry, validate_tag, without_password};
 pub use timestamp::{is_rfc3339, rfc3339};
 pub use user_config::{UserConfig, canonical_user_config};

@@ -23,6 +23,16 @@ pub struct Manifest {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// Whose form manifests have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Format {
+    /// That of the OCI image specification.
+    Oci,
+    /// Docker's (Image Manifest Version 2, Schema 2).
+    Docker,
+}
+
 impl Manifest {
     /// An OCI manifest.
     pub fn new(

@@ -197,8 +197,25 @@ pub fn validate_tag(tag: &str) -> Result<()> {
         what: "tag",
         value: tag.to_owned(),
         message: "not a tag".to_owned(),
-        hint: "use up to 128 letters, digits, and _ . -, not starting with . or -".to_owned(),
+        hint: match slug(tag) {
+            Some(slug) => format!("write {slug}: a tag has up to 128 letters, digits, and _ . -"),
+            None => "use up to 128 letters, digits, and _ . -, not starting with . or -".to_owned(),
+        },
     })
+}
+
+/// What a name such as that of a branch is as a tag: `feature/x` is `feature-x`. Nothing if nothing is left.
+fn slug(name: &str) -> Option<String> {
+    let is_allowed =
+        |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
+    let replaced = name.chars().map(|it| if is_allowed(it) { it } else { '-' });
+    let replaced: String = replaced.collect();
+    let slug: String = replaced
+        .trim_matches(['.', '-'])
+        .chars()
+        .take(128)
+        .collect();
+    (!slug.is_empty()).then_some(slug)
 }
 
 /// A host name, an IPv4 address or an IPv6 address in brackets, and perhaps a port.

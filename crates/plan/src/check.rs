@@ -14,7 +14,7 @@ use strata_nix::{
     StorePath, StrategyName,
 };
 use strata_oci::{
-    Compression, Config, History, Platform, Reference, UserConfig, canonical_user_config,
+    Compression, Config, Format, History, Platform, Reference, UserConfig, canonical_user_config,
     is_rfc3339, validate_tag,
 };
 use strata_tree::{ImagePath, Rule};
@@ -79,6 +79,8 @@ pub struct CheckedImage {
     pub tag: String,
     /// What the image runs on.
     pub platform: Platform,
+    /// The form of the manifest where it is copied to.
+    pub format: Option<Format>,
     /// RFC 3339, or `now`.
     pub created: String,
     /// Known keys in their own spelling.
@@ -198,6 +200,7 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
         name,
         tag,
         platform,
+        format: image.format,
         created: image.created,
         config,
         warnings,

@@ -28,6 +28,15 @@ pub enum Outcome {
     Mounted,
 }
 
+/// What is told besides progress to who asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// What was decided, and why: that a blob is sent, mounted or reused.
+    Decision,
+    /// A request to a registry or an engine, or a program that ran, and what came of it.
+    Request,
+}
+
 /// Somebody who watches a copy.
 pub trait Progress: Sync {
     /// Work on a blob begins.
@@ -41,6 +50,9 @@ pub trait Progress: Sync {
 
     /// Something that the user should know now and not at the end: why nothing happens.
     fn warn(&self, _text: &str) {}
+
+    /// Something that only those want to know who look for a reason. It has no secrets in it.
+    fn explain(&self, _detail: Detail, _text: &str) {}
 }
 
 /// Nobody watches.

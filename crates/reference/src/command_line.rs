@@ -7,27 +7,44 @@ use crate::markdown::{self, anchor, code, fenced, table};
 /// The page of a program and its commands.
 pub(crate) fn page(mut program: Command) -> String {
     program.build();
-    let commands: Vec<&Command> = program
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set())
-        .collect();
-    let heading = |command: &Command| format!("{} {}", program.get_name(), command.get_name());
+    let mut commands = Vec::new();
+    collect(&program, &mut Vec::new(), &mut commands);
+    let heading = |(name, _): &(String, &Command)| format!("{} {name}", program.get_name());
     let rows: Vec<[String; 2]> = commands
         .iter()
         .map(|command| {
+            let (name, described) = command;
             let link = anchor(&heading(command));
-            let link = format!("[`{}`](#{link})", command.get_name());
-            [link, about(command)]
+            [format!("[`{name}`](#{link})"), about(described)]
         })
         .collect();
     let mut blocks = described(&program, |_| true);
     blocks.push(table(["command", "meaning"], &rows));
-    for command in commands {
+    for command in &commands {
         blocks.push(format!("## {}", heading(command)));
-        // All have it; it is said once.
-        blocks.extend(described(command, |argument| argument.get_id() != "help"));
+        // All have them; they are said once.
+        blocks.extend(described(command.1, |argument| {
+            argument.get_id() != "help" && !argument.is_global_set()
+        }));
     }
     markdown::page("the arguments in src/cli", program.get_name(), blocks)
+}
+
+/// Every command that does something, by its name, which has those of the commands that it is in.
+fn collect<'a>(
+    above: &'a Command,
+    names: &mut Vec<&'a str>,
+    commands: &mut Vec<(String, &'a Command)>,
+) {
+    for command in above.get_subcommands().filter(|it| !it.is_hide_set()) {
+        names.push(command.get_name());
+        if command.has_subcommands() {
+            collect(command, names, commands);
+        } else {
+            commands.push((names.join(" "), command));
+        }
+        names.pop();
+    }
 }
 
 /// What a command does and takes, of which `is_wanted` chooses.

@@ -14,11 +14,12 @@ use crate::markdown::{self, anchor, code, table};
 use source::{Absent, Field, Item, Source};
 
 /// The files that have the types.
-pub(crate) const FILES: [&str; 4] = [
+pub(crate) const FILES: [&str; 5] = [
     "crates/nix/src/request.rs",
     "crates/nix/src/index_request.rs",
     "crates/nix/src/system_request.rs",
     "crates/oci/src/config.rs",
+    "crates/oci/src/manifest.rs",
 ];
 
 /// The kinds of requests, and the types that they are read into.

@@ -126,7 +126,12 @@ impl Client {
                 .map_err(|_| invalid())
         };
         let client = Self {
-            http: Http::new(&reference.registry, options, &environment)?,
+            http: Http::new(
+                &reference.registry,
+                options,
+                &environment,
+                Arc::clone(&delays),
+            )?,
             secure: base("https")?,
             plain: base("http")?,
             is_plain: AtomicBool::new(false),

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ureq::http::header::{CONTENT_LENGTH, EXPECT, LOCATION};
 use ureq::http::uri::Scheme;
@@ -13,6 +13,7 @@ use ureq::http::{self, Method, StatusCode, Uri};
 use ureq::{Agent, AsSendBody, SendBody};
 
 use crate::certificates::Trust;
+use crate::delays::Delays;
 use crate::error::{Reached, RegistryError};
 use crate::options::{Options, Timeouts};
 use crate::request::{Body, Request};
@@ -52,6 +53,8 @@ pub(crate) struct Http {
     certificate_variable: &'static str,
     /// Whether what begins with HTTPS may go on without.
     may_downgrade: bool,
+    /// Where requests are noted.
+    noted: Arc<Delays>,
 }
 
 impl Http {
@@ -60,6 +63,7 @@ impl Http {
         registry: &str,
         options: &Options,
         environment: &dyn Fn(&str) -> Option<OsString>,
+        noted: Arc<Delays>,
     ) -> Result<Self> {
         let directory = options.certificate_directory.as_deref();
         let trust = Trust::find(directory, registry, environment)?;
@@ -101,6 +105,7 @@ impl Http {
             timeouts,
             certificate_variable: strata_http::certificate_variable(environment),
             may_downgrade: insecure,
+            noted,
         })
     }
 
@@ -307,7 +312,17 @@ impl Http {
         if is_courtesy && self.is_interrupted() {
             config = config.timeout_global(Some(LAST_COURTESY));
         }
-        let result = agent.run(config.build()).or_else(early_response);
+        let request = config.build();
+        let shown = format!("{} {}", request.method(), shown(request.uri()));
+        let started = Instant::now();
+        let result = agent.run(request).or_else(early_response);
+        let end = match &result {
+            Ok(response) => response.status().as_u16().to_string(),
+            Err(error) => error.to_string(),
+        };
+        let milliseconds = started.elapsed().as_millis();
+        self.noted
+            .add_request(format!("{shown}: {end} after {milliseconds} ms"));
         result.map_err(|error| {
             let error = RegistryError::from(error);
             match &proxy {
@@ -319,6 +334,20 @@ impl Http {
             }
         })
     }
+}
+
+/// An address without what may be a secret in it: a password, and the query, which has states and signatures.
+fn shown(url: &Uri) -> String {
+    let host = url.authority().map_or("", |authority| {
+        let whole = authority.as_str();
+        whole.rsplit('@').next().unwrap_or(whole)
+    });
+    let query = if url.query().is_some() { "?…" } else { "" };
+    format!(
+        "{}://{host}{}{query}",
+        url.scheme_str().unwrap_or_default(),
+        url.path()
+    )
 }
 
 /// Where a response leads, if it is a redirect.

@@ -46,7 +46,7 @@ mod response;
 pub use auth::Credentials;
 pub use options::{Options, Retry, Timeouts};
 pub use push::{
-    Action, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, plan, plan_index, push,
-    push_index, tags,
+    Action, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, no_docker_format, plan,
+    plan_index, push, push_index, tags,
 };
 pub use strata_http::Proxies;

@@ -18,6 +18,7 @@ use crate::sending::{Sending, is_timeout};
 use crate::window::Window;
 use strata_copy::Blob;
 use strata_error::Error;
+use strata_progress::Detail;
 
 /// How a client begins that speaks TLS (RFC 8446, section 5.1: a handshake record).
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -69,6 +70,7 @@ impl Connection<'_> {
                 }
                 Received::Request(request) => {
                     let response = respond(self.catalog, &request);
+                    let (status, started) = (response.status, Instant::now());
                     if self
                         .write_response(response, &request.method, request.keep_alive)
                         .is_err()
@@ -77,6 +79,11 @@ impl Connection<'_> {
                         let _ = self.stream.shutdown(Shutdown::Both);
                         return;
                     }
+                    let milliseconds = started.elapsed().as_millis();
+                    let (method, target) = (&request.method, &request.path);
+                    let text = format!("{method} {target}: {status} after {milliseconds} ms");
+                    let progress = self.observer.context.progress;
+                    progress.explain(Detail::Request, &text);
                     if !request.keep_alive {
                         return self.linger();
                     }

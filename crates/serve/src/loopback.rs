@@ -10,7 +10,7 @@ use strata_copy::blobs;
 use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_oci::{Descriptor, Digest};
-use strata_progress::{Context, Outcome, Progress};
+use strata_progress::{Context, Detail, Outcome, Progress};
 
 /// What the image is called.
 const NAME: &str = "strata";
@@ -96,6 +96,14 @@ impl Progress for Sent<'_> {
         if lock(&self.done).insert(blob.digest) {
             self.progress.finish(blob, outcome);
         }
+    }
+
+    fn warn(&self, text: &str) {
+        self.progress.warn(text);
+    }
+
+    fn explain(&self, detail: Detail, text: &str) {
+        self.progress.explain(detail, text);
     }
 }
 

@@ -85,6 +85,7 @@ pub fn image(layers: &[&[u8]]) -> Image {
             name: "hello".into(),
             tag: "latest".into(),
         }),
+        format: None,
         manifest_descriptor: Descriptor::of(media_type::MANIFEST, &manifest_bytes),
         manifest,
         manifest_bytes,

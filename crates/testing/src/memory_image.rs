@@ -191,6 +191,7 @@ pub fn image(layers: Vec<MemoryLayer>) -> Image {
     let manifest_bytes = json::to_bytes(&manifest);
     Image {
         name: None,
+        format: None,
         manifest_descriptor: Descriptor::of(media_type::MANIFEST, &manifest_bytes),
         manifest,
         manifest_bytes,

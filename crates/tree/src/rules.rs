@@ -53,7 +53,8 @@ pub struct Rule {
 impl Rule {
     /// What is wrong with the rule, as the name of the field and a message.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        Regex::new(&self.regex).map_err(|error| ("regex", error.to_string()))?;
+        Regex::new(&self.regex)
+            .map_err(|error| ("regex", format!("{:?}: {}", self.regex, reason(&error))))?;
         if let Some(names) = &self.capabilities {
             capabilities::encode(names)
                 .map_err(|name| ("capabilities", format!("{name:?} is not a capability")))?;
@@ -288,6 +289,13 @@ impl CompiledRules {
             .filter(move |(regex, rule, _)| rule.within.is_none() && regex.is_match(source))
             .map(|(_, rule, _)| rule)
     }
+}
+
+/// What is wrong with a regular expression: the last line of what shows the place on several.
+fn reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub(crate) fn run(
         quiet,
     } = arguments;
     limit_threads(*jobs);
-    let said = Printer::new(*quiet);
+    let said = printer.silenced(*quiet);
     let image = match ManifestOrIndex::open(path)? {
         ManifestOrIndex::Image(image) => image,
         ManifestOrIndex::Index(_) => {
@@ -72,7 +72,7 @@ pub(crate) fn run(
             }));
         }
     };
-    let reporter = Reporter::for_copy([ManifestOrIndexRef::Image(&image)], &said);
+    let mut reporter = Reporter::for_copy([ManifestOrIndexRef::Image(&image)], &said);
     let written = compressed::write(
         path,
         &image,

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, Args};
 use serde_json::json;
 
 use super::compress::limit_threads;
+use super::format;
 use super::push_args::{PushArgs, PushSettings};
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
@@ -22,9 +23,9 @@ use crate::platform::of_this_machine;
 use strata_engine::{containerd, docker};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
-use strata_oci::{Compression, Platform};
+use strata_oci::{Format, Platform};
 use strata_progress::Context;
-use strata_registry::{ManifestFormat, PushOptions};
+use strata_registry::ManifestFormat;
 
 /// Copy an image to a registry, an engine, an archive or a directory
 #[derive(Args)]
@@ -77,10 +78,10 @@ pub(crate) struct CopyArgs {
 
     /// The format of manifests: oci or docker; without it oci, and docker where a registry takes nothing else
     #[arg(long, short, value_name = "FORMAT", value_parser = manifest_format)]
-    format: Option<ManifestFormat>,
+    format: Option<Format>,
 
     /// Answer in JSON; docs/cli.md describes it
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     json: bool,
 
     /// Compress with so many threads; without it one for each core
@@ -151,8 +152,7 @@ fn help() -> String {
 
 /// Flags of skopeo that ask for what a copy of Strata does anyway, or for what cannot matter: the
 /// image comes from the Nix store, has no signatures, and keeps its digest; an index is copied whole.
-const WITHOUT_EFFECT: [&str; 7] = [
-    "debug",
+const WITHOUT_EFFECT: [&str; 6] = [
     "dest-decompress",
     "dest-oci-accept-uncompressed-layers",
     "dest-precompute-digests",
@@ -177,49 +177,14 @@ pub(crate) fn accepted_flags() -> Vec<Arg> {
     flags.chain([all]).collect()
 }
 
-fn manifest_format(text: &str) -> Result<ManifestFormat, String> {
+fn manifest_format(text: &str) -> Result<Format, String> {
     match text {
-        "oci" => Ok(ManifestFormat::Oci),
+        "oci" => Ok(Format::Oci),
         // The second is skopeo's word.
-        "docker" | "v2s2" => Ok(ManifestFormat::Docker),
+        "docker" | "v2s2" => Ok(Format::Docker),
         "v2s1" => Err("schema 1 is not read any more; write docker for schema 2".to_owned()),
         _ => Err("the formats are oci and docker".to_owned()),
     }
-}
-
-/// Has manifests written in Docker's format, where they can be.
-fn use_docker_format(push: &mut PushOptions, destination: &dyn Destination) -> Result<()> {
-    let wrong = |message: &str, hint: &str| Error::Name {
-        what: "format",
-        value: "docker".to_owned(),
-        message: message.to_owned(),
-        hint: hint.to_owned(),
-    };
-    let name = destination.to_string();
-    if ["docker-archive:", "docker-daemon:"]
-        .iter()
-        .any(|it| name.starts_with(it))
-    {
-        return Ok(());
-    }
-    if destination.reference().is_none() {
-        return Err(wrong(
-            "only registries and docker-archive: are written in Docker's format",
-            "leave --format out, or copy to docker-archive:",
-        ));
-    }
-    match push.compression {
-        None => push.compression = Some(Compression::GZIP),
-        Some(Compression::Gzip { .. }) => {}
-        Some(Compression::None | Compression::Zstd { .. }) => {
-            return Err(wrong(
-                "its layers are compressed with gzip",
-                "leave out --compression and --preserve-digests",
-            ));
-        }
-    }
-    push.format = ManifestFormat::Docker;
-    Ok(())
 }
 
 /// Arguments that were checked and understood.
@@ -232,6 +197,8 @@ struct CopySettings {
     platform: Option<Platform>,
     /// What the destination is handed.
     options: Options,
+    /// The form of manifests that was asked for.
+    format: Option<Format>,
     /// Whether only to say what would be done.
     dry_run: bool,
     /// The file that the digest is written to.
@@ -253,15 +220,15 @@ impl TryFrom<CopyArgs> for CopySettings {
         let PushSettings {
             mut options,
             dry_run,
+            warnings,
         } = arguments
             .push
             .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
-        match arguments.format {
-            Some(ManifestFormat::Docker) => {
-                use_docker_format(&mut options, destination.as_ref())?;
-            }
-            Some(ManifestFormat::Oci) => options.format = ManifestFormat::Oci,
-            Some(ManifestFormat::Any) | None => {}
+        if arguments.format == Some(Format::Docker) {
+            format::check(destination.as_ref(), options.compression)?;
+        }
+        if arguments.format == Some(Format::Oci) {
+            options.format = ManifestFormat::Oci;
         }
         Ok(Self {
             image: arguments.image,
@@ -283,9 +250,10 @@ impl TryFrom<CopyArgs> for CopySettings {
                 },
                 stdout: Printer::stdout,
             },
+            format: arguments.format,
             dry_run,
             digest_file: arguments.digestfile,
-            warnings: arguments.skopeo.warnings(),
+            warnings: [arguments.skopeo.warnings(), warnings].concat(),
             json: arguments.json,
             quiet: arguments.quiet,
         })
@@ -315,22 +283,32 @@ pub(crate) fn run(
     if arguments.jobs.is_some() {
         limit_threads(arguments.jobs);
     }
-    let settings = CopySettings::try_from(arguments).map_err(Failure::Usage)?;
-    let destination = settings.destination.as_ref();
-    destination
+    let mut settings = CopySettings::try_from(arguments).map_err(Failure::Usage)?;
+    settings
+        .destination
         .check(&settings.image, printer.output_is_terminal())
         .map_err(Failure::Usage)?;
     check_digest_file(&settings).map_err(Failure::Usage)?;
-    if settings.json && destination.is_standard_output() {
+    if settings.json && settings.destination.is_standard_output() {
         return Err(Failure::Usage(output::two_answers()));
     }
-    let printer = Printer::new(settings.quiet);
+    let printer = printer.silenced(settings.quiet);
     for warning in &settings.warnings {
         printer.note(warning);
     }
     let unseen = Unseen(&printer);
     let image = ManifestOrIndex::open(&settings.image)?;
     let image = choose(image, &settings, interruption.context(&unseen))?;
+    let formatted = format::apply(
+        image,
+        settings.format,
+        settings.destination.as_ref(),
+        &mut settings.options.push,
+    )?;
+    for warning in &formatted.warnings {
+        printer.note(warning);
+    }
+    let image = formatted.image;
     if settings.dry_run {
         return dry_run(&image, &settings, &printer, interruption.context(&unseen));
     }
@@ -369,11 +347,20 @@ fn dry_run(
 ) -> Result<(), Failure> {
     let image = image.borrowed();
     let destination = settings.destination.as_ref();
+    let mut images = Vec::new();
     for found in destination.dry_run(image, &settings.options, context)? {
         for warning in &found.warnings {
             printer.note(warning);
         }
-        printer.data(&found.text)?;
+        if settings.json {
+            images.extend(found.json);
+        } else {
+            printer.data(&found.text)?;
+        }
+    }
+    if settings.json {
+        let value = json!({ "destination": destination.to_string(), "images": images });
+        printer.data(&format!("{value:#}\n"))?;
     }
     Ok(())
 }
@@ -388,7 +375,7 @@ fn copy(
     let image = image.borrowed();
     let (destination, options) = (settings.destination.as_ref(), &settings.options);
     let name = destination.copy_name(image.name())?;
-    let reporter = Reporter::for_copy([image], printer);
+    let mut reporter = Reporter::for_copy([image], printer);
     let copied = destination.copy(image, &name, options, interruption.context(&reporter));
     reporter.end();
     let copied = copied.map_err(|error| {
@@ -404,7 +391,11 @@ fn copy(
     reporter.summarize();
     let digest = copied.digest;
     if let Some(file) = &settings.digest_file {
-        std::fs::write(file, digest.to_string()).map_err(Error::io("write", file))?;
+        output::write_text(
+            file,
+            &digest.to_string(),
+            interruption.context(&Unseen(printer)),
+        )?;
     }
     let places = destination.places(&name, options);
     for other in places.iter().skip(1) {

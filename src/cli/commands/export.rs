@@ -13,6 +13,7 @@ use crate::cli::progress::Unseen;
 use crate::destination::is_stdout;
 use crate::platform::of_this_machine;
 use strata_copy::archive;
+use strata_error::Error;
 use strata_image::{ManifestOrIndex, flatten};
 use strata_oci::Platform;
 
@@ -54,7 +55,9 @@ pub(crate) fn run(
     let image = match (ManifestOrIndex::open(image)?, platform) {
         (ManifestOrIndex::Image(image), None) => *image,
         (built, Some(platform)) => built.into_image(platform)?,
-        (built, None) => built.into_image(&of_this_machine())?,
+        (built, None) => built
+            .into_image(&of_this_machine())
+            .map_err(named_by_attribute)?,
     };
     let unseen = Unseen(printer);
     let context = interruption.context(&unseen);
@@ -75,4 +78,20 @@ pub(crate) fn run(
     );
     printer.note(&line);
     Ok(())
+}
+
+/// The attribute `rootfs` of an index, which runs this command, has no flags but an argument.
+fn named_by_attribute(error: Error) -> Error {
+    match error {
+        Error::Document {
+            document,
+            message,
+            hint,
+        } => Error::Document {
+            document,
+            message,
+            hint: format!("{hint}, and in Nix rootfs.override {{ platform = \"OS/ARCH\"; }}"),
+        },
+        other => other,
+    }
 }

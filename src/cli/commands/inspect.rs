@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::cli::failure::Failure;
 use crate::cli::printer::Printer;
+use strata_error::visible_line;
 use strata_image::{Image, ImageIndex, ManifestOrIndex};
 use strata_layer::Layer;
 use strata_oci::media_type;
@@ -58,7 +59,12 @@ fn table_of_index(index: &ImageIndex) -> String {
     }
     let _ = writeln!(text, "{:<13} {}", "digest", index.descriptor.digest);
     for (key, value) in &index.index.annotations {
-        let _ = writeln!(text, "{:<13} {key}={value}", "annotation");
+        let _ = writeln!(
+            text,
+            "{:<13} {}",
+            "annotation",
+            visible_line(&format!("{key}={value}"))
+        );
     }
     for image in &index.images {
         let _ = write!(text, "\n{}", table(image));
@@ -115,7 +121,7 @@ fn table(image: &Image) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{name:<13} {value}");
+        let _ = writeln!(text, "{name:<13} {}", visible_line(value));
     };
     if let Some(name) = &image.name {
         row("name", &format!("{}:{}", name.name, name.tag));
@@ -153,7 +159,9 @@ fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Im
     let made_by = history
         .and_then(|history| history.metadata.created_by.as_deref())
         .filter(|made_by| *made_by != "strata")
-        .map_or_else(String::new, |made_by| format!("  {made_by}"));
+        .map_or_else(String::new, |made_by| {
+            format!("  {}", visible_line(made_by))
+        });
     // Writing to a String cannot fail.
     let _ = writeln!(text, "\nlayer {}  {}", index + 1, descriptor.digest);
     let how = match (how_compressed(image), is_compressed(layer)) {

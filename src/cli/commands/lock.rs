@@ -1,6 +1,5 @@
 //! `strata lock IMAGE`, and `strata lock --update FILE`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,11 +7,11 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
+use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
 use crate::cli::registry_args::{SourceRegistryArgs, reference};
-use strata_copy::write_file;
-use strata_error::{Error, small_file};
+use strata_error::{Error, small_file, visible_line};
 use strata_oci::Platform;
 use strata_registry::pull::{Lock, Source};
 
@@ -59,7 +58,7 @@ pub(crate) fn run(
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    let notes = Printer::new(arguments.quiet);
+    let notes = printer.silenced(arguments.quiet);
     let unseen = Unseen(&notes);
     let context = interruption.context(&unseen);
     let options = arguments.registry.options().map_err(Failure::Usage)?;
@@ -75,7 +74,7 @@ pub(crate) fn run(
         let source = Source::connect(&old.reference(&document)?, &options, context)?;
         let new = source.lock(&platforms, context)?;
         for line in old.changes(&new) {
-            notes.note(&line);
+            notes.note(&visible_line(&line));
         }
         let answer = json!({ "file": document, "changes": old.changes(&new) });
         let answer = || {
@@ -89,11 +88,7 @@ pub(crate) fn run(
             notes.note("nothing changed");
             return answer();
         }
-        let write = |writer: &mut dyn Write| {
-            let written = writer.write_all(new.to_text().as_bytes());
-            written.map_err(Error::io("write", file))
-        };
-        write_file(file, context, write)?;
+        write_text(file, &new.to_text(), context)?;
         return answer();
     }
     // One of the two is there.

@@ -1,14 +1,16 @@
 //! `strata man DIRECTORY`.
 
 use std::fs;
-use std::iter::once;
 use std::path::PathBuf;
 
 use clap::{Args, Command};
 use clap_mangen::Man;
 
 use crate::cli::failure::Failure;
+use crate::cli::interruption::Interruption;
+use crate::cli::output::write_text;
 use strata_error::Error;
+use strata_progress::Silent;
 
 /// Write these explanations as manual pages
 #[derive(Args)]
@@ -17,19 +19,45 @@ pub(crate) struct ManArgs {
     directory: PathBuf,
 }
 
-/// Writes a page for `strata` and one for each command of it.
-pub(crate) fn run(arguments: &ManArgs, mut strata: Command) -> Result<(), Failure> {
+/// Writes a page for `strata` and one for each command of it. Each is there whole or as it was before; after a failure
+/// those that are new go.
+pub(crate) fn run(
+    arguments: &ManArgs,
+    mut strata: Command,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
     let directory = &arguments.directory;
     fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
     strata.build();
-    let commands = strata.get_subcommands().cloned();
-    for command in once(strata.clone()).chain(commands) {
+    let mut commands = Vec::new();
+    collect(strata, &mut commands);
+    let mut new = Vec::new();
+    for command in commands {
         let page = page(command);
         let file = directory.join(page.get_filename());
+        let was_there = file.exists();
         let text = render(&page).map_err(Error::io("write", &file))?;
-        fs::write(&file, text).map_err(Error::io("write", &file))?;
+        let written = write_text(&file, &text, interruption.context(&Silent));
+        written.inspect_err(|_| {
+            for file in &new {
+                // The first error is the one to tell.
+                let _ = fs::remove_file(file);
+            }
+        })?;
+        if !was_there {
+            new.push(file);
+        }
     }
     Ok(())
+}
+
+/// A command, and all below it.
+fn collect(command: Command, commands: &mut Vec<Command>) {
+    let below: Vec<Command> = command.get_subcommands().cloned().collect();
+    commands.push(command);
+    for command in below {
+        collect(command, commands);
+    }
 }
 
 /// A page that belongs to Strata, and whose synopsis does not repeat every option.

@@ -57,7 +57,7 @@ pub(crate) fn run(
     if *json && is_stdout(output) {
         return Err(Failure::Usage(two_answers()));
     }
-    let said = Printer::new(*quiet);
+    let said = printer.silenced(*quiet);
     let images = images.iter().map(|path| ManifestOrIndex::open(path));
     let images = images.collect::<Result<Vec<_>>>()?;
     let names = names(&images)?;
@@ -70,7 +70,7 @@ pub(crate) fn run(
     let images = plain_images;
     let roots = images.iter().map(ManifestOrIndex::borrowed);
     let all: Vec<_> = roots.clone().zip(&names).collect();
-    let reporter = Reporter::for_copy(roots, &said);
+    let mut reporter = Reporter::for_copy(roots, &said);
     let written = if is_stdout(output) {
         write_to_stdout(interruption.context(&reporter), |writer| {
             archive::stream_all(

@@ -5,6 +5,8 @@ pub(super) mod compress;
 pub(super) mod copy;
 pub(super) mod explain;
 pub(super) mod export;
+mod format;
+pub(super) mod index;
 pub(super) mod inspect;
 pub(super) mod lock;
 pub(super) mod lock_layers;

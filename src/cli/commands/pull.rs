@@ -16,7 +16,7 @@ use crate::cli::registry_args::{SourceRegistryArgs, reference};
 use crate::destination::is_stdout;
 use crate::platform::of_this_machine;
 use strata_copy::write_file;
-use strata_error::Error;
+use strata_error::{Error, visible_line};
 use strata_oci::{Digest, Platform, Reference};
 use strata_progress::Context;
 use strata_registry::pull;
@@ -98,7 +98,8 @@ pub(crate) fn run(
             hint: "name a directory, or one part with --only".to_owned(),
         }));
     }
-    let printer = Printer::new(arguments.quiet || printer.is_quiet());
+    check_terminal(arguments.only, &output, printer).map_err(Failure::Usage)?;
+    let printer = printer.silenced(arguments.quiet);
     let unseen = Unseen(&printer);
     let context = interruption.context(&unseen);
     let wanted = arguments.platform.clone().unwrap_or_else(of_this_machine);
@@ -113,7 +114,7 @@ pub(crate) fn run(
     match arguments.only {
         Some(Part::Blob(digest)) => {
             let blob = source.describe_blob(digest, context)?;
-            write(&output, context, |writer| {
+            write(&output, &printer, context, |writer| {
                 source.write_blob(&blob, writer, context)
             })
         }
@@ -123,11 +124,11 @@ pub(crate) fn run(
                 let written = writer.write_all(&image.manifest_bytes);
                 written.map_err(Error::stream("a manifest"))
             };
-            write(&output, context, fill)
+            write(&output, &printer, context, fill)
         }
         Some(Part::Config) => {
             let image = pull.find(&wanted)?;
-            write(&output, context, |writer| {
+            write(&output, &printer, context, |writer| {
                 source.write_blob(&image.config, writer, context)
             })
         }
@@ -168,7 +169,7 @@ impl Pull<'_> {
         output: &Path,
         as_json: bool,
     ) -> Result<(), Failure> {
-        let reporter = Reporter::for_pull(image, self.printer);
+        let mut reporter = Reporter::for_pull(image, self.printer);
         let written =
             self.source
                 .write_directory(image, output, self.interruption.context(&reporter));
@@ -206,21 +207,43 @@ impl Pull<'_> {
         if let (Some(asked), Some(own)) = (asked, own)
             && !own.fits(asked)
         {
+            let own = own.to_string();
             self.printer.note(&format!(
-                "warning: {} is for {own} and not for {asked}; name the digest of the index, or of the \
-                 image for {asked}",
-                image.manifest.digest
+                "warning: {} is for {} and not for {asked}; name the digest of the index, or of the image for {asked}",
+                image.manifest.digest,
+                visible_line(&own)
             ));
         }
     }
 }
 
-/// Lets `fill` write a file or standard output.
+/// Refuses to write any bytes to a terminal.
+fn check_terminal(only: Option<Part>, output: &Path, printer: &Printer) -> Result<(), Error> {
+    match only {
+        Some(Part::Blob(_)) if is_stdout(output) && printer.output_is_terminal() => {
+            Err(Error::Name {
+                what: "output",
+                value: output.display().to_string(),
+                message: "a blob is not written to a terminal".to_owned(),
+                hint: "name a file, or pipe it to a program".to_owned(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Lets `fill` write a file or standard output, where a terminal gets the text of a document.
 fn write(
     output: &Path,
+    printer: &Printer,
     context: Context<'_>,
     fill: impl FnOnce(&mut dyn Write) -> strata_error::Result<()>,
 ) -> Result<(), Failure> {
+    if is_stdout(output) && printer.output_is_terminal() {
+        let mut bytes = Vec::new();
+        fill(&mut bytes)?;
+        return printer.data(&String::from_utf8_lossy(&bytes));
+    }
     if is_stdout(output) {
         return write_to_stdout(context, fill);
     }

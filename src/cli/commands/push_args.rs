@@ -46,9 +46,9 @@ pub(super) struct PushArgs {
     )]
     dest_compress_level: Option<u8>,
 
-    /// Push under this tag too
-    #[arg(long, value_name = "TAG")]
-    additional_tag: Vec<String>,
+    /// Push under this tag too; may be given several times
+    #[arg(long, value_name = "TAG", visible_alias = "additional-tag")]
+    tag: Vec<String>,
 
     /// Say what would be done for each layer, and write nothing
     #[arg(long)]
@@ -58,8 +58,12 @@ pub(super) struct PushArgs {
     #[arg(long, value_name = "NAME[:TAG]", conflicts_with = "no_reuse")]
     reuse_from: Vec<String>,
 
-    /// Push under this tag too, and look there the next time
+    /// The same as --reuse-from with the repository of the destination
     #[arg(long, value_name = "TAG", conflicts_with = "no_reuse")]
+    reuse_from_tag: Vec<String>,
+
+    /// The name that --tag had when it was about reuse, too
+    #[arg(long, hide = true, value_name = "TAG", conflicts_with = "no_reuse")]
     reuse_tag: Option<String>,
 
     /// Do not believe what images in the registry and the cache say of layers
@@ -90,7 +94,13 @@ pub(super) struct PushSettings {
     pub(super) options: PushOptions,
     /// Whether only to say so.
     pub(super) dry_run: bool,
+    /// What the user should know about the flags.
+    pub(super) warnings: Vec<String>,
 }
+
+/// What to say about the flag that was two.
+const REUSE_TAG: &str = "warning: --reuse-tag will go: a push always looks at the tags that it is for\n\
+                         hint: write --tag; --reuse-from-tag looks at a tag and leaves it as it is";
 
 impl PushArgs {
     /// Checks the flags for a copy to `destination`, which refuses those that mean nothing there.
@@ -116,20 +126,26 @@ impl PushArgs {
         } else {
             self.compression()?
         };
-        let tags = self.additional_tag.iter();
+        let tags = self.tag.iter().chain(&self.reuse_tag);
         let tags = tags.map(|given| additional_tag(given, reference));
+        let looked_at = self.reuse_from_tag.iter();
+        let looked_at = looked_at.map(|tag| {
+            validate_tag(tag)?;
+            Ok(Reference {
+                tag: Some(tag.clone()),
+                digest: None,
+                ..reference.clone()
+            })
+        });
+        let looked_at = looked_at.collect::<Result<Vec<_>>>()?;
         let mounts = self.mount_from.iter();
         let mounts = mounts.map(|given| mounted_repository(given, reference));
-        if let Some(tag) = &self.reuse_tag {
-            validate_tag(tag)?;
-        }
         Ok(PushSettings {
             options: PushOptions {
                 compression,
                 format: ManifestFormat::Any,
                 additional_tags: tags.collect::<Result<_>>()?,
-                reuse_from: references(&self.reuse_from)?,
-                reuse_tag: self.reuse_tag,
+                reuse_from: [references(&self.reuse_from)?, looked_at].concat(),
                 no_reuse: self.no_reuse,
                 verify_reused: self.verify_reused,
                 mount_from: mounts.collect::<Result<_>>()?,
@@ -137,6 +153,11 @@ impl PushArgs {
                 overwrite_index: self.overwrite_index,
             },
             dry_run: self.dry_run,
+            warnings: self
+                .reuse_tag
+                .iter()
+                .map(|_| REUSE_TAG.to_owned())
+                .collect(),
         })
     }
 
@@ -147,9 +168,10 @@ impl PushArgs {
             || self.dest_compress;
         let given = [
             (compressed, "--compression"),
-            (!self.additional_tag.is_empty(), "--additional-tag"),
+            (!self.tag.is_empty(), "--tag"),
             (self.dry_run, "--dry-run"),
             (!self.reuse_from.is_empty(), "--reuse-from"),
+            (!self.reuse_from_tag.is_empty(), "--reuse-from-tag"),
             (self.reuse_tag.is_some(), "--reuse-tag"),
             (!self.mount_from.is_empty(), "--mount-from"),
             (self.no_reuse, "--no-reuse"),
@@ -183,7 +205,7 @@ impl PushArgs {
 
 /// A tag, or the destination's name with a tag as skopeo wants it.
 fn additional_tag(given: &str, destination: &Reference) -> Result<String> {
-    if !given.contains([':', '/', '@']) {
+    if !given.contains([':', '@']) {
         validate_tag(given)?;
         return Ok(given.to_owned());
     }
@@ -271,9 +293,10 @@ mod tests {
         };
         for flag in [
             "--compression=gzip",
-            "--additional-tag=1",
+            "--tag=1",
             "--dry-run",
             "--reuse-from=a",
+            "--reuse-from-tag=a",
             "--reuse-tag=a",
             "--mount-from=a",
             "--no-reuse",
@@ -314,6 +337,24 @@ mod tests {
 
     #[test]
     fn additional_tags_are_in_the_same_repository() {
+        // Issue 11, "What new users stumbled over" 1: branches have slashes.
+        let destination = Reference::parse("h.x:5000/a/b:1").unwrap();
+        for (branch, tag) in [
+            ("feature/x", "feature-x"),
+            (
+                "dependabot/npm_and_yarn/@types/node",
+                "dependabot-npm_and_yarn--types-node",
+            ),
+            ("-fix#12", "fix-12"),
+            ("größe", "gr--e"),
+        ] {
+            let error = additional_tag(branch, &destination).unwrap_err();
+            let hint = error.hint().unwrap();
+            assert!(
+                hint.starts_with(&format!("write {tag}: ")),
+                "{branch}: {hint}"
+            );
+        }
         let destination = Reference::parse("h.x:5000/a/b:1").unwrap();
         for (given, tag) in [
             ("2", Some("2")),

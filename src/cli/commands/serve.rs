@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
@@ -16,7 +17,7 @@ use crate::cli::progress::Unseen;
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
 use strata_oci::{Compression, Descriptor};
-use strata_progress::{Outcome, Progress};
+use strata_progress::{Detail, Outcome, Progress};
 use strata_serve::{Catalog, Limits, Observer, Server, compress_all_images};
 
 const HELP: &str = "\
@@ -39,6 +40,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "COMPRESSION", default_value = "none")]
     compression: Compression,
 
+    /// Answer in JSON: one line once it listens; docs/cli.md describes it
+    #[arg(long)]
+    json: bool,
+
     /// Say nothing but errors and the addresses
     #[arg(long, short)]
     quiet: bool,
@@ -54,7 +59,7 @@ pub(crate) fn run(
     interruption: &Interruption,
 ) -> Result<(), Failure> {
     let address = resolve(&arguments.listen).map_err(Failure::Usage)?;
-    let said = Printer::new(arguments.quiet);
+    let said = printer.silenced(arguments.quiet);
     let log = Log(&said);
     let images = arguments.images.iter().map(|path| {
         let built = ManifestOrIndex::open(path)?;
@@ -70,10 +75,16 @@ pub(crate) fn run(
 
     let mut catalog = Catalog::default();
     let mut lines = format!("http://{address}\n");
+    let mut served = Vec::new();
     for image in &images {
         let name = catalog.add(image.borrowed())?;
         let digest = image.borrowed().digest();
         lines.extend([format!("{address}/{name}@{digest}\n")]);
+        served.push(json!({ "name": format!("{address}/{name}"), "digest": digest }));
+    }
+    if arguments.json {
+        let value = json!({ "address": format!("http://{address}"), "images": served });
+        lines = format!("{value}\n");
     }
     if !address.ip().is_loopback() {
         said.note("whoever reaches this address can read the images");
@@ -115,6 +126,10 @@ impl Progress for Log<'_> {
     fn finish(&self, blob: &Descriptor, _: Outcome) {
         let (digest, size) = (blob.digest, HumanBytes(blob.size));
         self.0.note(&format!("sent {digest} ({size})"));
+    }
+
+    fn explain(&self, detail: Detail, text: &str) {
+        self.0.explain(detail, text);
     }
 }
 

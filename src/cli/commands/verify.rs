@@ -35,12 +35,12 @@ pub(crate) fn run(
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    let said = Printer::new(arguments.quiet);
+    let said = printer.silenced(arguments.quiet);
     // Opening checks the documents against their digests and each other; what does not open is
     // damaged, and nothing more can be said about it.
     let built = ManifestOrIndex::open(&arguments.image)?;
     let root = built.borrowed();
-    let reporter = Reporter::for_verification(&root.images(), &said);
+    let mut reporter = Reporter::for_verification(&root.images(), &said);
     let findings = verify(root, &reporter, interruption);
     reporter.end();
     let findings = findings?;

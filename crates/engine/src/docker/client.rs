@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use ureq::http::header::CONTENT_TYPE;
@@ -16,7 +16,7 @@ use super::tls;
 use strata_error::{Error, Result, printable};
 use strata_http::{Route, Transport};
 use strata_oci::{Digest, Platform};
-use strata_progress::Context;
+use strata_progress::{Context, Detail};
 
 /// The newest version of the API that this was written for.
 const NEWEST: Version = Version(1, 51);
@@ -251,7 +251,18 @@ impl<'a> Client<'a> {
     ) -> Result<Response> {
         self.context.check()?;
         let url = format!("{}{path}", self.base);
+        let started = Instant::now();
         let result = self.watched(|| self.exchange(method, &url, body));
+        let end = match &result {
+            Ok(response) => response.status.as_u16().to_string(),
+            Err(error) => error.to_string(),
+        };
+        let milliseconds = started.elapsed().as_millis();
+        let text = format!(
+            "{}: {method} {path}: {end} after {milliseconds} ms",
+            self.host
+        );
+        self.context.progress.explain(Detail::Request, &text);
         result.map_err(|error| match self.context.check() {
             Err(interrupted) => interrupted,
             Ok(()) => self.unreached(operation, error),

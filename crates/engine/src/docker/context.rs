@@ -13,9 +13,11 @@ use serde::Deserialize;
 
 use super::endpoint::{Endpoint, TlsFiles};
 use super::environment::{configuration, text};
-use strata_error::{Error, Result, small_file};
+use strata_error::small_file::{self, Found, Settings};
+use strata_error::{Error, Result};
 use strata_http::Environment;
 use strata_oci::Digest;
+use strata_progress::Context;
 
 /// The most bytes of a file that are read.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -25,8 +27,9 @@ const DEFAULT: &str = "default";
 /// The fields of `config.json` that matter.
 #[derive(Deserialize)]
 struct Configuration {
+    /// Null is what Go's encoders write of nothing.
     #[serde(default, rename = "currentContext")]
-    current_context: String,
+    current_context: Option<String>,
 }
 
 /// The fields of `meta.json` that matter.
@@ -46,11 +49,15 @@ struct MetadataEndpoint {
 
 /// The engine of the context that `DOCKER_CONTEXT`, else Docker's configuration names; `None` if
 /// that is the default one.
-pub(super) fn current(environment: Environment<'_>) -> Result<Option<Endpoint>> {
+pub(super) fn current(
+    environment: Environment<'_>,
+    context: Context<'_>,
+) -> Result<Option<Endpoint>> {
     let Some(directory) = configuration(environment) else {
         return Ok(None);
     };
-    let named = text(environment, "DOCKER_CONTEXT").map_or_else(|| configured(&directory), Ok)?;
+    let named =
+        text(environment, "DOCKER_CONTEXT").map_or_else(|| configured(&directory, context), Ok)?;
     if named.is_empty() || named == DEFAULT {
         return Ok(None);
     }
@@ -76,12 +83,27 @@ pub(super) fn current(environment: Environment<'_>) -> Result<Option<Endpoint>> 
     Endpoint::new(&endpoint.host, is_encrypted.then_some(tls)).map(Some)
 }
 
-/// The current context by `config.json`; empty if it names none.
-fn configured(directory: &Path) -> Result<String> {
-    let file = directory.join("config.json");
-    match read(&file)? {
-        Some(bytes) => parse(&file, &bytes).map(|it: Configuration| it.current_context),
-        None => Ok(String::new()),
+/// The current context by `config.json`; empty if it names none. A file that cannot be used is told of.
+fn configured(directory: &Path, context: Context<'_>) -> Result<String> {
+    let file = Settings {
+        path: directory.join("config.json"),
+        named: false,
+    };
+    let parse = |bytes: &[u8]| match bytes.trim_ascii() {
+        [] => Ok(String::new()),
+        bytes => {
+            let found: Option<Configuration> = parse(&file.path, bytes)?;
+            Ok(found.and_then(|it| it.current_context).unwrap_or_default())
+        }
+    };
+    match file.read(LARGEST_FILE, parse)? {
+        Found::Settings(name) => Ok(name),
+        Found::Nothing => Ok(String::new()),
+        Found::Unusable(error) => {
+            let text = format!("warning: {error}; it counts as absent");
+            context.progress.warn(&text);
+            Ok(String::new())
+        }
     }
 }
 
@@ -116,6 +138,9 @@ fn broken(path: &Path, message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
+    use std::sync::Mutex;
+
+    use strata_progress::Progress;
 
     use super::*;
 
@@ -136,11 +161,12 @@ mod tests {
         }
 
         fn current(&self, context: Option<&str>) -> Result<Option<Endpoint>> {
-            current(&|name| match name {
+            let environment = |name: &str| match name {
                 "DOCKER_CONFIG" => Some(self.0.path().into()),
                 "DOCKER_CONTEXT" => context.map(OsString::from),
                 _ => None,
-            })
+            };
+            current(&environment, Context::silent())
         }
     }
 
@@ -173,6 +199,41 @@ mod tests {
         assert!(scene.current(Some("work")).unwrap().is_some());
     }
 
+    /// Told without what is in it.
+    struct Told(Mutex<Vec<String>>);
+
+    impl Progress for Told {
+        fn warn(&self, text: &str) {
+            self.0.lock().unwrap().push(text.to_owned());
+        }
+    }
+
+    /// Row "Strangers' documents" of issue 11: a default file that cannot be used counts as absent.
+    #[test]
+    fn a_configuration_that_cannot_be_used_is_none() {
+        for (text, is_told) in [
+            ("", false),
+            ("\n", false),
+            ("null", false),
+            (r#"{"currentContext":null}"#, false),
+            (r#"{"currentContext":["secret"]}"#, true),
+            (r#"{"secret"#, true),
+            ("7", true),
+        ] {
+            let scene = Scene::new(&[("config.json", text)]);
+            let told = Told(Mutex::default());
+            let context = Context::silent().watched_by(&told);
+            let environment = |name: &str| (name == "DOCKER_CONFIG").then(|| scene.0.path().into());
+            assert_eq!(current(&environment, context).unwrap(), None, "{text}");
+            let told = told.0.lock().unwrap();
+            assert_eq!(!told.is_empty(), is_told, "{text}: {told:?}");
+            assert!(
+                told.iter()
+                    .all(|text| text.contains("config.json") && !text.contains("secret"))
+            );
+        }
+    }
+
     #[test]
     fn certificates_belong_to_the_context() {
         let scene = Scene::new(&[
@@ -191,12 +252,12 @@ mod tests {
     #[test]
     fn broken_files_are_named_and_not_quoted() {
         for (files, context) in [
-            ([("config.json", r#"{"currentContext":["secret"]}"#)], None),
-            ([("config.json", r#"{"secret"#)], None),
-            ([(META, r#"{"Endpoints":"secret"}"#)], Some("work")),
-            ([(META, r#"{"Endpoints":{"docker":{}}}"#)], Some("work")),
+            ([(META, r#"{"Endpoints":"secret"}"#)], "work"),
+            ([(META, r#"{"Endpoints":{"docker":{}}}"#)], "work"),
+            ([(META, "")], "work"),
         ] {
-            let error = Scene::new(&files).current(context).unwrap_err().to_string();
+            let found = Scene::new(&files).current(Some(context));
+            let error = found.unwrap_err().to_string();
             assert!(
                 error.contains(".json: ") && !error.contains("secret"),
                 "{error}"

@@ -34,7 +34,7 @@ use strata_error::{Error, Result};
 use strata_image::Image;
 use strata_layer::piped;
 use strata_oci::{Descriptor, Digest, Platform};
-use strata_progress::{Context, Outcome, Progress};
+use strata_progress::{Context, Detail, Outcome, Progress};
 
 /// When so few bytes of layers are left to send, no further image is asked for what it shares.
 const FEW: u64 = 1 << 20;
@@ -75,7 +75,7 @@ fn connected<T>(
     work: impl FnOnce(Client<'_>) -> Result<T>,
 ) -> Result<T> {
     let environment = |name: &str| std::env::var_os(name);
-    let endpoint = resolve(options.host.as_deref(), &environment)?;
+    let endpoint = resolve(options.host.as_deref(), &environment, context)?;
     let version = text(&environment, "DOCKER_API_VERSION");
     work(Client::connect(&endpoint, version.as_deref(), context)?)
 }
@@ -241,5 +241,13 @@ impl Progress for Attempt<'_> {
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         finished.push((blob.clone(), outcome));
+    }
+
+    fn warn(&self, text: &str) {
+        self.progress.warn(text);
+    }
+
+    fn explain(&self, detail: Detail, text: &str) {
+        self.progress.explain(detail, text);
     }
 }

@@ -8,17 +8,22 @@ use super::endpoint::{Endpoint, SOCKET, TlsFiles};
 use super::environment::{configuration, path, text};
 use strata_error::Result;
 use strata_http::Environment;
+use strata_progress::Context;
 
 /// Finds the engine: `given`, else `DOCKER_HOST`, else the current context, else the socket of
 /// the machine's engine or of the user's own (rootless) one.
-pub(super) fn resolve(given: Option<&str>, environment: Environment<'_>) -> Result<Endpoint> {
+pub(super) fn resolve(
+    given: Option<&str>,
+    environment: Environment<'_>,
+    context: Context<'_>,
+) -> Result<Endpoint> {
     let named = given
         .map(str::to_owned)
         .or_else(|| text(environment, "DOCKER_HOST"));
     if let Some(host) = named {
         return Endpoint::new(&host, environment_tls(environment));
     }
-    if let Some(endpoint) = context::current(environment)? {
+    if let Some(endpoint) = context::current(environment, context)? {
         return Ok(endpoint);
     }
     let own = path(environment, "XDG_RUNTIME_DIR").map(|directory| directory.join("docker.sock"));
@@ -50,7 +55,7 @@ mod tests {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        resolve(given, &environment)
+        resolve(given, &environment, Context::silent())
     }
 
     #[test]

@@ -5,13 +5,14 @@
 //! repositories, nor netrc, nor a user who gives up while a helper waits.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use crate::auth::auth_file::AuthFile;
 use crate::auth::credentials::Credentials;
 use crate::auth::{credential_helper, netrc};
-use strata_error::{Result, small_file};
+use strata_error::Result;
+use strata_error::small_file::{Found, Settings};
 use strata_oci::Reference;
 use strata_progress::Cancel;
 
@@ -52,16 +53,15 @@ impl Keychain {
         let only = files.iter().any(|file| file.named);
         for file in files {
             let name = file.path.display().to_string();
-            let parsed = match read(&file) {
-                Ok(None) => continue,
-                Ok(Some(bytes)) => AuthFile::parse(&name, &bytes),
-                Err(error) => Err(error),
+            let parse = |bytes: &[u8]| {
+                let document = AuthFile::parse(&name, bytes)?;
+                let credentials = document.credentials(reference)?;
+                Ok((document, credentials))
             };
-            let document = match parsed {
-                Ok(document) => document,
-                Err(error) if file.named => return Err(error),
-                // Another user's, or a broken one: as if it were not there.
-                Err(error) => {
+            let (document, credentials) = match file.read(LARGEST_FILE, parse)? {
+                Found::Settings(found) => found,
+                Found::Nothing => continue,
+                Found::Unusable(error) => {
                     keychain.troubles.push(error.to_string());
                     continue;
                 }
@@ -72,7 +72,7 @@ impl Keychain {
             };
             ask(document.helper(reference), &mut keychain)?;
             if keychain.credentials.is_none()
-                && let Some(credentials) = document.credentials(reference)?
+                && let Some(credentials) = credentials
             {
                 keychain.found(credentials, &name);
             }
@@ -84,10 +84,10 @@ impl Keychain {
             }
         }
         if !only && let Some(file) = netrc_file(environment) {
-            let bytes = match read(&file) {
-                Ok(bytes) => bytes.unwrap_or_default(),
-                Err(error) if file.named => return Err(error),
-                Err(error) => {
+            let bytes = match file.read(LARGEST_FILE, |bytes| Ok(bytes.to_vec()))? {
+                Found::Settings(bytes) => bytes,
+                Found::Nothing => return Ok(keychain),
+                Found::Unusable(error) => {
                     keychain.troubles.push(error.to_string());
                     return Ok(keychain);
                 }
@@ -159,26 +159,19 @@ fn hosts(registry: &str) -> Vec<&str> {
     }
 }
 
-/// A file that may hold credentials.
-struct CredentialFile {
-    path: PathBuf,
-    /// Whether the user named it, so that it has to be there.
-    named: bool,
-}
-
 /// Where credentials are looked for: the file that the user named (`--authfile`,
 /// `REGISTRY_AUTH_FILE`) and no other, or `default_file` and the usual places, podman's before Docker's.
 fn files(
     auth_file: Option<&Path>,
     default_file: Option<&Path>,
     environment: &Environment<'_>,
-) -> Vec<CredentialFile> {
+) -> Vec<Settings> {
     let variable = |name| variable(environment, name);
     if let Some(path) = auth_file
         .map(Path::to_path_buf)
         .or_else(|| variable("REGISTRY_AUTH_FILE"))
     {
-        return vec![CredentialFile { path, named: true }];
+        return vec![Settings { path, named: true }];
     }
     let home = variable("HOME");
     let user = rustix::process::getuid().as_raw();
@@ -198,17 +191,17 @@ fn files(
     ]
     .into_iter()
     .flatten()
-    .map(|path| CredentialFile { path, named: false })
+    .map(|path| Settings { path, named: false })
     .collect()
 }
 
 /// The netrc file of curl: the one that `NETRC` names, or the one in the home directory.
-fn netrc_file(environment: &Environment<'_>) -> Option<CredentialFile> {
+fn netrc_file(environment: &Environment<'_>) -> Option<Settings> {
     let named = variable(environment, "NETRC");
     let path = named
         .clone()
         .or_else(|| Some(variable(environment, "HOME")?.join(".netrc")))?;
-    Some(CredentialFile {
+    Some(Settings {
         path,
         named: named.is_some(),
     })
@@ -218,24 +211,6 @@ fn variable(environment: &Environment<'_>, name: &str) -> Option<PathBuf> {
     environment(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
-}
-
-/// The bytes of a file, `None` if it is a usual place where there is none. That one cannot be read is an
-/// error; whether it matters depends on who named it.
-fn read(file: &CredentialFile) -> Result<Option<Vec<u8>>> {
-    let path = &file.path;
-    match std::fs::File::open(path) {
-        Err(error) if !file.named && is_missing(&error) => Ok(None),
-        opened => small_file::read_opened(opened, path, LARGEST_FILE).map(Some),
-    }
-}
-
-/// Whether a file is not there; some have no home but `/dev/null`.
-fn is_missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }
 
 #[cfg(test)]
@@ -398,6 +373,13 @@ mod tests {
             assert!(none.troubles[0].contains("auth.json"), "{none:?}");
             assert!(find("r.example/a", true).is_err());
         }
+        // What is kept for one registry may be wrong, too.
+        let _ = std::fs::remove_file(&bad);
+        std::fs::write(&bad, r#"{"auths":{"r.example":{"auth":"!"}}}"#).unwrap();
+        let found = find("r.example/a", false).unwrap();
+        assert_eq!(found.credentials, Some(basic("u", "p")));
+        assert!(found.troubles[0].contains("not base64"), "{found:?}");
+        assert!(find("r.example/a", true).is_err());
         // A netrc that cannot be read is none, too.
         std::fs::create_dir_all(path("home/.netrc")).unwrap();
         assert!(find("other.example/a", false).is_ok());

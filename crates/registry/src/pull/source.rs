@@ -225,6 +225,24 @@ impl Source {
         Err(self.error("its indexes lie in each other without end", ""))
     }
 
+    /// The image that a document is.
+    pub(super) fn only(&self, top: Top) -> Result<RemoteImage> {
+        let Document::Image { config, layers } = top.document else {
+            let digest = top.descriptor.digest;
+            return Err(self.error(
+                &format!("{digest} is an index in an index"),
+                "name the images that you want by their digests",
+            ));
+        };
+        self.check(RemoteImage {
+            index: None,
+            manifest: top.descriptor,
+            manifest_bytes: top.bytes,
+            config,
+            layers,
+        })
+    }
+
     /// Refuses what is too much before anything of it is fetched.
     fn check(&self, image: RemoteImage) -> Result<RemoteImage> {
         if image.layers.len() > MOST_LAYERS {

@@ -22,6 +22,19 @@ pub(super) struct BlobCandidate {
     pub(super) repositories: Vec<String>,
 }
 
+impl BlobCandidate {
+    /// The blob of the layer that has this digest in the image, and who says that it is that, for people.
+    pub(super) fn named(&self, layer: Digest) -> String {
+        let digest = self.blob.digest;
+        match &self.origin {
+            None if digest == layer => "it".to_owned(),
+            Some(origin) => format!("{digest}, as {origin} calls it"),
+            None if self.is_cached => format!("{digest}, as the cache calls it"),
+            None => digest.to_string(),
+        }
+    }
+}
+
 /// What is known of the blobs of a registry.
 #[derive(Default)]
 pub(super) struct BlobIndex {

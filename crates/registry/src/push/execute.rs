@@ -18,9 +18,8 @@ use crate::push::resolve::{Action, ResolvedBlob, Resolver, by_digest, mounted, o
 use crate::push::upload::Upload;
 use strata_copy::worker_pool;
 use strata_error::{Error, Result};
-use strata_image::Image;
 use strata_oci::{Compression, Descriptor, Digest, json, media_type};
-use strata_progress::{Context, Outcome, Progress};
+use strata_progress::{Context, Detail, Outcome, Progress};
 
 /// What the registry holds after a push.
 #[derive(Clone, Debug)]
@@ -36,12 +35,6 @@ const HEALTH_CHECK: &str = "the image has a Healthcheck, which podman does not r
 
 /// What to say of an image whose manifest a registry wants otherwise.
 const FELL_BACK: &str = "the registry refuses OCI manifests; this one went out in Docker's format, as with --format docker";
-
-/// Whether containers of the image are checked.
-fn has_health_check(image: &Image) -> bool {
-    let check = image.config.config.get("Healthcheck");
-    check.is_some_and(|check| !check.is_null())
-}
 
 /// Sends what the registry lacks, and the manifest under its tags. Gives also what compressed layers are
 /// called now. Uploads that are open in the end are cancelled.
@@ -65,10 +58,11 @@ pub(super) fn execute(
         BlobSource::Config(..) | BlobSource::Layer(_) => None,
     });
     let mut warnings = execution.resolver.into_warnings();
-    if is_docker && target.options.format == ManifestFormat::Any {
+    let was_docker = plan.image.manifest.media_type == media_type::DOCKER_MANIFEST;
+    if is_docker && !was_docker && target.options.format == ManifestFormat::Any {
         warnings.push(FELL_BACK.to_owned());
     }
-    if !is_docker && has_health_check(plan.image) {
+    if !is_docker && plan.image.has_health_check() {
         warnings.push(HEALTH_CHECK.to_owned());
     }
     let pushed = Pushed { manifest, warnings };
@@ -128,7 +122,16 @@ impl Execution<'_> {
     fn mount(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<Option<ResolvedBlob>> {
         let client = &self.target.client;
         for (candidate, from) in self.resolver.mounts(blob) {
-            match self.mount_from(blob, candidate, from, context)? {
+            let mount = self.mount_from(blob, candidate, from, context)?;
+            let said = match &mount {
+                Mount::Mounted => "mounted",
+                Mount::Accepted(_) | Mount::Refused => "not mounted",
+            };
+            let digest = blob.source.descriptor().digest;
+            let name = candidate.named(digest);
+            let text = format!("{digest}: {said} from {from}: {name}");
+            context.progress.explain(Detail::Decision, &text);
+            match mount {
                 Mount::Mounted if self.resolver.is_trusted(blob, candidate, context)? => {
                     return Ok(Some(mounted(candidate, from)));
                 }
@@ -168,6 +171,14 @@ impl Execution<'_> {
     fn upload(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<ResolvedBlob> {
         let client = &self.target.client;
         let source = blob.source.descriptor();
+        let how = match blob.source {
+            BlobSource::Compressed(_, compression) => {
+                format!("sent, compressed with {compression}")
+            }
+            BlobSource::Config(..) | BlobSource::Layer(_) => "sent as it is".to_owned(),
+        };
+        let text = format!("{}: {how}", source.digest);
+        context.progress.explain(Detail::Decision, &text);
         let once = Once::new(context.progress);
         context.progress.begin(source);
         let mut upload = Upload::new(client, blob.source, self.take_open_upload(blob));
@@ -327,5 +338,9 @@ impl Progress for Once<'_> {
 
     fn warn(&self, text: &str) {
         self.progress.warn(text);
+    }
+
+    fn explain(&self, detail: Detail, text: &str) {
+        self.progress.explain(detail, text);
     }
 }

@@ -84,7 +84,7 @@ fn put_index(
     let pushed = index.index.with_manifests(manifests.iter());
     // A registry that wants its images in Docker's format wants that of their index, too.
     let is_docker = |image: &Descriptor| image.media_type == media_type::DOCKER_MANIFEST;
-    let pushed = if options.format == ManifestFormat::Docker || manifests.iter().any(is_docker) {
+    let pushed = if options.format == ManifestFormat::Docker || manifests.iter().all(is_docker) {
         pushed.in_docker_format().ok_or_else(no_docker_format)?
     } else {
         pushed

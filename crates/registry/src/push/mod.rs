@@ -35,6 +35,7 @@ use strata_progress::Context;
 pub use execute::Pushed;
 pub use index::{plan_index, push_index};
 pub use options::{ManifestFormat, PushOptions, tags};
+pub use plan::no_docker_format;
 pub use resolve::{Action, Plan, PlannedLayer};
 
 /// Pushes `image` to `reference`: to its tag, to its digest if there is only that, else to `latest`.

@@ -12,13 +12,12 @@ pub struct PushOptions {
     pub compression: Option<Compression>,
     /// The form of manifests.
     pub format: ManifestFormat,
-    /// More tags in the same repository for the manifest.
+    /// More tags in the same repository for the manifest. Like the reference's own they are asked what layers are
+    /// called.
     pub additional_tags: Vec<String>,
     /// Images in registries whose manifests and configs say what compressed layers are called. What is
     /// in the same registry can be mounted from there.
     pub reuse_from: Vec<Reference>,
-    /// A tag that is asked like `reuse_from`, and that the manifest is pushed under too.
-    pub reuse_tag: Option<String>,
     /// Neither ask registries nor the cache what layers are called.
     pub no_reuse: bool,
     /// Fetch and digest the blobs that a registry or the cache says are layers of the image.
@@ -49,11 +48,7 @@ pub fn tags(reference: &Reference, options: &PushOptions) -> Vec<String> {
     let mut tags = Vec::new();
     let own = (reference.tag.is_some() || reference.digest.is_none())
         .then(|| reference.tag_or_latest().to_owned());
-    let all = own
-        .iter()
-        .chain(&options.additional_tags)
-        .chain(&options.reuse_tag);
-    for tag in all {
+    for tag in own.iter().chain(&options.additional_tags) {
         if !tags.contains(tag) {
             tags.push(tag.clone());
         }

@@ -157,7 +157,7 @@ impl<'a> PushPlan<'a> {
 }
 
 /// That Docker's format cannot say what an image holds.
-pub(super) fn no_docker_format() -> Error {
+pub fn no_docker_format() -> Error {
     Error::Name {
         what: "format",
         value: "docker".to_owned(),

@@ -11,7 +11,7 @@ use crate::push::plan::{PushPlan, PushTarget};
 use strata_copy::worker_pool;
 use strata_error::{Error, Result};
 use strata_oci::{Compression, Descriptor, Digest};
-use strata_progress::Context;
+use strata_progress::{Context, Detail};
 
 /// The most repositories that a blob is tried to be mounted from.
 const MOST_MOUNTS: usize = 4;
@@ -158,8 +158,18 @@ impl<'a> Resolver<'a> {
         blob: &BlobUpload<'_>,
         context: Context<'_>,
     ) -> Result<Option<ResolvedBlob>> {
+        let digest = blob.source.descriptor().digest;
+        let explain = |text: &str| {
+            let text = format!("{digest}: {text}");
+            context.progress.explain(Detail::Decision, &text);
+        };
+        if blob.candidates.is_empty() {
+            explain("nobody says what it is called when it is compressed");
+        }
         for candidate in &blob.candidates {
+            let name = candidate.named(digest);
             if self.is_present(blob, candidate, context)? {
+                explain(&format!("reused, the registry has {name}"));
                 return Ok(Some(ResolvedBlob {
                     blob: candidate.blob.clone(),
                     action: Action::Present {
@@ -167,6 +177,7 @@ impl<'a> Resolver<'a> {
                     },
                 }));
             }
+            explain(&format!("the registry does not have {name}"));
         }
         let mount = self.mounts(blob).next();
         Ok(mount.map(|(candidate, from)| mounted(candidate, from)))
