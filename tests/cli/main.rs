@@ -7,3 +7,4 @@ mod crashes;
 mod help;
 mod merge;
 mod stumbled;
+mod verify;
