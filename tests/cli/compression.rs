@@ -71,7 +71,8 @@ impl Scene {
     }
 
     fn compress(&self, name: &str, arguments: &[&str]) -> PathBuf {
-        let output = self.path(name);
+        // Where derivations have it: of a store with another name, only what is in it is believed.
+        let output = self.store.locate(&self.store.path(name));
         let said = strata(
             &["compress", &self.image, output.to_str().unwrap()],
             arguments,
@@ -332,6 +333,20 @@ fn kept_tars_are_compressed() {
     let output = directory.path().join("compressed");
     let said = strata(&["compress", &image, output.to_str().unwrap()], &[]);
     assert!(said.status.success(), "{said:?}");
+    // Row 19: elsewhere the store is one that the user names.
+    let verify = |variable: &str| {
+        let mut strata = Command::new(env!("CARGO_BIN_EXE_strata"));
+        let strata = strata.arg("verify").arg(&output).env(variable, &store.dir);
+        String::from_utf8(strata.output().unwrap().stderr).unwrap()
+    };
+    let hint = format!(
+        "hint: if that is the store, say so: NIX_STORE_DIR={}",
+        store.dir
+    );
+    let refused = verify("OTHER");
+    assert!(refused.contains(&hint), "{refused}");
+    let accepted = verify("NIX_STORE_DIR");
+    assert!(accepted.contains("as built"), "{accepted}");
     let tar = LayersFile::read(&output).unwrap().layers[0]
         .tar
         .clone()

@@ -571,29 +571,33 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
                     match found.map(|node| (&node.what, node)) {
                         None => missing += 1,
                         Some((OverlayNode::Directory(number), _)) => way.directories.push(*number),
-                        Some((OverlayNode::Leaf(leaf), node)) => match (leaf.symlink(), passage(node)) {
-                            (Some(_), Passage::Refused) => return Err(Obstacle::Below(way.real)),
-                            (Some(target), _) => {
-                                symlinks += 1;
-                                if symlinks > MOST_SYMLINKS {
-                                    return Err(Obstacle::Loop(way.real));
+                        Some((OverlayNode::Leaf(leaf), node)) => {
+                            match (leaf.symlink(), passage(node)) {
+                                (Some(_), Passage::Refused) => {
+                                    return Err(Obstacle::Below(way.real));
                                 }
-                                way.real.0.truncate(above);
-                                if target.starts_with(b"/") {
-                                    way.real = ImagePath::default();
-                                    way.directories.clear();
+                                (Some(target), _) => {
+                                    symlinks += 1;
+                                    if symlinks > MOST_SYMLINKS {
+                                        return Err(Obstacle::Loop(way.real));
+                                    }
+                                    way.real.0.truncate(above);
+                                    if target.starts_with(b"/") {
+                                        way.real = ImagePath::default();
+                                        way.directories.clear();
+                                    }
+                                    rest = Cow::Owned([target, b"/", &rest[end..]].concat());
+                                    position = 0;
+                                    continue;
                                 }
-                                rest = Cow::Owned([target, b"/", &rest[end..]].concat());
-                                position = 0;
-                                continue;
+                                (None, Passage::Replaced) => missing += 1,
+                                (None, _) if rest[end..].iter().all(|byte| *byte == b'/') => {
+                                    way.leaf = Some(leaf);
+                                    return Ok(way);
+                                }
+                                (None, _) => return Err(Obstacle::File(way.real)),
                             }
-                            (None, Passage::Replaced) => missing += 1,
-                            (None, _) if rest[end..].iter().all(|byte| *byte == b'/') => {
-                                way.leaf = Some(leaf);
-                                return Ok(way);
-                            }
-                            (None, _) => return Err(Obstacle::File(way.real)),
-                        },
+                        }
                     }
                 }
             }
