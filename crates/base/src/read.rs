@@ -276,17 +276,18 @@ fn find_docker(source: &ImageSource, manifest: &[u8]) -> Result<FoundImages> {
         let message = format!("more than {MOST_MANIFESTS} images");
         return Err(damaged(&source.named, &message));
     }
-    let platform = |image: &DockerImage| {
-        let document = source.name_of(&image.config);
-        let bytes = source.document(&image.config)?;
+    let platform = |config: &str| {
+        let document = source.name_of(config);
+        let bytes = source.document(config)?;
         let bytes = bytes.ok_or_else(|| damaged(&document, "a config that is not there"))?;
         let digest = Digest::of(&bytes);
-        check_config_name(&image.config, digest, &document)?;
+        check_config_name(config, digest, &document)?;
         Ok((parse_platform(&bytes, &document)?, digest))
     };
     let mut found = FoundImages::default();
     for image in images {
-        let said = platform(&image);
+        let config = image.config.unwrap_or_default();
+        let said = platform(&config);
         let mut candidate = ImageCandidate {
             names: image.repo_tags.unwrap_or_default(),
             digests: Vec::new(),
@@ -297,7 +298,7 @@ fn find_docker(source: &ImageSource, manifest: &[u8]) -> Result<FoundImages> {
                 candidate.digests.push(digest);
                 candidate.platform = platform;
                 let manifest = FoundManifest::Docker {
-                    config: image.config,
+                    config,
                     layers: image.layers.unwrap_or_default(),
                 };
                 found.images.push(FoundImage {
