@@ -2,9 +2,7 @@
 
 use super::bounds::{DEEPEST_INDEX, LONGEST_NAME, MOST_LAYERS, MOST_MANIFESTS};
 use super::damaged::{DAMAGED, damaged};
-use super::documents::{
-    DockerImage, parse_config, parse_docker_manifest, parse_manifest, parse_platform,
-};
+use super::documents::{parse_config, parse_docker_manifest, parse_manifest, parse_platform};
 use super::image_source::{BlobLocation, ImageSource};
 use super::layers::{self, Expected};
 use super::select::{ImageCandidate, Selection};

@@ -21,11 +21,14 @@ pub struct SharedLayers {
 }
 
 struct Kept {
-    bytes: Arc<Bytes>,
+    bytes: Arc<Readable>,
     size: u64,
     /// Larger for what was asked for later.
     asked: u64,
 }
+
+/// What readers share, so that they can be counted: whoever makes the bytes is none of them.
+struct Readable(Arc<Bytes>);
 
 /// The bytes of a layer, as far as they are made.
 #[derive(Default)]
@@ -63,14 +66,14 @@ impl SharedLayers {
     }
 
     /// The bytes of a layer; they begin to be made if nobody has begun. None if there is no room for them.
-    fn get(&self, layer: &Arc<dyn Layer>) -> Option<Arc<Bytes>> {
+    fn get(&self, layer: &Arc<dyn Layer>) -> Option<Arc<Readable>> {
         let Descriptor { digest, size, .. } = *layer.descriptor();
         let mut layers = lock(&self.layers);
         let asked = layers.values().map(|kept| kept.asked + 1).max();
         let asked = asked.unwrap_or_default();
         // What failed may work the next time: the store is repaired.
         if let Some(kept) = layers.get_mut(&digest)
-            && !kept.bytes.has_failed()
+            && !kept.bytes.0.has_failed()
         {
             kept.asked = asked;
             return Some(Arc::clone(&kept.bytes));
@@ -78,7 +81,7 @@ impl SharedLayers {
         layers.remove(&digest);
         let mut used: u64 = layers.values().map(|kept| kept.size).sum();
         while used.checked_add(size)? > self.most {
-            // What somebody reads or makes takes its memory in any case.
+            // What somebody reads takes its memory in any case.
             let unused = layers.iter();
             let unused = unused.filter(|(_, kept)| Arc::strong_count(&kept.bytes) == 1);
             let (oldest, kept) = unused.min_by_key(|(_, kept)| kept.asked)?;
@@ -86,8 +89,8 @@ impl SharedLayers {
             layers.remove(&oldest);
             used -= size;
         }
-        let bytes = Arc::new(Bytes::default());
-        let (layer, making) = (Arc::clone(layer), Arc::downgrade(&bytes));
+        let bytes = Arc::new(Readable(Arc::default()));
+        let (layer, making) = (Arc::clone(layer), Arc::downgrade(&bytes.0));
         let make = thread::Builder::new().spawn(move || make(layer.as_ref(), making));
         // Without another thread each client makes its own.
         make.ok()?;
@@ -101,7 +104,7 @@ impl SharedLayers {
     }
 }
 
-/// Makes a layer, as long as somebody may read it: when the server ends, nobody does.
+/// Makes a layer, as long as somebody may read it: when the server ends, or the room is needed, nobody does.
 fn make(layer: &dyn Layer, bytes: Weak<Bytes>) {
     let mut writer = Filling(bytes);
     let result = layer.write_to(&mut writer);
@@ -183,7 +186,9 @@ impl Layer for SharedLayer {
 
     fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
         match self.shared.get(&self.layer) {
-            Some(bytes) => bytes.write_to(&format!("layer {}", self.descriptor().digest), writer),
+            Some(bytes) => bytes
+                .0
+                .write_to(&format!("layer {}", self.descriptor().digest), writer),
             None => self.layer.write_to(writer),
         }
     }
