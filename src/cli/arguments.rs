@@ -7,8 +7,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    completions, compress, copy, explain, export, index, inspect, lock, lock_layers, man, merge, pull,
-    serve, verify,
+    completions, compress, copy, explain, export, index, inspect, lock, lock_layers, man, merge,
+    pull, serve, verify,
 };
 use super::usage;
 use strata_progress::Detail;

@@ -19,10 +19,12 @@
 mod arguments;
 mod commands;
 mod failure;
+mod format;
 mod interruption;
 mod output;
 mod printer;
 mod progress;
+mod push_args;
 mod registry_args;
 mod usage;
 
@@ -31,8 +33,8 @@ use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
 use commands::{
-    completions, compress, copy, explain, export, index, inspect, lock, lock_layers, man, merge, pull,
-    serve, verify,
+    completions, compress, copy, explain, export, index, inspect, lock, lock_layers, man, merge,
+    pull, serve, verify,
 };
 use failure::Failure;
 use interruption::Interruption;

@@ -71,7 +71,8 @@ impl Scene {
     }
 
     fn compress(&self, name: &str, arguments: &[&str]) -> PathBuf {
-        let output = self.path(name);
+        // Where derivations have it: of a store with another name, only what is in it is believed.
+        let output = self.store.locate(&self.store.path(name));
         let said = strata(
             &["compress", &self.image, output.to_str().unwrap()],
             arguments,

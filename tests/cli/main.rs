@@ -8,3 +8,4 @@ mod help;
 mod merge;
 mod stumbled;
 mod terminals;
+mod verify;

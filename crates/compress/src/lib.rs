@@ -1,5 +1,6 @@
 //! Compressing layers. The bytes follow from the input, the method and the level alone: neither the
-//! number of threads nor the machine changes them, nor how the input is cut.
+//! number of threads nor the machine changes them, nor how the input is cut. The one exception is Zstandard
+//! from level 5, whose bytes depend on the byte order, too.
 //!
 //! The input is cut into pieces of [`PIECE`] bytes, each of which becomes a gzip member (RFC 1952,
 //! section 2.2) or a Zstandard frame (RFC 8878, section 3) of its own; readers join them. Pieces are

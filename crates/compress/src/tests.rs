@@ -97,6 +97,55 @@ fn the_bytes_are_pinned() {
     );
 }
 
+/// What changes its kind within blocks, where Zstandard cuts them by what they hold: from level 5 it reads
+/// that in the byte order of the machine (row 3 of "On other machines").
+#[test]
+fn row_3_the_bytes_of_mixed_content_are_pinned() {
+    let mut state = 1_u32;
+    let mut bytes = Vec::new();
+    for section in 0..48_u32 {
+        for position in 0..9_000 + 1_700 * section {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let random = state >> 24;
+            let byte = match section % 4 {
+                0 => random,
+                1 => u32::from(b'a') + random % 26,
+                2 => (position / 4).to_be_bytes()[(position % 4) as usize].into(),
+                _ => position % 64 * (random & 1),
+            };
+            bytes.push(byte.to_le_bytes()[0]);
+        }
+    }
+    let digests = [
+        "gzip:1", "gzip:6", "gzip:9", "zstd:2", "zstd:4", "zstd:5", "zstd:19",
+    ]
+    .map(|text| format!("{text} {}", Digest::of(&compress(&bytes, &[], parse(text)))));
+    let on_all = [
+        "gzip:1 sha256:7f78fdf0e9a8c5007b204a90c7d72b13864d7d6048956756cec0c5ab8fb319ad",
+        "gzip:6 sha256:c5b7b952b1524c5560bcea5c1db62f204988cb960fa91d866776b34efa178919",
+        "gzip:9 sha256:663b498f9f7598c65c9ca32df5401832a78c617bd9ffa4237bf5e382991b13e4",
+        "zstd:2 sha256:aa5dcd3bdfe0b5eb93f4d9a14f5bda8c6250812f548bcc9017d1d8b236aaff9e",
+        "zstd:4 sha256:2da4c1414b69d3ffc278cb952c7135718ac55bef2eac85b8b85a015f28dee996",
+    ];
+    let by_byte_order = if cfg!(target_endian = "little") {
+        [
+            "zstd:5 sha256:776a7522bccf16a47f0df47a58d3f6b40393102e3350e3c1b3be7514f31ee8c6",
+            "zstd:19 sha256:fea9862fa754347ca28b57d65031fa353e3aa09abef73f90fda92edf87c5ce51",
+        ]
+    } else {
+        [
+            "zstd:5 sha256:8df7ed03e7e093989ded044ad0854c1da63f61b5ce02c88b7a016e1174fba493",
+            "zstd:19 sha256:2f36017eeb950bd54b7111741ff9d2241e84bde961b5737e03348fc83367fa37",
+        ]
+    };
+    let expected: Vec<&str> = on_all.into_iter().chain(by_byte_order).collect();
+    assert_eq!(
+        digests.to_vec(),
+        expected,
+        "a format break: see CHANGELOG.md"
+    );
+}
+
 #[test]
 fn headers_say_nothing_of_the_machine() {
     // RFC 1952, section 2.3: deflate, no flags, no time, an unknown system.

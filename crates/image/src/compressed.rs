@@ -55,7 +55,11 @@ impl Layer for CompressedLayer {
             ),
             expected: self.descriptor.digest.to_string(),
             found: found.digest.to_string(),
-            hint: "another version of Strata compressed it; build `compressed` again".to_owned(),
+            hint: if self.compression.depends_on_byte_order() {
+                "another version of Strata compressed it, or a machine of the other byte order, on which Zstandard from level 5 gives other bytes; build `compressed` again".to_owned()
+            } else {
+                "another version of Strata compressed it; build `compressed` again".to_owned()
+            },
         })
     }
 }

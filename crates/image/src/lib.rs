@@ -6,7 +6,8 @@
 //!
 //! - `image`, `index`: an image, and an index of several
 //! - `open`: from an output to an image; `compressed`: layers whose compressed bytes are promised
-//! - `verify`: comparing a layer with the store that it is made from
+//! - `replay`: reading layers, and laying each over those before it
+//! - `verify`: comparing layers with the store that they are made from, and with those below
 //! - `flatten`: the root file system of an image as one archive
 
 #![warn(missing_docs, unreachable_pub)]
@@ -18,10 +19,11 @@ mod flatten;
 mod image;
 mod index;
 mod open;
+mod replay;
 mod verify;
 
 pub use compressed::CompressedLayer;
 pub use flatten::flatten;
 pub use image::Image;
 pub use index::{ImageIndex, ManifestOrIndex, ManifestOrIndexRef};
-pub use verify::verify_layer;
+pub use verify::Verification;

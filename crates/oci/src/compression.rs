@@ -31,6 +31,12 @@ impl Compression {
     /// Zstandard at its default level, the fastest at which programs get smaller than with gzip.
     pub const ZSTD: Self = Self::Zstd { level: 2 };
 
+    /// Whether the bytes depend on the byte order of the machine that compresses, as those of Zstandard do from
+    /// level 5 (1.5.7, `zstd_preSplit.c`).
+    pub fn depends_on_byte_order(self) -> bool {
+        matches!(self, Self::Zstd { level } if level >= 5)
+    }
+
     /// The media type of a layer that is compressed like this.
     pub fn media_type(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 //! where files are.
 
 use super::budget::{Budget, allocation};
-use super::overlay::{Change, Kept, Listing, Obstacle, Overlay, OverlayNode};
+use super::overlay::{Change, Kept, Listing, Obstacle, Overlay, OverlayNode, SymlinksBelow};
 use super::path::ImagePath;
 use strata_archive::{ArchiveEntry, ArchiveEntryKind, Entry, EntryKind, Metadata, Mode};
 
@@ -197,7 +197,8 @@ impl BaseTree {
         // What a link leads to may have been left out of the base, which is nobody's loss until it is used.
         let link = |leaf: Option<&Leaf>| Some(leaf.cloned().unwrap_or(Leaf::Special));
         let change = |listed| change(number, listed);
-        let result = self.0.apply(&layer.0, budget, change, link);
+        let below = SymlinksBelow::Followed;
+        let result = self.0.apply(&layer.0, below, budget, change, link);
         result.map_err(|unlayable| unlayable.to_string())
     }
 }
@@ -395,6 +396,9 @@ mod tests {
                 &["l a b", "l b a", "f a/x"],
                 "a/x: the symlink a leads to itself",
             ),
+            (&["f a", "h a a"], "a: a link to itself"),
+            (&["l s d", "f d/a", "h d/a s/a"], "d/a: a link to itself"),
+            (&["d d", "h l d"], "l: a link to d, which is a directory"),
             (&["f d/.wh."], "d/.wh.: a whiteout of no file"),
             (&["f d/.wh..."], "d/.wh...: a whiteout of no file"),
             (

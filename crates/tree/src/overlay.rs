@@ -102,6 +102,27 @@ pub enum Obstacle {
     Loop(ImagePath),
     /// Symlinks that lead deeper than a path may be long.
     Long(ImagePath),
+    /// A symlink of a layer below, where none of those may be on the way.
+    Below(ImagePath),
+}
+
+/// What becomes of an entry on whose way is a symlink of a layer below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SymlinksBelow {
+    /// It goes where the symlink leads.
+    Followed,
+    /// It is an error, because engines do not agree on it.
+    Refused,
+}
+
+/// What to do with something on the way that is no directory.
+enum Passage {
+    /// Follow a symlink, stop at a file.
+    AsItIs,
+    /// A file counts as not there.
+    Replaced,
+    /// No symlink is followed.
+    Refused,
 }
 
 /// A tree of directories, each with a `D`, and of leaves, each an `L`. The directories on the way to
@@ -115,6 +136,8 @@ pub struct Overlay<D, L> {
     undescribed: D,
     /// How many layers were laid.
     layers: u32,
+    /// What the last of them does with symlinks of the others.
+    below: SymlinksBelow,
 }
 
 /// What is at a name.
@@ -204,6 +227,9 @@ impl Obstacle {
             Self::File(path) => format!("{path} is a file of the same layer, not a directory"),
             Self::Loop(path) => format!("the symlink {path} leads to itself"),
             Self::Long(path) => format!("symlinks lead to a longer path than there may be: {path}"),
+            Self::Below(path) => format!(
+                "{path} is a symlink of a layer below, which some engines follow and others replace"
+            ),
         }
     }
 }
@@ -215,6 +241,7 @@ impl<D: Default, L> Default for Overlay<D, L> {
             directories: vec![None],
             undescribed: D::default(),
             layers: 0,
+            below: SymlinksBelow::Followed,
         }
     }
 }
@@ -226,11 +253,13 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
     pub fn apply<'l, E: Kept>(
         &mut self,
         layer: &'l Listing<E>,
+        below: SymlinksBelow,
         budget: &mut Budget,
         change: impl Fn(&'l E) -> Change<'l, D, L>,
         link: impl Fn(Option<&L>) -> Option<L>,
     ) -> Result<(), Unlayable> {
         self.layers += 1;
+        self.below = below;
         for (path, entry) in layer.entries() {
             let result = match Whiteout::of(&path) {
                 None => match change(entry) {
@@ -238,9 +267,10 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
                         self.put(&path, OverlayNode::Directory(about), budget)
                     }
                     Change::Leaf(leaf) => self.put(&path, OverlayNode::Leaf(leaf), budget),
-                    Change::HardLink(target) => match link(self.linked(target)) {
-                        Some(leaf) => self.put(&path, OverlayNode::Leaf(leaf), budget),
-                        None => Err(format!("a link to {target}, which is not there")),
+                    Change::HardLink(target) => match self.linked(&path, target).map(&link) {
+                        Ok(Some(leaf)) => self.put(&path, OverlayNode::Leaf(leaf), budget),
+                        Ok(None) => Err(format!("a link to {target}, which is not there")),
+                        Err(message) => Err(message),
                     },
                 },
                 Some(Whiteout::File(directory, name)) => self.hide(&directory, Some(name), budget),
@@ -277,7 +307,7 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
 
     /// Where `path` leads when all symlinks are followed; what is not there may be made there.
     pub(super) fn resolve(&self, path: &ImagePath) -> Result<Way<'_, L>, Obstacle> {
-        self.walk(path, |_| false)
+        self.walk(path, |_| Passage::AsItIs)
     }
 
     /// Takes out what is at `path`, which leads through no symlink.
@@ -315,13 +345,26 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
         }
     }
 
-    /// What is at the target of a hard link, if it is no directory.
-    fn linked(&self, target: &ImagePath) -> Option<&L> {
-        let (parent, name) = target.split();
-        let directory = self.resolve(&parent).ok()?.directory()?;
-        match &self.child(directory, name)?.what {
-            OverlayNode::Leaf(leaf) => Some(leaf),
-            OverlayNode::Directory(_) => None,
+    /// What is at the target of the hard link `path`, if something is. A directory has no second name, and what
+    /// the link takes the place of is gone before it is made.
+    fn linked(&self, path: &ImagePath, target: &ImagePath) -> Result<Option<&L>, String> {
+        let place = |path: &ImagePath| {
+            let (parent, name) = path.split();
+            let directory = self.resolve(&parent).ok()?.directory()?;
+            Some(key(directory, name))
+        };
+        let Some(found) = place(target) else {
+            return Ok(None);
+        };
+        if place(path).as_ref() == Some(&found) {
+            return Err("a link to itself".to_owned());
+        }
+        match self.nodes.get(&found).map(|node| &node.what) {
+            Some(OverlayNode::Leaf(leaf)) => Ok(Some(leaf)),
+            Some(OverlayNode::Directory(_)) => {
+                Err(format!("a link to {target}, which is a directory"))
+            }
+            None => Ok(None),
         }
     }
 
@@ -364,8 +407,7 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
 
     /// The directory that `path` leads to, made where it is missing.
     fn make(&mut self, path: &ImagePath, budget: &mut Budget) -> Result<u32, String> {
-        let layer = self.layers;
-        let way = self.walk(path, |node| node.layer < layer);
+        let way = self.walk(path, |node| self.passage(node));
         let way = way.map_err(|obstacle| obstacle.message())?;
         if way.leaf.is_some() {
             return Err(Obstacle::File(way.real).message());
@@ -421,8 +463,7 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
         name: Option<&[u8]>,
         budget: &mut Budget,
     ) -> Result<(), String> {
-        let layer = self.layers;
-        let way = self.walk(directory, |node| node.layer < layer);
+        let way = self.walk(directory, |node| self.passage(node));
         let way = way.map_err(|obstacle| obstacle.message())?;
         let Some(directory) = way.directory() else {
             return Ok(());
@@ -490,11 +531,24 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
         }
     }
 
-    /// Follows a path from the root. What `may_be_replaced` says so of counts as not there.
+    /// What the last layer does with something that is on the way to an entry of it.
+    fn passage(&self, node: &Node<L>) -> Passage {
+        let OverlayNode::Leaf(leaf) = &node.what else {
+            return Passage::AsItIs;
+        };
+        match (leaf.symlink(), self.below) {
+            _ if node.layer == self.layers => Passage::AsItIs,
+            (None, _) => Passage::Replaced,
+            (Some(_), SymlinksBelow::Followed) => Passage::AsItIs,
+            (Some(_), SymlinksBelow::Refused) => Passage::Refused,
+        }
+    }
+
+    /// Follows a path from the root.
     fn walk(
         &self,
         path: &ImagePath,
-        may_be_replaced: impl Fn(&Node<L>) -> bool,
+        passage: impl Fn(&Node<L>) -> Passage,
     ) -> Result<Way<'_, L>, Obstacle> {
         let mut way = Way {
             real: ImagePath::default(),
@@ -531,28 +585,33 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
                     match found.map(|node| (&node.what, node)) {
                         None => missing += 1,
                         Some((OverlayNode::Directory(number), _)) => way.directories.push(*number),
-                        Some((OverlayNode::Leaf(leaf), node)) => match leaf.symlink() {
-                            Some(target) => {
-                                symlinks += 1;
-                                if symlinks > MOST_SYMLINKS {
-                                    return Err(Obstacle::Loop(way.real));
+                        Some((OverlayNode::Leaf(leaf), node)) => {
+                            match (leaf.symlink(), passage(node)) {
+                                (Some(_), Passage::Refused) => {
+                                    return Err(Obstacle::Below(way.real));
                                 }
-                                way.real.0.truncate(above);
-                                if target.starts_with(b"/") {
-                                    way.real = ImagePath::default();
-                                    way.directories.clear();
+                                (Some(target), _) => {
+                                    symlinks += 1;
+                                    if symlinks > MOST_SYMLINKS {
+                                        return Err(Obstacle::Loop(way.real));
+                                    }
+                                    way.real.0.truncate(above);
+                                    if target.starts_with(b"/") {
+                                        way.real = ImagePath::default();
+                                        way.directories.clear();
+                                    }
+                                    rest = Cow::Owned([target, b"/", &rest[end..]].concat());
+                                    position = 0;
+                                    continue;
                                 }
-                                rest = Cow::Owned([target, b"/", &rest[end..]].concat());
-                                position = 0;
-                                continue;
+                                (None, Passage::Replaced) => missing += 1,
+                                (None, _) if rest[end..].iter().all(|byte| *byte == b'/') => {
+                                    way.leaf = Some(leaf);
+                                    return Ok(way);
+                                }
+                                (None, _) => return Err(Obstacle::File(way.real)),
                             }
-                            None if may_be_replaced(node) => missing += 1,
-                            None if rest[end..].iter().all(|byte| *byte == b'/') => {
-                                way.leaf = Some(leaf);
-                                return Ok(way);
-                            }
-                            None => return Err(Obstacle::File(way.real)),
-                        },
+                        }
                     }
                 }
             }

@@ -10,13 +10,13 @@ use clap::{Arg, ArgAction, Args};
 use serde_json::json;
 
 use super::compress::limit_threads;
-use super::format;
-use super::push_args::{PushArgs, PushSettings};
 use crate::cli::failure::Failure;
+use crate::cli::format;
 use crate::cli::interruption::Interruption;
 use crate::cli::output;
 use crate::cli::printer::Printer;
 use crate::cli::progress::{Reporter, Unseen};
+use crate::cli::push_args::{PushArgs, PushSettings};
 use crate::cli::registry_args::DestinationRegistryArgs;
 use crate::destination::{self, Destination, Options};
 use crate::platform::of_this_machine;

@@ -11,7 +11,7 @@ use crate::cli::interruption::Interruption;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Reporter;
 use strata_error::{Error, Result};
-use strata_image::{ManifestOrIndex, ManifestOrIndexRef, verify_layer};
+use strata_image::{ManifestOrIndex, ManifestOrIndexRef, Verification};
 use strata_progress::Progress;
 
 /// Make every layer again and compare it with what was promised
@@ -75,31 +75,41 @@ fn verify(
     let context = interruption.context(reporter);
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
-    let layers = root.images().into_iter().flat_map(|image| {
+    for image in root.images() {
         let of = match root {
             ManifestOrIndexRef::Image(_) => String::new(),
             ManifestOrIndexRef::Index(_) => format!("{}: ", image.config.platform()),
         };
-        let layers = image.layers.iter().enumerate();
-        layers.map(move |(index, layer)| (format!("{of}layer {}", index + 1), layer))
-    });
-    for (name, layer) in layers {
-        let descriptor = layer.descriptor();
-        if matches!(root, ManifestOrIndexRef::Index(_)) && !seen.insert(descriptor.digest) {
-            continue;
+        let mut verification = Verification::default();
+        for (number, layer) in image.layers.iter().enumerate() {
+            let descriptor = layer.descriptor();
+            let name = format!("{of}layer {} ({})", number + 1, descriptor.digest);
+            // Only an image of several knows its layer by now; a layer may be in one image twice.
+            if matches!(root, ManifestOrIndexRef::Index(_)) && !seen.insert(descriptor.digest) {
+                match verification.lay(layer.as_ref(), &name, &|_| context.check()) {
+                    Ok(()) => {}
+                    Err(error @ Error::Interrupted) => return Err(error),
+                    Err(error) => findings.push(error),
+                }
+                continue;
+            }
+            reporter.begin(descriptor);
+            let found = verification.verify(layer.as_ref(), &name, &|bytes| {
+                context.advance(descriptor, bytes)
+            })?;
+            let how = if found.is_empty() {
+                "as built"
+            } else {
+                "differs"
+            };
+            reporter.done(descriptor, how, true);
+            findings.extend(found);
         }
-        let name = format!("{name} ({})", descriptor.digest);
-        reporter.begin(descriptor);
-        let found = verify_layer(layer.as_ref(), &name, &|bytes| {
-            context.advance(descriptor, bytes)
-        })?;
-        let how = if found.is_empty() {
-            "as built"
-        } else {
-            "differs"
-        };
-        reporter.done(descriptor, how, true);
-        findings.extend(found);
+        if let Some(message) = verification.unchecked() {
+            reporter.warn(&format!(
+                "{of}layers were not laid over each other: {message}"
+            ));
+        }
     }
     Ok(findings)
 }

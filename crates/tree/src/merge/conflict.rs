@@ -11,7 +11,9 @@ const BASE: &str = "the base image";
 pub(super) fn hits_base(path: &ImagePath, obstacle: &Obstacle, source: &str) -> Error {
     let (at, about) = match obstacle {
         Obstacle::File(at) => (at, "whether it is a directory"),
-        Obstacle::Loop(at) | Obstacle::Long(at) => (at, "where its symlinks lead"),
+        Obstacle::Loop(at) | Obstacle::Long(at) | Obstacle::Below(at) => {
+            (at, "where its symlinks lead")
+        }
     };
     Error::Conflict {
         path: path.to_string(),

@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strata_archive::{ArchiveEntry, ArchiveEntryKind};
-use strata_tree::{Budget, Change, ImagePath, Kept, Overlay, OverlayNode, Unlayable};
+use strata_tree::{
+    Budget, Change, ImagePath, Kept, Overlay, OverlayNode, SymlinksBelow, Unlayable,
+};
 
 /// An entry of a layer: what a path stands for, whatever its other names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct EntryPosition {
+pub(crate) struct EntryPosition {
     /// The number of the layer, from the lowest.
-    pub(super) layer: usize,
+    pub(crate) layer: usize,
     /// The number of the entry in the layer.
-    pub(super) entry: usize,
+    pub(crate) entry: usize,
 }
 
 /// What one layer has.
 #[derive(Default)]
-pub(super) struct Listing {
+pub(crate) struct Listing {
     count: usize,
     listing: strata_tree::Listing<Found>,
 }
@@ -32,7 +34,7 @@ enum Found {
 
 /// What the layers make together.
 #[derive(Default)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     layers: usize,
     overlay: Overlay<Described, Leaf>,
 }
@@ -47,11 +49,11 @@ struct Leaf(EntryPosition, Option<Arc<[u8]>>);
 
 /// What is to be written.
 #[derive(Default)]
-pub(super) struct Winners {
+pub(crate) struct Winners {
     /// The directories, each before what is in it, with the entry that describes it.
-    pub(super) directories: Vec<(ImagePath, Option<Arc<ArchiveEntry>>)>,
+    pub(crate) directories: Vec<(ImagePath, Option<Arc<ArchiveEntry>>)>,
     /// The other entries, each with its paths in their order.
-    pub(super) leaves: BTreeMap<EntryPosition, Vec<ImagePath>>,
+    pub(crate) leaves: BTreeMap<EntryPosition, Vec<ImagePath>>,
 }
 
 impl Kept for Found {
@@ -82,7 +84,7 @@ impl Kept for Leaf {
 
 impl Listing {
     /// Adds the next entry; the error is that this is too much.
-    pub(super) fn add(&mut self, entry: &ArchiveEntry, budget: &mut Budget) -> Result<(), String> {
+    pub(crate) fn add(&mut self, entry: &ArchiveEntry, budget: &mut Budget) -> Result<(), String> {
         let found = match &entry.kind {
             ArchiveEntryKind::Directory => Found::Directory(Arc::new(entry.clone())),
             ArchiveEntryKind::HardLink(target) => {
@@ -99,18 +101,24 @@ impl Listing {
     }
 
     /// Forgets it all.
-    pub(super) fn release(self, budget: &mut Budget) {
+    pub(crate) fn release(self, budget: &mut Budget) {
         self.listing.release(budget);
     }
 }
 
 impl Tree {
     /// Lays a layer over those before it.
-    pub(super) fn apply(&mut self, layer: &Listing, budget: &mut Budget) -> Result<(), Unlayable> {
+    pub(crate) fn apply(
+        &mut self,
+        layer: &Listing,
+        below: SymlinksBelow,
+        budget: &mut Budget,
+    ) -> Result<(), Unlayable> {
         let number = self.layers;
         self.layers += 1;
         self.overlay.apply(
             &layer.listing,
+            below,
             budget,
             |found| match found {
                 Found::Directory(entry) => Change::Directory(Described(Some(Arc::clone(entry)))),
@@ -128,7 +136,7 @@ impl Tree {
     }
 
     /// What is to be written; the error is that this is too much.
-    pub(super) fn winners(self, budget: &mut Budget) -> Result<Winners, String> {
+    pub(crate) fn winners(self, budget: &mut Budget) -> Result<Winners, String> {
         let mut winners = Winners::default();
         let mut result = Ok(());
         self.overlay.visit(&mut |path, node| {
