@@ -284,8 +284,17 @@ fn strata(arguments: &[&str]) -> (String, String) {
 }
 
 /// The commands with flags.
-const COMMANDS: [&str; 9] = [
-    "copy", "inspect", "verify", "compress", "serve", "pull", "lock", "export", "merge",
+const COMMANDS: [&[&str]; 10] = [
+    &["copy"],
+    &["inspect"],
+    &["verify"],
+    &["compress"],
+    &["serve"],
+    &["pull"],
+    &["lock"],
+    &["export"],
+    &["merge"],
+    &["index", "create"],
 ];
 
 /// The pages about the command line.
@@ -308,18 +317,20 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
                 !said.contains("unexpected argument") && !said.contains("is not supported")
             };
             // The program itself takes `--version`.
-            let is_taken =
-                is_taken(&[flag]) || COMMANDS.iter().any(|command| is_taken(&[command, flag]));
+            let is_taken = is_taken(&[flag])
+                || COMMANDS
+                    .iter()
+                    .any(|it| is_taken(&[*it, &[flag.as_str()]].concat()));
             assert!(is_taken, "{name}: {flag}");
         }
         all.extend(named);
     }
     for command in COMMANDS {
-        let (help, _) = strata(&[command, "--help"]);
+        let (help, _) = strata(&[command, &["--help"]].concat());
         for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
             assert!(
                 flag == "--help" || all.contains(flag),
-                "{flag} of {command} is in none of {PAGES:?}"
+                "{flag} of {command:?} is in none of {PAGES:?}"
             );
         }
     }
@@ -391,6 +402,7 @@ impl Shell {
         let stubs = r#"
             command_not_found_handle() { :; }
             mktemp() { echo file; }
+            tr() { echo x; }
             strata() { printf '%s\0' "$@" $'\n' >>calls; }
             nix() {
               [ "$1" = run ] || return 0
@@ -424,6 +436,7 @@ impl Shell {
                     "REGISTRY_PASSWORD",
                     "BRANCH",
                     "COMMIT",
+                    "ARCH",
                 ]
                 .map(|name| (name, "x")),
             )

@@ -1,7 +1,6 @@
 //! `strata index create DESTINATION SOURCE...`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -13,6 +12,7 @@ use crate::cli::printer::Printer;
 use crate::cli::progress::{Reporter, Unseen};
 use crate::cli::registry_args::{DestinationRegistryArgs, with_plain_name};
 use crate::destination::{self, Options};
+use crate::remote;
 use strata_engine::{containerd, docker};
 use strata_error::{Error, Result};
 use strata_image::{Image, ImageIndex, ManifestOrIndexRef};
@@ -210,8 +210,8 @@ fn images(
     for source in sources {
         let is_here = destination.is_none_or(|it| it.registry == source.registry);
         let options = if is_here { options } else { &elsewhere };
-        let source = Arc::new(Source::connect(source, options, context)?);
-        images.extend(source.images(context)?);
+        let source = Source::connect(source, options, context)?;
+        images.extend(remote::images(source, context)?);
     }
     Ok(images)
 }

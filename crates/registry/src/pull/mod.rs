@@ -1,7 +1,6 @@
 //! Images out of a registry, as they are there: the directory that `skopeo copy docker://… dir:…`
 //! writes, single documents and blobs, and lock files, which say what a name meant.
 
-mod copied;
 mod download;
 mod lock;
 mod source;

@@ -17,6 +17,8 @@ use strata_progress::{Context, Outcome};
 const DEEPEST_INDEX: usize = 4;
 /// The most layers of an image.
 const MOST_LAYERS: usize = 1_000;
+/// The most images that one name is taken for.
+const MOST_IMAGES: usize = 100;
 /// The most bytes of a config.
 const LARGEST_CONFIG: u64 = 16 << 20;
 /// The most bytes of a layer.
@@ -65,6 +67,27 @@ impl Source {
         self.watch(context, || {
             let top = self.top(context)?;
             self.choose(top, platform, context)
+        })
+    }
+
+    /// The image that the reference means, or all of those that its index is of. What builders put beside images is
+    /// left out.
+    pub fn images(&self, context: Context<'_>) -> Result<Vec<RemoteImage>> {
+        self.watch(context, || {
+            let top = self.top(context)?;
+            let Document::Index(entries) = &top.document else {
+                return Ok(vec![self.only(top)?]);
+            };
+            let entries = entries.iter().filter(|entry| !entry.is_attestation());
+            let mut images = Vec::new();
+            for entry in entries {
+                if images.len() == MOST_IMAGES {
+                    let message = format!("its index is of more than {MOST_IMAGES} images");
+                    return Err(self.error(&message, "name those that you want by their digests"));
+                }
+                images.push(self.only(self.document(&entry.digest.to_string(), context)?)?);
+            }
+            Ok(images)
         })
     }
 
@@ -226,7 +249,7 @@ impl Source {
     }
 
     /// The image that a document is.
-    pub(super) fn only(&self, top: Top) -> Result<RemoteImage> {
+    fn only(&self, top: Top) -> Result<RemoteImage> {
         let Document::Image { config, layers } = top.document else {
             let digest = top.descriptor.digest;
             return Err(self.error(
