@@ -658,11 +658,11 @@ fn whole(piece: &str) -> (&'static str, String) {
         ("flake", outputs)
     } else if piece.starts_with("inputs") {
         ("input", format!("{{ {piece} }}.inputs.nix2container.url"))
-    } else if piece.starts_with("perms") {
+    } else if piece.starts_with("perms") || piece.starts_with("layeringPipeline") {
         let image = format!(
             "(strata.buildImage ({{ name = \"x\"; copyToRoot = files; {piece} }})).drvPath"
         );
-        ("rules", image)
+        ("argument", image)
     } else if piece.starts_with("virtualisation") {
         ("module", format!("builtins.toJSON {{ {piece} }}"))
     } else {

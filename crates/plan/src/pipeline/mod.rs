@@ -41,30 +41,18 @@ use std::num::NonZeroUsize;
 
 use serde_json::Value;
 use strata_error::Result;
-use strata_nix::{Closure, Store, StorePath, StrategyName};
+use strata_nix::{Closure, Store, StorePath};
 
 use graph::Graph;
 use operation::Stage;
+use run::CutBy;
+
+pub(super) use run::Cut;
 
 /// A pipeline whose names and arguments are known to be good.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
     stages: Vec<Stage>,
-}
-
-/// A strategy that cuts paths into at most so many layers, lowest first.
-pub(super) type CutBy<'a, 'b> =
-    dyn Fn(StrategyName, &BTreeSet<&'a StorePath>, Option<NonZeroUsize>) -> Layers<'a> + 'b;
-
-/// Store paths in layers, lowest first.
-pub(super) type Layers<'a> = Vec<Vec<&'a StorePath>>;
-
-/// What a pipeline made.
-pub(super) struct Cut<'a> {
-    /// The layers. A path that the pipeline removed is in none, every other in exactly one.
-    pub(super) layers: Layers<'a>,
-    /// What it did that nobody may have meant.
-    pub(super) warnings: Vec<String>,
 }
 
 impl Pipeline {

@@ -9,10 +9,25 @@ use strata_nix::{StorePath, StrategyName};
 use super::graph::Graph;
 use super::operation::{OfGraph, Operation, Stage};
 use super::parse::{ATTRIBUTE, error};
+use super::popularity;
 use super::sequence;
 use super::split::{self, Direction};
 use super::value::{Part, Value};
-use super::{Cut, CutBy, popularity};
+
+/// A strategy that cuts paths into at most so many layers, lowest first.
+pub(crate) type CutBy<'a, 'b> =
+    dyn Fn(StrategyName, &BTreeSet<&'a StorePath>, Option<NonZeroUsize>) -> Layers<'a> + 'b;
+
+/// Store paths in layers, lowest first.
+pub(crate) type Layers<'a> = Vec<Vec<&'a StorePath>>;
+
+/// What a pipeline made.
+pub(crate) struct Cut<'a> {
+    /// The layers. A path that the pipeline removed is in none, every other in exactly one.
+    pub(crate) layers: Layers<'a>,
+    /// What it did that nobody may have meant.
+    pub(crate) warnings: Vec<String>,
+}
 
 /// Runs `stages` on `graph`; the result has at most `most` layers.
 pub(super) fn run<'a>(
