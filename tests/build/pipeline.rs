@@ -12,7 +12,6 @@ struct Case {
     request: Value,
     libc: String,
     library: String,
-    app: String,
     root: String,
 }
 
@@ -32,7 +31,6 @@ fn case() -> Case {
         request,
         libc,
         library,
-        app,
         root,
     }
 }

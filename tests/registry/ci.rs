@@ -24,7 +24,7 @@ fn script(heading: &str) -> String {
         line.get(indent..)
             .filter(|_| line.starts_with(&" ".repeat(indent)))
     });
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 struct Job {

@@ -75,7 +75,7 @@ fn row_7_pulls_and_copies_into_one_directory_take_turns() {
     let images = images();
     served(&images, |references| {
         let write = |number: usize, image: &Image, path: &Path| {
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 pull(&references[number], path);
             } else {
                 directory::write(image, path, Context::silent()).unwrap();

@@ -46,7 +46,6 @@ impl Verification {
             findings.extend(verify_source(source, name, advance)?);
         }
         match self.lay(layer, name, advance) {
-            Ok(()) => {}
             Err(error @ Error::Interrupted) => return Err(error),
             Err(error) if findings.is_empty() => findings.push(error),
             // The store paths are named already.
@@ -58,7 +57,7 @@ impl Verification {
                 found,
                 hint: String::new(),
             }),
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
         Ok(findings)
     }

@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn objects_are_read_as_go_reads_them() {
         for (document, expected) in [
-            ("null", r#"{}"#),
+            ("null", "{}"),
             (
                 r#"{"Token":"a","x":1,"X":2}"#,
                 r#"{"token":"a","x":1,"X":2}"#,

@@ -28,5 +28,5 @@ pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, ch
 pub use history::{main_packages, of_whiteouts as history_of_whiteouts};
 pub use layering::{KnownLayers, MOST_LAYERS};
 pub use pipeline::Pipeline;
-pub use plan::{BaseLayers, FleetMember, LayerSpec, Plan, plan, plan_fleet};
+pub use plan::{BaseLayers, FleetLayers, FleetMember, LayerSpec, Plan, plan, plan_fleet};
 pub use updates::Updates;

@@ -109,9 +109,11 @@ pub struct FleetMember<'a> {
     pub base: BaseLayers<'a>,
 }
 
-/// The own layers of each image, lowest first, so that what several have lies in layers that several have: store
-/// paths, and why they are a layer.
-pub fn plan_fleet(images: &[FleetMember<'_>]) -> Result<Vec<Vec<(Vec<String>, String)>>> {
+/// The own layers of one of them, lowest first: store paths, and why they are a layer.
+pub type FleetLayers = Vec<(Vec<String>, String)>;
+
+/// The own layers of each image, lowest first, so that what several have lies in layers that several have.
+pub fn plan_fleet(images: &[FleetMember<'_>]) -> Result<Vec<FleetLayers>> {
     let mut questions = Vec::new();
     for image in images {
         let Below { mut placed, layers } = Below::new(image.request, image.parents, image.base)?;
