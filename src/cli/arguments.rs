@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    completions, compress, copy, export, inspect, lock, man, merge, pull, serve, verify,
+    completions, compress, copy, export, inspect, layers, lock, man, merge, pull, serve, verify,
 };
 use super::usage;
 
@@ -40,6 +40,7 @@ struct Arguments {
 pub(super) enum Command {
     Copy(Box<copy::CopyArgs>),
     Inspect(inspect::InspectArgs),
+    Layers(layers::LayersArgs),
     Verify(verify::VerifyArgs),
     Serve(serve::ServeArgs),
     Merge(merge::MergeArgs),

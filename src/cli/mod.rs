@@ -31,7 +31,7 @@ use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
 use commands::{
-    completions, compress, copy, export, inspect, lock, man, merge, pull, serve, verify,
+    completions, compress, copy, export, inspect, layers, lock, man, merge, pull, serve, verify,
 };
 use failure::Failure;
 use interruption::Interruption;
@@ -61,6 +61,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match command {
         Command::Copy(arguments) => copy::run(*arguments, &printer, &interruption),
         Command::Inspect(arguments) => inspect::run(&arguments, &printer),
+        Command::Layers(arguments) => layers::run(&arguments, &printer),
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),

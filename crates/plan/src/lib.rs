@@ -6,12 +6,14 @@
 //! - `check` (with `platform`): from a request as Nix wrote it to values that are known to be good
 //! - `plan`: the layers, the parent layers and the base in one
 //! - `strategy`: cutting a closure into layers
+//! - `listing`: closures as Nix lists them, for plans without an image
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod check;
+pub mod listing;
 mod plan;
 mod platform;
 pub mod strategy;

@@ -5,6 +5,7 @@ pub(super) mod compress;
 pub(super) mod copy;
 pub(super) mod export;
 pub(super) mod inspect;
+pub(super) mod layers;
 pub(super) mod lock;
 pub(super) mod man;
 pub(super) mod merge;
