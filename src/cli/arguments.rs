@@ -7,8 +7,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::{
-    completions, compress, copy, explain, export, index, inspect, lock, lock_layers, man, merge,
-    pull, serve, verify,
+    completions, compress, copy, explain, export, index, inspect, layers, lock, lock_layers, man,
+    merge, pull, serve, verify,
 };
 use super::usage;
 use strata_progress::Detail;
@@ -51,6 +51,7 @@ pub(super) enum Command {
     Copy(Box<copy::CopyArgs>),
     Inspect(inspect::InspectArgs),
     Explain(explain::ExplainArgs),
+    Layers(layers::LayersArgs),
     Verify(verify::VerifyArgs),
     Serve(serve::ServeArgs),
     Index(index::IndexArgs),

@@ -33,8 +33,8 @@ use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
 use commands::{
-    completions, compress, copy, explain, export, index, inspect, lock, lock_layers, man, merge,
-    pull, serve, verify,
+    completions, compress, copy, explain, export, index, inspect, layers, lock, lock_layers, man,
+    merge, pull, serve, verify,
 };
 use failure::Failure;
 use interruption::Interruption;
@@ -65,6 +65,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Copy(arguments) => copy::run(*arguments, &printer, &interruption),
         Command::Inspect(arguments) => inspect::run(&arguments, &printer),
         Command::Explain(arguments) => explain::run(&arguments, &printer),
+        Command::Layers(arguments) => layers::run(&arguments, &printer),
         Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),

@@ -10,6 +10,7 @@
 //! - `strategy`: cutting a closure into layers
 //! - `updates`: what an update sends again
 //! - `pipeline`: the same by a list of operations
+//! - `listing`: closures as Nix lists them, for plans without an image
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -18,6 +19,7 @@
 mod check;
 mod history;
 mod layering;
+pub mod listing;
 mod pipeline;
 mod plan;
 mod platform;

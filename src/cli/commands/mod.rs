@@ -7,6 +7,7 @@ pub(super) mod explain;
 pub(super) mod export;
 pub(super) mod index;
 pub(super) mod inspect;
+pub(super) mod layers;
 pub(super) mod lock;
 pub(super) mod lock_layers;
 pub(super) mod man;

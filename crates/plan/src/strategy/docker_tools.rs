@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn paths_that_are_no_members_leave_no_layer() {
         let graph = fixture::graph(&["r 50 a", "a 20 b", "b 10"]);
-        let members: Vec<u32> = ["a", "b"].map(|name| graph.find(&fixture::path(name)).unwrap());
+        let members = ["a", "b"].map(|name| graph.find(&fixture::path(name)).unwrap());
         let layers = fixture::request(&graph, &members, 2, super::layers);
         assert_eq!(fixture::words(&graph, &layers), ["ab"]);
     }

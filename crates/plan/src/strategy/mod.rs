@@ -23,7 +23,7 @@ use strata_nix::StrategyName;
 
 pub use graph::{Fault, Graph, Node};
 pub use reason::Reason;
-pub use request::{Budget, Hints, PlannedLayer, Request};
+pub use request::{Budget, Hints, MOST_WORTHWHILE, PlannedLayer, Request};
 
 /// Puts each member into exactly one of the layers that there may be, lowest first, as the strategy of this name
 /// does it.
@@ -35,6 +35,12 @@ pub fn layers(strategy: StrategyName, request: &Request<'_>) -> Vec<PlannedLayer
         StrategyName::Nixery => nixery::layers(request),
         StrategyName::Biggest => biggest::layers(request),
     }
+}
+
+/// Plans images that live together: the layers of each, as [`layers`] makes them, so that what several images have
+/// lies in layers that several have.
+pub fn fleet(requests: &[Request<'_>]) -> Vec<Vec<PlannedLayer>> {
+    auto::fleet_layers(requests)
 }
 
 /// The last layer, for what no other has; none if that is nothing.

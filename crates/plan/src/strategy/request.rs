@@ -33,6 +33,10 @@ pub enum Budget {
     Worthwhile(NonZeroUsize),
 }
 
+/// The most layers where nobody says a number: enough for all that pays off in most images, and half of what engines
+/// take, so that others can build on the image.
+pub const MOST_WORTHWHILE: NonZeroUsize = NonZeroUsize::new(60).unwrap();
+
 impl Budget {
     /// The most layers.
     pub fn most(self) -> usize {

@@ -11,6 +11,9 @@ use super::weights::{self, ONE, PRIVATE, STEPS, WEIGHT_BITS};
 /// with less than 2^6 expected sends in parts of 2^-18 and a share weight below 2^9, no product overflows.
 const SIZE_BITS: u32 = 34;
 
+/// How much more than a path that is likely elsewhere one counts that is there for certain.
+const KNOWN: i64 = 1;
+
 /// The numbers that the costs of a graph's layers depend on.
 pub(super) struct Costs {
     samples: Samples,
@@ -40,8 +43,22 @@ pub(super) struct Group {
     waited: u32,
     /// How many of the members are roots.
     tops: u32,
+    /// Whether another image has it as it is.
+    is_whole: bool,
     /// Bytes expected to be sent again, in 2^-18.
     pub(super) cost: i64,
+}
+
+impl Group {
+    /// Whether it has nothing but roots.
+    pub(super) fn are_tops(&self) -> bool {
+        self.tops as usize == self.members.len()
+    }
+
+    /// Whether it has several paths and another image has it as it is, so that no path may come or go.
+    pub(super) fn is_shared_whole(&self) -> bool {
+        self.is_whole && self.members.len() > 1
+    }
 }
 
 /// What a cost is computed from.
@@ -55,13 +72,24 @@ struct Parts {
 }
 
 impl Costs {
-    /// The numbers for plans of `layers` layers. `tops` is what edits change, `rare` what is said to change rarely.
-    pub(super) fn new(graph: &Graph, samples: Samples, tops: usize, layers: usize) -> Self {
+    /// The numbers for plans of `layers` layers. `tops` is the number of roots.
+    ///
+    /// `known` are paths that another image has for certain.
+    pub(super) fn new(
+        graph: &Graph,
+        samples: Samples,
+        tops: usize,
+        known: &[u32],
+        layers: usize,
+    ) -> Self {
         let bytes = graph.all().map(|path| u128::from(graph.size(path)));
         let lost = (u128::BITS - bytes.sum::<u128>().leading_zeros()).saturating_sub(SIZE_BITS);
         let size = |path| i64::try_from(graph.size(path) >> lost).unwrap_or(i64::MAX);
         let sizes: Vec<i64> = graph.all().map(size).collect();
-        let shared = weights::shared(&samples.reach);
+        let mut shared = weights::shared(&samples.reach);
+        for path in known {
+            shared[*path as usize] = KNOWN * ONE;
+        }
         let weight = i128::from(weights::share(graph.len(), layers));
         let share = sizes.iter().zip(&shared).map(|(size, shared)| {
             let cost = (i128::from(*size) * i128::from(*shared) * weight) >> WEIGHT_BITS;
@@ -90,7 +118,7 @@ impl Costs {
     }
 
     /// A layer of some paths; `is_top` says which are roots.
-    pub(super) fn group(&self, members: Vec<u32>, is_top: &[bool]) -> Group {
+    pub(super) fn group(&self, members: Vec<u32>, is_top: &[bool], is_whole: bool) -> Group {
         let mut group = Group {
             bits: vec![0; self.samples.words()].into(),
             size: 0,
@@ -98,6 +126,7 @@ impl Costs {
             needs: 0,
             waited: 0,
             tops: 0,
+            is_whole,
             cost: 0,
             members,
         };
@@ -115,9 +144,29 @@ impl Costs {
             needs: group.needs,
             tops: group.tops,
             size: group.size,
-            lost: lost(group.members.len(), group.share),
+            lost: if is_whole {
+                0
+            } else {
+                lost(group.members.len(), group.share)
+            },
         });
         group
+    }
+
+    /// A layer of which nothing is lost for other images, however it is merged.
+    pub(super) fn unshared(&self, members: Vec<u32>, is_top: &[bool]) -> Group {
+        let mut group = self.group(members, is_top, true);
+        group.share = 0;
+        group
+    }
+
+    /// Whether some paths are a layer that costs less than it would to have them otherwise than another image.
+    pub(super) fn is_worth_adopting(&self, members: &[u32], is_top: &[bool]) -> bool {
+        let whole = self.group(members.to_vec(), is_top, true);
+        let apart = members
+            .iter()
+            .map(|path| self.group(vec![*path], is_top, false).cost);
+        members.len() == 1 || whole.cost - apart.sum::<i64>() <= whole.share
     }
 
     /// What two layers cost more as one.
@@ -150,53 +199,83 @@ impl Costs {
             needs,
             waited: all.waited + more.waited,
             tops: all.tops + more.tops,
+            is_whole: false,
             cost,
             ..all
         }
     }
 
-    /// What a layer costs without one of its members; `once` are the bits that only one member has.
-    pub(super) fn without(&self, group: &Group, once: &[u64], path: u32) -> i64 {
-        let others = group.members.iter().filter(|other| **other != path);
-        let waited = group.waited - u32::from(self.samples.is_waited_for(path));
-        let row = self.samples.row(path);
-        let words = group.bits.iter().zip(once).zip(row);
-        let needs = if self.samples.are_all() {
-            0
-        } else {
-            others
-                .map(|other| self.samples.needs(*other))
-                .max()
-                .unwrap_or(0)
+    /// How many members of a layer have each bit.
+    pub(super) fn tally(&self, group: &Group) -> Tally {
+        let mut tally = Tally {
+            counts: vec![0; 64 * self.samples.words()],
+            once: vec![0; self.samples.words()],
         };
+        for path in &group.members {
+            for bit in bits(self.samples.row(*path)) {
+                tally.add(bit);
+            }
+        }
+        tally
+    }
+
+    /// What a layer costs without one of its members, which is `alone`.
+    pub(super) fn without(&self, group: &Group, tally: &Tally, alone: &Group) -> i64 {
+        let words = group.bits.iter().zip(&tally.once).zip(&alone.bits);
         self.cost(&Parts {
             counts: self
                 .samples
-                .count(words.map(|((all, once), row)| all & !(once & row))),
-            needs: needs.max(waited),
-            tops: group.tops,
-            size: group.size - self.sizes[path as usize],
-            lost: lost(
-                group.members.len() - 1,
-                group.share - self.share[path as usize],
-            ),
+                .count(words.map(|((all, once), own)| all & !(once & own))),
+            needs: self.needs_without(group, alone),
+            tops: group.tops - alone.tops,
+            size: group.size - alone.size,
+            lost: lost(group.members.len() - 1, group.share - alone.share),
         })
     }
 
-    /// The bits that only one member of a layer has.
-    pub(super) fn once(&self, group: &Group) -> Vec<u64> {
-        let mut any = vec![0; self.samples.words()];
-        let mut twice = any.clone();
-        for path in &group.members {
-            for ((any, twice), row) in any.iter_mut().zip(&mut twice).zip(self.samples.row(*path)) {
-                *twice |= *any & row;
-                *any |= row;
+    fn needs_without(&self, group: &Group, alone: &Group) -> u32 {
+        let waited = group.waited - alone.waited;
+        if self.samples.are_all() {
+            return waited;
+        }
+        let others = group
+            .members
+            .iter()
+            .filter(|path| !alone.members.contains(path));
+        let needs = others.map(|path| self.samples.needs(*path)).max();
+        needs.unwrap_or(0).max(waited)
+    }
+
+    /// Takes one of its members, which is `alone`, out of a layer.
+    pub(super) fn take(&self, group: &mut Group, tally: &mut Tally, alone: &Group) {
+        group.cost = self.without(group, tally, alone);
+        group.needs = self.needs_without(group, alone);
+        group.members.retain(|path| !alone.members.contains(path));
+        group.size -= alone.size;
+        group.share -= alone.share;
+        group.waited -= alone.waited;
+        group.tops -= alone.tops;
+        for bit in bits(&alone.bits) {
+            if tally.remove(bit) == 0 {
+                group.bits[bit / 64] &= !(1 << (bit % 64));
             }
         }
-        any.iter()
-            .zip(twice)
-            .map(|(any, twice)| any & !twice)
-            .collect()
+    }
+
+    /// Puts a path, which is `alone`, into a layer.
+    pub(super) fn put(&self, group: &mut Group, tally: &mut Tally, alone: &Group) {
+        group.cost += self.merging(group, alone) + alone.cost;
+        group.needs = needs(group, alone);
+        group.members.extend(&alone.members);
+        group.size += alone.size;
+        group.share += alone.share;
+        group.waited += alone.waited;
+        group.tops += alone.tops;
+        group.is_whole = false;
+        or(&mut group.bits, &alone.bits);
+        for bit in bits(&alone.bits) {
+            tally.add(bit);
+        }
     }
 
     fn cost(&self, parts: &Parts) -> i64 {
@@ -220,6 +299,48 @@ impl Costs {
         let shared = shared / i128::from(group.size.max(1));
         (number(touched), u32::try_from(shared).unwrap_or(1000))
     }
+}
+
+/// How many members of a layer have each bit, so that one can leave without the others being asked.
+pub(super) struct Tally {
+    counts: Vec<u32>,
+    /// The bits that only one member has.
+    once: Vec<u64>,
+}
+
+impl Tally {
+    fn add(&mut self, bit: usize) {
+        self.counts[bit] += 1;
+        self.note(bit);
+    }
+
+    /// How many are left that have the bit.
+    fn remove(&mut self, bit: usize) -> u32 {
+        self.counts[bit] -= 1;
+        self.note(bit);
+        self.counts[bit]
+    }
+
+    fn note(&mut self, bit: usize) {
+        let (word, mask) = (bit / 64, 1 << (bit % 64));
+        if self.counts[bit] == 1 {
+            self.once[word] |= mask;
+        } else {
+            self.once[word] &= !mask;
+        }
+    }
+}
+
+/// The numbers of the bits that are set.
+fn bits(words: &[u64]) -> impl Iterator<Item = usize> {
+    words.iter().enumerate().flat_map(|(place, word)| {
+        let mut left = *word;
+        std::iter::from_fn(move || {
+            let bit = (left != 0).then(|| 64 * place + left.trailing_zeros() as usize);
+            left &= left.wrapping_sub(1);
+            bit
+        })
+    })
 }
 
 /// What of `share` is lost for other images: one path alone is a layer that they can have as well.

@@ -1,7 +1,7 @@
 //! Merging layers two by two, always the two whose cost rises least.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::super::graph::{Graph, number};
 use super::cost::{Costs, Group};
@@ -33,7 +33,7 @@ const MANY_PATHS: usize = 4096;
 /// A layer that may grow: only with others of its own class.
 pub(super) struct Start {
     pub(super) group: Group,
-    pub(super) class: u8,
+    pub(super) class: u32,
 }
 
 /// When to stop.
@@ -122,10 +122,10 @@ impl<'a> Merging<'a> {
     /// Pairs of layers that are near each other in the order of their numbers, among those of their class.
     fn neighbours(&self) -> Vec<(u32, u32)> {
         let mut pairs = Vec::new();
-        let mut lines: Vec<Vec<u32>> = vec![Vec::new(); usize::from(u8::MAX) + 1];
+        let mut lines: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for (layer, start) in self.layers.iter().enumerate() {
             if let Some(start) = start {
-                let line = &mut lines[usize::from(start.class)];
+                let line = lines.entry(start.class).or_default();
                 let near = line.iter().rev().take(self.reach.positions);
                 pairs.extend(near.map(|near| (*near, number(layer))));
                 line.push(number(layer));

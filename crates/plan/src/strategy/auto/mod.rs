@@ -8,11 +8,14 @@
 //! move where they cost less (`moves`). What is set apart before and how plans follow each other is in `setup`.
 
 mod cost;
+mod fleet;
 mod merge;
 mod moves;
 mod samples;
 mod setup;
 mod weights;
+
+pub(super) use self::fleet::layers as fleet_layers;
 
 use self::cost::{Costs, Group};
 use self::merge::{Goal, Start, merge};
@@ -36,7 +39,9 @@ pub(super) fn layers(request: &Request<'_>) -> Vec<PlannedLayer> {
     }
     let tops = setup::tops(request);
     let samples = Samples::new(request.graph, &tops, &request.hints.stable);
-    let costs = Costs::new(request.graph, samples, tops.len(), request.budget.most());
+    let known: Vec<u32> = request.alongside.iter().flatten().copied().collect();
+    let layers = request.budget.most();
+    let costs = Costs::new(request.graph, samples, tops.len(), &known, layers);
     let anew = Plan::make(request, &costs, &tops, &[]);
     if request.previous.is_empty() {
         return anew.told(request, &costs);
@@ -60,24 +65,23 @@ impl Plan {
         for path in request.hints.together.iter().flatten() {
             may_move[*path as usize] = false;
         }
-        let group = |members: Vec<u32>| costs.group(members, &is_top);
-        let setup = Setup::new(request, tops, previous);
+        let setup = Setup::new(request, tops, previous, |members| {
+            costs.is_worth_adopting(members, &is_top)
+        });
         let mut layers: Vec<(Group, Why)> = setup
             .fixed
             .into_iter()
-            .map(|fixed| (group(fixed.members), fixed.why))
+            .map(|fixed| (costs.group(fixed.members, &is_top, false), fixed.why))
             .collect();
         let mut place = vec![0; request.graph.len()];
         for (number, path) in costs.canonical().iter().enumerate() {
             place[*path as usize] = number;
         }
         let mut free = setup.free;
-        free.sort_by_cached_key(|(members, _)| {
-            members.iter().map(|path| place[*path as usize]).min()
-        });
-        let starts = free.into_iter().map(|(members, class)| Start {
-            group: group(members),
-            class: class as u8,
+        free.sort_by_cached_key(|free| free.members.iter().map(|path| place[*path as usize]).min());
+        let starts = free.into_iter().map(|free| Start {
+            group: costs.group(free.members, &is_top, free.is_whole),
+            class: free.class as u32,
         });
         let goal = Goal {
             layers: request.budget.most().saturating_sub(layers.len()),
@@ -105,13 +109,14 @@ impl Plan {
         let mut seen = Vec::new();
         let layers = self.layers.into_iter().map(|(mut group, why)| {
             group.members.sort_unstable();
+            let are_tops = group.are_tops();
             let height = match why {
                 Why::Merged(Class::Stable) => 0,
-                Why::Top | Why::Merged(Class::Top) => 2,
+                _ if are_tops => 2,
                 _ => 1,
             };
             let size = graph.closure_size(&group.members, &mut seen);
-            let reason = reason(request, costs, &group, &why);
+            let reason = reason(request, costs, &group, why);
             (height, size, group.members, reason)
         });
         let mut layers: Vec<_> = layers.collect();
@@ -123,7 +128,7 @@ impl Plan {
     }
 }
 
-fn reason(request: &Request<'_>, costs: &Costs, group: &Group, why: &Why) -> Reason {
+fn reason(request: &Request<'_>, costs: &Costs, group: &Group, why: Why) -> Reason {
     let paths = group.members.len();
     let (touched, shared) = costs.told(group);
     match why {
@@ -134,6 +139,7 @@ fn reason(request: &Request<'_>, costs: &Costs, group: &Group, why: &Why) -> Rea
         Why::Merged(Class::Plain) if paths == request.members.len() && paths > 1 => {
             Reason::Everything(paths)
         }
+        Why::Merged(Class::Plain) if group.is_shared_whole() => Reason::Adopted,
         Why::Merged(Class::Plain) if paths == 1 => Reason::Alone {
             size: request.graph.size(group.members[0]),
             touched,

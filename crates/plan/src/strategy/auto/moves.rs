@@ -1,17 +1,19 @@
 //! Moves of single paths between layers, since merging two by two never takes anything back.
 
 use super::super::graph::Graph;
-use super::cost::{Costs, Group};
+use super::cost::{Costs, Group, Tally};
 use super::merge::Start;
 
 /// At most so many passes over all paths: a third finds next to nothing.
 const PASSES: usize = 2;
 
+/// No moves where there are more pairs of a path and a layer, which only plans for no engine have: a second or so.
+const MOST_PAIRS: usize = 1 << 24;
+
 /// A layer while paths move.
 struct Layer {
     start: Start,
-    /// The bits that only one member has.
-    once: Vec<u64>,
+    tally: Tally,
 }
 
 /// Moves each path of a layer with several to the layer of its class where the whole costs least.
@@ -22,10 +24,14 @@ pub(super) fn improve(
     is_top: &[bool],
     may_move: &[bool],
 ) -> Vec<Start> {
+    let paths: usize = layers.iter().map(|layer| layer.group.members.len()).sum();
+    if paths.saturating_mul(layers.len()) > MOST_PAIRS {
+        return layers;
+    }
     let mut layers: Vec<Layer> = layers
         .into_iter()
         .map(|start| Layer {
-            once: costs.once(&start.group),
+            tally: costs.tally(&start.group),
             start,
         })
         .collect();
@@ -41,13 +47,19 @@ pub(super) fn improve(
             let Some(from) = layer_of[*path as usize] else {
                 continue;
             };
-            if !may_move[*path as usize] || layers[from].start.group.members.len() < 2 {
+            if !may_move[*path as usize]
+                || layers[from].start.group.members.len() < 2
+                || layers[from].start.group.is_shared_whole()
+            {
                 continue;
             }
-            let alone = costs.group(vec![*path], is_top);
+            let alone = costs.group(vec![*path], is_top, false);
             if let Some(to) = target(costs, &layers, from, &alone) {
                 layer_of[*path as usize] = Some(to);
-                move_path(costs, &mut layers, [from, to], *path, is_top);
+                let Layer { start, tally } = &mut layers[from];
+                costs.take(&mut start.group, tally, &alone);
+                let Layer { start, tally } = &mut layers[to];
+                costs.put(&mut start.group, tally, &alone);
                 has_moved = true;
             }
         }
@@ -61,13 +73,13 @@ pub(super) fn improve(
 /// Where the total falls most, the first of several.
 fn target(costs: &Costs, layers: &[Layer], from: usize, alone: &Group) -> Option<usize> {
     let source = &layers[from];
-    let path = alone.members[0];
-    let left = costs.without(&source.start.group, &source.once, path);
+    let left = costs.without(&source.start.group, &source.tally, alone);
     let saved = source.start.group.cost - left - alone.cost;
     let mut found = None;
     let mut least = saved;
     for (number, layer) in layers.iter().enumerate() {
-        if number != from && layer.start.class == source.start.class {
+        let may_join = number != from && layer.start.class == source.start.class;
+        if may_join && !layer.start.group.is_shared_whole() {
             let added = costs.merging(&layer.start.group, alone);
             if added < least {
                 (found, least) = (Some(number), added);
@@ -75,22 +87,4 @@ fn target(costs: &Costs, layers: &[Layer], from: usize, alone: &Group) -> Option
         }
     }
     found
-}
-
-fn move_path(
-    costs: &Costs,
-    layers: &mut [Layer],
-    [from, to]: [usize; 2],
-    path: u32,
-    is_top: &[bool],
-) {
-    let mut left = std::mem::take(&mut layers[from].start.group.members);
-    left.retain(|other| *other != path);
-    let mut more = std::mem::take(&mut layers[to].start.group.members);
-    more.push(path);
-    for (layer, members) in [(from, left), (to, more)] {
-        let group = costs.group(members, is_top);
-        layers[layer].once = costs.once(&group);
-        layers[layer].start.group = group;
-    }
 }
