@@ -283,8 +283,8 @@ fn strata(arguments: &[&str]) -> (String, String) {
 }
 
 /// The commands with flags.
-const COMMANDS: [&str; 9] = [
-    "copy", "inspect", "verify", "compress", "serve", "pull", "lock", "export", "merge",
+const COMMANDS: [&str; 10] = [
+    "copy", "inspect", "layers", "verify", "compress", "serve", "pull", "lock", "export", "merge",
 ];
 
 /// The pages about the command line.
