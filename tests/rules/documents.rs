@@ -284,14 +284,17 @@ fn strata(arguments: &[&str]) -> (String, String) {
 }
 
 /// The commands with flags.
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 13] = [
     &["copy"],
     &["inspect"],
+    &["explain"],
+    &["layers"],
     &["verify"],
     &["compress"],
     &["serve"],
     &["pull"],
     &["lock"],
+    &["lock-layers"],
     &["export"],
     &["merge"],
     &["index", "create"],

@@ -393,7 +393,7 @@ mod tests {
                 "a graph and a fleet",
             ),
             (
-                &format!(r#"{{"graph":{{"graph":{{"fleet":[{a}]}}}}}}"#),
+                &format!(r#"{{"graph":{{"fleet":[{{"graph":[{a}]}}]}}}}"#),
                 "expected a closure graph",
             ),
             (&"[".repeat(100_000), "expected an object with path"),

@@ -8,7 +8,8 @@
 //! : What it means. Whatever belongs to the entry is indented.
 //! ```
 //!
-//! Without a default, the argument is required. Other headings may have entries, too, of another kind.
+//! Without a default, the argument is required. Other headings may have entries, too, of another kind. Without any
+//! entry, the argument is no set of names, and `images:` stands in the place of the pattern.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +57,14 @@ pub(crate) fn page(name: &str, file: &str, all: &[String]) -> Result<String> {
     let (description, sections) = sections.split_first().context("the comment is empty")?;
     let inputs = sections.iter().find(|section| section.title == INPUTS);
     let inputs = inputs.with_context(|| format!("the comment has no heading `# {INPUTS}`"))?;
-    compare(&inputs.entries, &arguments(code)?)?;
+    if inputs.entries.is_empty() {
+        ensure!(
+            !code.contains("makeOverridable"),
+            "the comment has no arguments"
+        );
+    } else {
+        compare(&inputs.entries, &arguments(code)?)?;
+    }
 
     let mut blocks = vec![description.text.clone()];
     for section in sections {
@@ -79,11 +87,11 @@ fn inputs_blocks(section: &Section) -> Vec<String> {
             [name, entry.kind.clone(), said(entry.default.as_ref())]
         })
         .collect();
-    let mut blocks = vec![
-        "## Arguments".to_owned(),
-        section.text.clone(),
-        table(["argument", "type", "default"], &rows),
-    ];
+    let mut blocks = vec!["## Arguments".to_owned(), section.text.clone()];
+    if rows.is_empty() {
+        return blocks;
+    }
+    blocks.push(table(["argument", "type", "default"], &rows));
     for entry in &section.entries {
         let default = match &entry.default {
             Some(default) => format!("default {}", code(default)),

@@ -10,7 +10,7 @@
 //! groups are `ade` and `bfr`; after `b` they would be `d` (owned by both), `ae`, `bf` and `r` (by none). So two and
 //! three layers are `ade` and `bfr`, four are `d`, `bf`, `ae` and `r`, five are `e`, `d`, `bf`, `a` and `r`.
 //!
-//! Paths are given as members of the whole graph: those that are no members take part and leave no layer.
+//! Paths that are no members take part as others do and leave no layer.
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,8 @@ mod fixture;
 mod graph;
 mod nixery;
 mod popularity;
+#[cfg(test)]
+mod properties;
 mod reach;
 mod reason;
 mod request;
