@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ureq::http::{Method, StatusCode, Uri};
 
-use crate::auth::{Authorizer, Keychain, Purpose};
+use crate::auth::{Authorizer, Purpose};
 use crate::delays::Delays;
 use crate::error::{Failure, Reached, RegistryError};
 use crate::http::{Http, LAST_COURTESY};
@@ -17,6 +17,7 @@ use crate::request::{Body, Request};
 use crate::response::{Response, ResponseReader};
 use strata_error::{Error, Result};
 use strata_http::url::{is_loopback, resolve, same_origin};
+use strata_keychain::Keychain;
 use strata_oci::Reference;
 use strata_progress::{Cancel, Context};
 

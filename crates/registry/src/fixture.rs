@@ -2,8 +2,6 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -32,15 +30,6 @@ impl Request {
             .find(|(other, _)| other.eq_ignore_ascii_case(name))
             .map_or("", |(_, value)| value.trim())
     }
-}
-
-/// Writes a shell script. Another process does it: a file that this one has open cannot be run while a
-/// child, which another test starts, has it open too.
-pub(crate) fn write_script(path: &Path, script: &str) {
-    let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"";
-    let mut command = Command::new("sh");
-    command.args(["-c", write, "sh"]).arg(path).arg(script);
-    assert!(command.status().unwrap().success());
 }
 
 type Handler = dyn Fn(&Request) -> Vec<u8> + Send + Sync;

@@ -5,7 +5,7 @@
 //! the [`Context`](strata_progress::Context). It spools nothing and holds no layer whole in memory: a layer
 //! is made while it is sent, and made again when an upload has to start over.
 //!
-//! - `auth/`: credentials, where they are found, tokens; it knows no client.
+//! - `auth/`: how requests are authorized, tokens; it knows no client. Credentials are found by `strata-keychain`.
 //! - `push/` and `pull/`: what is done with a repository; neither knows the other.
 //! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `http.rs` (one
 //!   exchange: redirects, limits, time-outs), `fetch.rs`, `error.rs`, `options.rs`.
@@ -43,10 +43,10 @@ mod push;
 mod request;
 mod response;
 
-pub use auth::Credentials;
 pub use options::{Options, Retry, Timeouts};
 pub use push::{
     Action, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, plan, plan_index, push,
     push_index, tags,
 };
 pub use strata_http::Proxies;
+pub use strata_keychain::Credentials;

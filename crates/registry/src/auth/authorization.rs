@@ -8,13 +8,12 @@ use std::time::Instant;
 use ureq::http::header::WWW_AUTHENTICATE;
 use ureq::http::{HeaderValue, StatusCode, Uri};
 
-use crate::auth::credentials::Credentials;
-use crate::auth::keychain::{COMMAND_LINE, Keychain};
 use crate::auth::token::{Token, TokenRequest, basic, secret_header};
 use crate::error::{Failure, Reached, RegistryError};
 use crate::http::Http;
 use crate::response::Response;
 use strata_http::Challenge;
+use strata_keychain::{COMMAND_LINE, Credentials, Keychain};
 use strata_oci::Reference;
 
 /// What a client is for, which is what it asks authorization servers to allow.

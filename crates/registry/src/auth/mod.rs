@@ -1,14 +1,6 @@
-//! Logging in: where credentials are found ([`keychain`]), and how requests are authorized with them
-//! ([`authorization`]).
+//! Logging in: how requests are authorized ([`authorization`]) with what was found to do so.
 
-mod auth_file;
 mod authorization;
-mod credential_helper;
-mod credentials;
-mod keychain;
-mod netrc;
 mod token;
 
 pub(crate) use authorization::{Authorizer, Purpose};
-pub use credentials::Credentials;
-pub(crate) use keychain::Keychain;

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderValue, Method, Uri};
 
-use crate::auth::credentials::Credentials;
 use crate::error::RegistryError;
 use crate::request::{Body, Request};
 use strata_http::percent_encode;
 use strata_http::url::with_parameter;
+use strata_keychain::Credentials;
 
 /// Tokens are used for no longer than this part of their life.
 const TOKEN_LIFE_USED: f64 = 0.8;
