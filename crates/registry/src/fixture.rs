@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::ask::Ask;
 use crate::auth::Purpose;
 use crate::client::Client;
 use crate::options::{Options, Retry};
@@ -31,6 +32,9 @@ impl Request {
             .map_or("", |(_, value)| value.trim())
     }
 }
+
+/// What a client asks first.
+pub(crate) const GREETING: &str = "/v2/name/manifests/greeting";
 
 type Handler = dyn Fn(&Request) -> Vec<u8> + Send + Sync;
 
@@ -76,6 +80,11 @@ impl Server {
 
     /// The same, if it can be connected.
     pub(crate) fn connect(&self, tries: u32, purpose: Purpose) -> Result<Client> {
+        greet(self.stranger(tries, purpose)?)
+    }
+
+    /// A client that has asked nothing yet.
+    pub(crate) fn stranger(&self, tries: u32, purpose: Purpose) -> Result<Client> {
         let reference = Reference::parse(&format!("{}/name", self.host)).unwrap();
         let retry = Retry {
             tries,
@@ -87,8 +96,17 @@ impl Server {
             retry,
             ..Options::default()
         };
-        Client::connect(&reference, purpose, &options, Context::silent())
+        Client::new(&reference, purpose, &options, Context::silent())
     }
+}
+
+/// The client, connected.
+pub(crate) fn greet(client: Client) -> Result<Client> {
+    client.connect(
+        Ask::manifest("greeting", &[]),
+        Vec::new(),
+        Context::silent(),
+    )
 }
 
 fn serve(

@@ -28,6 +28,7 @@
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod ask;
 mod auth;
 mod certificates;
 mod client;

@@ -476,7 +476,7 @@ impl State {
                 }
                 None => Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload"),
             },
-            ("PUT", [_, "blobs", "uploads", id]) => self.finish(id, query),
+            ("PUT", [_, "blobs", "uploads", id]) => self.finish(id, query, body),
             ("DELETE", [_, "blobs", "uploads", id]) => {
                 let known = id
                     .parse()
@@ -490,6 +490,12 @@ impl State {
                 Reply::new(200).body(list.to_string())
             }
             ("PUT", [_, "manifests", name]) => self.tag(name, body),
+            ("HEAD", [_, "manifests", name]) => match self.manifests.get(*name) {
+                Some(manifest) => {
+                    Reply::new(200).header("content-length", manifest.len().to_string())
+                }
+                None => Reply::new(404),
+            },
             ("GET", [_, "manifests", name]) => match self.manifests.get(*name) {
                 Some(manifest) => Reply::new(200).body(manifest.clone()),
                 None => Reply::error(404, "MANIFEST_UNKNOWN", "no such manifest"),
@@ -502,14 +508,15 @@ impl State {
         self.uploads.get_mut(&id.parse().ok()?)
     }
 
-    fn finish(&mut self, id: &str, query: &str) -> Reply {
-        let Some(upload) = id
+    fn finish(&mut self, id: &str, query: &str, rest: Vec<u8>) -> Reply {
+        let Some(mut upload) = id
             .parse()
             .ok()
             .and_then(|id: usize| self.uploads.remove(&id))
         else {
             return Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
         };
+        upload.extend(rest);
         let digest = Digest::of(&upload).to_string();
         let parameters = query.replace("%3A", ":");
         if parameters

@@ -83,7 +83,8 @@ pub(crate) struct CopyArgs {
     #[arg(long, conflicts_with = "dry_run")]
     json: bool,
 
-    /// Compress with so many threads; without it one for each core
+    /// Compress with so many threads, and send so many layers at once to a registry; without it one thread for
+    /// each core, and four large layers or sixteen small ones
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
@@ -125,7 +126,7 @@ impl SkopeoArgs {
             (
                 "--image-parallel-copies",
                 &self.image_parallel_copies,
-                "leave it out; up to four layers are sent at once",
+                "write --jobs=N",
             ),
             (
                 "--retry-delay",
@@ -256,6 +257,7 @@ impl TryFrom<CopyArgs> for CopySettings {
         } = arguments
             .push
             .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
+        options.jobs = arguments.jobs;
         match arguments.format {
             Some(ManifestFormat::Docker) => {
                 use_docker_format(&mut options, destination.as_ref())?;

@@ -7,22 +7,30 @@ use crate::push::blob_index::{BlobCandidate, BlobIndex};
 use crate::push::blob_source::BlobSource;
 use crate::push::cache::Cache;
 use crate::push::options::PushOptions;
+use crate::push::upload::SMALL;
 use strata_image::Image;
 use strata_layer::Layer;
-use strata_oci::{Compression, Digest, media_type};
+use strata_oci::{Compression, Descriptor, Digest, media_type};
 
 /// A blob that the registry must have in the end.
 pub(super) struct BlobUpload<'a> {
     /// What it is made of.
     pub(super) source: BlobSource<'a>,
+    /// What it was called when this user compressed it before.
+    cached: Option<Descriptor>,
     /// What it may be called in the registry, the best first.
     pub(super) candidates: Vec<BlobCandidate>,
 }
 
 impl<'a> BlobUpload<'a> {
     /// The layers and the config of an image, the largest first: what takes longest must not begin
-    /// last. An image may hold the same layer twice.
-    pub(super) fn all(image: &'a Image, as_it_is: bool, options: &PushOptions) -> Vec<Self> {
+    /// last. An image may hold the same layer twice. `cache` is the one to believe, if there is one.
+    pub(super) fn all(
+        image: &'a Image,
+        as_it_is: bool,
+        options: &PushOptions,
+        cache: Option<&Cache>,
+    ) -> Vec<Self> {
         let config = BlobSource::Config(&image.manifest.config, &image.config_bytes);
         let layers = image.layers.iter().map(|layer| {
             let layer = layer.as_ref();
@@ -40,9 +48,13 @@ impl<'a> BlobUpload<'a> {
             .into_values()
             .map(|source| Self {
                 source,
+                cached: cached(&source, cache),
                 candidates: Vec::new(),
             })
             .collect();
+        for blob in &mut blobs {
+            blob.find_candidates(&BlobIndex::default());
+        }
         blobs.sort_by_key(|blob| Reverse(blob.source.descriptor().size));
         blobs
     }
@@ -57,8 +69,8 @@ impl<'a> BlobUpload<'a> {
         media_type::in_docker(media_type).is_none()
     }
 
-    /// Finds out what the blob may be called. `cache` is the one to believe, if there is one.
-    pub(super) fn find_candidates(&mut self, index: &BlobIndex, cache: Option<&Cache>) {
+    /// Finds out what the blob may be called.
+    pub(super) fn find_candidates(&mut self, index: &BlobIndex) {
         self.candidates = match self.source {
             BlobSource::Config(known, _) => vec![index.candidate(known.clone())],
             BlobSource::Layer(layer) => vec![index.candidate(layer.descriptor().clone())],
@@ -67,14 +79,26 @@ impl<'a> BlobUpload<'a> {
                 let fits =
                     |known: &&BlobCandidate| known.blob.media_type == compression.media_type();
                 let discovered = candidates.filter(fits).cloned();
-                let cached = cache.and_then(|cache| cache.find(layer.diff_id(), compression));
-                let cached = cached.map(|blob| BlobCandidate {
+                let cached = self.cached.clone().map(|blob| BlobCandidate {
                     is_cached: true,
                     ..index.candidate(blob)
                 });
                 discovered.chain(cached).collect()
             }
         };
+    }
+
+    /// Whether it is sent in two requests, and more such blobs at once.
+    pub(super) fn is_small(&self) -> bool {
+        self.source.descriptor().size <= SMALL
+    }
+}
+
+/// What the cache knows of a layer that is to be compressed.
+fn cached(source: &BlobSource<'_>, cache: Option<&Cache>) -> Option<Descriptor> {
+    match source {
+        BlobSource::Config(..) | BlobSource::Layer(_) => None,
+        BlobSource::Compressed(layer, compression) => cache?.find(layer.diff_id(), *compression),
     }
 }
 

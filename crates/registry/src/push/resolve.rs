@@ -8,7 +8,7 @@ use crate::push::blob_index::BlobCandidate;
 use crate::push::blob_source::BlobSource;
 use crate::push::blob_upload::BlobUpload;
 use crate::push::plan::{PushPlan, PushTarget};
-use strata_copy::worker_pool;
+use strata_copy::worker_pool::{self, Transfers};
 use strata_error::{Error, Result};
 use strata_oci::{Compression, Descriptor, Digest};
 use strata_progress::Context;
@@ -79,12 +79,17 @@ pub struct PlannedLayer {
 /// granted.
 pub(super) fn dry_run(plan: &PushPlan<'_>, target: &PushTarget<'_>) -> Result<Plan> {
     let resolver = Resolver::new(plan, target);
-    let blobs = worker_pool::run(
-        &plan.blobs,
-        target.context,
-        |blob, context| resolver.find(blob, context),
-        |blob, _| Ok(to_be_sent(blob)),
-    )?;
+    let blobs = match &plan.there {
+        Some(there) => there.blobs.clone(),
+        None => worker_pool::run(
+            &plan.blobs,
+            Transfers::default(),
+            target.context,
+            |_| true,
+            |blob, context| resolver.find(blob, context),
+            |blob, _| Ok(to_be_sent(blob)),
+        )?,
+    };
     let by_digest = by_digest(plan, &blobs);
     let layers = plan.image.layers.iter().map(|layer| {
         let source = layer.descriptor();
@@ -160,34 +165,36 @@ impl<'a> Resolver<'a> {
     ) -> Result<Option<ResolvedBlob>> {
         for candidate in &blob.candidates {
             if self.is_present(blob, candidate, context)? {
-                return Ok(Some(ResolvedBlob {
-                    blob: candidate.blob.clone(),
-                    action: Action::Present {
-                        known_from: candidate.origin.clone(),
-                    },
-                }));
+                return Ok(Some(present(candidate)));
             }
         }
-        let mount = self.mounts(blob).next();
-        Ok(mount.map(|(candidate, from)| mounted(candidate, from)))
+        let source = self.mounts(blob).next();
+        Ok(source.map(|source| mounted(&source)))
     }
 
     /// What the blob may be mounted as, and from which repositories, in the order to try them in.
     pub(super) fn mounts<'b>(
         &'b self,
         blob: &'b BlobUpload<'_>,
-    ) -> impl Iterator<Item = (&'b BlobCandidate, &'b str)> {
-        let anywhere = match blob.source {
-            BlobSource::Config(..) => &[][..],
-            BlobSource::Layer(_) | BlobSource::Compressed(..) => self.plan.mount_from.as_slice(),
-        };
+    ) -> impl Iterator<Item = MountSource<'b>> {
+        let is_layer = !matches!(blob.source, BlobSource::Config(..));
+        let plan = self.plan;
         blob.candidates.iter().flat_map(move |candidate| {
-            let repositories = candidate.repositories.iter().chain(anywhere);
-            repositories
-                .map(String::as_str)
-                .filter(|other| *other != self.client.repository)
+            let remembered = plan.remembered.get(&candidate.blob.digest).into_iter();
+            let named = plan.mount_from.iter().filter(move |_| is_layer);
+            let base = plan.base.iter().filter(move |_| is_layer);
+            let sources = (remembered.map(|from| (from, false)))
+                .chain(candidate.repositories.iter().map(|from| (from, true)))
+                .chain(named.map(|from| (from, true)))
+                .chain(base.map(|from| (from, false)));
+            sources
+                .filter(|(from, _)| **from != self.client.repository)
                 .take(MOST_MOUNTS)
-                .map(move |from| (candidate, from))
+                .map(move |(from, is_named)| MountSource {
+                    candidate,
+                    from,
+                    is_named,
+                })
         })
     }
 
@@ -244,12 +251,31 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// A blob that the registry takes from another repository.
-pub(super) fn mounted(candidate: &BlobCandidate, from: &str) -> ResolvedBlob {
+/// Where a blob may be mounted from, and as what.
+pub(super) struct MountSource<'a> {
+    pub(super) candidate: &'a BlobCandidate,
+    /// The repository.
+    pub(super) from: &'a str,
+    /// Whether the user named it; else it is tried only while the registry mounts.
+    pub(super) is_named: bool,
+}
+
+/// A blob that the registry has.
+pub(super) fn present(candidate: &BlobCandidate) -> ResolvedBlob {
     ResolvedBlob {
         blob: candidate.blob.clone(),
+        action: Action::Present {
+            known_from: candidate.origin.clone(),
+        },
+    }
+}
+
+/// A blob that the registry takes from another repository.
+pub(super) fn mounted(source: &MountSource<'_>) -> ResolvedBlob {
+    ResolvedBlob {
+        blob: source.candidate.blob.clone(),
         action: Action::Mounted {
-            from: from.to_owned(),
+            from: source.from.to_owned(),
         },
     }
 }

@@ -1,6 +1,14 @@
 //! Blobs on their way into a repository (distribution specification, "Push"): check, initiate, stream,
 //! commit.
 //!
+//! Small ones are made first and go with the PUT that ends the upload:
+//!
+//! ```text
+//!  POST ──> PUT ?digest=, all bytes ──> refused: as a large one
+//! ```
+//!
+//! Large ones are made while they are sent:
+//!
 //! ```text
 //!  POST ──> PATCH, all bytes ──────> PUT ?digest=
 //!             │ breaks off             │ not now
@@ -19,6 +27,7 @@ use std::sync::atomic::Ordering;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use ureq::http::{Method, StatusCode, Uri};
 
+use crate::ask::Ask;
 use crate::client::Client;
 use crate::error::{Failure, RegistryError};
 use crate::push::blob_source::{BlobSource, UploadReader};
@@ -34,13 +43,15 @@ use strata_progress::Context;
 const BYTES: &str = "application/octet-stream";
 /// The largest piece in bytes for a registry that does not take a blob at once: what GHCR takes.
 const CHUNK: usize = 4 << 20;
+/// The largest blob that is held in memory to be sent in one request, in bytes before it is compressed: where
+/// a chunk passes, so does this.
+pub(super) const SMALL: u64 = CHUNK as u64;
 
 impl Client {
     /// Whether the registry has the blob already. A response that says neither is taken for no: the
     /// upload will tell what is wrong.
     pub(super) fn has_blob(&self, blob: &Descriptor) -> Result<bool, Failure> {
-        let url = self.url(&format!("blobs/{}", blob.digest))?;
-        let response = match self.send(Request::new(Method::HEAD, url)) {
+        let response = match self.ask(&Ask::has_blob(&blob.digest)) {
             Ok(response) => response,
             Err(Failure::Registry(error)) if !error.temporary => return Ok(false),
             Err(failure) => return Err(failure),
@@ -150,6 +161,9 @@ impl<'a> Upload<'a> {
         {
             return Ok(blob);
         }
+        if let Some(blob) = self.send_whole(context)? {
+            return Ok(blob);
+        }
         let streamed = match self.is_whole()? {
             Some(blob) => Ok(blob),
             None => self.initiate().and_then(|()| self.stream(context)),
@@ -179,6 +193,64 @@ impl<'a> Upload<'a> {
                 Err(failure)
             }
             Ok(blob) => Ok(blob),
+        }
+    }
+
+    /// Sends a small blob in one request. `None` if it is none, or the registry does not take it so.
+    fn send_whole(&mut self, context: Context<'_>) -> Result<Option<Descriptor>, Failure> {
+        let client = self.client;
+        if self.source.descriptor().size > SMALL || client.in_patches.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let Some((bytes, blob)) = self.bytes(context)? else {
+            return Ok(None);
+        };
+        self.blob = Some(blob.clone());
+        let sent = self
+            .initiate()
+            .and_then(|()| self.put(&blob, Body::Bytes(&bytes)));
+        match sent {
+            Ok(response) if response.status.is_success() => {
+                check_digest(&response, &blob.digest)?;
+                Ok(Some(blob))
+            }
+            Ok(response) => {
+                self.cancel();
+                let error = response.error();
+                // It forgot the upload, or can do nothing now.
+                let is_passing =
+                    error.temporary || error.codes.iter().any(|it| it == UPLOAD_UNKNOWN);
+                if is_passing {
+                    let temporary = true;
+                    return Err(RegistryError { temporary, ..error }.into());
+                }
+                client.in_patches.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(failure) => {
+                self.cancel();
+                Err(failure)
+            }
+        }
+    }
+
+    /// The whole blob, unless it is not as small as it said.
+    fn bytes(&self, context: Context<'_>) -> Result<Option<(Vec<u8>, Descriptor)>, Failure> {
+        // What does not become smaller becomes a little larger.
+        let most = SMALL + SMALL / 8;
+        let known = self.source.known();
+        let made = self.source.read(context, |reader| {
+            let mut reader = UploadReader::new(reader, known);
+            let mut bytes = Vec::new();
+            // What is wrong with it, the reader says itself.
+            let read = reader.by_ref().take(most).read_to_end(&mut bytes);
+            let is_all = read.is_ok() && reader.is_at_end();
+            reader.check()?;
+            Ok(is_all.then_some(bytes))
+        });
+        match made {
+            Ok((bytes, blob)) => Ok(bytes.map(|bytes| (bytes, blob))),
+            Err(error) => Err(Failure::Fatal(error)),
         }
     }
 
@@ -404,14 +476,19 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    /// The PUT that ends the upload (end-6).
-    fn commit(&self, blob: &Descriptor) -> Result<(), Failure> {
+    /// The PUT that ends the upload (end-6), with what is left of the blob.
+    fn put(&self, blob: &Descriptor, rest: Body<'_>) -> Result<Response, Failure> {
         let end =
             with_parameter(&self.here()?, "digest", &blob.digest.to_string()).ok_or_else(|| {
                 RegistryError::permanent("answered with a location that is too long", "")
             })?;
         let request = Request::new(Method::PUT, end).header(CONTENT_TYPE, BYTES);
-        let response = self.client.send(request)?;
+        self.client.send(request.body(rest))
+    }
+
+    /// Ends the upload.
+    fn commit(&self, blob: &Descriptor) -> Result<(), Failure> {
+        let response = self.put(blob, Body::Empty)?;
         if response.status.is_success() {
             check_digest(&response, &blob.digest)?;
             return Ok(());
