@@ -7,5 +7,6 @@ mod pull;
 mod pull_nix;
 mod push;
 mod remote;
+mod requests;
 mod reuse;
 mod upload;

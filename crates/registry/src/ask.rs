@@ -4,9 +4,11 @@
 use ureq::http::header::ACCEPT;
 use ureq::http::{HeaderName, Method};
 
-use crate::fetch::LARGEST_MANIFEST;
 use crate::request::Request;
 use strata_oci::Digest;
+
+/// The largest manifest or index that registries take, in bytes.
+pub(crate) const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A request without a body to what is below a repository.
 #[derive(Clone, Debug)]

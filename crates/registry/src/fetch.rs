@@ -6,14 +6,11 @@ use sha2::{Digest as _, Sha256};
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use ureq::http::{Method, StatusCode};
 
-use crate::ask::Ask;
+use crate::ask::{Ask, LARGEST_MANIFEST};
 use crate::client::Client;
 use crate::error::{Failure, RegistryError};
 use crate::request::Request;
 use strata_oci::{Descriptor, Digest};
-
-/// The largest manifest or index that registries take, in bytes.
-pub(crate) const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A manifest or index as a registry holds it.
 #[derive(Clone, Debug)]

@@ -181,6 +181,13 @@ impl FakeRegistry {
         state.blobs.remove(&digest.to_string());
     }
 
+    /// Forgets all blobs and manifests.
+    pub fn lose_all_blobs(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.blobs.clear();
+        state.manifests.clear();
+    }
+
     /// Holds a manifest that nobody pushed, under a tag and its digest.
     pub fn hold_manifest(&self, tag: &str, manifest: &serde_json::Value) {
         let bytes = manifest.to_string().into_bytes();
@@ -373,7 +380,8 @@ pub fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
     })
 }
 
-fn read_body(
+/// The body of a request, or so many bytes of it.
+pub fn read_body(
     mut stream: &TcpStream,
     reader: &mut impl BufRead,
     request: &Seen,

@@ -3,10 +3,9 @@
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{Method, StatusCode};
 
-use crate::ask::Ask;
+use crate::ask::{Ask, LARGEST_MANIFEST};
 use crate::client::Client;
 use crate::error::{Failure, RegistryError};
-use crate::fetch::LARGEST_MANIFEST;
 use crate::push::forms::Form;
 use crate::request::{Body, Request};
 use crate::response::Response;

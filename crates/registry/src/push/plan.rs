@@ -125,7 +125,7 @@ impl<'a> ImagePush<'a> {
 pub(super) struct PushPlan<'a> {
     /// The image.
     pub(super) image: &'a Image,
-    /// The blobs that the registry must have, the largest first.
+    /// The blobs that the registry must have: those without any name first, of those the largest first.
     pub(super) blobs: Vec<BlobUpload<'a>>,
     /// The tags of the reference and the options, the most important first.
     pub(super) tags: Vec<String>,
@@ -255,6 +255,8 @@ impl<'a> PushPlan<'a> {
                 blob.find_candidates(&discovery.blobs);
             }
         }
+        // What has to be sent for certain begins before anything more is asked.
+        self.blobs.sort_by_key(|blob| !blob.candidates.is_empty());
         self.there = self.there(target, &discovery)?;
         self.tagged = discovery.tagged;
         self.warnings.extend(discovery.warnings);
