@@ -978,7 +978,9 @@ fn a_wait_can_be_interrupted(#[case] method: &'static str, #[case] cancelled: us
     assert!(matches!(error, Error::Interrupted), "{error}");
     // The registry keeps silent for a minute.
     assert!(start.elapsed() < Duration::from_secs(10));
-    assert_eq!(registry.count("DELETE"), cancelled);
+    let deleted = registry.count("DELETE");
+    // What was nearly done may be among them.
+    assert!((cancelled..=2 * cancelled).contains(&deleted), "{deleted}");
     assert_eq!(registry.open_uploads(), 0);
 }
 

@@ -296,6 +296,12 @@ impl Client {
         }
     }
 
+    /// What the registry answered to what was asked ahead, if that was not asked for again yet.
+    pub(crate) fn answered<T>(&self, ask: &Ask, look: impl FnOnce(&Response) -> T) -> Option<T> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(&self.key(ask)).map(look)
+    }
+
     fn key(&self, ask: &Ask) -> (String, String) {
         (ask.method.to_string(), ask.path.clone())
     }
@@ -505,7 +511,7 @@ fn is_refusal(answer: &Result<Response, RegistryError>) -> bool {
 }
 
 /// Does `work` for all of `items` at once; gives the results in their order.
-fn at_once<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
+pub(crate) fn at_once<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let work = &work;
         let started: Vec<_> = items

@@ -15,7 +15,7 @@ use crate::push::mount::Mount;
 use crate::push::options::ManifestFormat;
 use crate::push::plan::{LayerNames, PushPlan, PushTarget, check_reference};
 use crate::push::resolve::{Action, ResolvedBlob, Resolver, by_digest, mounted, operation};
-use crate::push::upload::Upload;
+use crate::push::upload::{Opened, Upload};
 use strata_copy::worker_pool::{self, Transfers};
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -44,16 +44,18 @@ fn has_health_check(image: &Image) -> bool {
 }
 
 /// Sends what the registry lacks, and the manifest under its tags. Gives also what compressed layers are
-/// called now. Uploads that are open in the end are cancelled.
+/// called now. Uploads that are open in the end, also of those that were `opened` ahead, are cancelled.
 pub(super) fn execute(
     plan: &PushPlan<'_>,
     target: &PushTarget<'_>,
+    opened: Vec<Opened>,
 ) -> Result<(Pushed, LayerNames)> {
     let execution = Execution {
         plan,
         target,
         resolver: Resolver::new(plan, target),
         open_uploads: Mutex::default(),
+        opened: Mutex::new(opened),
         mounts: AtomicBool::new(true),
     };
     let executed = execution.run();
@@ -82,6 +84,8 @@ struct Execution<'a> {
     resolver: Resolver<'a>,
     /// Where uploads are open that a refused mount opened, by the digests of the blobs in the image.
     open_uploads: Mutex<BTreeMap<Digest, Uri>>,
+    /// What was begun ahead for whatever is sent first.
+    opened: Mutex<Vec<Opened>>,
     /// Whether blobs may be mounted from where nobody said: until the registry refuses one.
     mounts: AtomicBool,
 }
@@ -189,7 +193,9 @@ impl Execution<'_> {
         let source = blob.source.descriptor();
         let once = Once::new(context.progress);
         context.progress.begin(source);
-        let mut upload = Upload::new(client, blob.source, self.take_open_upload(blob));
+        let opened = self.take_open_upload(blob).map(Ok);
+        let opened = opened.or_else(|| self.opened().pop());
+        let mut upload = Upload::new(client, blob.source, opened);
         let sent = client.retry(&operation(client, blob), context.cancel, || {
             once.start_over();
             upload.attempt(context.watched_by(&once))
@@ -258,9 +264,15 @@ impl Execution<'_> {
 
     fn cancel_open_uploads(&self) {
         let blobs = self.plan.blobs.iter();
-        for location in blobs.filter_map(|blob| self.take_open_upload(blob)) {
+        let refused = blobs.filter_map(|blob| self.take_open_upload(blob));
+        let opened = std::mem::take(&mut *self.opened());
+        for location in refused.chain(opened.into_iter().flatten()) {
             self.target.client.cancel(&location);
         }
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Vec<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_open_upload(&self, blob: &BlobUpload<'_>) -> Option<Uri> {

@@ -36,7 +36,7 @@ pub fn push_index(
         let mut tagged = BTreeMap::new();
         for plan in plans {
             let plan = plan.resolve(&target, &known)?;
-            let (pushed, names) = execute(&plan, &target)?;
+            let (pushed, names) = execute(&plan, &target, Vec::new())?;
             tagged = plan.tagged;
             known.extend(names);
             manifests.push(pushed.manifest);

@@ -29,6 +29,8 @@ mod resolve;
 mod upload;
 mod verify;
 
+use std::thread;
+
 use crate::options::Options;
 use plan::{ImagePush, LayerNames, PushPlan, PushTarget};
 use strata_error::Result;
@@ -57,9 +59,22 @@ pub fn push(
     let plan = PushPlan::draft(&target, &ImagePush::alone(image, reference))?;
     let target = target.connect(std::slice::from_ref(&plan))?;
     target.watch(|| {
-        let plan = plan.resolve(&target, &LayerNames::new())?;
-        let (pushed, _) = execute::execute(&plan, &target)?;
-        Ok(pushed)
+        let client = &target.client;
+        let count = plan.uploads_ahead(&target);
+        let (plan, opened) = thread::scope(|scope| {
+            let opened = scope.spawn(|| client.open_uploads(count));
+            let plan = plan.resolve(&target, &LayerNames::new());
+            (plan, opened.join().unwrap_or_default())
+        });
+        match plan {
+            Ok(plan) => Ok(execute::execute(&plan, &target, opened)?.0),
+            Err(error) => {
+                for location in opened.into_iter().flatten() {
+                    client.cancel(&location);
+                }
+                Err(error)
+            }
+        }
     })
 }
 

@@ -4,6 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use ureq::http::StatusCode;
+
 use crate::ask::Ask;
 use crate::auth::Purpose;
 use crate::client::Client;
@@ -15,9 +17,10 @@ use crate::push::discover::{Discovery, LATEST, Wanted};
 use crate::push::forms::{Form, forms};
 use crate::push::options::{ManifestFormat, PushOptions, tags};
 use crate::push::resolve::{ResolvedBlob, present};
+use crate::response::Response;
 use strata_error::{Error, Result};
 use strata_image::Image;
-use strata_oci::{Descriptor, Digest, Platform, Reference, media_type};
+use strata_oci::{Descriptor, Digest, Document, Platform, Reference, media_type};
 use strata_progress::Context;
 
 /// The annotation that names the base image (OCI image specification, annotations.md).
@@ -219,6 +222,30 @@ impl<'a> PushPlan<'a> {
     /// Whether a layer will be compressed whose name is not known.
     fn lacks_names(&self) -> bool {
         self.blobs.iter().any(|blob| blob.candidates.is_empty())
+    }
+
+    /// How many uploads will be needed, as far as that is likely before any layer is looked for: for the config
+    /// if it is not there, and then for a layer whose name nobody knew and that nobody else may give. None
+    /// where a tag leads to what may not be replaced.
+    pub(super) fn uploads_ahead(&self, target: &PushTarget<'_>) -> usize {
+        let is_missing = |response: &Response| response.status == StatusCode::NOT_FOUND;
+        let is_free = |response: &Response| {
+            let document = || Document::parse(&response.body);
+            is_missing(response) || matches!(document(), Ok((_, Document::Image { .. })))
+        };
+        let client = &target.client;
+        let mut tags = self.tags.iter();
+        let are_free = tags.all(|tag| {
+            let ask = Ask::manifest(tag, &media_type::DOCUMENTS);
+            client.answered(&ask, is_free).unwrap_or_default()
+        });
+        let config = self.image.manifest.config.digest;
+        let lacks_config = client.answered(&Ask::has_blob(&config), is_missing);
+        if !are_free || lacks_config != Some(true) || self.remembered.contains_key(&config) {
+            return 0;
+        }
+        let may_be_mounted = !target.options.reuse_from.is_empty() || self.sources().count() > 0;
+        1 + usize::from(self.lacks_names() && !may_be_mounted)
     }
 
     /// Asks registries what they know of the image's layers, beside what is `known` of them already.

@@ -28,7 +28,7 @@ use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, 
 use ureq::http::{Method, StatusCode, Uri};
 
 use crate::ask::Ask;
-use crate::client::Client;
+use crate::client::{Client, at_once};
 use crate::error::{Failure, RegistryError};
 use crate::push::blob_source::{BlobSource, UploadReader};
 use crate::push::manifest::check_digest;
@@ -73,6 +73,12 @@ impl Client {
         let _ = cancel().or_else(|_| cancel());
     }
 
+    /// Begins so many uploads of blobs that are still to be chosen, all at once. What fails is told to the
+    /// first who uploads.
+    pub(super) fn open_uploads(&self, count: usize) -> Vec<Opened> {
+        at_once(&vec![(); count], |()| self.initiate_upload())
+    }
+
     /// Where to upload the next blob to (end-4a).
     fn initiate_upload(&self) -> Result<Uri, Failure> {
         let url = self.url("blobs/uploads/")?;
@@ -91,6 +97,9 @@ impl Client {
         Ok(self.next_url(response, location)?)
     }
 }
+
+/// An upload that was begun ahead: where it is, or why not.
+pub(super) type Opened = Result<Uri, Failure>;
 
 /// How the sending of a blob ended.
 enum Sent {
@@ -120,6 +129,8 @@ pub(super) struct Upload<'a> {
     source: BlobSource<'a>,
     /// What the registry will hold, once that is known.
     blob: Option<Descriptor>,
+    /// What was begun ahead, until it is needed.
+    opened: Option<Opened>,
     /// Where the upload is now, if one is open.
     location: Option<Uri>,
     /// How many bytes the registry said that the open upload has.
@@ -135,13 +146,14 @@ pub(super) struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    /// Nothing is sent yet. `location` is that of an upload that is open already.
-    pub(super) fn new(client: &'a Client, source: BlobSource<'a>, location: Option<Uri>) -> Self {
+    /// Nothing is sent yet.
+    pub(super) fn new(client: &'a Client, source: BlobSource<'a>, opened: Option<Opened>) -> Self {
         Self {
             client,
             source,
             blob: source.known().cloned(),
-            location,
+            opened,
+            location: None,
             offset: 0,
             sent: 0,
             ending: Ending::Never,
@@ -256,7 +268,8 @@ impl<'a> Upload<'a> {
 
     /// Gives up what the registry got.
     pub(super) fn cancel(&mut self) {
-        if let Some(location) = self.location.take() {
+        let opened = self.opened.take().and_then(Result::ok);
+        for location in self.location.take().into_iter().chain(opened) {
             self.client.cancel(&location);
         }
         (self.offset, self.sent) = (0, 0);
@@ -322,7 +335,10 @@ impl<'a> Upload<'a> {
             }
         }
         if self.location.is_none() {
-            self.location = Some(self.client.initiate_upload()?);
+            self.location = Some(match self.opened.take() {
+                Some(opened) => opened?,
+                None => self.client.initiate_upload()?,
+            });
         }
         Ok(())
     }
