@@ -7,6 +7,7 @@
 //!
 //! - `auth/`: how requests are authorized, tokens; it knows no client. Credentials are found by `strata-keychain`.
 //! - `push/` and `pull/`: what is done with a repository; neither knows the other.
+//! - what was pushed before is remembered by `strata_copy::cache`.
 //! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `http.rs` (one
 //!   exchange: redirects, limits, time-outs), `fetch.rs`, `error.rs`, `options.rs`.
 //!

@@ -5,12 +5,56 @@ use std::collections::BTreeMap;
 
 use crate::push::blob_index::{BlobCandidate, BlobIndex};
 use crate::push::blob_source::BlobSource;
-use crate::push::cache::Cache;
 use crate::push::options::PushOptions;
-use crate::push::upload::SMALL;
+use strata_copy::cache::Cache;
 use strata_image::Image;
 use strata_layer::Layer;
 use strata_oci::{Compression, Descriptor, Digest, media_type};
+
+/// What is done for a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing, the registry has it.
+    Present {
+        /// The name in a registry that says so, if the layer was found by that.
+        known_from: Option<String>,
+    },
+    /// The registry takes it from another repository.
+    Mounted {
+        /// That repository.
+        from: String,
+    },
+    /// It is sent as it is in the image.
+    Sent,
+    /// It is compressed and sent.
+    Compressed(Compression),
+}
+
+impl Action {
+    /// Whether the registry has the blob without being sent it.
+    pub fn is_found(&self) -> bool {
+        matches!(self, Self::Present { .. } | Self::Mounted { .. })
+    }
+}
+
+/// A blob of an image, and what is done for it.
+#[derive(Clone)]
+pub(super) struct ResolvedBlob {
+    /// The blob in the registry; annotations are those of a layer, not of a blob.
+    pub(super) blob: Descriptor,
+    /// What is done.
+    pub(super) action: Action,
+}
+
+/// A blob that the registry has.
+pub(super) fn present(candidate: &BlobCandidate) -> ResolvedBlob {
+    ResolvedBlob {
+        blob: candidate.blob.clone(),
+        action: Action::Present {
+            known_from: candidate.origin.clone(),
+        },
+    }
+}
 
 /// A blob that the registry must have in the end.
 pub(super) struct BlobUpload<'a> {
@@ -86,11 +130,6 @@ impl<'a> BlobUpload<'a> {
                 discovered.chain(cached).collect()
             }
         };
-    }
-
-    /// Whether it is sent in two requests, and more such blobs at once.
-    pub(super) fn is_small(&self) -> bool {
-        self.source.descriptor().size <= SMALL
     }
 }
 

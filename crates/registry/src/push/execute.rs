@@ -8,13 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ureq::http::Uri;
 
 use crate::push::blob_source::BlobSource;
-use crate::push::blob_upload::BlobUpload;
-use crate::push::forms::forms;
+use crate::push::blob_upload::{Action, BlobUpload, ResolvedBlob};
 use crate::push::manifest::{is_missing_blob, put_document};
 use crate::push::mount::Mount;
 use crate::push::options::ManifestFormat;
 use crate::push::plan::{LayerNames, PushPlan, PushTarget, check_reference};
-use crate::push::resolve::{Action, ResolvedBlob, Resolver, by_digest, mounted, operation};
+use crate::push::resolve::{Resolver, by_digest, mounted, operation};
 use crate::push::upload::{Opened, Upload};
 use strata_copy::worker_pool::{self, Transfers};
 use strata_error::{Error, Result};
@@ -129,7 +128,7 @@ impl Execution<'_> {
             &self.plan.blobs,
             self.transfers(),
             self.target.context,
-            BlobUpload::is_small,
+            |blob| blob.source.is_small(),
             |blob, context| self.find(blob, context),
             |blob, context| self.upload(blob, context),
         )
@@ -225,7 +224,7 @@ impl Execution<'_> {
             &blobs,
             self.transfers(),
             self.target.context,
-            |(blob, _)| blob.is_small(),
+            |(blob, _)| blob.source.is_small(),
             |(_, before), _| Ok((!before.action.is_found()).then(|| (*before).clone())),
             |(blob, _), context| self.upload(blob, context),
         )
@@ -241,7 +240,7 @@ impl Execution<'_> {
         let Self { plan, target, .. } = self;
         let by_digest = by_digest(plan, blobs);
         let names = by_digest.iter().map(|(digest, it)| (*digest, &it.blob));
-        let mut forms = forms(plan.image, &names.collect(), target)?;
+        let mut forms = target.forms(plan.image, &names.collect())?;
         // Whoever watches knows the image's own.
         let shown = &plan.image.manifest_descriptor;
         let first = forms.first().map(|form| form.descriptor.clone());

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::push::options::ManifestFormat;
-use crate::push::plan::{PushTarget, no_docker_format};
-use strata_error::Result;
+use strata_error::{Error, Result};
 use strata_image::Image;
-use strata_oci::{Compression, Descriptor, Digest, Manifest, json};
+use strata_oci::{Descriptor, Digest, Manifest, json};
 
 /// A manifest or index in one of the formats that it can have.
 pub(super) struct Form {
@@ -25,11 +24,12 @@ impl Form {
 }
 
 /// The forms that the manifest can be pushed in, the best first. `names` are the blobs of the registry, by the
-/// digests that they have in the image.
+/// digests that they have in the image. One that keeps its digest has one form only.
 pub(super) fn forms(
     image: &Image,
     names: &BTreeMap<Digest, &Descriptor>,
-    target: &PushTarget<'_>,
+    format: ManifestFormat,
+    keeps_digest: bool,
 ) -> Result<Vec<Form>> {
     let layers = image.layers.iter().map(|layer| {
         let source = layer.descriptor().clone();
@@ -56,14 +56,23 @@ pub(super) fn forms(
             Form::of(&manifest)
         }
     };
-    Ok(match target.options.format {
+    Ok(match format {
         ManifestFormat::Oci => vec![as_it_is()],
         ManifestFormat::Docker => vec![in_docker().ok_or_else(no_docker_format)?],
         ManifestFormat::Any => {
-            let keeps_digest = target.reference.digest.is_some()
-                || target.options.compression == Some(Compression::None);
             let other = in_docker().filter(|_| !keeps_digest);
             [as_it_is()].into_iter().chain(other).collect()
         }
     })
+}
+
+/// That Docker's format cannot say what an image holds.
+pub(super) fn no_docker_format() -> Error {
+    Error::Name {
+        what: "format",
+        value: "docker".to_owned(),
+        message: "Docker's manifests hold layers that are plain or in gzip, and no others".to_owned(),
+        hint: "leave out compression = \"zstd\" of the image or --compression=zstd, or push it with --format oci"
+            .to_owned(),
+    }
 }

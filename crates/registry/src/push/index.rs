@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 use crate::options::Options;
 use crate::push::blob_upload::stays_as_it_is;
 use crate::push::execute::{Pushed, execute};
-use crate::push::forms::Form;
+use crate::push::forms::{Form, no_docker_format};
 use crate::push::manifest::put_document;
 use crate::push::options::{ManifestFormat, PushOptions, tags};
-use crate::push::plan::{
-    ImagePush, LayerNames, PushPlan, PushTarget, check_reference, no_docker_format,
-};
+use crate::push::plan::{ImagePush, LayerNames, PushPlan, PushTarget, check_reference};
 use crate::push::resolve::{Plan, dry_run};
 use strata_error::Result;
 use strata_image::ImageIndex;

@@ -15,7 +15,6 @@
 mod blob_index;
 mod blob_source;
 mod blob_upload;
-mod cache;
 mod discover;
 mod execute;
 mod forms;
@@ -38,10 +37,11 @@ use strata_image::Image;
 use strata_oci::Reference;
 use strata_progress::Context;
 
+pub use blob_upload::Action;
 pub use execute::Pushed;
 pub use index::{plan_index, push_index};
 pub use options::{ManifestFormat, PushOptions, tags};
-pub use resolve::{Action, Plan, PlannedLayer};
+pub use resolve::{Plan, PlannedLayer};
 
 /// Pushes `image` to `reference`: to its tag, to its digest if there is only that, else to `latest`.
 ///

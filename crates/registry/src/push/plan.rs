@@ -11,16 +11,17 @@ use crate::auth::Purpose;
 use crate::client::Client;
 use crate::options::Options;
 use crate::push::blob_index::BlobCandidate;
-use crate::push::blob_upload::{BlobUpload, stays_as_it_is, warning_about_compressed};
-use crate::push::cache::Cache;
+use crate::push::blob_upload::{
+    BlobUpload, ResolvedBlob, present, stays_as_it_is, warning_about_compressed,
+};
 use crate::push::discover::{Discovery, LATEST, Wanted};
-use crate::push::forms::{Form, forms};
+use crate::push::forms::{Form, forms, no_docker_format};
 use crate::push::options::{ManifestFormat, PushOptions, tags};
-use crate::push::resolve::{ResolvedBlob, present};
 use crate::response::Response;
+use strata_copy::cache::Cache;
 use strata_error::{Error, Result};
 use strata_image::Image;
-use strata_oci::{Descriptor, Digest, Document, Platform, Reference, media_type};
+use strata_oci::{Compression, Descriptor, Digest, Document, Platform, Reference, media_type};
 use strata_progress::Context;
 
 /// The annotation that names the base image (OCI image specification, annotations.md).
@@ -88,6 +89,20 @@ impl<'a> PushTarget<'a> {
     /// Does `work` while the user's interruptions are heard.
     pub(super) fn watch<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.client.watch(self.context, work)
+    }
+
+    /// The forms that the manifest of an image can be pushed in, see [`forms()`].
+    pub(super) fn forms(
+        &self,
+        image: &Image,
+        names: &BTreeMap<Digest, &Descriptor>,
+    ) -> Result<Vec<Form>> {
+        let Self {
+            reference, options, ..
+        } = self;
+        let keeps_digest =
+            reference.digest.is_some() || options.compression == Some(Compression::None);
+        forms(image, names, options.format, keeps_digest)
     }
 
     /// The cache, unless it is not to be believed; it is written all the same.
@@ -323,7 +338,7 @@ impl<'a> PushPlan<'a> {
             };
             names.insert(blob.source.descriptor().digest, &candidate.blob);
         }
-        Ok(forms(self.image, &names, target)?.into_iter().next())
+        Ok(target.forms(self.image, &names)?.into_iter().next())
     }
 }
 
@@ -358,17 +373,6 @@ fn remembered(
         Some((*blob, repository.clone()))
     });
     chosen.collect()
-}
-
-/// That Docker's format cannot say what an image holds.
-pub(super) fn no_docker_format() -> Error {
-    Error::Name {
-        what: "format",
-        value: "docker".to_owned(),
-        message: "Docker's manifests hold layers that are plain or in gzip, and no others".to_owned(),
-        hint: "leave out compression = \"zstd\" of the image or --compression=zstd, or push it with --format oci"
-            .to_owned(),
-    }
 }
 
 /// Whether most of what is to be compressed, by its bytes, is nowhere by any name. Where most of it is,

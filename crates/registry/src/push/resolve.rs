@@ -6,50 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use crate::client::Client;
 use crate::push::blob_index::BlobCandidate;
 use crate::push::blob_source::BlobSource;
-use crate::push::blob_upload::BlobUpload;
+use crate::push::blob_upload::{Action, BlobUpload, ResolvedBlob, present};
 use crate::push::plan::{PushPlan, PushTarget};
 use strata_copy::worker_pool::{self, Transfers};
 use strata_error::{Error, Result};
-use strata_oci::{Compression, Descriptor, Digest};
+use strata_oci::Digest;
 use strata_progress::Context;
 
 /// The most repositories that a blob is tried to be mounted from.
 const MOST_MOUNTS: usize = 4;
-
-/// What is done for a blob.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing, the registry has it.
-    Present {
-        /// The name in a registry that says so, if the layer was found by that.
-        known_from: Option<String>,
-    },
-    /// The registry takes it from another repository.
-    Mounted {
-        /// That repository.
-        from: String,
-    },
-    /// It is sent as it is in the image.
-    Sent,
-    /// It is compressed and sent.
-    Compressed(Compression),
-}
-
-impl Action {
-    /// Whether the registry has the blob without being sent it.
-    pub fn is_found(&self) -> bool {
-        matches!(self, Self::Present { .. } | Self::Mounted { .. })
-    }
-}
-
-/// A blob of an image, and what is done for it.
-#[derive(Clone)]
-pub(super) struct ResolvedBlob {
-    /// The blob in the registry; annotations are those of a layer, not of a blob.
-    pub(super) blob: Descriptor,
-    /// What is done.
-    pub(super) action: Action,
-}
 
 /// What a push would do.
 #[derive(Clone, Debug)]
@@ -258,16 +223,6 @@ pub(super) struct MountSource<'a> {
     pub(super) from: &'a str,
     /// Whether the user named it; else it is tried only while the registry mounts.
     pub(super) is_named: bool,
-}
-
-/// A blob that the registry has.
-pub(super) fn present(candidate: &BlobCandidate) -> ResolvedBlob {
-    ResolvedBlob {
-        blob: candidate.blob.clone(),
-        action: Action::Present {
-            known_from: candidate.origin.clone(),
-        },
-    }
 }
 
 /// A blob that the registry takes from another repository.

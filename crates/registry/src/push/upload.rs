@@ -30,7 +30,7 @@ use ureq::http::{Method, StatusCode, Uri};
 use crate::ask::Ask;
 use crate::client::{Client, at_once};
 use crate::error::{Failure, RegistryError};
-use crate::push::blob_source::{BlobSource, UploadReader};
+use crate::push::blob_source::{BlobSource, SMALL, UploadReader};
 use crate::push::manifest::check_digest;
 use crate::request::{Body, Request};
 use crate::response::Response;
@@ -42,10 +42,7 @@ use strata_progress::Context;
 /// The media type of bytes on their way.
 const BYTES: &str = "application/octet-stream";
 /// The largest piece in bytes for a registry that does not take a blob at once: what GHCR takes.
-const CHUNK: usize = 4 << 20;
-/// The largest blob that is held in memory to be sent in one request, in bytes before it is compressed: where
-/// a chunk passes, so does this.
-pub(super) const SMALL: u64 = CHUNK as u64;
+const CHUNK: usize = SMALL;
 
 impl Client {
     /// Whether the registry has the blob already. A response that says neither is taken for no: the
@@ -211,7 +208,7 @@ impl<'a> Upload<'a> {
     /// Sends a small blob in one request. `None` if it is none, or the registry does not take it so.
     fn send_whole(&mut self, context: Context<'_>) -> Result<Option<Descriptor>, Failure> {
         let client = self.client;
-        if self.source.descriptor().size > SMALL || client.in_patches.load(Ordering::Relaxed) {
+        if !self.source.is_small() || client.in_patches.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let Some((bytes, blob)) = self.bytes(context)? else {
@@ -249,7 +246,7 @@ impl<'a> Upload<'a> {
     /// The whole blob, unless it is not as small as it said.
     fn bytes(&self, context: Context<'_>) -> Result<Option<(Vec<u8>, Descriptor)>, Failure> {
         // What does not become smaller becomes a little larger.
-        let most = SMALL + SMALL / 8;
+        let most = (SMALL + SMALL / 8) as u64;
         let known = self.source.known();
         let made = self.source.read(context, |reader| {
             let mut reader = UploadReader::new(reader, known);

@@ -23,7 +23,7 @@ const MOST_FILES: usize = 8192;
 const MOST_REPOSITORIES: usize = 4;
 
 /// A directory of what was pushed, by one user to one registry.
-pub(super) struct Cache {
+pub struct Cache {
     names: Folder,
     repositories: Folder,
     /// The registry and the user, in a form for names of files.
@@ -40,7 +40,7 @@ struct Name {
 impl Cache {
     /// The cache in a directory that need not exist. What `user` pushed to a `registry` is mounted for the same
     /// user in the same registry only.
-    pub(super) fn new(directory: &Path, registry: &str, user: &str) -> Self {
+    pub fn new(directory: &Path, registry: &str, user: &str) -> Self {
         let owner = Digest::of(format!("{registry}\n{user}").as_bytes());
         let mut owner = owner.hex();
         owner.truncate(16);
@@ -52,13 +52,13 @@ impl Cache {
     }
 
     /// What a layer was called when it was compressed like this.
-    pub(super) fn find(&self, diff_id: Digest, compression: Compression) -> Option<Descriptor> {
+    pub fn find(&self, diff_id: Digest, compression: Compression) -> Option<Descriptor> {
         let Name { digest, size } = self.names.read(&name_of(diff_id, compression))?;
         Some(Descriptor::new(compression.media_type(), digest, size))
     }
 
     /// Remembers what a layer is called. That this fails is nobody's problem.
-    pub(super) fn keep(&self, diff_id: Digest, compression: Compression, blob: &Descriptor) {
+    pub fn keep(&self, diff_id: Digest, compression: Compression, blob: &Descriptor) {
         let name = Name {
             digest: blob.digest,
             size: blob.size,
@@ -67,7 +67,7 @@ impl Cache {
     }
 
     /// The repositories of the registry that have a blob, as far as we put it there; the newest first.
-    pub(super) fn repositories(&self, blob: &Digest) -> Vec<String> {
+    pub fn repositories(&self, blob: &Digest) -> Vec<String> {
         let read: Option<Vec<String>> = self.repositories.read(&self.place_of(blob));
         let mut found = read.unwrap_or_default();
         found.truncate(MOST_REPOSITORIES);
@@ -75,7 +75,7 @@ impl Cache {
     }
 
     /// Remembers that a repository of the registry has a blob. That this fails is nobody's problem.
-    pub(super) fn keep_repository(&self, blob: &Digest, repository: &str) {
+    pub fn keep_repository(&self, blob: &Digest, repository: &str) {
         let mut known = self.repositories(blob);
         if known.first().is_some_and(|newest| newest == repository) {
             return;
@@ -87,7 +87,7 @@ impl Cache {
     }
 
     /// Removes the oldest files when there are too many.
-    pub(super) fn prune(&self) {
+    pub fn prune(&self) {
         self.names.prune_to(MOST_FILES);
         self.repositories.prune_to(MOST_FILES);
     }
