@@ -144,12 +144,11 @@ impl<'a> Reporter<'a> {
             (mounted, "taken from other repositories"),
         ];
         let others = others.into_iter().filter(|(group, _)| group.layers > 0);
-        let others: String = others
-            .map(|(group, how)| {
-                let bytes = HumanBytes(group.bytes);
-                format!(", {} ({bytes}) {how}", count(group.layers))
-            })
-            .collect();
+        let others = others.map(|(group, how)| {
+            let bytes = HumanBytes(group.bytes);
+            format!(", {} ({bytes}) {how}", count(group.layers))
+        });
+        let others = others.collect::<Vec<_>>().concat();
         self.printer.note(&format!(
             "copied {} ({}{compressed}){others} in {:.1} s{}",
             count(copied.layers),

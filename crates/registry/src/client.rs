@@ -174,12 +174,12 @@ impl Client {
         let mut answers = answers.into_iter();
         let first_answer = self.judge(answers.next())?;
         let mut kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(self.key(first), first_answer);
+        kept.insert(key(first), first_answer);
         for (ask, answer) in others.iter().zip(answers) {
             if !is_refusal(&answer)
                 && let Ok(response) = answer
             {
-                kept.insert(self.key(ask), response);
+                kept.insert(key(ask), response);
             }
         }
         Ok(())
@@ -288,7 +288,7 @@ impl Client {
     pub(crate) fn ask(&self, ask: &Ask) -> Result<Response, Failure> {
         let ahead = {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            answers.remove(&self.key(ask))
+            answers.remove(&key(ask))
         };
         match ahead {
             Some(response) => Ok(self.admitted(response.into())?.read()?),
@@ -299,11 +299,7 @@ impl Client {
     /// What the registry answered to what was asked ahead, if that was not asked for again yet.
     pub(crate) fn answered<T>(&self, ask: &Ask, look: impl FnOnce(&Response) -> T) -> Option<T> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(&self.key(ask)).map(look)
-    }
-
-    fn key(&self, ask: &Ask) -> (String, String) {
-        (ask.method.to_string(), ask.path.clone())
+        answers.get(&key(ask)).map(look)
     }
 
     fn request<'b>(&self, base: &Uri, ask: &Ask) -> Result<Request<'b>, RegistryError> {
@@ -495,6 +491,11 @@ impl Client {
         request.authorization = Some(fresh);
         Ok(self.http.open(&mut request)?)
     }
+}
+
+/// What answers are kept by.
+fn key(ask: &Ask) -> (String, String) {
+    (ask.method.to_string(), ask.path.clone())
 }
 
 /// What cannot be done before there was any answer.

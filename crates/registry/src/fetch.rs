@@ -209,8 +209,7 @@ mod tests {
     #[test]
     fn manifests_are_found_and_checked() {
         let server = Server::start(|request| match request.target.as_str() {
-            GREETING => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
-            "/v2/name/manifests/missing" => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
+            GREETING | "/v2/name/manifests/missing" => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
             "/v2/name/manifests/endless" => {
                 let body = "x".repeat(LARGEST_MANIFEST + 1);
                 format!("200 OK\r\n\r\n{body}").into()
