@@ -51,6 +51,8 @@ struct State {
     told: BTreeSet<Digest>,
     copied: Count,
     present: Count,
+    /// What was there elsewhere, and was taken from there.
+    mounted: Count,
     /// What layers were compressed to on their way.
     compressed: Option<u64>,
 }
@@ -161,22 +163,25 @@ impl<'a> Reporter<'a> {
         let State {
             copied,
             present,
+            mounted,
             compressed,
             ..
         } = &*self.shared.state();
         let compressed = compressed.map_or_else(String::new, |size| {
             format!(", compressed to {}", HumanBytes(size))
         });
-        let there = match present.layers {
-            0 => String::new(),
-            layers => format!(
-                ", {} ({}) already there",
-                count(layers),
-                HumanBytes(present.bytes)
-            ),
-        };
+        let others = [
+            (present, "already there"),
+            (mounted, "taken from other repositories"),
+        ];
+        let others = others.into_iter().filter(|(group, _)| group.layers > 0);
+        let others = others.map(|(group, how)| {
+            let bytes = HumanBytes(group.bytes);
+            format!(", {} ({bytes}) {how}", count(group.layers))
+        });
+        let others = others.collect::<Vec<_>>().concat();
         self.printer.note(&format!(
-            "copied {} ({}{compressed}){there} in {:.1} s{}",
+            "copied {} ({}{compressed}){others} in {:.1} s{}",
             count(copied.layers),
             HumanBytes(copied.bytes),
             took.as_secs_f64(),
@@ -184,8 +189,9 @@ impl<'a> Reporter<'a> {
         ));
     }
 
-    /// A blob is done, and `how`; `sent` if its bytes went somewhere.
-    pub(super) fn done(&self, blob: &Descriptor, how: &str, sent: bool) {
+    /// A blob is done, and `how`, in words; its bytes went somewhere unless it was there.
+    pub(super) fn done(&self, blob: &Descriptor, how: &str, outcome: Outcome) {
+        let sent = matches!(outcome, Outcome::Copied | Outcome::Compressed { .. });
         let mut state = self.shared.state();
         state.done += blob.size;
         let already_sent = state.sent.remove(&blob.digest).unwrap_or_default();
@@ -199,12 +205,13 @@ impl<'a> Reporter<'a> {
         if !state.told.insert(blob.digest) {
             return;
         }
-        if sent {
-            state.copied.add(blob);
-        } else {
-            state.present.add(blob);
+        match outcome {
+            Outcome::Copied | Outcome::Compressed { .. } => state.copied.add(blob),
+            Outcome::Present => state.present.add(blob),
+            Outcome::Mounted => state.mounted.add(blob),
         }
-        let (copied, present) = (state.copied.layers, state.present.layers);
+        let copied = state.copied.layers;
+        let present = state.present.layers + state.mounted.layers;
         state.lines += 1;
         drop(state);
         if self.bar.is_hidden() {
@@ -280,19 +287,16 @@ impl Progress for Reporter<'_> {
     }
 
     fn finish(&self, blob: &Descriptor, outcome: Outcome) {
-        match outcome {
-            Outcome::Copied => self.done(blob, "copied", true),
+        let how = match outcome {
+            Outcome::Copied => "copied".to_owned(),
             Outcome::Compressed { size } => {
                 *self.shared.state().compressed.get_or_insert(0) += size;
-                self.done(
-                    blob,
-                    &format!("copied, compressed to {}", HumanBytes(size)),
-                    true,
-                );
+                format!("copied, compressed to {}", HumanBytes(size))
             }
-            Outcome::Mounted => self.done(blob, "taken from another repository", false),
-            Outcome::Present => self.done(blob, "already there", false),
-        }
+            Outcome::Mounted => "taken from another repository".to_owned(),
+            Outcome::Present => "already there".to_owned(),
+        };
+        self.done(blob, &how, outcome);
     }
 
     fn warn(&self, text: &str) {

@@ -150,6 +150,7 @@ impl PushArgs {
                 verify_reused: self.verify_reused,
                 mount_from: mounts.collect::<Result<_>>()?,
                 cache: (!self.no_cache).then(|| cache(environment)).flatten(),
+                jobs: None,
                 overwrite_index: self.overwrite_index,
             },
             dry_run: self.dry_run,

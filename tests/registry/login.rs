@@ -11,7 +11,8 @@ use strata_testing as support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::proxy::Proxy;
@@ -244,7 +245,8 @@ fn http_is_asked_of_the_proxy() {
     let seen = proxy.seen();
     // First it was tried whether the registry speaks HTTPS.
     assert_eq!(seen[0], format!("CONNECT {NAME}:5000"));
-    assert!(seen.contains(&format!("GET {origin}")), "{seen:?}");
+    let get = format!("GET {origin}");
+    assert!(seen.iter().any(|seen| seen.starts_with(&get)), "{seen:?}");
     let puts = seen.iter().filter(|seen| seen.starts_with("PUT"));
     assert!(puts.clone().count() >= 3);
     assert!(puts.clone().all(|seen| seen.contains(&origin)), "{seen:?}");
@@ -384,12 +386,12 @@ fn the_command_says_why_it_waits(#[case] flags: &[&str], #[case] is_said: bool) 
 /// Ctrl-C while the registry keeps silent.
 #[test]
 fn the_command_can_be_interrupted_while_it_waits() {
-    let registry = FakeRegistry::start(|seen| (seen.method == "PATCH").then_some(Fault::Stall));
+    let registry = FakeRegistry::start(|seen| (seen.method == "PUT").then_some(Fault::Stall));
     let home = tempfile::tempdir().unwrap();
     let (mut command, _store) = copy_command(home.path(), &registry.host);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     // The layer's and the config's.
-    while registry.count("PATCH") < 2 {
+    while registry.count("PUT") < 2 {
         assert_eq!(child.try_wait().unwrap(), None);
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -562,7 +564,9 @@ fn refused_credentials_are_not_tried_for_ever() {
     let operation = format!("cannot log in to the registry {}: ", registry.host);
     assert!(message.starts_with(&operation), "{message}");
     assert!(!message.contains("secret"), "{message}");
-    assert_eq!(registry.seen().len(), 2, "without and with");
+    let seen = registry.seen();
+    let shown = |seen: &&Seen| !seen.header("authorization").is_empty();
+    assert_eq!(seen.iter().filter(shown).count(), 1, "{seen:?}");
 }
 
 #[test]
@@ -617,7 +621,11 @@ fn registry_with_tokens(revokes: impl Fn(&Seen) -> bool + Send + Sync + 'static)
 #[case::at_the_body("PATCH", 2)]
 #[case::at_the_end("PUT", 2)]
 fn tokens_are_got_and_renewed(#[case] revoked_by: &'static str, #[case] tokens: usize) {
-    let registry = registry_with_tokens(move |seen| seen.method == revoked_by && seen.number == 1);
+    let revoked = AtomicBool::new(false);
+    let registry = registry_with_tokens(move |seen| {
+        let is_meant = seen.method == revoked_by && !seen.header("authorization").is_empty();
+        is_meant && !revoked.swap(true, Ordering::Relaxed)
+    });
     let image = image(vec![large()]);
     push_to(&registry.host, &image, &with_credentials("user:secret")).unwrap();
     let asked = |seen: &&Seen| seen.target.starts_with("/token");
@@ -826,8 +834,8 @@ fn tokens_of_the_registry_are_shown() {
 #[test]
 fn silence_before_a_body_is_remembered() {
     let registry = FakeRegistry::start(|seen| (seen.method == "PATCH").then_some(Fault::Deaf));
-    let layer = |number: u8| MemoryLayer::new(vec![number; 300 << 10]);
-    let image = image((0..12).map(layer).collect());
+    let layer = |number: u8| MemoryLayer::new(vec![number; 5 << 20]);
+    let image = image((0..8).map(layer).collect());
     push_to(&registry.host, &image, &options()).unwrap();
     let seen = registry.seen();
     let asked = seen
@@ -914,7 +922,7 @@ fn uploads_elsewhere_do_not_carry_credentials() {
         &image(vec![]),
         &with_credentials("user:secret"),
     ));
-    assert!(other.count("PATCH") > 0);
+    assert!(other.count("PUT") > 0);
     assert!(
         other
             .seen()
@@ -937,7 +945,10 @@ impl Cancel for GivesUp<'_> {
             return Ok(());
         }
         let less = |left: usize| left.checked_sub(1);
-        match self.questions.fetch_update(Relaxed, Relaxed, less) {
+        match self
+            .questions
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+        {
             Ok(_) => Ok(()),
             Err(_) => Err(Error::Interrupted),
         }
@@ -946,10 +957,10 @@ impl Cancel for GivesUp<'_> {
 
 /// Ctrl-C ends the wait for an answer, and what was begun is still cancelled.
 #[rstest]
-#[case::ping("GET", 0)]
+#[case::first("GET", 0)]
 #[case::check("HEAD", 0)]
 #[case::begin("POST", 0)]
-#[case::send("PATCH", 2)]
+#[case::send("PATCH", 1)]
 #[case::end("PUT", 2)]
 fn a_wait_can_be_interrupted(#[case] method: &'static str, #[case] cancelled: usize) {
     let registry = FakeRegistry::start(move |seen| (seen.method == method).then_some(Fault::Stall));
@@ -967,7 +978,9 @@ fn a_wait_can_be_interrupted(#[case] method: &'static str, #[case] cancelled: us
     assert!(matches!(error, Error::Interrupted), "{error}");
     // The registry keeps silent for a minute.
     assert!(start.elapsed() < Duration::from_secs(10));
-    assert_eq!(registry.count("DELETE"), cancelled);
+    let deleted = registry.count("DELETE");
+    // What was nearly done may be among them.
+    assert!((cancelled..=2 * cancelled).contains(&deleted), "{deleted}");
     assert_eq!(registry.open_uploads(), 0);
 }
 

@@ -9,6 +9,7 @@ mod pull;
 mod pull_nix;
 mod push;
 mod remote;
+mod requests;
 mod reuse;
 mod stress;
 mod upload;

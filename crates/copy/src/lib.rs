@@ -17,6 +17,7 @@
 
 pub mod archive;
 mod blob;
+pub mod cache;
 pub mod compressed;
 pub mod directory;
 mod file;

@@ -1,7 +1,8 @@
-//! A pool of workers for the blobs of an image: many quick checks at once, and few long transfers, the
-//! first of which begin before the last check.
+//! A pool of workers for the blobs of an image: many quick checks at once, some short transfers and few long
+//! ones, the first of which begin before the last check.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,18 +10,48 @@ use std::thread;
 use strata_error::{Error, Result};
 use strata_progress::{Cancel, Context};
 
-/// The most checks at once: what a registry answers from memory, and the network delays.
-const CHECKS: usize = 8;
-/// The most transfers at once, on any number of cores: while one waits for a registry's response, others
-/// make and compress layers. More hardly fill a line better, and registries limit requests.
-const TRANSFERS: usize = 4;
+/// The most checks at once: what a registry answers from memory, and the network delays. Strata cuts images
+/// into 60 layers at most, so all of one are asked for in one round trip; that is no more requests than one
+/// after the other.
+pub const CHECKS: usize = 64;
+
+/// The most transfers at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Transfers {
+    /// The most in all.
+    pub all: usize,
+    /// The most of large blobs.
+    pub large: usize,
+}
+
+impl Transfers {
+    /// As many as are asked for, of any size.
+    pub fn limited_to(jobs: NonZeroUsize) -> Self {
+        let jobs = jobs.get();
+        Self {
+            all: jobs,
+            large: jobs,
+        }
+    }
+}
+
+impl Default for Transfers {
+    /// On any number of cores. Small blobs mostly wait for a registry's response, two or three times each; so
+    /// many of them keep the line and the cores busy at 50 ms, and hold 64 MiB at most. Of large ones more
+    /// than four hardly fill a line better, and registries limit requests.
+    fn default() -> Self {
+        Self { all: 16, large: 4 }
+    }
+}
 
 /// Calls `check` for each of `jobs`, and `transfer` for those for which it gives no result, the first of
-/// them first. Gives the results in the order of the jobs. The first failure is the result of all; the
-/// context of the other jobs is cancelled then.
+/// them first; those that are not small wait for their turn. Gives the results in the order of the jobs. The
+/// first failure is the result of all; the context of the other jobs is cancelled then.
 pub fn run<J: Sync, T: Send>(
     jobs: &[J],
+    transfers: Transfers,
     context: Context<'_>,
+    is_small: impl Fn(&J) -> bool + Sync,
     check: impl Fn(&J, Context<'_>) -> Result<Option<T>> + Sync,
     transfer: impl Fn(&J, Context<'_>) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
@@ -51,12 +82,16 @@ pub fn run<J: Sync, T: Send>(
                 pool.change(|queue| queue.checkers -= 1);
             });
         }
-        for _ in 0..jobs.len().min(TRANSFERS) {
+        for _ in 0..jobs.len().min(transfers.all) {
             scope.spawn(|| {
-                while let Some((number, job)) = pool.next_transfer(jobs) {
+                while let Some((number, job)) = pool.next_transfer(jobs, transfers.large, &is_small)
+                {
                     match transfer(job, context) {
                         Ok(result) => pool.finish(number, result),
                         Err(error) => pool.fail(error),
+                    }
+                    if !is_small(job) {
+                        pool.change(|queue| queue.large -= 1);
                     }
                 }
             });
@@ -96,6 +131,8 @@ impl Cancel for Stop<'_> {
 struct Queue<T> {
     /// The jobs that wait to be transferred.
     waiting: BTreeSet<usize>,
+    /// How many large ones are being transferred.
+    large: usize,
     /// Workers that may still find such jobs.
     checkers: usize,
     results: BTreeMap<usize, T>,
@@ -106,6 +143,7 @@ impl<T> Queue<T> {
     fn new(checkers: usize) -> Self {
         Self {
             waiting: BTreeSet::new(),
+            large: 0,
             checkers,
             results: BTreeMap::new(),
             failure: None,
@@ -126,16 +164,30 @@ impl<T> Pool<'_, T> {
         (!self.stop.is_stopped()).then_some((number, job))
     }
 
-    fn next_transfer<'j, J>(&self, jobs: &'j [J]) -> Option<(usize, &'j J)> {
+    /// The first job that waits and may be transferred now, when `most_large` large ones may be at once.
+    fn next_transfer<'j, J>(
+        &self,
+        jobs: &'j [J],
+        most_large: usize,
+        is_small: &impl Fn(&J) -> bool,
+    ) -> Option<(usize, &'j J)> {
         let mut queue = self.lock();
         loop {
             if self.stop.is_stopped() {
                 return None;
             }
-            if let Some(number) = queue.waiting.pop_first() {
-                return Some((number, jobs.get(number)?));
+            let has_room = queue.large < most_large;
+            let mut waiting = queue.waiting.iter().copied();
+            let next = waiting.find_map(|number| {
+                let job = jobs.get(number)?;
+                (has_room || is_small(job)).then_some((number, job))
+            });
+            if let Some((number, job)) = next {
+                queue.waiting.remove(&number);
+                queue.large += usize::from(!is_small(job));
+                return Some((number, job));
             }
-            if queue.checkers == 0 {
+            if queue.checkers == 0 && queue.waiting.is_empty() {
                 return None;
             }
             queue = self
@@ -177,6 +229,44 @@ mod tests {
         (0..count).collect()
     }
 
+    fn run_small<T: Send>(
+        jobs: &[usize],
+        check: impl Fn(&usize, Context<'_>) -> Result<Option<T>> + Sync,
+        transfer: impl Fn(&usize, Context<'_>) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let (limits, context) = (Transfers::default(), Context::silent());
+        run(jobs, limits, context, |_| true, check, transfer)
+    }
+
+    /// Small ones do not wait for large ones, and of both there are never more than may be.
+    #[test]
+    fn large_ones_leave_room_for_small_ones() {
+        let jobs = numbers(40);
+        let is_small = |number: &usize| *number >= 10;
+        for (limits, expected) in [
+            (Transfers { all: 6, large: 2 }, (6, 2)),
+            (Transfers::limited_to(NonZeroUsize::MIN), (1, 1)),
+        ] {
+            // Both now, and the most of both so far.
+            let seen = Mutex::new([(0_usize, 0_usize); 2]);
+            let transfer = |number: &usize, _: Context<'_>| {
+                let large = usize::from(!is_small(number));
+                let mut now = seen.lock().unwrap();
+                now[0] = (now[0].0 + 1, now[0].1 + large);
+                now[1] = (now[1].0.max(now[0].0), now[1].1.max(now[0].1));
+                drop(now);
+                thread::sleep(Duration::from_millis(5));
+                let mut now = seen.lock().unwrap();
+                now[0] = (now[0].0 - 1, now[0].1 - large);
+                Ok(())
+            };
+            let none = |_: &usize, _: Context<'_>| Ok(None);
+            let done = run(&jobs, limits, Context::silent(), is_small, none, transfer);
+            assert_eq!(done.unwrap().len(), 40);
+            assert_eq!(seen.into_inner().unwrap(), [(0, 0), expected]);
+        }
+    }
+
     #[test]
     fn what_no_check_settles_is_transferred_once() {
         let done = Mutex::new(Vec::new());
@@ -187,7 +277,7 @@ mod tests {
         let check = |number: &usize, _: Context<'_>| {
             Ok((!number.is_multiple_of(3)).then_some((*number, "checked")))
         };
-        let results = run(&numbers(100), Context::silent(), check, transfer).unwrap();
+        let results = run_small(&numbers(100), check, transfer).unwrap();
         let expected = (0..100).map(|number| match number % 3 {
             0 => (number, "transferred"),
             _ => (number, "checked"),
@@ -196,7 +286,7 @@ mod tests {
         let mut done = done.lock().unwrap();
         done.sort_unstable();
         assert_eq!(*done, (0..100).step_by(3).collect::<Vec<_>>());
-        assert_eq!(run(&[], Context::silent(), check, transfer).unwrap(), []);
+        assert_eq!(run_small(&[], check, transfer).unwrap(), []);
     }
 
     /// Whoever sees that it should stop finds the reason there already.
@@ -230,8 +320,8 @@ mod tests {
             Err(Error::Interrupted)
         };
         let jobs = numbers(1000);
-        assert!(run(&jobs, Context::silent(), |_, _| Ok(None), fail).is_err());
-        assert!(count.load(Ordering::Relaxed) <= TRANSFERS);
+        assert!(run_small(&jobs, |_, _| Ok(None), fail).is_err());
+        assert!(count.load(Ordering::Relaxed) <= Transfers::default().all);
         let check = |number: &usize, _: Context<'_>| {
             if *number == 3 {
                 Err(Error::Interrupted)
@@ -239,6 +329,6 @@ mod tests {
                 Ok(Some(()))
             }
         };
-        assert!(run(&jobs, Context::silent(), check, |_, _| Ok(())).is_err());
+        assert!(run_small(&jobs, check, |_, _| Ok(())).is_err());
     }
 }

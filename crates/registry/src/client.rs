@@ -1,14 +1,16 @@
 //! The repository of a registry: how it is reached, and trying again.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ureq::http::{Method, StatusCode, Uri};
+use ureq::http::{HeaderValue, StatusCode, Uri};
 
-use crate::auth::{Authorizer, Keychain, Purpose};
+use crate::ask::Ask;
+use crate::auth::{Authorizer, Purpose};
 use crate::delays::Delays;
 use crate::error::{Failure, Reached, RegistryError};
 use crate::http::{Http, LAST_COURTESY};
@@ -17,6 +19,7 @@ use crate::request::{Body, Request};
 use crate::response::{Response, ResponseReader};
 use strata_error::{Error, Result};
 use strata_http::url::{is_loopback, resolve, same_origin};
+use strata_keychain::Keychain;
 use strata_oci::Reference;
 use strata_progress::{Cancel, Context};
 
@@ -40,6 +43,8 @@ pub(crate) struct Client {
     /// The same without TLS.
     plain: Uri,
     is_plain: AtomicBool,
+    /// Whether it may be one that speaks no TLS.
+    plain_allowed: bool,
     /// The registry and repository as the user wrote them.
     pub(crate) name: String,
     /// The repository, as the API wants it.
@@ -47,62 +52,25 @@ pub(crate) struct Client {
     purpose: Purpose,
     /// What requests are authorized with.
     pub(crate) authorizer: Authorizer,
-    /// What the registry said when it was asked for nothing of it and let us not in.
-    refusal: Mutex<Option<RegistryError>>,
+    /// What the registry answered to what was asked ahead, by method and path.
+    answers: Mutex<BTreeMap<(String, String), Response>>,
     retry: Retry,
     /// What whoever watches is still to be told.
     delays: Arc<Delays>,
     /// Whether blobs have to be sent in chunks.
     pub(crate) in_chunks: AtomicBool,
+    /// Whether it refused a small blob that came with the request that ends its upload.
+    pub(crate) in_patches: AtomicBool,
 }
 
 impl Client {
-    /// Finds out how the registry of `reference` is reached, and logs in if it asks for that. Ends at
-    /// once when the user gives up.
-    pub(crate) fn connect(
+    /// Finds out what to log in with; asks nobody yet but credential helpers, which end when the user gives
+    /// up.
+    pub(crate) fn new(
         reference: &Reference,
         purpose: Purpose,
         options: &Options,
         context: Context<'_>,
-    ) -> Result<Self> {
-        // On a thread of its own, because nothing else ends a wait for the name service or for a
-        // host that does not answer. It ends by itself, after the time-outs.
-        let gave_up = Arc::new(AtomicBool::new(false));
-        let (sender, receiver) = mpsc::channel();
-        let (reference, options, stop) = (reference.clone(), options.clone(), gave_up.clone());
-        let delays = Arc::new(Delays::default());
-        let noted = Arc::clone(&delays);
-        thread::spawn(move || {
-            let stopped = || {
-                if stop.load(Ordering::Relaxed) {
-                    return Err(Error::Interrupted);
-                }
-                Ok(())
-            };
-            // Nobody listens any more if the user gave up.
-            let _ = sender.send(Self::open(&reference, purpose, &options, noted, &stopped));
-        });
-        loop {
-            let connected = receiver.recv_timeout(STEP);
-            delays.notify(context);
-            match connected {
-                Ok(client) => return client,
-                Err(RecvTimeoutError::Timeout) => context.check().inspect_err(|_| {
-                    gave_up.store(true, Ordering::Relaxed);
-                    // Long enough to end a credential helper.
-                    let _ = receiver.recv_timeout(2 * STEP);
-                })?,
-                Err(RecvTimeoutError::Disconnected) => return Err(Error::Interrupted),
-            }
-        }
-    }
-
-    fn open(
-        reference: &Reference,
-        purpose: Purpose,
-        options: &Options,
-        delays: Arc<Delays>,
-        cancel: &dyn Cancel,
     ) -> Result<Self> {
         let environment = |name: &str| std::env::var_os(name);
         let keychain = if options.anonymous {
@@ -114,18 +82,19 @@ impl Client {
                 options.default_auth_file.as_deref(),
                 reference,
                 &environment,
-                cancel,
+                context.cancel,
             )?
         };
         let host = api_host(&reference.registry);
-        let operation = format!("cannot reach the registry {}", reference.registry);
-        let invalid = || RegistryError::permanent("not a host name", "").during(&operation, 1);
         let base = |scheme: &str| {
-            format!("{scheme}://{host}/v2/")
-                .parse()
-                .map_err(|_| invalid())
+            let base = format!("{scheme}://{host}/v2/").parse();
+            base.map_err(|_| {
+                let error = RegistryError::permanent("not a host name", "");
+                error.during(&cannot_reach(&reference.registry), 1)
+            })
         };
-        let client = Self {
+        let delays = Arc::<Delays>::default();
+        Ok(Self {
             http: Http::new(
                 &reference.registry,
                 options,
@@ -135,26 +104,216 @@ impl Client {
             secure: base("https")?,
             plain: base("http")?,
             is_plain: AtomicBool::new(false),
+            plain_allowed: options
+                .tls_verify
+                .map_or_else(|| is_loopback(host), |verify| !verify),
             name: format!("{}/{}", reference.registry, reference.repository),
             repository: reference.repository.clone(),
             purpose,
             authorizer: Authorizer::new(keychain, purpose, reference),
-            refusal: Mutex::default(),
+            answers: Mutex::default(),
             retry: options.retry,
             delays,
             in_chunks: AtomicBool::new(false),
+            in_patches: AtomicBool::new(false),
+        })
+    }
+
+    /// Reaches the registry with what there is to ask of it first, all at once, and logs in if it wants
+    /// that. The answers are there when they are asked for again, once each. Whether there is a registry that
+    /// lets us in, the answer to `first` tells; that others fail is no matter yet. Ends at once when the user
+    /// gives up.
+    pub(crate) fn connect(
+        self,
+        first: Ask,
+        others: Vec<Ask>,
+        context: Context<'_>,
+    ) -> Result<Self> {
+        // On a thread of its own, because nothing else ends a wait for the name service or for a
+        // host that does not answer. It ends by itself, after the time-outs.
+        let gave_up = Arc::new(AtomicBool::new(false));
+        let (sender, receiver) = mpsc::channel();
+        let stop = Arc::clone(&gave_up);
+        let delays = Arc::clone(&self.delays);
+        thread::spawn(move || {
+            let stopped = || {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                Ok(())
+            };
+            let operation = cannot_reach(self.registry());
+            let met = self.retry(&operation, &stopped, || self.meet(&first, &others));
+            // Nobody listens any more if the user gave up.
+            let _ = sender.send(met.map(|()| self));
+        });
+        loop {
+            let connected = receiver.recv_timeout(STEP);
+            delays.notify(context);
+            match connected {
+                Ok(client) => return client,
+                Err(RecvTimeoutError::Timeout) => context
+                    .check()
+                    .inspect_err(|_| gave_up.store(true, Ordering::Relaxed))?,
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::Interrupted),
+            }
+        }
+    }
+
+    /// Sends the first requests, and the refused ones again with what the registry wants to see.
+    fn meet(&self, first: &Ask, others: &[Ask]) -> Result<(), Failure> {
+        let asks: Vec<&Ask> = [first].into_iter().chain(others).collect();
+        let mut answers = self.knock(&asks);
+        if let Some(Ok(response)) = answers.first()
+            && is_refused(response)
+            && self.renewed(response)?.is_some()
+        {
+            // Who shows a wrong password again and again is locked out: the first goes alone with it.
+            let alone = usize::from(self.authorizer.sends_password());
+            for group in [0..alone, alone..asks.len()] {
+                if group.start > 0 && answers.first().is_some_and(is_refusal) {
+                    break;
+                }
+                self.ask_again(&asks[group.clone()], &mut answers[group])?;
+            }
+        }
+        let mut answers = answers.into_iter();
+        let first_answer = self.judge(answers.next())?;
+        let mut kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(key(first), first_answer);
+        for (ask, answer) in others.iter().zip(answers) {
+            if !is_refusal(&answer)
+                && let Ok(response) = answer
+            {
+                kept.insert(key(ask), response);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends those requests again that were refused, with what the registry wants to see.
+    fn ask_again(
+        &self,
+        asks: &[&Ask],
+        answers: &mut [Result<Response, RegistryError>],
+    ) -> Result<(), Failure> {
+        let refused = asks
+            .iter()
+            .zip(answers)
+            .filter(|(_, answer)| is_refusal(answer));
+        let (asks, answers): (Vec<&Ask>, Vec<_>) = refused.unzip();
+        let again = at_once(&asks, |ask| {
+            let request = self.request(self.base(), ask)?;
+            Ok(self.authorized(request)?.read()?)
+        });
+        for (answer, again) in answers.into_iter().zip(again) {
+            *answer = match again {
+                Err(Failure::Fatal(error)) => return Err(Failure::Fatal(error)),
+                Err(Failure::Registry(error)) => Err(error),
+                Ok(response) => Ok(response),
+            };
+        }
+        Ok(())
+    }
+
+    /// Sends requests that nobody is authorized for yet, with TLS or without, as the registry speaks.
+    fn knock(&self, asks: &[&Ask]) -> Vec<Result<Response, RegistryError>> {
+        let knock_at = |base: &Uri| {
+            at_once(asks, |ask| {
+                let mut request = self.request(base, ask)?;
+                self.http.send(&mut request)
+            })
         };
-        let plain_allowed = options
-            .tls_verify
-            .map_or_else(|| is_loopback(host), |verify| !verify);
-        client.retry(&operation, cancel, || {
-            // Each time: one that just started may speak TLS.
-            client.is_plain.store(false, Ordering::Relaxed);
-            let is_plain = plain_allowed && client.speaks_no_tls();
-            client.is_plain.store(is_plain, Ordering::Relaxed);
-            client.ping()
-        })?;
-        Ok(client)
+        // Each time: one that just started may speak TLS.
+        self.is_plain.store(false, Ordering::Relaxed);
+        if !self.plain_allowed {
+            return knock_at(&self.secure);
+        }
+        let (secure, plain) = if is_loopback(self.secure.host().unwrap_or_default()) {
+            thread::scope(|scope| {
+                let plain = scope.spawn(|| knock_at(&self.plain));
+                (knock_at(&self.secure), plain.join().ok())
+            })
+        } else {
+            (knock_at(&self.secure), None)
+        };
+        // Whether there is nobody to speak HTTPS with.
+        let speaks_no_tls = matches!(secure.first(), Some(Err(error)) if matches!(
+            error.reached,
+            Reached::Nobody | Reached::Other | Reached::Connection
+        ));
+        if !speaks_no_tls {
+            return secure;
+        }
+        self.is_plain.store(true, Ordering::Relaxed);
+        plain.unwrap_or_else(|| knock_at(&self.plain))
+    }
+
+    /// What the first answer of a registry says of it. A repository that is not there yet, or not to be read,
+    /// can still be written to.
+    fn judge(&self, answer: Option<Result<Response, RegistryError>>) -> Result<Response, Failure> {
+        let silent = || RegistryError::temporary("was not asked", "");
+        match answer.unwrap_or_else(|| Err(silent())) {
+            Err(error) => Err(self.judge_error(error)),
+            Ok(response) if is_refused(&response) => {
+                Err(self.refused_login(self.authorizer.refusal(&response)))
+            }
+            Ok(response) => {
+                let error = response.error();
+                if error.temporary {
+                    return Err(error.into());
+                }
+                Ok(response)
+            }
+        }
+    }
+
+    fn judge_error(&self, error: RegistryError) -> Failure {
+        if error.reached == Reached::Refusal {
+            return self.refused_login(error);
+        }
+        // Where nobody is from the beginning, a name or a port is wrong more often than a registry is just
+        // starting.
+        let there = matches!(error.reached, Reached::Response | Reached::Connection);
+        let temporary = error.temporary && (there || self.retry.awaits_start);
+        RegistryError { temporary, ..error }.into()
+    }
+
+    /// Answers the challenge of the first refusal. `None` if there is nothing to answer it with.
+    fn renewed(&self, response: &Response) -> Result<Option<HeaderValue>, Failure> {
+        let renewed = self
+            .authorizer
+            .renew(response, None, &self.http, self.base());
+        renewed.map_err(|failure| match failure {
+            Failure::Registry(error) => self.judge_error(error),
+            fatal @ Failure::Fatal(_) => fatal,
+        })
+    }
+
+    /// Asks about the repository; what was asked ahead is answered already.
+    pub(crate) fn ask(&self, ask: &Ask) -> Result<Response, Failure> {
+        let ahead = {
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.remove(&key(ask))
+        };
+        match ahead {
+            Some(response) => Ok(self.admitted(response.into())?.read()?),
+            None => self.send(self.request(self.base(), ask)?),
+        }
+    }
+
+    /// What the registry answered to what was asked ahead, if that was not asked for again yet.
+    pub(crate) fn answered<T>(&self, ask: &Ask, look: impl FnOnce(&Response) -> T) -> Option<T> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(&key(ask)).map(look)
+    }
+
+    fn request<'b>(&self, base: &Uri, ask: &Ask) -> Result<Request<'b>, RegistryError> {
+        Ok(Request {
+            headers: ask.headers.clone(),
+            limit: ask.limit,
+            ..Request::new(ask.method.clone(), self.below(base, &ask.path)?)
+        })
     }
 
     /// The URL of the API.
@@ -193,57 +352,6 @@ impl Client {
         })
     }
 
-    /// Whether there is nobody to speak HTTPS with.
-    fn speaks_no_tls(&self) -> bool {
-        match self.ping() {
-            Err(Failure::Registry(error)) => {
-                matches!(
-                    error.reached,
-                    Reached::Nobody | Reached::Other | Reached::Connection
-                )
-            }
-            _ => false,
-        }
-    }
-
-    /// Asks whether this is a registry (distribution specification, end-1), and what it wants for a login. A
-    /// public repository can be in one that lets nobody in here: the repository's own answer decides.
-    fn ping(&self) -> Result<(), Failure> {
-        let response = match self.authorized(Request::new(Method::GET, self.base().clone())) {
-            Err(Failure::Registry(error)) if error.reached == Reached::Refusal => {
-                return Err(self.refused_login(error));
-            }
-            Err(Failure::Registry(error)) => {
-                // Where nobody is from the beginning, a name or a port is wrong more often than a
-                // registry is just starting.
-                let there = matches!(error.reached, Reached::Response | Reached::Connection);
-                let temporary = error.temporary && (there || self.retry.awaits_start);
-                return Err(RegistryError { temporary, ..error }.into());
-            }
-            other => other?.read()?,
-        };
-        match response.status {
-            // Those who may not ping may still push.
-            StatusCode::OK | StatusCode::FORBIDDEN => Ok(()),
-            StatusCode::UNAUTHORIZED => {
-                let refusal = self.authorizer.refusal(&response);
-                // Who tries a wrong password again and again is locked out.
-                if self.authorizer.sends_password() {
-                    return Err(self.refused_login(refusal));
-                }
-                let mut kept = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-                *kept = Some(refusal);
-                Ok(())
-            }
-            StatusCode::NOT_FOUND => Err(RegistryError::permanent(
-                "answered 404 Not Found where registries answer (/v2/)",
-                "is this a registry?",
-            )
-            .into()),
-            _ => Err(response.error().into()),
-        }
-    }
-
     /// That the registry lets us in nowhere.
     fn refused_login(&self, refusal: RegistryError) -> Failure {
         let operation = format!("cannot log in to the registry {}", self.registry());
@@ -252,9 +360,13 @@ impl Client {
 
     /// A URL below the repository: `blobs/…`, `manifests/…`.
     pub(crate) fn url(&self, path: &str) -> Result<Uri, Failure> {
-        let url = format!("{}{}/{path}", self.base(), self.repository);
+        Ok(self.below(self.base(), path)?)
+    }
+
+    fn below(&self, base: &Uri, path: &str) -> Result<Uri, RegistryError> {
+        let url = format!("{base}{}/{path}", self.repository);
         url.parse()
-            .map_err(|_| RegistryError::permanent("not a repository name", "").into())
+            .map_err(|_| RegistryError::permanent("not a repository name", ""))
     }
 
     /// The URL that a response's `Location` leads to, for the next request of an upload.
@@ -336,15 +448,14 @@ impl Client {
     /// The same, but the body of the response is still to be read.
     pub(crate) fn open_response(&self, request: Request<'_>) -> Result<ResponseReader, Failure> {
         let response = self.authorized(request)?;
+        self.admitted(response)
+    }
+
+    /// The response, unless it is that the user may not do this.
+    fn admitted(&self, response: ResponseReader) -> Result<ResponseReader, Failure> {
         match response.head.status {
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                let kept = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-                match kept.as_ref() {
-                    Some(refusal) if status == StatusCode::UNAUTHORIZED => {
-                        Err(self.refused_login(refusal.clone()))
-                    }
-                    _ => Err(self.authorizer.refusal(&response.read()?).into()),
-                }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(self.authorizer.refusal(&response.read()?).into())
             }
             _ => Ok(response),
         }
@@ -388,6 +499,40 @@ impl Client {
     }
 }
 
+/// What answers are kept by.
+fn key(ask: &Ask) -> (String, String) {
+    (ask.method.to_string(), ask.path.clone())
+}
+
+/// What cannot be done before there was any answer.
+fn cannot_reach(registry: &str) -> String {
+    format!("cannot reach the registry {registry}")
+}
+
+fn is_refused(response: &Response) -> bool {
+    response.status == StatusCode::UNAUTHORIZED
+}
+
+fn is_refusal(answer: &Result<Response, RegistryError>) -> bool {
+    answer.as_ref().is_ok_and(is_refused)
+}
+
+/// Does `work` for all of `items` at once; gives the results in their order.
+pub(crate) fn at_once<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let work = &work;
+        let started: Vec<_> = items
+            .iter()
+            .map(|item| scope.spawn(move || work(item)))
+            .collect();
+        let ended = started.into_iter().map(|thread| {
+            let panicked = |panic| std::panic::resume_unwind(panic);
+            thread.join().unwrap_or_else(panicked)
+        });
+        ended.collect()
+    })
+}
+
 /// Waits before the next try, and stops when the user gave up.
 fn backoff(pause: Duration, cancel: &dyn Cancel) -> Result<()> {
     let end = Instant::now() + pause;
@@ -417,9 +562,7 @@ mod tests {
             (Purpose::Push, "pass --dest-creds "),
             (Purpose::Pull, "pass --creds "),
         ] {
-            let client = server.client(purpose);
-            let error = client.retry("x", &|| Ok(()), || client.manifest("tag", &[]));
-            let error = error.unwrap_err();
+            let error = server.connect(1, purpose).err().unwrap();
             assert!(error.hint().unwrap().contains(flag), "{error:?}");
         }
     }

@@ -3,16 +3,14 @@
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
-use ureq::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use ureq::http::{Method, StatusCode};
 
+use crate::ask::{Ask, LARGEST_MANIFEST};
 use crate::client::Client;
 use crate::error::{Failure, RegistryError};
 use crate::request::Request;
 use strata_oci::{Descriptor, Digest};
-
-/// The largest manifest or index that registries take, in bytes.
-pub(crate) const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A manifest or index as a registry holds it.
 #[derive(Clone, Debug)]
@@ -31,12 +29,7 @@ impl Client {
         name: &str,
         accepted: &[&str],
     ) -> Result<Option<FoundManifest>, Failure> {
-        let url = self.url(&format!("manifests/{name}"))?;
-        let request = Request {
-            limit: LARGEST_MANIFEST + 1,
-            ..Request::new(Method::GET, url).header(ACCEPT, accepted.join(", "))
-        };
-        let response = self.send(request)?;
+        let response = self.ask(&Ask::manifest(name, accepted))?;
         if response.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -153,7 +146,7 @@ impl Read for BlobReader {
 mod tests {
     use super::*;
     use crate::auth::Purpose;
-    use crate::fixture::Server;
+    use crate::fixture::{GREETING, Server};
 
     /// What comes for the blob `promised` if the registry answers this.
     fn fetch(response: &str) -> Result<Vec<u8>, String> {
@@ -161,7 +154,7 @@ mod tests {
         let server = Server::start(move |request| {
             let path = format!("/v2/name/blobs/{}", Digest::of(b"promised"));
             match request.target.as_str() {
-                "/v2/" => "200 OK\r\ncontent-length: 0\r\n\r\n".into(),
+                GREETING => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
                 "/elsewhere" => "200 OK\r\n\r\npromised".into(),
                 target => {
                     assert_eq!(target, path);
@@ -216,8 +209,7 @@ mod tests {
     #[test]
     fn manifests_are_found_and_checked() {
         let server = Server::start(|request| match request.target.as_str() {
-            "/v2/" => "200 OK\r\ncontent-length: 0\r\n\r\n".into(),
-            "/v2/name/manifests/missing" => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
+            GREETING | "/v2/name/manifests/missing" => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
             "/v2/name/manifests/endless" => {
                 let body = "x".repeat(LARGEST_MANIFEST + 1);
                 format!("200 OK\r\n\r\n{body}").into()

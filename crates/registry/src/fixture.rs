@@ -2,12 +2,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::ask::Ask;
 use crate::auth::Purpose;
 use crate::client::Client;
 use crate::options::{Options, Retry};
@@ -34,14 +33,8 @@ impl Request {
     }
 }
 
-/// Writes a shell script. Another process does it: a file that this one has open cannot be run while a
-/// child, which another test starts, has it open too.
-pub(crate) fn write_script(path: &Path, script: &str) {
-    let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"";
-    let mut command = Command::new("sh");
-    command.args(["-c", write, "sh"]).arg(path).arg(script);
-    assert!(command.status().unwrap().success());
-}
+/// What a client asks first.
+pub(crate) const GREETING: &str = "/v2/name/manifests/greeting";
 
 type Handler = dyn Fn(&Request) -> Vec<u8> + Send + Sync;
 
@@ -87,6 +80,11 @@ impl Server {
 
     /// The same, if it can be connected.
     pub(crate) fn connect(&self, tries: u32, purpose: Purpose) -> Result<Client> {
+        greet(self.stranger(tries, purpose)?)
+    }
+
+    /// A client that has asked nothing yet.
+    pub(crate) fn stranger(&self, tries: u32, purpose: Purpose) -> Result<Client> {
         let reference = Reference::parse(&format!("{}/name", self.host)).unwrap();
         let retry = Retry {
             tries,
@@ -98,8 +96,17 @@ impl Server {
             retry,
             ..Options::default()
         };
-        Client::connect(&reference, purpose, &options, Context::silent())
+        Client::new(&reference, purpose, &options, Context::silent())
     }
+}
+
+/// The client, connected.
+pub(crate) fn greet(client: Client) -> Result<Client> {
+    client.connect(
+        Ask::manifest("greeting", &[]),
+        Vec::new(),
+        Context::silent(),
+    )
 }
 
 fn serve(

@@ -18,12 +18,17 @@ use crate::error::{Reached, RegistryError};
 use crate::options::{Options, Timeouts};
 use crate::request::{Body, Request};
 use crate::response::{Response, ResponseReader};
+use strata_copy::worker_pool::CHECKS;
 use strata_error::Result;
 use strata_http::url::{is_loopback, resolve, same_origin};
 use strata_http::{Proxies, Route, Tls, Transport, early_response};
 
 /// The most redirects that one request may take.
 const MOST_REDIRECTS: usize = 5;
+
+/// The most connections that wait for their next request: as many as there are requests at once, else those
+/// that follow would begin with a handshake.
+const MOST_IDLE: usize = CHECKS;
 
 /// From this size of a body on, in bytes, the server is asked to agree first: else one that answers
 /// early and hangs up, to a token that expired or a size above its limit, would not be heard. What is
@@ -79,7 +84,8 @@ impl Http {
         let timeouts = options.timeouts;
         let config = strata_http::config()
             .user_agent(&options.user_agent)
-            .max_idle_connections_per_host(8)
+            .max_idle_connections(MOST_IDLE)
+            .max_idle_connections_per_host(MOST_IDLE)
             .timeout_connect(Some(timeouts.connect))
             .timeout_resolve(Some(timeouts.connect))
             .timeout_send_request(Some(timeouts.response))

@@ -5,8 +5,9 @@
 //! the [`Context`](strata_progress::Context). It spools nothing and holds no layer whole in memory: a layer
 //! is made while it is sent, and made again when an upload has to start over.
 //!
-//! - `auth/`: credentials, where they are found, tokens; it knows no client.
+//! - `auth/`: how requests are authorized, tokens; it knows no client. Credentials are found by `strata-keychain`.
 //! - `push/` and `pull/`: what is done with a repository; neither knows the other.
+//! - what was pushed before is remembered by `strata_copy::cache`.
 //! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `http.rs` (one
 //!   exchange: redirects, limits, time-outs), `fetch.rs`, `error.rs`, `options.rs`.
 //!
@@ -28,6 +29,7 @@
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod ask;
 mod auth;
 mod certificates;
 mod client;
@@ -43,10 +45,10 @@ mod push;
 mod request;
 mod response;
 
-pub use auth::{Credentials, credentials_of_file, credentials_of_netrc};
 pub use options::{Options, Retry, Timeouts};
 pub use push::{
     Action, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, no_docker_format, plan,
     plan_index, push, push_index, tags,
 };
 pub use strata_http::Proxies;
+pub use strata_keychain::Credentials;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::auth::Credentials;
 use strata_http::Proxies;
+use strata_keychain::Credentials;
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]

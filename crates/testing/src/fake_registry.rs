@@ -181,6 +181,13 @@ impl FakeRegistry {
         state.blobs.remove(&digest.to_string());
     }
 
+    /// Forgets all blobs and manifests.
+    pub fn lose_all_blobs(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.blobs.clear();
+        state.manifests.clear();
+    }
+
     /// Holds a manifest that nobody pushed, under a tag and its digest.
     pub fn hold_manifest(&self, tag: &str, manifest: &serde_json::Value) {
         let bytes = manifest.to_string().into_bytes();
@@ -373,7 +380,8 @@ pub fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
     })
 }
 
-fn read_body(
+/// The body of a request, or so many bytes of it.
+pub fn read_body(
     mut stream: &TcpStream,
     reader: &mut impl BufRead,
     request: &Seen,
@@ -476,7 +484,7 @@ impl State {
                 }
                 None => Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload"),
             },
-            ("PUT", [_, "blobs", "uploads", id]) => self.finish(id, query),
+            ("PUT", [_, "blobs", "uploads", id]) => self.finish(id, query, body),
             ("DELETE", [_, "blobs", "uploads", id]) => {
                 let known = id
                     .parse()
@@ -490,6 +498,12 @@ impl State {
                 Reply::new(200).body(list.to_string())
             }
             ("PUT", [_, "manifests", name]) => self.tag(name, body),
+            ("HEAD", [_, "manifests", name]) => match self.manifests.get(*name) {
+                Some(manifest) => {
+                    Reply::new(200).header("content-length", manifest.len().to_string())
+                }
+                None => Reply::new(404),
+            },
             ("GET", [_, "manifests", name]) => match self.manifests.get(*name) {
                 Some(manifest) => Reply::new(200).body(manifest.clone()),
                 None => Reply::error(404, "MANIFEST_UNKNOWN", "no such manifest"),
@@ -502,14 +516,15 @@ impl State {
         self.uploads.get_mut(&id.parse().ok()?)
     }
 
-    fn finish(&mut self, id: &str, query: &str) -> Reply {
-        let Some(upload) = id
+    fn finish(&mut self, id: &str, query: &str, rest: Vec<u8>) -> Reply {
+        let Some(mut upload) = id
             .parse()
             .ok()
             .and_then(|id: usize| self.uploads.remove(&id))
         else {
             return Reply::error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
         };
+        upload.extend(rest);
         let digest = Digest::of(&upload).to_string();
         let parameters = query.replace("%3A", ":");
         if parameters

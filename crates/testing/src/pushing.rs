@@ -11,10 +11,10 @@ use strata_registry::{Credentials, Options, PushOptions, Retry, push};
 
 use super::memory_image::{MemoryLayer, image};
 
-/// A layer that takes several reads and writes.
+/// A layer that takes several reads and writes, and is sent while it is made.
 pub fn large() -> MemoryLayer {
     MemoryLayer::new(
-        (0..1_500_000_u32)
+        (0..4_500_000_u32)
             .map(|number| (number % 251) as u8)
             .collect::<Vec<_>>(),
     )

@@ -84,7 +84,8 @@ pub(crate) struct CopyArgs {
     #[arg(long)]
     json: bool,
 
-    /// Compress with so many threads; without it one for each core
+    /// Compress with so many threads, and send so many layers at once to a registry; without it one thread for
+    /// each core, and four large layers or sixteen small ones
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
@@ -126,7 +127,7 @@ impl SkopeoArgs {
             (
                 "--image-parallel-copies",
                 &self.image_parallel_copies,
-                "leave it out; up to four layers are sent at once",
+                "write --jobs=N",
             ),
             (
                 "--retry-delay",
@@ -224,6 +225,7 @@ impl TryFrom<CopyArgs> for CopySettings {
         } = arguments
             .push
             .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
+        options.jobs = arguments.jobs;
         if arguments.format == Some(Format::Docker) {
             format::check(destination.as_ref(), options.compression)?;
         }

@@ -104,7 +104,14 @@ pub(crate) fn run(
     let context = interruption.context(&unseen);
     let wanted = arguments.platform.clone().unwrap_or_else(of_this_machine);
     let options = arguments.registry.options().map_err(Failure::Usage)?;
-    let source = Source::connect(&reference, &options, context)?;
+    let source = match &arguments.only {
+        Some(Part::Blob(digest)) => {
+            Source::connect_for_blob(digest, &reference, &options, context)?
+        }
+        Some(Part::Manifest | Part::Config) | None => {
+            Source::connect(&reference, &options, context)?
+        }
+    };
     let pull = Pull {
         source: &source,
         reference: &reference,

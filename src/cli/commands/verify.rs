@@ -12,7 +12,7 @@ use crate::cli::printer::Printer;
 use crate::cli::progress::Reporter;
 use strata_error::{Error, Result};
 use strata_image::{ManifestOrIndex, ManifestOrIndexRef, Verification};
-use strata_progress::Progress;
+use strata_progress::{Outcome, Progress};
 
 /// Make every layer again and compare it with what was promised
 #[derive(Args)]
@@ -102,7 +102,7 @@ fn verify(
             } else {
                 "differs"
             };
-            reporter.done(descriptor, how, true);
+            reporter.done(descriptor, how, Outcome::Copied);
             findings.extend(found);
         }
         if let Some(message) = verification.unchecked() {

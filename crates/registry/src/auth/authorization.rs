@@ -8,14 +8,13 @@ use std::time::Instant;
 use ureq::http::header::WWW_AUTHENTICATE;
 use ureq::http::{HeaderValue, StatusCode, Uri};
 
-use crate::auth::credentials::Credentials;
-use crate::auth::keychain::{COMMAND_LINE, Keychain};
 use crate::auth::token::{Token, TokenRequest, basic, secret_header};
 use crate::error::{Failure, Reached, RegistryError};
 use crate::http::Http;
 use crate::response::Response;
 use strata_http::Challenge;
-use strata_oci::Reference;
+use strata_keychain::{COMMAND_LINE, Credentials, Keychain};
+use strata_oci::{Digest, Reference};
 
 /// What a client is for, which is what it asks authorization servers to allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +52,8 @@ pub(crate) struct Authorizer {
     sources: Mutex<BTreeSet<String>>,
     /// What the next request is authorized with.
     current: Mutex<Option<Authorization>>,
+    /// What an authorization server said that does not know us.
+    denial: Mutex<Option<RegistryError>>,
 }
 
 impl Authorizer {
@@ -65,27 +66,29 @@ impl Authorizer {
             repository: reference.repository.clone(),
             sources: Mutex::default(),
             current: Mutex::default(),
+            denial: Mutex::default(),
         }
     }
 
-    /// Says which other repositories of the registry blobs will be mounted from, so that tokens allow
-    /// to read them. Some registries want that in the token that allows to write (Docker Hub).
+    /// Says, before anything is asked, which other repositories of the registry blobs will be mounted from,
+    /// so that the token allows to read them. Some registries want that in the token that allows to write
+    /// (Docker Hub).
     pub(crate) fn mounts_from(&self, repositories: impl IntoIterator<Item = String>) {
         let others = repositories
             .into_iter()
             .filter(|other| *other != self.repository);
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = sources.len();
         sources.extend(others);
-        let more = sources.len() > before;
-        drop(sources);
-        let mut state = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // The next request gets a token that says so.
-        if let Some(current) = state.as_mut()
-            && more
-            && matches!(current.challenge, Challenge::Bearer { .. })
-        {
-            current.expires = Some(Instant::now());
+    }
+
+    /// Who we are for the registry, as far as that can be told; nothing if we are nobody. No secret.
+    pub(crate) fn user(&self) -> String {
+        match &self.keychain.credentials {
+            None => String::new(),
+            Some(Credentials::Basic { username, .. }) => username.clone(),
+            Some(Credentials::IdentityToken(token) | Credentials::RegistryToken(token)) => {
+                Digest::of(token.as_bytes()).to_string()
+            }
         }
     }
 
@@ -171,7 +174,7 @@ impl Authorizer {
     ) -> Result<Option<HeaderValue>, Failure> {
         let mut state = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = state.as_ref()
-            && used.is_some_and(|used| *used != current.header)
+            && used != Some(&current.header)
         {
             // Another thread was faster.
             return Ok(Some(current.header.clone()));
@@ -181,7 +184,18 @@ impl Authorizer {
         let Some(challenge) = challenge else {
             return Ok(None);
         };
-        let fresh = self.authorize(challenge, http, base)?;
+        // Who shows a wrong password again and again is locked out.
+        let mut denial = self.denial.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = denial.as_ref() {
+            return Err(error.clone().into());
+        }
+        let fresh = self.authorize(challenge, http, base);
+        if let Err(Failure::Registry(error)) = &fresh
+            && error.reached == Reached::Refusal
+        {
+            *denial = Some(error.clone());
+        }
+        let fresh = fresh?;
         let header = fresh.as_ref().map(|fresh| fresh.header.clone());
         *state = fresh;
         Ok(header.filter(|header| used != Some(header)))
@@ -314,7 +328,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fixture::Server;
+    use crate::fixture::{Server, greet};
 
     #[test]
     fn what_expires_is_renewed() {
@@ -348,21 +362,21 @@ mod tests {
                 .map(|request| request.target.replace("%3A", ":"))
                 .collect()
         };
-        let client = server.client(Purpose::Push);
-        let own = "/token?scope=repository:name:pull%2Cpush";
-        assert_eq!(targets(), [format!("{own}&scope=a:b:c")]);
+        let client = server.stranger(1, Purpose::Push).unwrap();
         client
             .authorizer
             .mounts_from(["name", "base", "other"].map(str::to_owned));
         client.authorizer.mounts_from(["base".to_owned()]);
+        let client = greet(client).unwrap();
         client.manifest("tag", &[]).unwrap();
         client.manifest("tag", &[]).unwrap();
+        let own = "/token?scope=repository:name:pull%2Cpush";
         let sources = "scope=repository:base:pull&scope=repository:other:pull";
-        assert_eq!(targets()[1..], [format!("{own}&{sources}&scope=a:b:c")]);
+        assert_eq!(targets(), [format!("{own}&{sources}&scope=a:b:c")]);
 
         server.client(Purpose::Pull);
         assert_eq!(
-            targets()[2..],
+            targets()[1..],
             ["/token?scope=repository:name:pull&scope=a:b:c"]
         );
     }
@@ -379,15 +393,13 @@ mod tests {
             }
             let header = "www-authenticate: Bearer realm=\"http://HOST/token\"";
             match request.header("authorization") {
-                "Bearer t" if request.target == "/v2/" => {
-                    "200 OK\r\ncontent-length: 0\r\n\r\n".into()
-                }
                 "Bearer t" => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
                 _ => format!("401 No\r\n{header}\r\ncontent-length: 0\r\n\r\n").into(),
             }
         });
-        let client = server.client(Purpose::Push);
+        let client = server.stranger(1, Purpose::Push).unwrap();
         client.authorizer.mounts_from(["base".to_owned()]);
+        let client = greet(client).unwrap();
         assert!(client.manifest("tag", &[]).unwrap().is_none());
         assert!(client.authorizer.sources.lock().unwrap().is_empty());
     }

@@ -8,11 +8,11 @@ use serde_json::Value;
 use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderValue, Method, Uri};
 
-use crate::auth::credentials::Credentials;
 use crate::error::RegistryError;
 use crate::request::{Body, Request};
 use strata_http::percent_encode;
 use strata_http::url::with_parameter;
+use strata_keychain::Credentials;
 use strata_oci::go_object;
 
 /// Tokens are used for no longer than this part of their life.

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
+use ureq::http::StatusCode;
 use ureq::http::header::CONTENT_LENGTH;
-use ureq::http::{Method, StatusCode};
 
+use crate::ask::Ask;
 use crate::client::Client;
 use crate::error::{Failure, RegistryError};
-use crate::request::Request;
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Digest, Hasher};
 use strata_progress::Context;
@@ -75,8 +75,7 @@ impl Client {
 
     /// How many bytes a blob has (end-2 with `HEAD`).
     pub(crate) fn blob_size(&self, digest: &Digest) -> Result<u64, Failure> {
-        let url = self.url(&format!("blobs/{digest}"))?;
-        let response = self.send(Request::new(Method::HEAD, url))?;
+        let response = self.ask(&Ask::has_blob(digest))?;
         if response.status != StatusCode::OK {
             return Err(response.error().into());
         }
@@ -91,7 +90,7 @@ impl Client {
 mod tests {
     use super::*;
     use crate::auth::Purpose;
-    use crate::fixture::Server;
+    use crate::fixture::{GREETING, Server};
 
     /// What is written for the blob `promised` if the registry answers the first request with one and
     /// others, which come with a range, with the other; and how many requests there were.
@@ -99,7 +98,7 @@ mod tests {
         let (first, next) = (first.to_owned(), next.to_owned());
         let server = Server::start(move |request| {
             match (request.target.as_str(), request.header("range")) {
-                ("/v2/", _) => "200 OK\r\ncontent-length: 0\r\n\r\n".into(),
+                (GREETING, _) => "404 No\r\ncontent-length: 0\r\n\r\n".into(),
                 (_, "") => first.clone().into(),
                 (_, "bytes=4-") => next.clone().into(),
                 other => panic!("{other:?}"),

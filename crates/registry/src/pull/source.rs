@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
+use crate::ask::Ask;
 use crate::auth::Purpose;
 use crate::client::Client;
 use crate::options::Options;
 use strata_copy::directory::{MANIFEST_FILE, publish};
-use strata_copy::worker_pool;
+use strata_copy::worker_pool::{self, Transfers};
 use strata_error::{Error, Result};
 use strata_oci::{Descriptor, Digest, Document, IndexEntry, Platform, Reference, media_type};
 use strata_progress::{Context, Outcome};
@@ -53,11 +54,32 @@ pub(super) struct Top {
 }
 
 impl Source {
-    /// Reaches the registry of `reference`, and logs in if it asks for that.
+    /// Reaches the registry of `reference`, whose manifest is what is asked for first, and logs in if it
+    /// wants that.
     pub fn connect(reference: &Reference, options: &Options, context: Context<'_>) -> Result<Self> {
-        let client = Client::connect(reference, Purpose::Pull, options, context)?;
+        let first = Ask::manifest(&name(reference), &media_type::DOCUMENTS);
+        Self::asking(first, reference, options, context)
+    }
+
+    /// The same for a blob that need not be of an image.
+    pub fn connect_for_blob(
+        blob: &Digest,
+        reference: &Reference,
+        options: &Options,
+        context: Context<'_>,
+    ) -> Result<Self> {
+        Self::asking(Ask::has_blob(blob), reference, options, context)
+    }
+
+    fn asking(
+        first: Ask,
+        reference: &Reference,
+        options: &Options,
+        context: Context<'_>,
+    ) -> Result<Self> {
+        let client = Client::new(reference, Purpose::Pull, options, context)?;
         Ok(Self {
-            client,
+            client: client.connect(first, Vec::new(), context)?,
             reference: reference.clone(),
         })
     }
@@ -119,7 +141,8 @@ impl Source {
                 file.sync_all().map_err(Error::io("write", path))
             };
             self.watch(context, || {
-                worker_pool::run(&blobs, context, is_present, fetch)
+                let transfers = Transfers::default();
+                worker_pool::run(&blobs, transfers, context, |_| false, is_present, fetch)
             })?;
             filling.write_bytes(MANIFEST_FILE, &image.manifest_bytes)
         })
@@ -181,13 +204,9 @@ impl Source {
         Ok(())
     }
 
-    /// What the reference stands for: its digest counts more than its tag.
+    /// What the reference stands for.
     pub(super) fn top(&self, context: Context<'_>) -> Result<Top> {
-        let name = match &self.reference.digest {
-            Some(digest) => digest.to_string(),
-            None => self.reference.tag_or_latest().to_owned(),
-        };
-        self.document(&name, context)
+        self.document(&name(&self.reference), context)
     }
 
     pub(super) fn document(&self, name: &str, context: Context<'_>) -> Result<Top> {
@@ -297,6 +316,14 @@ impl Source {
             codes: Vec::new(),
             hint: hint.to_owned(),
         }
+    }
+}
+
+/// What a reference names in its repository: its digest counts more than its tag.
+fn name(reference: &Reference) -> String {
+    match &reference.digest {
+        Some(digest) => digest.to_string(),
+        None => reference.tag_or_latest().to_owned(),
     }
 }
 

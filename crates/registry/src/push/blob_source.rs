@@ -9,6 +9,10 @@ use strata_layer::{Layer, piped};
 use strata_oci::{Compression, Descriptor};
 use strata_progress::Context;
 
+/// The largest blob that is held in memory to be sent in one request, in bytes before it is compressed: no more
+/// than GHCR takes in one piece.
+pub(super) const SMALL: usize = 4 << 20;
+
 /// A blob to be sent.
 #[derive(Clone, Copy)]
 pub(super) enum BlobSource<'a> {
@@ -27,6 +31,11 @@ impl<'a> BlobSource<'a> {
             Self::Config(descriptor, _) => descriptor,
             Self::Layer(layer) | Self::Compressed(layer, _) => layer.descriptor(),
         }
+    }
+
+    /// Whether it is sent in one request, and more such blobs at once.
+    pub(super) fn is_small(&self) -> bool {
+        self.descriptor().size <= SMALL as u64
     }
 
     /// How the registry will describe it, if that is known before it is made.

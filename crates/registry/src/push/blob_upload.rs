@@ -5,24 +5,76 @@ use std::collections::BTreeMap;
 
 use crate::push::blob_index::{BlobCandidate, BlobIndex};
 use crate::push::blob_source::BlobSource;
-use crate::push::cache::Cache;
 use crate::push::options::PushOptions;
+use strata_copy::cache::Cache;
 use strata_image::Image;
 use strata_layer::Layer;
-use strata_oci::{Compression, Digest, media_type};
+use strata_oci::{Compression, Descriptor, Digest, media_type};
+
+/// What is done for a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing, the registry has it.
+    Present {
+        /// The name in a registry that says so, if the layer was found by that.
+        known_from: Option<String>,
+    },
+    /// The registry takes it from another repository.
+    Mounted {
+        /// That repository.
+        from: String,
+    },
+    /// It is sent as it is in the image.
+    Sent,
+    /// It is compressed and sent.
+    Compressed(Compression),
+}
+
+impl Action {
+    /// Whether the registry has the blob without being sent it.
+    pub fn is_found(&self) -> bool {
+        matches!(self, Self::Present { .. } | Self::Mounted { .. })
+    }
+}
+
+/// A blob of an image, and what is done for it.
+#[derive(Clone)]
+pub(super) struct ResolvedBlob {
+    /// The blob in the registry; annotations are those of a layer, not of a blob.
+    pub(super) blob: Descriptor,
+    /// What is done.
+    pub(super) action: Action,
+}
+
+/// A blob that the registry has.
+pub(super) fn present(candidate: &BlobCandidate) -> ResolvedBlob {
+    ResolvedBlob {
+        blob: candidate.blob.clone(),
+        action: Action::Present {
+            known_from: candidate.origin.clone(),
+        },
+    }
+}
 
 /// A blob that the registry must have in the end.
 pub(super) struct BlobUpload<'a> {
     /// What it is made of.
     pub(super) source: BlobSource<'a>,
+    /// What it was called when this user compressed it before.
+    cached: Option<Descriptor>,
     /// What it may be called in the registry, the best first.
     pub(super) candidates: Vec<BlobCandidate>,
 }
 
 impl<'a> BlobUpload<'a> {
     /// The layers and the config of an image, the largest first: what takes longest must not begin
-    /// last. An image may hold the same layer twice.
-    pub(super) fn all(image: &'a Image, as_it_is: bool, options: &PushOptions) -> Vec<Self> {
+    /// last. An image may hold the same layer twice. `cache` is the one to believe, if there is one.
+    pub(super) fn all(
+        image: &'a Image,
+        as_it_is: bool,
+        options: &PushOptions,
+        cache: Option<&Cache>,
+    ) -> Vec<Self> {
         let config = BlobSource::Config(&image.manifest.config, &image.config_bytes);
         let layers = image.layers.iter().map(|layer| {
             let layer = layer.as_ref();
@@ -40,9 +92,13 @@ impl<'a> BlobUpload<'a> {
             .into_values()
             .map(|source| Self {
                 source,
+                cached: cached(&source, cache),
                 candidates: Vec::new(),
             })
             .collect();
+        for blob in &mut blobs {
+            blob.find_candidates(&BlobIndex::default());
+        }
         blobs.sort_by_key(|blob| Reverse(blob.source.descriptor().size));
         blobs
     }
@@ -57,8 +113,8 @@ impl<'a> BlobUpload<'a> {
         media_type::in_docker(media_type).is_none()
     }
 
-    /// Finds out what the blob may be called. `cache` is the one to believe, if there is one.
-    pub(super) fn find_candidates(&mut self, index: &BlobIndex, cache: Option<&Cache>) {
+    /// Finds out what the blob may be called.
+    pub(super) fn find_candidates(&mut self, index: &BlobIndex) {
         self.candidates = match self.source {
             BlobSource::Config(known, _) => vec![index.candidate(known.clone())],
             BlobSource::Layer(layer) => vec![index.candidate(layer.descriptor().clone())],
@@ -67,14 +123,21 @@ impl<'a> BlobUpload<'a> {
                 let fits =
                     |known: &&BlobCandidate| known.blob.media_type == compression.media_type();
                 let discovered = candidates.filter(fits).cloned();
-                let cached = cache.and_then(|cache| cache.find(layer.diff_id(), compression));
-                let cached = cached.map(|blob| BlobCandidate {
+                let cached = self.cached.clone().map(|blob| BlobCandidate {
                     is_cached: true,
                     ..index.candidate(blob)
                 });
                 discovered.chain(cached).collect()
             }
         };
+    }
+}
+
+/// What the cache knows of a layer that is to be compressed.
+fn cached(source: &BlobSource<'_>, cache: Option<&Cache>) -> Option<Descriptor> {
+    match source {
+        BlobSource::Config(..) | BlobSource::Layer(_) => None,
+        BlobSource::Compressed(layer, compression) => cache?.find(layer.diff_id(), *compression),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Discovers what registries call layers when they are compressed, and where blobs can be mounted from.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Read;
 use std::thread;
 
+use crate::ask::Ask;
 use crate::auth::Purpose;
 use crate::client::Client;
 use crate::error::{Failure, RegistryError};
@@ -20,7 +21,7 @@ const MOST_DOCUMENTS: usize = 8;
 /// The most tags that are asked without being named.
 const MOST_OTHER_TAGS: usize = 3;
 /// The tag that is asked besides those that are written.
-const LATEST: &str = "latest";
+pub(super) const LATEST: &str = "latest";
 /// The largest config that is read, in bytes.
 const LARGEST_CONFIG: u64 = 4 << 20;
 
@@ -31,6 +32,10 @@ pub(super) struct Discovery {
     pub(super) blobs: BlobIndex,
     /// The platforms of the indexes under tags that are to be written, as far as they are said.
     pub(super) indexes: Vec<(String, Vec<Option<Platform>>)>,
+    /// The manifests and indexes that the repository has.
+    pub(super) manifests: BTreeSet<Digest>,
+    /// What the tags that are to be written lead to.
+    pub(super) tagged: BTreeMap<String, Digest>,
     /// What could not be discovered although it was asked for.
     pub(super) warnings: Vec<String>,
 }
@@ -42,6 +47,8 @@ struct DiscoverySource<'a> {
     name: String,
     /// The repository to mount from, if it is another one of the registry.
     repository: Option<String>,
+    /// Whether it is in the repository that is pushed to.
+    is_own: bool,
     /// Whether the image will be written there.
     is_target: bool,
     /// Whether the user named it to be asked.
@@ -51,6 +58,8 @@ struct DiscoverySource<'a> {
 /// What one source says.
 #[derive(Default)]
 struct Discovered {
+    /// The digests of the manifests and indexes, the one with the source's name first.
+    manifests: Vec<Digest>,
     /// The layers of the manifests, and which diff ID each has as far as that is known.
     layers: Vec<Descriptor>,
     pairs: Vec<(Digest, Descriptor)>,
@@ -65,14 +74,24 @@ pub(super) struct Wanted<'a> {
     pub(super) platform: &'a Platform,
     /// Whether a layer will be compressed whose name is not known.
     pub(super) names: bool,
+    /// The digest and the bytes of the config of the image, which need not be fetched.
+    pub(super) config: (&'a Digest, &'a [u8]),
 }
 
 impl Discovery {
-    /// Asks everybody at once. `tags` are those that the image will be written under. Only an
+    /// What the image will be written under, for [`Self::discover`].
+    pub(super) fn names(reference: &Reference, tags: &[String]) -> Vec<String> {
+        match reference.digest {
+            Some(digest) if tags.is_empty() => vec![digest.to_string()],
+            _ => tags.to_vec(),
+        }
+    }
+
+    /// Asks everybody at once. `names` are those that the image will be written under. Only an
     /// interruption is an error: what cannot be discovered is done without.
     pub(super) fn discover(
         client: &Client,
-        tags: &[String],
+        names: &[String],
         client_options: &Options,
         options: &PushOptions,
         wanted: Wanted<'_>,
@@ -86,18 +105,11 @@ impl Discovery {
             context,
             &mut discovery.warnings,
         )?;
-        let repositories = others
+        let mut sources: Vec<DiscoverySource<'_>> = names
             .iter()
-            .filter(|(_, other)| is_same_registry(other, client));
-        let repositories = repositories.map(|(_, other)| other.repository.clone());
-        client
-            .authorizer
-            .mounts_from(repositories.chain(options.mount_from.iter().cloned()));
-        let mut sources: Vec<DiscoverySource<'_>> = tags
-            .iter()
-            .map(|tag| DiscoverySource::own(client, tag, true))
+            .map(|name| DiscoverySource::own(client, name, true))
             .collect();
-        if wanted.names && !options.no_reuse && !tags.iter().any(|tag| tag == LATEST) {
+        if wanted.names && !options.no_reuse && !names.iter().any(|name| name == LATEST) {
             sources.push(DiscoverySource::own(client, LATEST, false));
         }
         sources.extend(others.iter().map(|(reference, other)| {
@@ -107,6 +119,7 @@ impl Discovery {
                 repository: (is_same_registry(other, client)
                     && other.repository != client.repository)
                     .then(|| other.repository.clone()),
+                is_own: false,
                 is_target: false,
                 is_asked_for: true,
             }
@@ -174,6 +187,14 @@ impl Discovery {
         if let Some(platforms) = found.platforms.filter(|_| source.is_target) {
             self.indexes.push((source.name.clone(), platforms));
         }
+        if let Some(first) = found.manifests.first()
+            && source.is_target
+        {
+            self.tagged.insert(source.name.clone(), *first);
+        }
+        if source.is_own {
+            self.manifests.extend(found.manifests);
+        }
         if options.no_reuse {
             return;
         }
@@ -211,7 +232,10 @@ fn connect(
             ..client_options.clone()
         };
         let client_options = if is_here { client_options } else { &elsewhere };
-        match Client::connect(reference, Purpose::Pull, client_options, context) {
+        let first = Ask::manifest(&name(reference), &DOCUMENTS);
+        let other = Client::new(reference, Purpose::Pull, client_options, context)
+            .and_then(|other| other.connect(first, Vec::new(), context));
+        match other {
             Ok(other) => clients.push((reference.clone(), other)),
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => warnings.push(format!("nothing is reused from {reference}: {error}")),
@@ -235,6 +259,7 @@ impl<'a> DiscoverySource<'a> {
             client,
             name: tag.to_owned(),
             repository: None,
+            is_own: true,
             is_target,
             is_asked_for: false,
         }
@@ -270,6 +295,9 @@ impl<'a> DiscoverySource<'a> {
                 break;
             };
             let found = self.retry(context, || self.client.manifest(&name, &DOCUMENTS))?;
+            discovered
+                .manifests
+                .extend(found.as_ref().map(|found| found.digest));
             let document = found.and_then(|found| Document::parse(&found.bytes).ok());
             match document.map(|(_, document)| document) {
                 Some(Document::Index(mut entries)) => {
@@ -287,7 +315,11 @@ impl<'a> DiscoverySource<'a> {
                 Some(Document::Image { config, layers }) => {
                     let layers: Vec<_> = layers.iter().map(reusable).collect();
                     discovered.layers.extend(layers.iter().flatten().cloned());
-                    if wanted.names && config.size <= LARGEST_CONFIG {
+                    let (own, bytes) = wanted.config;
+                    if config.digest == *own {
+                        let diff_ids = diff_ids(bytes).unwrap_or_default();
+                        discovered.pairs.extend(pair(diff_ids, layers));
+                    } else if wanted.names && config.size <= LARGEST_CONFIG {
                         let bytes = self.retry(context, || self.document(&config))?;
                         let diff_ids = diff_ids(&bytes).unwrap_or_default();
                         discovered.pairs.extend(pair(diff_ids, layers));

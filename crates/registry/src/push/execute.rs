@@ -2,23 +2,22 @@
 //! manifest.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ureq::http::Uri;
 
-use crate::push::blob_index::BlobCandidate;
 use crate::push::blob_source::BlobSource;
-use crate::push::blob_upload::BlobUpload;
-use crate::push::manifest::{Form, is_missing_blob, put_document};
+use crate::push::blob_upload::{Action, BlobUpload, ResolvedBlob};
+use crate::push::manifest::{is_missing_blob, put_document};
 use crate::push::mount::Mount;
 use crate::push::options::ManifestFormat;
-use crate::push::plan::{LayerNames, PushPlan, PushTarget, check_reference, no_docker_format};
-use crate::push::resolve::{Action, ResolvedBlob, Resolver, by_digest, mounted, operation};
-use crate::push::upload::Upload;
-use strata_copy::worker_pool;
+use crate::push::plan::{LayerNames, PushPlan, PushTarget, check_reference};
+use crate::push::resolve::{Resolver, by_digest, mounted, operation};
+use crate::push::upload::{Opened, Upload};
+use strata_copy::worker_pool::{self, Transfers};
 use strata_error::{Error, Result};
-use strata_oci::{Compression, Descriptor, Digest, json, media_type};
+use strata_oci::{Descriptor, Digest, media_type};
 use strata_progress::{Context, Detail, Outcome, Progress};
 
 /// What the registry holds after a push.
@@ -37,16 +36,19 @@ const HEALTH_CHECK: &str = "the image has a Healthcheck, which podman does not r
 const FELL_BACK: &str = "the registry refuses OCI manifests; this one went out in Docker's format, as with --format docker";
 
 /// Sends what the registry lacks, and the manifest under its tags. Gives also what compressed layers are
-/// called now. Uploads that are open in the end are cancelled.
+/// called now. Uploads that are open in the end, also of those that were `opened` ahead, are cancelled.
 pub(super) fn execute(
     plan: &PushPlan<'_>,
     target: &PushTarget<'_>,
+    opened: Vec<Opened>,
 ) -> Result<(Pushed, LayerNames)> {
     let execution = Execution {
         plan,
         target,
         resolver: Resolver::new(plan, target),
         open_uploads: Mutex::default(),
+        opened: Mutex::new(opened),
+        mounts: AtomicBool::new(true),
     };
     let executed = execution.run();
     execution.cancel_open_uploads();
@@ -75,31 +77,60 @@ struct Execution<'a> {
     resolver: Resolver<'a>,
     /// Where uploads are open that a refused mount opened, by the digests of the blobs in the image.
     open_uploads: Mutex<BTreeMap<Digest, Uri>>,
+    /// What was begun ahead for whatever is sent first.
+    opened: Mutex<Vec<Opened>>,
+    /// Whether blobs may be mounted from where nobody said: until the registry refuses one.
+    mounts: AtomicBool,
 }
 
 impl Execution<'_> {
     /// Pushes; gives the manifest, and what was done for each blob.
     fn run(&self) -> Result<(Descriptor, Vec<ResolvedBlob>)> {
-        let mut blobs = worker_pool::run(
-            &self.plan.blobs,
-            self.target.context,
-            |blob, context| self.find(blob, context),
-            |blob, context| self.upload(blob, context),
-        )?;
-        let manifest = match self.put_manifest(&blobs) {
+        let Self { plan, target, .. } = self;
+        let (mut blobs, tags) = match &plan.there {
+            Some(there) => {
+                for blob in &plan.blobs {
+                    tell(target.context, blob.source.descriptor(), Outcome::Present);
+                }
+                (there.blobs.clone(), &there.tags)
+            }
+            None => (self.run_blobs()?, &plan.tags),
+        };
+        let is_done = plan.there.is_some() && tags.is_empty();
+        let manifest = match self.put_manifest(&blobs, tags, is_done) {
             // What a registry said that it had, it can have lost; then it gets everything.
             Err(Error::Registry { codes, .. })
                 if codes.iter().any(|code| is_missing_blob(code)) =>
             {
                 blobs = self.upload_found(&blobs)?;
-                self.put_manifest(&blobs)?
+                self.put_manifest(&blobs, &plan.tags, false)?
             }
             other => other?,
         };
-        if let Some(cache) = &self.plan.cache {
+        if let Some(cache) = &target.cache {
+            for blob in &blobs {
+                cache.keep_repository(&blob.blob.digest, &target.client.repository);
+            }
             cache.prune();
         }
         Ok((manifest, blobs))
+    }
+
+    /// Finds or sends each blob.
+    fn run_blobs(&self) -> Result<Vec<ResolvedBlob>> {
+        worker_pool::run(
+            &self.plan.blobs,
+            self.transfers(),
+            self.target.context,
+            |blob| blob.source.is_small(),
+            |blob, context| self.find(blob, context),
+            |blob, context| self.upload(blob, context),
+        )
+    }
+
+    fn transfers(&self) -> Transfers {
+        let jobs = self.target.options.jobs;
+        jobs.map_or_else(Transfers::default, Transfers::limited_to)
     }
 
     /// Whether the registry has the blob, or takes it from another repository.
@@ -111,29 +142,36 @@ impl Execution<'_> {
             Some(Action::Sent | Action::Compressed(_)) | None => (None, Outcome::Copied),
         };
         if found.is_some() {
-            let source = blob.source.descriptor();
-            context.progress.begin(source);
-            context.progress.finish(source, outcome);
+            tell(context, blob.source.descriptor(), outcome);
         }
         Ok(found)
     }
 
-    /// Tries to mount the blob. `None` if no repository has it.
+    /// Tries to mount the blob, once from each repository. `None` if none gives it. Where nobody named a
+    /// repository, the first refusal is the last.
     fn mount(&self, blob: &BlobUpload<'_>, context: Context<'_>) -> Result<Option<ResolvedBlob>> {
         let client = &self.target.client;
-        for (candidate, from) in self.resolver.mounts(blob) {
-            let mount = self.mount_from(blob, candidate, from, context)?;
+        let digest = blob.source.descriptor().digest;
+        let mut is_refused = false;
+        for source in self.resolver.mounts(blob) {
+            if !source.is_named && (is_refused || !self.mounts.load(Ordering::Relaxed)) {
+                continue;
+            }
+            context.check()?;
+            let operation = operation(client, blob);
+            let mount = client.retry(&operation, context.cancel, || {
+                client.mount(&source.candidate.blob.digest, source.from)
+            })?;
             let said = match &mount {
                 Mount::Mounted => "mounted",
                 Mount::Accepted(_) | Mount::Refused => "not mounted",
             };
-            let digest = blob.source.descriptor().digest;
-            let name = candidate.named(digest);
-            let text = format!("{digest}: {said} from {from}: {name}");
+            let name = source.candidate.named(digest);
+            let text = format!("{digest}: {said} from {}: {name}", source.from);
             context.progress.explain(Detail::Decision, &text);
             match mount {
-                Mount::Mounted if self.resolver.is_trusted(blob, candidate, context)? => {
-                    return Ok(Some(mounted(candidate, from)));
+                Mount::Mounted if self.resolver.is_trusted(blob, source.candidate, context)? => {
+                    return Ok(Some(mounted(&source)));
                 }
                 Mount::Accepted(location) => {
                     let digest = blob.source.descriptor().digest;
@@ -142,29 +180,12 @@ impl Execution<'_> {
                         client.cancel(&before);
                     }
                 }
-                Mount::Mounted | Mount::Refused => {}
+                Mount::Mounted => {}
+                Mount::Refused => self.mounts.store(false, Ordering::Relaxed),
             }
+            is_refused = true;
         }
         Ok(None)
-    }
-
-    fn mount_from(
-        &self,
-        blob: &BlobUpload<'_>,
-        candidate: &BlobCandidate,
-        from: &str,
-        context: Context<'_>,
-    ) -> Result<Mount> {
-        let client = &self.target.client;
-        let mounted = client.retry(&operation(client, blob), context.cancel, || {
-            client.mount(&candidate.blob.digest, from)
-        });
-        match mounted {
-            Err(Error::Interrupted) => Err(Error::Interrupted),
-            // It can still be sent.
-            Err(_) => Ok(Mount::Refused),
-            Ok(mount) => Ok(mount),
-        }
     }
 
     /// Sends a blob.
@@ -181,7 +202,9 @@ impl Execution<'_> {
         context.progress.explain(Detail::Decision, &text);
         let once = Once::new(context.progress);
         context.progress.begin(source);
-        let mut upload = Upload::new(client, blob.source, self.take_open_upload(blob));
+        let opened = self.take_open_upload(blob).map(Ok);
+        let opened = opened.or_else(|| self.opened().pop());
+        let mut upload = Upload::new(client, blob.source, opened);
         let sent = client.retry(&operation(client, blob), context.cancel, || {
             once.start_over();
             upload.attempt(context.watched_by(&once))
@@ -189,7 +212,7 @@ impl Execution<'_> {
         let sent = sent.inspect_err(|_| upload.cancel())?;
         let (outcome, action) = match blob.source {
             BlobSource::Compressed(layer, compression) => {
-                if let Some(cache) = &self.plan.cache {
+                if let Some(cache) = &self.target.cache {
                     cache.keep(layer.diff_id(), compression, &sent);
                 }
                 let size = sent.size;
@@ -209,71 +232,40 @@ impl Execution<'_> {
         let blobs: Vec<_> = self.plan.blobs.iter().zip(blobs).collect();
         worker_pool::run(
             &blobs,
+            self.transfers(),
             self.target.context,
+            |(blob, _)| blob.source.is_small(),
             |(_, before), _| Ok((!before.action.is_found()).then(|| (*before).clone())),
             |(blob, _), context| self.upload(blob, context),
         )
     }
 
-    /// Makes the manifest and pushes it, under its names one after the other.
-    fn put_manifest(&self, blobs: &[ResolvedBlob]) -> Result<Descriptor> {
+    /// Makes the manifest and pushes it under `tags`, one after the other, unless it is done already.
+    fn put_manifest(
+        &self,
+        blobs: &[ResolvedBlob],
+        tags: &[String],
+        is_done: bool,
+    ) -> Result<Descriptor> {
         let Self { plan, target, .. } = self;
-        let image = plan.image;
         let by_digest = by_digest(plan, blobs);
-        let layers = image.layers.iter().map(|layer| {
-            let source = layer.descriptor().clone();
-            match by_digest.get(&source.digest) {
-                // Layers of one digest are one blob, but each has its own annotations.
-                Some(ResolvedBlob { blob, .. }) => Descriptor {
-                    media_type: blob.media_type.clone(),
-                    digest: blob.digest,
-                    size: blob.size,
-                    ..source
-                },
-                None => source,
-            }
-        });
-        let manifest = image.manifest.with_layers(layers.collect());
-        let format = target.options.format;
-        let in_docker = || {
-            let manifest = manifest.in_docker_format()?;
-            let bytes = json::to_bytes(&manifest);
-            Some(Form {
-                descriptor: Descriptor::of(&manifest.media_type, &bytes),
-                bytes,
-            })
-        };
-        let as_it_is = || {
-            let bytes = if manifest == image.manifest {
-                image.manifest_bytes.clone()
-            } else {
-                json::to_bytes(&manifest)
-            };
-            Form {
-                descriptor: Descriptor::of(&manifest.media_type, &bytes),
-                bytes,
-            }
-        };
-        let forms: Vec<Form> = match format {
-            ManifestFormat::Oci => vec![as_it_is()],
-            ManifestFormat::Docker => vec![in_docker().ok_or_else(no_docker_format)?],
-            ManifestFormat::Any => {
-                let keeps_digest = target.reference.digest.is_some()
-                    || target.options.compression == Some(Compression::None);
-                let other = in_docker().filter(|_| !keeps_digest);
-                [as_it_is()].into_iter().chain(other).collect()
-            }
-        };
+        let names = by_digest.iter().map(|(digest, it)| (*digest, &it.blob));
+        let mut forms = target.forms(plan.image, &names.collect())?;
         // Whoever watches knows the image's own.
-        let shown = &image.manifest_descriptor;
-        let tags: &[String] = if plan.is_named {
-            if let Some(first) = forms.first() {
-                check_reference(target.reference, &first.descriptor.digest, &shown.digest)?;
-            }
-            &plan.tags
-        } else {
-            &[]
-        };
+        let shown = &plan.image.manifest_descriptor;
+        let first = forms.first().map(|form| form.descriptor.clone());
+        if let Some(first) = first.as_ref().filter(|_| plan.is_named) {
+            check_reference(target.reference, &first.digest, &shown.digest)?;
+        }
+        if let Some(first) = first.filter(|_| is_done) {
+            tell(target.context, shown, Outcome::Present);
+            return Ok(first);
+        }
+        if plan.there.is_some() {
+            // The registry has this one.
+            forms.truncate(1);
+        }
+        let tags = if plan.is_named { tags } else { &[] };
         let (client, context) = (&target.client, target.context);
         let form = put_document(client, tags, &forms, shown, context)?;
         Ok(form.descriptor.clone())
@@ -281,9 +273,15 @@ impl Execution<'_> {
 
     fn cancel_open_uploads(&self) {
         let blobs = self.plan.blobs.iter();
-        for location in blobs.filter_map(|blob| self.take_open_upload(blob)) {
+        let refused = blobs.filter_map(|blob| self.take_open_upload(blob));
+        let opened = std::mem::take(&mut *self.opened());
+        for location in refused.chain(opened.into_iter().flatten()) {
             self.target.client.cancel(&location);
         }
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Vec<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_open_upload(&self, blob: &BlobUpload<'_>) -> Option<Uri> {
@@ -295,6 +293,12 @@ impl Execution<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells of a blob that does not have to be sent.
+fn tell(context: Context<'_>, blob: &Descriptor, outcome: Outcome) {
+    context.progress.begin(blob);
+    context.progress.finish(blob, outcome);
 }
 
 /// Tells once of the bytes of a blob, however often they are made.

@@ -1,19 +1,20 @@
 //! An index: its images one after the other under their digests, and then the index under its names,
 //! so that a name never leads to images that are not there.
 
+use std::collections::BTreeMap;
+
 use crate::options::Options;
 use crate::push::blob_upload::stays_as_it_is;
 use crate::push::execute::{Pushed, execute};
-use crate::push::manifest::{Form, put_document};
+use crate::push::forms::{Form, no_docker_format};
+use crate::push::manifest::put_document;
 use crate::push::options::{ManifestFormat, PushOptions, tags};
-use crate::push::plan::{
-    ImagePush, LayerNames, PushPlan, PushTarget, check_reference, no_docker_format,
-};
+use crate::push::plan::{ImagePush, LayerNames, PushPlan, PushTarget, check_reference};
 use crate::push::resolve::{Plan, dry_run};
 use strata_error::Result;
 use strata_image::ImageIndex;
 use strata_oci::{Descriptor, Digest, Platform, Reference, json, media_type};
-use strata_progress::Context;
+use strata_progress::{Context, Outcome};
 
 /// Pushes `index` and its images as [`super::push`] does one. What images share is sent once.
 pub fn push_index(
@@ -23,19 +24,18 @@ pub fn push_index(
     options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Pushed> {
-    let target = PushTarget::connect(reference, client_options, options, context)?;
+    let target = PushTarget::new(reference, client_options, options, context)?;
+    let platforms = platforms(index);
+    let plans = draft(index, &platforms, &target)?;
+    let target = target.connect(&plans)?;
     target.watch(|| {
-        check_early(index, reference, options)?;
         let mut known = LayerNames::new();
         let (mut manifests, mut warnings) = (Vec::new(), Vec::new());
-        let platforms = platforms(index);
-        for image in images(index, reference, &platforms) {
-            let image = ImagePush {
-                known: known.clone(),
-                ..image
-            };
-            let plan = PushPlan::resolve(&target, &image)?;
-            let (pushed, names) = execute(&plan, &target)?;
+        let mut tagged = BTreeMap::new();
+        for plan in plans {
+            let plan = plan.resolve(&target, &known)?;
+            let (pushed, names) = execute(&plan, &target, Vec::new())?;
+            tagged = plan.tagged;
             known.extend(names);
             manifests.push(pushed.manifest);
             for warning in pushed.warnings {
@@ -44,7 +44,7 @@ pub fn push_index(
                 }
             }
         }
-        let manifest = put_index(index, &manifests, &target)?;
+        let manifest = put_index(index, &manifests, &tagged, &target)?;
         Ok(Pushed { manifest, warnings })
     })
 }
@@ -57,21 +57,25 @@ pub fn plan_index(
     options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Vec<Plan>> {
-    let target = PushTarget::connect(reference, client_options, options, context)?;
+    let target = PushTarget::new(reference, client_options, options, context)?;
+    let platforms = platforms(index);
+    let plans = draft(index, &platforms, &target)?;
+    let target = target.connect(&plans)?;
     target.watch(|| {
-        check_early(index, reference, options)?;
-        let platforms = platforms(index);
-        let images = images(index, reference, &platforms);
-        images
-            .map(|image| dry_run(&PushPlan::resolve(&target, &image)?, &target))
+        let none = LayerNames::new();
+        plans
+            .into_iter()
+            .map(|plan| dry_run(&plan.resolve(&target, &none)?, &target))
             .collect()
     })
 }
 
-/// Makes the index of what was pushed and pushes it, under its names one after the other.
+/// Makes the index of what was pushed and pushes it, under those of its names one after the other that do not
+/// lead to it yet.
 fn put_index(
     index: &ImageIndex,
     manifests: &[Descriptor],
+    tagged: &BTreeMap<String, Digest>,
     target: &PushTarget<'_>,
 ) -> Result<Descriptor> {
     let PushTarget {
@@ -98,7 +102,15 @@ fn put_index(
     // Whoever watches knows the index's own.
     let shown = &index.descriptor;
     check_reference(reference, &descriptor.digest, &shown.digest)?;
-    let tags = tags(reference, options);
+    let mut tags = tags(reference, options);
+    if !tags.is_empty() {
+        tags.retain(|tag| tagged.get(tag) != Some(&descriptor.digest));
+        if tags.is_empty() {
+            context.progress.begin(shown);
+            context.progress.finish(shown, Outcome::Present);
+            return Ok(descriptor);
+        }
+    }
     let forms = [Form { descriptor, bytes }];
     let form = put_document(client, &tags, &forms, shown, *context)?;
     Ok(form.descriptor.clone())
@@ -119,17 +131,20 @@ fn platforms(index: &ImageIndex) -> Vec<Platform> {
     images.map(|image| image.config.platform()).collect()
 }
 
-fn images<'a>(
+/// What is known of the images without asking anybody.
+fn draft<'a>(
     index: &'a ImageIndex,
-    reference: &Reference,
     platforms: &'a [Platform],
-) -> impl Iterator<Item = ImagePush<'a>> {
-    let wanted: Option<Digest> = reference.digest;
-    index.images.iter().map(move |image| ImagePush {
+    target: &PushTarget<'_>,
+) -> Result<Vec<PushPlan<'a>>> {
+    check_early(index, target.reference, target.options)?;
+    let images = index.images.iter().map(|image| ImagePush {
         image,
-        as_it_is: wanted == Some(index.descriptor.digest),
+        as_it_is: target.reference.digest == Some(index.descriptor.digest),
         is_named: false,
         platforms,
-        known: LayerNames::new(),
-    })
+    });
+    images
+        .map(|image| PushPlan::draft(target, &image))
+        .collect()
 }

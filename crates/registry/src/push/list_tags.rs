@@ -2,11 +2,10 @@
 //! some of them say.
 
 use serde::Deserialize;
-use ureq::http::{Method, Uri};
 
+use crate::ask::Ask;
 use crate::client::Client;
 use crate::error::Failure;
-use crate::request::Request;
 use strata_oci::validate_tag;
 
 /// How many tags are asked for. Registries that give fewer at once do that.
@@ -20,12 +19,7 @@ const BESIDE_IMAGES: &str = "sha256-";
 impl Client {
     /// The first tags of the repository, in the registry's order and one response.
     pub(super) fn list_tags(&self) -> Result<Vec<String>, Failure> {
-        let url: Uri = self.url(&format!("tags/list?n={MOST_TAGS}"))?;
-        let request = Request {
-            limit: LARGEST_LIST,
-            ..Request::new(Method::GET, url)
-        };
-        let response = self.send(request)?.success()?;
+        let response = self.ask(&Ask::tags(MOST_TAGS, LARGEST_LIST))?.success()?;
         Ok(images(&response.body))
     }
 }

@@ -3,9 +3,10 @@
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{Method, StatusCode};
 
+use crate::ask::{Ask, LARGEST_MANIFEST};
 use crate::client::Client;
 use crate::error::{Failure, RegistryError};
-use crate::fetch::LARGEST_MANIFEST;
+use crate::push::forms::Form;
 use crate::request::{Body, Request};
 use crate::response::Response;
 use strata_error::Error;
@@ -18,12 +19,6 @@ const CONTENT_DIGEST: &str = "docker-content-digest";
 /// What to do with a registry that refuses an OCI manifest.
 const FORMAT_HINT: &str =
     "a registry that takes Docker's manifests only takes this one with --format docker";
-
-/// A manifest or index in one of the formats that it can have.
-pub(super) struct Form {
-    pub(super) descriptor: Descriptor,
-    pub(super) bytes: Vec<u8>,
-}
 
 /// What became of a manifest.
 enum Put {
@@ -45,6 +40,15 @@ pub(super) fn is_missing_blob(code: &str) -> bool {
 }
 
 impl Client {
+    /// Whether the registry has a manifest. That it does not say so is no.
+    pub(super) fn has_manifest(&self, manifest: &Descriptor) -> bool {
+        let ask = Ask::has_manifest(&manifest.digest, &manifest.media_type);
+        let response = self.ask(&ask).ok();
+        response.is_some_and(|response| {
+            response.status == StatusCode::OK && check_digest(&response, &manifest.digest).is_ok()
+        })
+    }
+
     /// Puts a manifest under a tag or its digest, and makes sure that the registry then has it
     /// (end-7), or hears that it may want another format.
     fn put_manifest(

@@ -1,20 +1,23 @@
 //! Images into a registry.
 //!
 //! ```text
-//!  PushPlan::resolve ──> execute, for each blob ───────────────────> the manifest
-//!  what registries       find it, or mount it, or upload it:         under its tags
-//!  know of the layers    check, initiate, stream, commit
+//!  PushPlan::draft ──> resolve ────────────> execute, for each blob ──────────> the manifest
+//!  what the cache      what registries       find it, or mount it, or upload    under its tags
+//!  knows of the        know of the layers    it: check, initiate, stream,
+//!  layers                                    commit
 //! ```
 //!
-//! Many blobs are asked for at once and few are sent at once, the largest first. Layers are made while
+//! What does not depend on each other is asked at once: requests are what many layers cost. A manifest that is
+//! there by its own digest needs nothing more. All blobs are asked for at once and some are sent at once, the
+//! largest first. Layers are made while
 //! they are sent, so that what a layer that is compressed is called is known after it was sent.
 
 mod blob_index;
 mod blob_source;
 mod blob_upload;
-mod cache;
 mod discover;
 mod execute;
+mod forms;
 mod index;
 mod list_tags;
 mod manifest;
@@ -25,18 +28,21 @@ mod resolve;
 mod upload;
 mod verify;
 
+use std::thread;
+
 use crate::options::Options;
-use plan::{ImagePush, PushPlan, PushTarget};
+use plan::{ImagePush, LayerNames, PushPlan, PushTarget};
 use strata_error::Result;
 use strata_image::Image;
 use strata_oci::Reference;
 use strata_progress::Context;
 
+pub use blob_upload::Action;
 pub use execute::Pushed;
+pub use forms::no_docker_format;
 pub use index::{plan_index, push_index};
 pub use options::{ManifestFormat, PushOptions, tags};
-pub use plan::no_docker_format;
-pub use resolve::{Action, Plan, PlannedLayer};
+pub use resolve::{Plan, PlannedLayer};
 
 /// Pushes `image` to `reference`: to its tag, to its digest if there is only that, else to `latest`.
 ///
@@ -50,11 +56,26 @@ pub fn push(
     options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Pushed> {
-    let target = PushTarget::connect(reference, client_options, options, context)?;
+    let target = PushTarget::new(reference, client_options, options, context)?;
+    let plan = PushPlan::draft(&target, &ImagePush::alone(image, reference))?;
+    let target = target.connect(std::slice::from_ref(&plan))?;
     target.watch(|| {
-        let plan = PushPlan::resolve(&target, &ImagePush::alone(image, reference))?;
-        let (pushed, _) = execute::execute(&plan, &target)?;
-        Ok(pushed)
+        let client = &target.client;
+        let count = plan.uploads_ahead(&target);
+        let (plan, opened) = thread::scope(|scope| {
+            let opened = scope.spawn(|| client.open_uploads(count));
+            let plan = plan.resolve(&target, &LayerNames::new());
+            (plan, opened.join().unwrap_or_default())
+        });
+        match plan {
+            Ok(plan) => Ok(execute::execute(&plan, &target, opened)?.0),
+            Err(error) => {
+                for location in opened.into_iter().flatten() {
+                    client.cancel(&location);
+                }
+                Err(error)
+            }
+        }
     })
 }
 
@@ -66,9 +87,8 @@ pub fn plan(
     options: &PushOptions,
     context: Context<'_>,
 ) -> Result<Plan> {
-    let target = PushTarget::connect(reference, client_options, options, context)?;
-    target.watch(|| {
-        let plan = PushPlan::resolve(&target, &ImagePush::alone(image, reference))?;
-        resolve::dry_run(&plan, &target)
-    })
+    let target = PushTarget::new(reference, client_options, options, context)?;
+    let plan = PushPlan::draft(&target, &ImagePush::alone(image, reference))?;
+    let target = target.connect(std::slice::from_ref(&plan))?;
+    target.watch(|| resolve::dry_run(&plan.resolve(&target, &LayerNames::new())?, &target))
 }

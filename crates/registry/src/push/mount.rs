@@ -22,7 +22,7 @@ pub(super) enum Mount {
 }
 
 impl Client {
-    /// Asks the registry to take a blob from its repository `from` (end-11). Any response but 201 means
+    /// Asks the registry, once, to take a blob from its repository `from` (end-11). Any response but 201 means
     /// that the blob has to be uploaded: registries may not know mounts, or not allow them.
     pub(super) fn mount(&self, blob: &Digest, from: &str) -> Result<Mount, Failure> {
         let too_long =
@@ -33,23 +33,15 @@ impl Client {
             .ok_or_else(too_long)?;
         let response = match self.send(Request::new(Method::POST, url)) {
             Ok(response) => response,
-            Err(Failure::Registry(error)) if !error.temporary => return Ok(Mount::Refused),
+            Err(Failure::Registry(_)) => return Ok(Mount::Refused),
             Err(failure) => return Err(failure),
         };
-        match response.status {
-            StatusCode::CREATED if check_digest(&response, blob).is_ok() => Ok(Mount::Mounted),
-            StatusCode::ACCEPTED => Ok(self
+        Ok(match response.status {
+            StatusCode::CREATED if check_digest(&response, blob).is_ok() => Mount::Mounted,
+            StatusCode::ACCEPTED => self
                 .upload_location(&response)
-                .map_or(Mount::Refused, Mount::Accepted)),
-            status if status.is_success() => Ok(Mount::Refused),
-            _ => {
-                let error = response.error();
-                if error.temporary {
-                    Err(error.into())
-                } else {
-                    Ok(Mount::Refused)
-                }
-            }
-        }
+                .map_or(Mount::Refused, Mount::Accepted),
+            _ => Mount::Refused,
+        })
     }
 }

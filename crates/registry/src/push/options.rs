@@ -1,5 +1,6 @@
 //! What the user may choose about a push.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use strata_oci::{Compression, Reference};
@@ -24,8 +25,10 @@ pub struct PushOptions {
     pub verify_reused: bool,
     /// Other repositories of the registry that blobs may be mounted from.
     pub mount_from: Vec<String>,
-    /// The directory that remembers what compressed layers are called.
+    /// The directory that remembers what compressed layers are called, and which repositories have them.
     pub cache: Option<PathBuf>,
+    /// The most blobs that are sent at once. Without it, so many as fill a line.
+    pub jobs: Option<NonZeroUsize>,
     /// Whether an index of other platforms under a tag may be replaced.
     pub overwrite_index: bool,
 }

@@ -6,50 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use crate::client::Client;
 use crate::push::blob_index::BlobCandidate;
 use crate::push::blob_source::BlobSource;
-use crate::push::blob_upload::BlobUpload;
+use crate::push::blob_upload::{Action, BlobUpload, ResolvedBlob, present};
 use crate::push::plan::{PushPlan, PushTarget};
-use strata_copy::worker_pool;
+use strata_copy::worker_pool::{self, Transfers};
 use strata_error::{Error, Result};
-use strata_oci::{Compression, Descriptor, Digest};
+use strata_oci::Digest;
 use strata_progress::{Context, Detail};
 
 /// The most repositories that a blob is tried to be mounted from.
 const MOST_MOUNTS: usize = 4;
-
-/// What is done for a blob.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing, the registry has it.
-    Present {
-        /// The name in a registry that says so, if the layer was found by that.
-        known_from: Option<String>,
-    },
-    /// The registry takes it from another repository.
-    Mounted {
-        /// That repository.
-        from: String,
-    },
-    /// It is sent as it is in the image.
-    Sent,
-    /// It is compressed and sent.
-    Compressed(Compression),
-}
-
-impl Action {
-    /// Whether the registry has the blob without being sent it.
-    pub fn is_found(&self) -> bool {
-        matches!(self, Self::Present { .. } | Self::Mounted { .. })
-    }
-}
-
-/// A blob of an image, and what is done for it.
-#[derive(Clone)]
-pub(super) struct ResolvedBlob {
-    /// The blob in the registry; annotations are those of a layer, not of a blob.
-    pub(super) blob: Descriptor,
-    /// What is done.
-    pub(super) action: Action,
-}
 
 /// What a push would do.
 #[derive(Clone, Debug)]
@@ -79,12 +44,17 @@ pub struct PlannedLayer {
 /// granted.
 pub(super) fn dry_run(plan: &PushPlan<'_>, target: &PushTarget<'_>) -> Result<Plan> {
     let resolver = Resolver::new(plan, target);
-    let blobs = worker_pool::run(
-        &plan.blobs,
-        target.context,
-        |blob, context| resolver.find(blob, context),
-        |blob, _| Ok(to_be_sent(blob)),
-    )?;
+    let blobs = match &plan.there {
+        Some(there) => there.blobs.clone(),
+        None => worker_pool::run(
+            &plan.blobs,
+            Transfers::default(),
+            target.context,
+            |_| true,
+            |blob, context| resolver.find(blob, context),
+            |blob, _| Ok(to_be_sent(blob)),
+        )?,
+    };
     let by_digest = by_digest(plan, &blobs);
     let layers = plan.image.layers.iter().map(|layer| {
         let source = layer.descriptor();
@@ -170,35 +140,37 @@ impl<'a> Resolver<'a> {
             let name = candidate.named(digest);
             if self.is_present(blob, candidate, context)? {
                 explain(&format!("reused, the registry has {name}"));
-                return Ok(Some(ResolvedBlob {
-                    blob: candidate.blob.clone(),
-                    action: Action::Present {
-                        known_from: candidate.origin.clone(),
-                    },
-                }));
+                return Ok(Some(present(candidate)));
             }
             explain(&format!("the registry does not have {name}"));
         }
-        let mount = self.mounts(blob).next();
-        Ok(mount.map(|(candidate, from)| mounted(candidate, from)))
+        let source = self.mounts(blob).next();
+        Ok(source.map(|source| mounted(&source)))
     }
 
     /// What the blob may be mounted as, and from which repositories, in the order to try them in.
     pub(super) fn mounts<'b>(
         &'b self,
         blob: &'b BlobUpload<'_>,
-    ) -> impl Iterator<Item = (&'b BlobCandidate, &'b str)> {
-        let anywhere = match blob.source {
-            BlobSource::Config(..) => &[][..],
-            BlobSource::Layer(_) | BlobSource::Compressed(..) => self.plan.mount_from.as_slice(),
-        };
+    ) -> impl Iterator<Item = MountSource<'b>> {
+        let is_layer = !matches!(blob.source, BlobSource::Config(..));
+        let plan = self.plan;
         blob.candidates.iter().flat_map(move |candidate| {
-            let repositories = candidate.repositories.iter().chain(anywhere);
-            repositories
-                .map(String::as_str)
-                .filter(|other| *other != self.client.repository)
+            let remembered = plan.remembered.get(&candidate.blob.digest).into_iter();
+            let named = plan.mount_from.iter().filter(move |_| is_layer);
+            let base = plan.base.iter().filter(move |_| is_layer);
+            let sources = (remembered.map(|from| (from, false)))
+                .chain(candidate.repositories.iter().map(|from| (from, true)))
+                .chain(named.map(|from| (from, true)))
+                .chain(base.map(|from| (from, false)));
+            sources
+                .filter(|(from, _)| **from != self.client.repository)
                 .take(MOST_MOUNTS)
-                .map(move |from| (candidate, from))
+                .map(move |(from, is_named)| MountSource {
+                    candidate,
+                    from,
+                    is_named,
+                })
         })
     }
 
@@ -255,12 +227,21 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Where a blob may be mounted from, and as what.
+pub(super) struct MountSource<'a> {
+    pub(super) candidate: &'a BlobCandidate,
+    /// The repository.
+    pub(super) from: &'a str,
+    /// Whether the user named it; else it is tried only while the registry mounts.
+    pub(super) is_named: bool,
+}
+
 /// A blob that the registry takes from another repository.
-pub(super) fn mounted(candidate: &BlobCandidate, from: &str) -> ResolvedBlob {
+pub(super) fn mounted(source: &MountSource<'_>) -> ResolvedBlob {
     ResolvedBlob {
-        blob: candidate.blob.clone(),
+        blob: source.candidate.blob.clone(),
         action: Action::Mounted {
-            from: from.to_owned(),
+            from: source.from.to_owned(),
         },
     }
 }

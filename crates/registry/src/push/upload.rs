@@ -1,6 +1,14 @@
 //! Blobs on their way into a repository (distribution specification, "Push"): check, initiate, stream,
 //! commit.
 //!
+//! Small ones are made first and go with the PUT that ends the upload:
+//!
+//! ```text
+//!  POST ──> PUT ?digest=, all bytes ──> refused: as a large one
+//! ```
+//!
+//! Large ones are made while they are sent:
+//!
 //! ```text
 //!  POST ──> PATCH, all bytes ──────> PUT ?digest=
 //!             │ breaks off             │ not now
@@ -19,9 +27,10 @@ use std::sync::atomic::Ordering;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use ureq::http::{Method, StatusCode, Uri};
 
-use crate::client::Client;
+use crate::ask::Ask;
+use crate::client::{Client, at_once};
 use crate::error::{Failure, RegistryError};
-use crate::push::blob_source::{BlobSource, UploadReader};
+use crate::push::blob_source::{BlobSource, SMALL, UploadReader};
 use crate::push::manifest::check_digest;
 use crate::request::{Body, Request};
 use crate::response::Response;
@@ -33,14 +42,13 @@ use strata_progress::Context;
 /// The media type of bytes on their way.
 const BYTES: &str = "application/octet-stream";
 /// The largest piece in bytes for a registry that does not take a blob at once: what GHCR takes.
-const CHUNK: usize = 4 << 20;
+const CHUNK: usize = SMALL;
 
 impl Client {
     /// Whether the registry has the blob already. A response that says neither is taken for no: the
     /// upload will tell what is wrong.
     pub(super) fn has_blob(&self, blob: &Descriptor) -> Result<bool, Failure> {
-        let url = self.url(&format!("blobs/{}", blob.digest))?;
-        let response = match self.send(Request::new(Method::HEAD, url)) {
+        let response = match self.ask(&Ask::has_blob(&blob.digest)) {
             Ok(response) => response,
             Err(Failure::Registry(error)) if !error.temporary => return Ok(false),
             Err(failure) => return Err(failure),
@@ -62,6 +70,12 @@ impl Client {
         let _ = cancel().or_else(|_| cancel());
     }
 
+    /// Begins so many uploads of blobs that are still to be chosen, all at once. What fails is told to the
+    /// first who uploads.
+    pub(super) fn open_uploads(&self, count: usize) -> Vec<Opened> {
+        at_once(&vec![(); count], |()| self.initiate_upload())
+    }
+
     /// Where to upload the next blob to (end-4a).
     fn initiate_upload(&self) -> Result<Uri, Failure> {
         let url = self.url("blobs/uploads/")?;
@@ -80,6 +94,9 @@ impl Client {
         Ok(self.next_url(response, location)?)
     }
 }
+
+/// An upload that was begun ahead: where it is, or why not.
+pub(super) type Opened = Result<Uri, Failure>;
 
 /// How the sending of a blob ended.
 enum Sent {
@@ -109,6 +126,8 @@ pub(super) struct Upload<'a> {
     source: BlobSource<'a>,
     /// What the registry will hold, once that is known.
     blob: Option<Descriptor>,
+    /// What was begun ahead, until it is needed.
+    opened: Option<Opened>,
     /// Where the upload is now, if one is open.
     location: Option<Uri>,
     /// How many bytes the registry said that the open upload has.
@@ -124,13 +143,14 @@ pub(super) struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    /// Nothing is sent yet. `location` is that of an upload that is open already.
-    pub(super) fn new(client: &'a Client, source: BlobSource<'a>, location: Option<Uri>) -> Self {
+    /// Nothing is sent yet.
+    pub(super) fn new(client: &'a Client, source: BlobSource<'a>, opened: Option<Opened>) -> Self {
         Self {
             client,
             source,
             blob: source.known().cloned(),
-            location,
+            opened,
+            location: None,
             offset: 0,
             sent: 0,
             ending: Ending::Never,
@@ -148,6 +168,9 @@ impl<'a> Upload<'a> {
         if std::mem::replace(&mut self.tried, true)
             && let Some(blob) = self.there_after_all()?
         {
+            return Ok(blob);
+        }
+        if let Some(blob) = self.send_whole(context)? {
             return Ok(blob);
         }
         let streamed = match self.is_whole()? {
@@ -182,9 +205,68 @@ impl<'a> Upload<'a> {
         }
     }
 
+    /// Sends a small blob in one request. `None` if it is none, or the registry does not take it so.
+    fn send_whole(&mut self, context: Context<'_>) -> Result<Option<Descriptor>, Failure> {
+        let client = self.client;
+        if !self.source.is_small() || client.in_patches.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let Some((bytes, blob)) = self.bytes(context)? else {
+            return Ok(None);
+        };
+        self.blob = Some(blob.clone());
+        let sent = self
+            .initiate()
+            .and_then(|()| self.put(&blob, Body::Bytes(&bytes)));
+        match sent {
+            Ok(response) if response.status.is_success() => {
+                check_digest(&response, &blob.digest)?;
+                Ok(Some(blob))
+            }
+            Ok(response) => {
+                self.cancel();
+                let error = response.error();
+                // It forgot the upload, or can do nothing now.
+                let is_passing =
+                    error.temporary || error.codes.iter().any(|it| it == UPLOAD_UNKNOWN);
+                if is_passing {
+                    let temporary = true;
+                    return Err(RegistryError { temporary, ..error }.into());
+                }
+                client.in_patches.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(failure) => {
+                self.cancel();
+                Err(failure)
+            }
+        }
+    }
+
+    /// The whole blob, unless it is not as small as it said.
+    fn bytes(&self, context: Context<'_>) -> Result<Option<(Vec<u8>, Descriptor)>, Failure> {
+        // What does not become smaller becomes a little larger.
+        let most = (SMALL + SMALL / 8) as u64;
+        let known = self.source.known();
+        let made = self.source.read(context, |reader| {
+            let mut reader = UploadReader::new(reader, known);
+            let mut bytes = Vec::new();
+            // What is wrong with it, the reader says itself.
+            let read = reader.by_ref().take(most).read_to_end(&mut bytes);
+            let is_all = read.is_ok() && reader.is_at_end();
+            reader.check()?;
+            Ok(is_all.then_some(bytes))
+        });
+        match made {
+            Ok((bytes, blob)) => Ok(bytes.map(|bytes| (bytes, blob))),
+            Err(error) => Err(Failure::Fatal(error)),
+        }
+    }
+
     /// Gives up what the registry got.
     pub(super) fn cancel(&mut self) {
-        if let Some(location) = self.location.take() {
+        let opened = self.opened.take().and_then(Result::ok);
+        for location in self.location.take().into_iter().chain(opened) {
             self.client.cancel(&location);
         }
         (self.offset, self.sent) = (0, 0);
@@ -250,7 +332,10 @@ impl<'a> Upload<'a> {
             }
         }
         if self.location.is_none() {
-            self.location = Some(self.client.initiate_upload()?);
+            self.location = Some(match self.opened.take() {
+                Some(opened) => opened?,
+                None => self.client.initiate_upload()?,
+            });
         }
         Ok(())
     }
@@ -404,14 +489,19 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    /// The PUT that ends the upload (end-6).
-    fn commit(&self, blob: &Descriptor) -> Result<(), Failure> {
+    /// The PUT that ends the upload (end-6), with what is left of the blob.
+    fn put(&self, blob: &Descriptor, rest: Body<'_>) -> Result<Response, Failure> {
         let end =
             with_parameter(&self.here()?, "digest", &blob.digest.to_string()).ok_or_else(|| {
                 RegistryError::permanent("answered with a location that is too long", "")
             })?;
         let request = Request::new(Method::PUT, end).header(CONTENT_TYPE, BYTES);
-        let response = self.client.send(request)?;
+        self.client.send(request.body(rest))
+    }
+
+    /// Ends the upload.
+    fn commit(&self, blob: &Descriptor) -> Result<(), Failure> {
+        let response = self.put(blob, Body::Empty)?;
         if response.status.is_success() {
             check_digest(&response, &blob.digest)?;
             return Ok(());

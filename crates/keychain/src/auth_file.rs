@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::auth::credentials::Credentials;
+use crate::credentials::Credentials;
 use strata_error::{Error, Result};
 use strata_oci::{Reference, go_fields, go_object};
 

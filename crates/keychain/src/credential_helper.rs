@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::auth::credentials::Credentials;
+use crate::credentials::Credentials;
 use strata_error::{Result, printable};
 use strata_oci::go_object;
 use strata_progress::Cancel;
@@ -156,7 +156,7 @@ fn refusal(output: &[u8]) -> Result<Option<Credentials>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::write_script;
+    use crate::script::write_script;
     use strata_error::Error;
 
     /// What `docker-credential-test` gives that is this shell script.

@@ -1,6 +1,6 @@
 //! The `netrc` file of curl and others: lines of words, `machine HOST login USER password PASSWORD`.
 
-use crate::auth::credentials::Credentials;
+use crate::credentials::Credentials;
 
 /// What the first entry for one of `hosts` says that has a user and a password. What comes under
 /// `default` is for no registry: it is rarely meant to be sent to all of them.

@@ -8,35 +8,35 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::auth::auth_file::AuthFile;
-use crate::auth::credentials::Credentials;
-use crate::auth::{credential_helper, netrc};
+use crate::auth_file::AuthFile;
+use crate::credentials::Credentials;
+use crate::{credential_helper, netrc};
 use strata_error::Result;
 use strata_error::small_file::{Found, Settings};
 use strata_oci::Reference;
 use strata_progress::Cancel;
 
 /// What the source of credentials is called that were given.
-pub(crate) const COMMAND_LINE: &str = "the command line";
+pub const COMMAND_LINE: &str = "the command line";
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
 
 /// What was found to log in with.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Keychain {
+pub struct Keychain {
     /// The credentials; without them the registry is asked anonymously.
-    pub(crate) credentials: Option<Credentials>,
+    pub credentials: Option<Credentials>,
     /// Where they are from, for messages.
-    pub(crate) source: String,
+    pub source: String,
     /// Why files in the usual places, and credential helpers that files name for this registry, gave none.
-    pub(crate) troubles: Vec<String>,
+    pub troubles: Vec<String>,
 }
 
 impl Keychain {
     /// What to log in with at the registry of `reference`: what was `given`, else the first match in
     /// the files of [`files`] and what they point to.
-    pub(crate) fn find(
+    pub fn find(
         given: Option<&Credentials>,
         auth_file: Option<&Path>,
         default_file: Option<&Path>,
@@ -136,7 +136,7 @@ impl Keychain {
 }
 
 /// What the variables of the environment say.
-pub(crate) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// What helpers know a registry by. `docker login` gives Docker Hub the URL that it once had.
 fn servers(registry: &str) -> Vec<&str> {
@@ -216,7 +216,7 @@ fn variable(environment: &Environment<'_>, name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::write_script;
+    use crate::script::write_script;
 
     fn basic(username: &str, password: &str) -> Credentials {
         Credentials::Basic {
