@@ -864,6 +864,37 @@ fn verify_finds_damaged_documents() {
     }
 }
 
+/// Kind "security": a directory that somebody made by hand is waited for by nobody, and its word is not taken for
+/// what the store is (row 19).
+#[test]
+fn images_made_by_hand_are_not_believed() {
+    for name in ["layers.json", "index.json", "images.json"] {
+        let scene = Scene::new();
+        let file = scene.image.join(name);
+        let _ = fs::remove_file(&file);
+        support::image::make_pipe(&file);
+        let output = scene.strata("inspect").output().unwrap();
+        assert_fails(&output, 1, &["not a regular file", name]);
+    }
+    let scene = Scene::new();
+    let elsewhere = scene.directory.path().join("elsewhere");
+    run(Command::new("cp")
+        .arg("-r")
+        .arg(&scene.image)
+        .arg(&elsewhere));
+    let inspect = |variable: &str| {
+        let mut strata = Command::new(env!("CARGO_BIN_EXE_strata"));
+        let strata = strata.arg("inspect").arg(&elsewhere);
+        strata.env(variable, &scene.store.dir).output().unwrap()
+    };
+    let hint = format!(
+        "hint: if that is the store, say so: NIX_STORE_DIR={}",
+        scene.store.dir
+    );
+    assert_fails(&inspect("OTHER"), 1, &["is not in it itself", &hint]);
+    assert!(inspect("NIX_STORE_DIR").status.success());
+}
+
 #[test]
 fn a_registry() {
     let scene = Scene::new();

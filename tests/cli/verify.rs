@@ -68,7 +68,10 @@ fn row_1_layers_resolve_as_engines_do() {
             Some("etc/.wh..: a whiteout of no file".to_owned()),
         ),
     ] {
-        let expected: Vec<String> = expected.map(|it| format!("layer 2: {it}")).into_iter().collect();
+        let expected: Vec<String> = expected
+            .map(|it| format!("layer 2: {it}"))
+            .into_iter()
+            .collect();
         // What is above a layer that cannot be laid is not judged by what lacks.
         let last = [Piece::HardLink("etc/last", "usr/bin/own")];
         let layers: [&[Piece<'_>]; 3] = [&base, upper, &last];

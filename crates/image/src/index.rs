@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::image::Image;
-use super::open::inside;
+use super::open::{inside, store_of};
 use strata_error::{Error, Result};
 use strata_layer::{ImageName, ImagesFile, OutputLayout, damaged, parse};
-use strata_nix::Store;
 use strata_oci::{Descriptor, Digest, Index, Platform, json, media_type};
 
 /// An index that can be copied.
@@ -45,7 +44,7 @@ impl ImageIndex {
     /// checked against each other; layers are made when they are asked for.
     pub fn open(path: &Path) -> Result<Self> {
         let file = ImagesFile::read(path)?;
-        let store = Store::new(file.store_dir);
+        let store = store_of(file.store_dir, path)?;
         let layout = OutputLayout(path);
         let descriptor = layout.only_entry("does not have one entry")?;
         let index_bytes = layout.blob(&descriptor)?;

@@ -37,7 +37,7 @@ impl Image {
             config,
             config_bytes,
         } = Documents::read(path)?;
-        let store = Store::new(file.store_dir);
+        let store = store_of(file.store_dir, path)?;
         let base = file.base.into_iter().map(|record| {
             let path = record.located(&store)?;
             let (compressed, compression) = (record.compressed.clone(), record.compression);
@@ -71,6 +71,17 @@ fn layer(record: LayerRecord, store: &Store) -> Result<Arc<dyn Layer>> {
         },
     };
     Ok(promised(Arc::new(layer), compressed, compression))
+}
+
+/// The store that the documents of the image at `path` name.
+pub(super) fn store_of(dir: String, path: &Path) -> Result<Store> {
+    let hint = format!("if that is the store, say so: NIX_STORE_DIR={dir}");
+    let environment = |name: &str| std::env::var(name).ok();
+    Store::of_output(dir, path, &environment).map_err(|message| Error::Document {
+        document: path.display().to_string(),
+        message,
+        hint,
+    })
 }
 
 /// Where a file of the store is that an image names; the error is that it is not in the store.

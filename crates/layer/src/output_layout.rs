@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use strata_error::{Error, Result, small_file};
+use strata_nix::walk::open_regular;
 use strata_oci::{Descriptor, Index, layout};
 
 /// The largest document that is read, in bytes: far above what any image has.
@@ -48,7 +49,9 @@ impl OutputLayout<'_> {
 
 /// The bytes of a document, of which more than any image has are an error.
 pub(super) fn read_document(path: &Path) -> Result<Vec<u8>> {
-    small_file::read(path, LARGEST_DOCUMENT)
+    // A pipe in the place of one is not waited for.
+    let file = open_regular(path)?.file;
+    small_file::read_opened(Ok(file), path, LARGEST_DOCUMENT)
 }
 
 /// What the document at `path` says.

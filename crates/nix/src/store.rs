@@ -3,12 +3,15 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::base32;
 
 /// The number of characters of the hash part of a store path.
 const HASH_LENGTH: usize = 32;
+/// The bit of a mode that lets everybody write.
+const WRITABLE_FOR_ALL: u32 = 0o002;
 
 /// A store path: `<store directory>/<hash>-<name>`, without anything below it.
 ///
@@ -83,7 +86,51 @@ pub struct Store {
     pub location: PathBuf,
 }
 
+/// The store directory of a Nix that nobody compiled for another one.
+const USUAL: &str = "/nix/store";
+/// The variables that say what store directory is meant: whoever runs a program of Nix sets the first, Nix the
+/// second for builders.
+const VARIABLES: [&str; 2] = ["NIX_STORE_DIR", "NIX_STORE"];
+
 impl Store {
+    /// The store `dir` that the document of an image at `output` names, and a stranger may have written; the
+    /// error is that neither the machine nor the user says that there is one. The usual store is believed, one
+    /// that the environment names, and the one that the image itself lies in, if not everybody may put
+    /// something there.
+    pub fn of_output(
+        dir: String,
+        output: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let is_said = || {
+            VARIABLES
+                .iter()
+                .any(|name| environment(name).as_ref() == Some(&dir))
+        };
+        if dir == USUAL || is_said() || Self::is_around(Path::new(&dir), output) {
+            return Ok(Self::new(dir));
+        }
+        Err(format!(
+            "it names {dir:?} as the store, and is not in it itself"
+        ))
+    }
+
+    /// Whether `output` is a store path of the store directory `dir`.
+    fn is_around(dir: &Path, output: &Path) -> bool {
+        let Ok(real) = output.canonicalize() else {
+            return false;
+        };
+        let is_output = |full: &str| StorePath::parse(&dir.to_string_lossy(), full).is_ok();
+        let name = real.file_name().map(|name| dir.join(name));
+        let is_shared = dir
+            .metadata()
+            .map_or(true, |about| about.mode() & WRITABLE_FOR_ALL != 0);
+        dir.is_absolute()
+            && name.is_some_and(|name| is_output(&name.to_string_lossy()))
+            && dir.canonicalize().ok().as_deref() == real.parent()
+            && !is_shared
+    }
+
     /// A store that is where its paths say.
     pub fn new(dir: impl Into<String>) -> Self {
         let dir = dir.into();
@@ -213,6 +260,48 @@ mod tests {
         }
         for full in ["/etc/passwd", "/nix/store", "/nix/store/x", "etc", ""] {
             assert!(store.locate_inside(full).is_err(), "{full}");
+        }
+    }
+
+    /// Row 19 of "Reliability and security": what a document says of the store is not believed as it is.
+    #[test]
+    fn row_19_the_store_is_the_machines_or_the_users() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let image = |store: &str| {
+            let path = root.join(store).join(format!("{HASH}-image"));
+            std::fs::create_dir_all(&path).unwrap();
+            path
+        };
+        let (own, shared, other) = (image("own"), image("shared"), root.join("other/image"));
+        std::fs::create_dir_all(&other).unwrap();
+        symlink(&own, root.join("result")).unwrap();
+        symlink(root.join("own"), root.join("alias")).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o1777);
+        std::fs::set_permissions(root.join("shared"), mode).unwrap();
+        let in_root = |name: &str| root.join(name).to_string_lossy().into_owned();
+        for (dir, output, said, is_believed) in [
+            ("/nix/store".to_owned(), &other, "", true),
+            (in_root("own"), &own, "", true),
+            (in_root("own"), &root.join("result"), "", true),
+            (in_root("alias"), &own, "", true),
+            (in_root("own"), &other, &*in_root("own"), true),
+            (in_root("own"), &other, "", false),
+            (in_root("own"), &other, &*in_root("other"), false),
+            (in_root("other"), &other, "", false),
+            (in_root("shared"), &shared, "", false),
+            (in_root(""), &root.join("own"), "", false),
+            ("/".to_owned(), &own, "", false),
+            ("own".to_owned(), &own, "", false),
+            (String::new(), &own, "", false),
+        ] {
+            for variable in VARIABLES {
+                let environment =
+                    |name: &str| (name == variable && !said.is_empty()).then(|| said.to_owned());
+                let store = Store::of_output(dir.clone(), output, &environment);
+                assert_eq!(store.is_ok(), is_believed, "{dir} {output:?} {said}");
+            }
         }
     }
 
