@@ -299,7 +299,7 @@ fn row_5_programs_are_for_the_platform(#[case] platform: &str, #[case] program: 
 #[test]
 fn row_5_programs_of_the_base_count() {
     let pieces = [
-        Piece::File("usr/bin/tool", "x"),
+        Piece::Program("usr/bin/tool", b"x"),
         Piece::Symlink("bin", "usr/bin"),
         Piece::File("etc/passwd", "base:x:5:5::/:/bin/sh\n"),
     ];
@@ -328,5 +328,98 @@ fn row_5_programs_of_the_base_count() {
         report.contains("/bin/tool is not in the image")
             || report.contains("leads to /usr/bin/tool, which is not in the image"),
         "{report}"
+    );
+}
+
+/// Programs that lie in the base are looked at as others are, through scripts, symlinks and hard links, in a base
+/// of strangers and in one of Strata's.
+#[rstest]
+#[case(false)]
+#[case(true)]
+fn row_5_programs_of_the_base_are_looked_at(#[case] is_of_strata: bool) {
+    let (amd64, arm64) = (elf(X86_64), elf(AARCH64));
+    let mut case = case();
+    let path = case.store.path("base");
+    if is_of_strata {
+        let items = [
+            Item::Directory("usr/bin"),
+            Item::File("usr/bin/data", "#!/bin/amd64\n"),
+            Item::Executable("usr/bin/script", "#!/bin/arm64\n"),
+            Item::Executable("usr/bin/lonely", "#!/opt/nothing\n"),
+            Item::Executable("usr/bin/weak", "#!/usr/bin/data\n"),
+            Item::Symlink("bin", "usr/bin"),
+        ];
+        let files = case.store.add("files", &items, &[]);
+        for (name, content) in [("amd64", &amd64), ("arm64", &arm64), ("hard", &arm64)] {
+            let file = case.store.locate(&files).join("usr/bin").join(name);
+            fs::write(&file, content).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        case.store.register(&files, &[]);
+        let mut request = case.store.image_request();
+        request["copyToRoot"] = json!([files]);
+        let image = case.store.build(&request).unwrap();
+        case.request["image"]["fromImage"] = json!({ "path": image });
+    } else {
+        let lower = tar(&[
+            Piece::Program("usr/bin/amd64", &amd64),
+            Piece::File("usr/bin/data", "#!/bin/amd64\n"),
+            Piece::Program("usr/bin/lonely", b"#!/opt/nothing\n"),
+            Piece::Program("usr/bin/weak", b"#!/usr/bin/data\n"),
+            // Only what is uppermost counts.
+            Piece::Program("usr/bin/script", b"#!/bin/amd64\n"),
+        ]);
+        let upper = tar(&[
+            Piece::Symlink("bin", "usr/bin"),
+            Piece::Program("usr/bin/arm64", &arm64),
+            Piece::HardLink("usr/bin/hard", "usr/bin/arm64"),
+            Piece::Program("usr/bin/script", b"#!/bin/arm64\n"),
+        ]);
+        let base = BaseImage::new(vec![lower, upper]);
+        write(&BaseImage::layout(&[base]), &case.store.locate(&path));
+        case.request["image"]["fromImage"] = json!({ "path": path });
+    }
+    let top = case.store.add(
+        "top",
+        &[
+            Item::Executable("opt/own", "#!/bin/amd64\n"),
+            Item::Executable("opt/foreign", "#!/bin/arm64\n"),
+            Item::Symlink("opt/link", "/bin/amd64"),
+        ],
+        &[],
+    );
+    case.request["copyToRoot"] = json!([top]);
+    for program in ["/bin/amd64", "/usr/bin/amd64", "/opt/own", "/opt/link"] {
+        let built = case.build(&json!({ "Entrypoint": [program] }));
+        assert_eq!(built, Ok(Vec::new()), "{program}");
+    }
+    let wrong =
+        "in the base image is for arm64, but the image is for linux/amd64\nhint: take the base";
+    for (program, message) in [
+        ("/bin/arm64", wrong),
+        ("/usr/bin/hard", wrong),
+        ("/bin/script", wrong),
+        ("/opt/foreign", wrong),
+        (
+            "/bin/data",
+            "/bin/data is a file of the base image, and not executable",
+        ),
+        (
+            "/bin/weak",
+            "which /bin/weak runs with, is a file of the base image, and not executable",
+        ),
+        (
+            "/bin/lonely",
+            "/opt/nothing, which /bin/lonely runs with, is not in the image",
+        ),
+    ] {
+        let report = case.build(&json!({ "Entrypoint": [program] })).unwrap_err();
+        assert!(report.contains(message), "{program}: {report}");
+    }
+    let config = json!({ "Entrypoint": ["/bin/amd64"], "Cmd": ["/bin/arm64"] });
+    let warnings = case.build(&config).unwrap();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains(wrong),
+        "{warnings:?}"
     );
 }

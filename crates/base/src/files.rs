@@ -35,6 +35,26 @@ impl Base {
         largest: u64,
         store: &Store,
     ) -> Result<Found<'a>> {
+        let limits = Limits {
+            largest,
+            is_cut: false,
+            budget: self.budget.clone(),
+        };
+        self.find(paths, limits, store)
+    }
+
+    /// Reads the first `most` bytes of the regular file that `path` means; none if it means something else. The
+    /// layer that has it is read as far as the file.
+    pub fn read_head(&self, path: &str, most: u64, store: &Store) -> Result<Option<BaseFile>> {
+        let limits = Limits {
+            largest: most,
+            is_cut: true,
+            budget: self.budget.clone(),
+        };
+        Ok(self.find(&[path], limits, store)?.remove(path))
+    }
+
+    fn find<'a>(&self, paths: &[&'a str], mut limits: Limits, store: &Store) -> Result<Found<'a>> {
         let mut layers: BTreeMap<usize, Wanted<'a>> = BTreeMap::new();
         for path in paths {
             if let Some((place, stored)) = self.tree.file(&ImagePath::from(*path)) {
@@ -43,10 +63,7 @@ impl Base {
             }
         }
         let mut found = BTreeMap::new();
-        let limits = &mut Limits {
-            largest,
-            budget: self.budget.clone(),
-        };
+        let limits = &mut limits;
         for (number, wanted) in layers {
             let own = number.checked_sub(self.blobs.len());
             match (
@@ -121,6 +138,8 @@ fn from_recipe<'a>(
 struct Limits {
     /// The most bytes of a file.
     largest: u64,
+    /// Whether of larger ones only so much is read; else they are an error.
+    is_cut: bool,
     budget: Budget,
 }
 
@@ -157,6 +176,11 @@ fn read(
 ) -> Result<Vec<u8>> {
     let name = format!("/{place} of the base image");
     let largest = limits.largest;
+    let size = if limits.is_cut {
+        size.min(largest)
+    } else {
+        size
+    };
     if size > largest {
         return Err(damaged(
             &name,

@@ -34,6 +34,8 @@ pub enum Piece<'a> {
     /// With its mode and owner.
     Directory(&'a str, u32, u64),
     File(&'a str, &'a str),
+    /// What everybody may run.
+    Program(&'a str, &'a [u8]),
     Symlink(&'a str, &'a str),
     HardLink(&'a str, &'a str),
 }
@@ -61,6 +63,11 @@ pub fn tar(pieces: &[Piece<'_>]) -> Vec<u8> {
                 builder
                     .append_data(&mut header, path, content.as_bytes())
                     .unwrap();
+            }
+            Piece::Program(path, content) => {
+                header.set_mode(0o755);
+                header.set_size(content.len() as u64);
+                builder.append_data(&mut header, path, *content).unwrap();
             }
             Piece::Symlink(path, target) | Piece::HardLink(path, target) => {
                 header.set_entry_type(match piece {

@@ -21,8 +21,8 @@ pub(super) struct ImageTree<'a> {
 pub(super) enum Found {
     /// A file of our own: where it is on this machine, and the mode that it has in the image.
     File(PathBuf, Mode),
-    /// A file of the base image.
-    BaseFile,
+    /// A file, device or pipe of the base image, where it is.
+    BaseFile(ImagePath),
     /// A directory, with its path in the image.
     Directory(ImagePath),
     /// Nothing: this is the path where the way ends.
@@ -71,7 +71,7 @@ impl ImageTree<'_> {
             match node {
                 Node::Directory => real = next,
                 Node::File(file, mode) if rest.is_empty() => return Ok(Found::File(file, mode)),
-                Node::BaseFile if rest.is_empty() => return Ok(Found::BaseFile),
+                Node::BaseFile if rest.is_empty() => return Ok(Found::BaseFile(next)),
                 Node::File(..) | Node::BaseFile | Node::Nothing => return Ok(Found::NoWay(next)),
                 Node::Symlink(target) => {
                     symlinks += 1;

@@ -7,10 +7,11 @@ mod program;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::image_tree::{Found, ImageTree};
-use self::program::{HEAD, Program};
+use self::program::{Elf, HEAD, Program};
+use strata_archive::Mode;
 use strata_base::{Base, bounds};
 use strata_error::{Error, Result, small_file};
 use strata_nix::Store;
@@ -26,6 +27,7 @@ const MOST_INTERPRETERS: usize = 5;
 /// What is looked at.
 struct Startup<'a> {
     tree: ImageTree<'a>,
+    base: &'a Base,
     platform: &'a Platform,
     mounts: Vec<ImagePath>,
     warnings: Vec<String>,
@@ -68,6 +70,7 @@ pub(super) fn check(
             recipes,
             store,
         },
+        base,
         platform: &image.platform,
         mounts: mounts.collect(),
         warnings: Vec::new(),
@@ -84,7 +87,7 @@ pub(super) fn check(
         None => {}
     }
     if let Some(user) = image.config.get("User").and_then(|user| user.as_str()) {
-        startup.user(user, base)?;
+        startup.user(user)?;
     }
     Ok(startup.warnings)
 }
@@ -105,12 +108,12 @@ impl Startup<'_> {
         let mut shown = path.to_owned();
         for _ in 0..MOST_INTERPRETERS {
             let found = self.tree.find(&place, &self.mounts)?;
-            let Some(file) = self.file(attribute, &shown, &place, found)? else {
+            let Some(head) = self.head(attribute, &shown, &place, found)? else {
                 return Ok(());
             };
-            let next = match Program::of(&head(&file)?) {
+            let next = match Program::of(&head.bytes) {
                 Program::Elf(elf) if !elf.runs_on(&self.platform.architecture) => {
-                    return Err(self.wrong_machine(attribute, &shown, &elf.architecture()));
+                    return Err(self.wrong_machine(attribute, &shown, &elf, head.is_of_base));
                 }
                 Program::Elf(elf) => elf.loader,
                 Program::Script(interpreter) => interpreter,
@@ -126,14 +129,14 @@ impl Startup<'_> {
         Ok(())
     }
 
-    /// The file on this machine of a program, if it is one and can be looked at.
-    fn file(
+    /// How a program begins, if it is one and can be looked at.
+    fn head(
         &mut self,
         attribute: &str,
         shown: &str,
         place: &ImagePath,
         found: Found,
-    ) -> Result<Option<PathBuf>> {
+    ) -> Result<Option<Head>> {
         let leads = |end: &ImagePath| {
             if end == place {
                 String::new()
@@ -154,8 +157,19 @@ impl Startup<'_> {
             )
         };
         match found {
-            Found::BaseFile => Ok(None),
-            Found::File(file, mode) if mode.bits() & 0o111 != 0 => Ok(Some(file)),
+            Found::BaseFile(end) => {
+                let Some((mode, head)) = self.base_head(&end)? else {
+                    return Ok(None);
+                };
+                if !is_executable(mode) {
+                    return Err(refuse(
+                        "is a file of the base image, and not executable".into(),
+                        "name the program that reads it first, as in [ \"/bin/sh\" \"/script\" ], or bring it in copyToRoot".into(),
+                    ));
+                }
+                Ok(Some(head))
+            }
+            Found::File(file, mode) if is_executable(mode) => Ok(Some(Head::of(&file)?)),
             Found::File(..) => Err(refuse(
                 "is not executable".into(),
                 "give it a mode in perms, as in mode = \"0755\", or name the program that reads it first".into(),
@@ -215,27 +229,61 @@ impl Startup<'_> {
         if !path.starts_with('/') {
             return Ok(());
         }
-        if let Found::File(file, _) = self.tree.find(&ImagePath::from(path), &self.mounts)?
-            && let Program::Elf(elf) = Program::of(&head(&file)?)
+        let head = match self.tree.find(&ImagePath::from(path), &self.mounts)? {
+            Found::File(file, _) => Some(Head::of(&file)?),
+            Found::BaseFile(place) => self.base_head(&place)?.map(|(_, head)| head),
+            _ => None,
+        };
+        if let Some(head) = head
+            && let Program::Elf(elf) = Program::of(&head.bytes)
             && !elf.runs_on(&self.platform.architecture)
         {
-            let error = self.wrong_machine(attribute, path, &elf.architecture());
+            let error = self.wrong_machine(attribute, path, &elf, head.is_of_base);
             self.warnings
                 .push(error.report().replacen("error: ", "warning: ", 1));
         }
         Ok(())
     }
 
-    fn wrong_machine(&self, attribute: &str, shown: &str, architecture: &str) -> Error {
+    /// How the file of the base image at `place` begins, and its mode; none if it is no regular file. This reads
+    /// the base's layer again as far as the file, since nobody knew before what is run.
+    fn base_head(&self, place: &ImagePath) -> Result<Option<(Mode, Head)>> {
+        // A name that is none of Unicode is in no config.
+        let Ok(path) = std::str::from_utf8(&place.0) else {
+            return Ok(None);
+        };
+        let file = self.base.read_head(path, HEAD, self.tree.store)?;
+        Ok(file.map(|file| {
+            let head = Head {
+                bytes: file.content,
+                is_of_base: true,
+            };
+            (file.metadata.mode, head)
+        }))
+    }
+
+    fn wrong_machine(&self, attribute: &str, shown: &str, elf: &Elf, is_of_base: bool) -> Error {
+        let (of, hint) = if is_of_base {
+            (
+                " in the base image",
+                "take the base for that platform, as with strata lock --platform, or set platform",
+            )
+        } else {
+            (
+                "",
+                "take it from the package set of that platform, such as pkgs.pkgsCross.aarch64-multiplatform, or set platform",
+            )
+        };
+        let (architecture, platform) = (elf.architecture(), self.platform);
         Error::Attribute {
             attribute: attribute.to_owned(),
-            message: format!("{shown} is for {architecture}, but the image is for {}", self.platform),
-            hint: "take it from the package set of that platform, such as pkgs.pkgsCross.aarch64-multiplatform, or set platform".into(),
+            message: format!("{shown}{of} is for {architecture}, but the image is for {platform}"),
+            hint: hint.into(),
         }
     }
 
     /// Warns of names that engines do not find; numbers need no entry.
-    fn user(&mut self, text: &str, base: &Base) -> Result<()> {
+    fn user(&mut self, text: &str) -> Result<()> {
         let (user, group) = text.split_once(':').unwrap_or((text, ""));
         for (name, file, is_user) in [(user, "etc/passwd", true), (group, "etc/group", false)] {
             let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
@@ -244,9 +292,10 @@ impl Startup<'_> {
             }
             let found = match self.tree.find(&ImagePath::from(file), &self.mounts)? {
                 Found::File(path, _) => small_file::read(&path, bounds::LARGEST_ACCOUNTS)?,
-                Found::BaseFile => {
+                Found::BaseFile(_) => {
                     let mut files =
-                        base.read_files(&[file], bounds::LARGEST_ACCOUNTS, self.tree.store)?;
+                        self.base
+                            .read_files(&[file], bounds::LARGEST_ACCOUNTS, self.tree.store)?;
                     files
                         .remove(file)
                         .map_or_else(Vec::new, |file| file.content)
@@ -273,11 +322,27 @@ impl Startup<'_> {
     }
 }
 
-/// The beginning of a file.
-fn head(file: &Path) -> Result<Vec<u8>> {
-    let mut head = Vec::new();
-    File::open(file)
-        .and_then(|opened| opened.take(HEAD).read_to_end(&mut head))
-        .map_err(Error::io("read", file))?;
-    Ok(head)
+/// How a program begins.
+struct Head {
+    bytes: Vec<u8>,
+    is_of_base: bool,
+}
+
+impl Head {
+    /// That of a file on this machine.
+    fn of(file: &Path) -> Result<Self> {
+        let mut bytes = Vec::new();
+        File::open(file)
+            .and_then(|opened| opened.take(HEAD).read_to_end(&mut bytes))
+            .map_err(Error::io("read", file))?;
+        Ok(Self {
+            bytes,
+            is_of_base: false,
+        })
+    }
+}
+
+/// Whether somebody may run it.
+fn is_executable(mode: Mode) -> bool {
+    mode.bits() & 0o111 != 0
 }
