@@ -31,7 +31,7 @@ mod server;
 mod window;
 
 pub use catalog::Catalog;
-pub use compressed::{compress, compress_all_images};
+pub use compressed::{SharedLayers, compress_all_images};
 pub use limits::Limits;
 pub use loopback::{is_loopback_name, on_loopback};
 pub use observer::Observer;

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
 use strata_oci::{Compression, Descriptor};
 use strata_progress::{Outcome, Progress};
-use strata_serve::{Catalog, Limits, Observer, Server, compress_all_images};
+use strata_serve::{Catalog, Limits, Observer, Server, SharedLayers, compress_all_images};
 
 const HELP: &str = "\
 Standard output has the registry's address, and a line for each image: ADDRESS:PORT/NAME:TAG@DIGEST.
@@ -56,11 +57,13 @@ pub(crate) fn run(
     let address = resolve(&arguments.listen).map_err(Failure::Usage)?;
     let said = Printer::new(arguments.quiet);
     let log = Log(&said);
+    let shared = Arc::new(SharedLayers::default());
     let images = arguments.images.iter().map(|path| {
         let built = ManifestOrIndex::open(path)?;
         compress_all_images(
             built,
             arguments.compression,
+            &shared,
             interruption.context(&Unseen(printer)),
         )
     });

@@ -1,7 +1,10 @@
 //! Images with compressed layers, for a server that is asked for them.
 
+mod shared;
+
 use std::sync::Arc;
 
+use self::shared::SharedLayer;
 use strata_copy::compressed::{Made, compress_all};
 use strata_error::Result;
 use strata_image::{CompressedLayer, Image, ManifestOrIndex};
@@ -9,20 +12,25 @@ use strata_layer::Layer;
 use strata_oci::{Compression, Descriptor, Manifest, json as canonical, media_type};
 use strata_progress::Context;
 
-/// The same with each image of an index as [`compress`] makes it.
+pub use self::shared::SharedLayers;
+
+/// The same with each layer compressed, in each image of an index. Compressed layers, also those that the image
+/// promises, are made once for all who ask for them, as long as `shared` has room.
 pub fn compress_all_images(
     built: ManifestOrIndex,
     compression: Compression,
+    shared: &Arc<SharedLayers>,
     context: Context<'_>,
 ) -> Result<ManifestOrIndex> {
     match built {
         ManifestOrIndex::Image(image) => {
-            let image = compress(*image, compression, context)?;
+            let image = share(compress(*image, compression, context)?, shared);
             Ok(ManifestOrIndex::Image(Box::new(image)))
         }
         ManifestOrIndex::Index(mut index) => {
             let images = std::mem::take(&mut index.images).into_iter();
-            let images = images.map(|image| compress(image, compression, context));
+            let images =
+                images.map(|image| Ok(share(compress(image, compression, context)?, shared)));
             let images = images.collect::<Result<Vec<_>>>()?;
             Ok(ManifestOrIndex::Index(Box::new(index.with_images(images))))
         }
@@ -32,8 +40,8 @@ pub fn compress_all_images(
 /// The same image with each layer compressed; those that are compressed already stay.
 ///
 /// The manifest names the compressed layers, so that all of them are made and compressed here, once,
-/// to know their digests and sizes. They are made again when they are asked for; nothing is kept.
-pub fn compress(image: Image, compression: Compression, context: Context<'_>) -> Result<Image> {
+/// to know their digests and sizes. They are made again when they are asked for.
+fn compress(image: Image, compression: Compression, context: Context<'_>) -> Result<Image> {
     if compression == Compression::None {
         return Ok(image);
     }
@@ -78,4 +86,17 @@ pub fn compress(image: Image, compression: Compression, context: Context<'_>) ->
         layers,
         ..image
     })
+}
+
+/// The same image with compressed layers that are shared.
+fn share(mut image: Image, shared: &Arc<SharedLayers>) -> Image {
+    for layer in &mut image.layers {
+        if layer.uncompressed().is_some() {
+            *layer = Arc::new(SharedLayer {
+                layer: Arc::clone(layer),
+                shared: Arc::clone(shared),
+            });
+        }
+    }
+    image
 }
