@@ -8,4 +8,5 @@ mod pull_nix;
 mod push;
 mod remote;
 mod reuse;
+mod stress;
 mod upload;

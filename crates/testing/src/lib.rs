@@ -21,6 +21,7 @@ pub mod nix;
 pub mod oci;
 pub mod pushing;
 pub mod registry;
+pub mod stress;
 
 /// Where Cargo put a program of the workspace, for tests and benchmarks of its root package.
 pub fn program(name: &str) -> String {
