@@ -1,6 +1,7 @@
 # make demo    build an image with Nix, copy it, run it
 # make test    every test
-# make stress  copies at once and copies that are killed, again and again
+# make stress  copies and pulls at once, and copies that are killed, again and again
+# make test-foreign  what both programs make on other processors, under qemu-user
 # make bench   how fast layers are digested and copied
 # make docs    the book, with its links checked
 # make fuzz    a minute of random input for each reader of what nobody checked
@@ -10,7 +11,7 @@
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test stress bench docs fuzz fmt check build
+.PHONY: demo test test-foreign stress bench docs fuzz fmt check build
 
 demo:
 	@scripts/setup demo
@@ -26,6 +27,11 @@ test:
 stress:
 	@scripts/setup test
 	@scripts/stress
+
+test-foreign:
+	@scripts/setup foreign
+	@scripts/build
+	@scripts/test-foreign
 
 bench:
 	@scripts/setup test
