@@ -10,7 +10,7 @@ use std::io::{self, Read};
 
 use super::archive_entry::{ArchiveEntry, ArchiveEntryKind, Special};
 use super::header::{Format, HEADER, Header, until_null};
-use super::path::{LONGEST_PATH, clean_path};
+use super::path::{LONGEST_PATH, clean_entry_path};
 use super::pax::{ReadRecords, parse_records, xattrs};
 use strata_error::{Error, Result};
 
@@ -146,7 +146,7 @@ impl<R: Read> ArchiveReader<R> {
         let gname = name_of(&mut records, "gname", header.gname);
         let device = [header.major, header.minor].map(device_number);
         let kind = self.kind(header.letter, &path, link, device)?;
-        let path = clean_path(&path).map_err(|message| self.damaged(&message))?;
+        let path = clean_entry_path(&path).map_err(|message| self.damaged(&message))?;
         if header.letter == b'S' {
             if header.format != Format::Gnu {
                 return Err(self.damaged(&"a sparse file whose header is not GNU's"));
@@ -198,15 +198,19 @@ impl<R: Read> ArchiveReader<R> {
             b'5' => ArchiveEntryKind::Directory,
             // Before ustar, only the slash told directories from files.
             0 if path.ends_with(b"/") => ArchiveEntryKind::Directory,
-            0 | b'0' | b'7' | b'S' => ArchiveEntryKind::File,
+            // A contiguous file (`7`) is a file for tar, and for engines something that they do not unpack.
+            0 | b'0' | b'S' => ArchiveEntryKind::File,
             b'1' => {
-                let target = clean_path(&link)
+                let target = clean_entry_path(&link)
                     .map_err(|message| self.damaged(&format!("its link target: {message}")))?;
                 ArchiveEntryKind::HardLink(target)
             }
             b'2' if link.len() > LONGEST_PATH => {
                 let message = format!("its link target is longer than {LONGEST_PATH} bytes");
                 return Err(self.damaged(&message));
+            }
+            b'2' if link.is_empty() => {
+                return Err(self.damaged(&"a symlink that leads to nothing"));
             }
             b'2' => ArchiveEntryKind::Symlink(link),
             b'3' => ArchiveEntryKind::Special(Special::Character(major, minor)),

@@ -17,8 +17,9 @@ use strata_tree::Budget;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DockerImage {
-    /// The member that is the config.
-    pub(super) config: String,
+    /// The member that is the config; none in what is no image.
+    #[serde(default)]
+    pub(super) config: Option<String>,
     /// `name:tag`s.
     #[serde(default)]
     pub(super) repo_tags: Option<Vec<String>>,
@@ -74,10 +75,18 @@ pub(super) fn parse_config(
     budget.keep(size_of_values(bytes)).map_err(error)?;
     let mut value: Value = parse(bytes, document)?;
     remove_nulls(&mut value);
+    if let Some(config) = value.as_object_mut() {
+        // Images that were made from nothing may not say.
+        for key in ["architecture", "os"] {
+            config.entry(key).or_insert_with(|| "".into());
+        }
+        config.retain(|key, value| key != "variant" || value != "");
+    }
     if let Some(rootfs) = value.get_mut("rootfs").and_then(Value::as_object_mut) {
         rootfs
             .entry("diff_ids")
             .or_insert_with(|| Value::Array(Vec::new()));
+        rootfs.entry("type").or_insert_with(|| "layers".into());
     }
     serde_json::from_value(value).map_err(|error| damaged(document, &error.to_string()))
 }
@@ -101,7 +110,10 @@ fn remove_nulls(value: &mut Value) {
             fields.retain(|_, field| !field.is_null());
             fields.values_mut().for_each(remove_nulls);
         }
-        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(remove_nulls);
+        }
         _ => {}
     }
 }
@@ -137,11 +149,12 @@ mod tests {
     #[test]
     fn a_config_of_docker_may_have_nulls() {
         let config = json!({
-            "architecture": "arm", "os": "linux", "variant": "v7", "created": null,
+            "architecture": null, "os": "linux", "variant": "", "created": null,
             "container_config": { "Cmd": null },
-            "os.features": null, "config": { "Cmd": null, "Env": ["A=b"], "Healthcheck": { "Test": null } },
+            "os.features": null,
+            "config": { "Cmd": null, "Env": ["A=b", null], "Healthcheck": { "Test": null } },
             "history": [{ "created_by": "x", "empty_layer": true, "author": null }],
-            "rootfs": { "type": "layers", "diff_ids": null }
+            "rootfs": { "type": null, "diff_ids": null }
         });
         let config =
             parse_config(config.to_string().as_bytes(), "c", &mut Budget::default()).unwrap();
@@ -149,7 +162,10 @@ mod tests {
             Value::Object(config.config),
             json!({ "Env": ["A=b"], "Healthcheck": {} })
         );
-        assert_eq!(config.variant.as_deref(), Some("v7"));
+        assert_eq!(
+            (config.variant.as_deref(), &*config.architecture),
+            (None, "")
+        );
         assert!(config.history[0].empty_layer && config.rootfs.diff_ids.is_empty());
     }
 }

@@ -2,9 +2,7 @@
 
 use super::bounds::{DEEPEST_INDEX, LONGEST_NAME, MOST_LAYERS, MOST_MANIFESTS};
 use super::damaged::{DAMAGED, damaged};
-use super::documents::{
-    DockerImage, parse_config, parse_docker_manifest, parse_manifest, parse_platform,
-};
+use super::documents::{parse_config, parse_docker_manifest, parse_manifest, parse_platform};
 use super::image_source::{BlobLocation, ImageSource};
 use super::layers::{self, Expected};
 use super::select::{ImageCandidate, Selection};
@@ -276,17 +274,18 @@ fn find_docker(source: &ImageSource, manifest: &[u8]) -> Result<FoundImages> {
         let message = format!("more than {MOST_MANIFESTS} images");
         return Err(damaged(&source.named, &message));
     }
-    let platform = |image: &DockerImage| {
-        let document = source.name_of(&image.config);
-        let bytes = source.document(&image.config)?;
+    let platform = |config: &str| {
+        let document = source.name_of(config);
+        let bytes = source.document(config)?;
         let bytes = bytes.ok_or_else(|| damaged(&document, "a config that is not there"))?;
         let digest = Digest::of(&bytes);
-        check_config_name(&image.config, digest, &document)?;
+        check_config_name(config, digest, &document)?;
         Ok((parse_platform(&bytes, &document)?, digest))
     };
     let mut found = FoundImages::default();
     for image in images {
-        let said = platform(&image);
+        let config = image.config.unwrap_or_default();
+        let said = platform(&config);
         let mut candidate = ImageCandidate {
             names: image.repo_tags.unwrap_or_default(),
             digests: Vec::new(),
@@ -297,7 +296,7 @@ fn find_docker(source: &ImageSource, manifest: &[u8]) -> Result<FoundImages> {
                 candidate.digests.push(digest);
                 candidate.platform = platform;
                 let manifest = FoundManifest::Docker {
-                    config: image.config,
+                    config,
                     layers: image.layers.unwrap_or_default(),
                 };
                 found.images.push(FoundImage {

@@ -15,7 +15,7 @@ use crate::CopyName;
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndexRef;
 use strata_oci::layout::{self, INDEX_FILE, MARKER, MARKER_FILE};
-use strata_oci::{Descriptor, Index, json as canonical};
+use strata_oci::{Descriptor, Index, check_index_keys, json as canonical};
 use strata_progress::{Context, Outcome};
 
 /// No index that people make is larger; registries take manifests of 4 MiB.
@@ -206,6 +206,8 @@ fn parse_index(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
         message,
         hint: "the layout is damaged; remove it or name another directory".to_owned(),
     };
+    // Who reads the one and who the other would see other images, and what is written back has only one.
+    check_index_keys(bytes).map_err(&error)?;
     match serde_json::from_slice(bytes).map_err(|source| error(source.to_string()))? {
         Value::Object(index) if index.get("manifests").is_some_and(Value::is_array) => Ok(index),
         // `umoci init` is written in Go, where an empty list may be null.
@@ -261,6 +263,27 @@ mod tests {
             "docker.io/library/hello:a"
         );
         assert_eq!(files(directory.path()).len(), 2 + 4);
+    }
+
+    /// Kind "Strangers' documents": what is written back has a key once, and would lose what the other one names.
+    #[test]
+    fn an_index_with_a_key_twice_is_not_changed() {
+        for (text, message) in [
+            (
+                r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#,
+                "is there twice",
+            ),
+            (
+                r#"{"schemaVersion":2,"Manifests":[]}"#,
+                "\"Manifests\" is written \"manifests\"",
+            ),
+        ] {
+            let error = parse_index(text.as_bytes(), Path::new("index.json")).unwrap_err();
+            assert!(error.to_string().contains(message), "{error}");
+        }
+        let null = br#"{"manifests":null,"annotations":null}"#;
+        let index = parse_index(null, Path::new("index.json")).unwrap();
+        assert_eq!(index["manifests"], serde_json::json!([]));
     }
 
     #[test]

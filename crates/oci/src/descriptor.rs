@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::lenient::{if_it_fits, null_is_default};
+use super::lenient::{if_it_fits, texts};
 use super::{Digest, media_type};
 
 /// What a blob is, how it is called and how long it is.
@@ -22,7 +22,7 @@ pub struct Descriptor {
     /// Free-form notes.
     #[serde(
         default,
-        deserialize_with = "null_is_default",
+        deserialize_with = "texts",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, String>,

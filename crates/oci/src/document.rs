@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::lenient::{
-    CONFIG, DOCKER_ARCHIVE, FittingItems, MANIFEST, check_keys, if_it_fits, null_is_default,
+    CONFIG, DOCKER_ARCHIVE, FittingItems, LOCK, MANIFEST, check_keys, if_it_fits, null_is_default,
+    texts,
 };
 use super::{Descriptor, Digest, Platform, media_type};
 
@@ -40,8 +41,8 @@ pub struct IndexEntry {
     pub digest: Digest,
     #[serde(default, deserialize_with = "if_it_fits")]
     platform: Option<EntryPlatform>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "texts")]
+    annotations: BTreeMap<String, String>,
 }
 
 /// What an index says of a platform; nobody has to say all of it.
@@ -111,6 +112,16 @@ pub fn check_docker_archive_keys(bytes: &[u8]) -> Result<(), String> {
     check_keys(bytes, DOCKER_ARCHIVE)
 }
 
+/// The same for a lock file, in which no platform may be twice.
+pub fn check_lock_keys(bytes: &[u8]) -> Result<(), String> {
+    check_keys(bytes, LOCK)
+}
+
+/// The same for an index, which somebody else may have written and others read.
+pub fn check_index_keys(bytes: &[u8]) -> Result<(), String> {
+    check_keys(bytes, MANIFEST)
+}
+
 impl IndexEntry {
     /// What the image runs on, if the index says so.
     pub fn platform(&self) -> Option<Platform> {
@@ -138,7 +149,7 @@ impl IndexEntry {
 
     /// What the index says of it under this name.
     pub fn annotation(&self, name: &str) -> Option<&str> {
-        self.annotations.as_ref()?.get(name).map(String::as_str)
+        self.annotations.get(name).map(String::as_str)
     }
 }
 
@@ -185,11 +196,12 @@ mod tests {
         }
         let foreign = json!({ "schemaVersion": 2, "manifests": [
             { "digest": "sha512:00", "size": 1 }, 7, null, { "mediaType": null, "digest": blob.digest,
-            "platform": { "os": null, "architecture": 1 }, "annotations": null }
+            "platform": { "os": null, "architecture": 1 }, "annotations": null }, { "digest": blob.digest,
+            "annotations": { "name": "v1", "null": null, "number": 1 } }
         ] });
         let foreign = Document::parse(foreign.to_string().as_bytes()).unwrap().1;
         assert!(
-            matches!(&foreign, Document::Index(entries) if entries.len() == 1),
+            matches!(&foreign, Document::Index(entries) if entries.len() == 2 && entries[1].annotation("name") == Some("v1")),
             "{foreign:?}"
         );
         for (wrong, message) in [

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::lenient::null_is_default;
+use super::lenient::{null_is_default, texts};
 use super::{Descriptor, media_type};
 
 /// A list of manifests.
@@ -22,7 +22,7 @@ pub struct Index {
     /// Free-form notes.
     #[serde(
         default,
-        deserialize_with = "null_is_default",
+        deserialize_with = "texts",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, String>,

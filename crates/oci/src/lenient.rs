@@ -1,10 +1,11 @@
 //! What Go's programs write and read in JSON: null for an empty list, map or text, and keys in any case.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::{Map, Value};
 
 /// A value, or the default where there is null: for fields with `default`.
 pub(super) fn null_is_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
@@ -31,6 +32,82 @@ where
         Either::Fits(value) => Some(value),
         Either::Other(_) => None,
     })
+}
+
+/// Texts by name, as annotations are: what is null or no text is nobody's loss.
+pub(super) fn texts<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let values: Option<BTreeMap<String, Value>> = Option::deserialize(deserializer)?;
+    let texts = values
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| match value {
+            Value::String(text) => Some((name, text)),
+            _ => None,
+        });
+    Ok(texts.collect())
+}
+
+/// The fields of an object as Go reads them: those that `names` has in any case, of which the last counts that is
+/// there more than once, and of two objects both; no fields where there is null.
+pub fn go_object(bytes: &[u8], names: &[&str]) -> serde_json::Result<Map<String, Value>> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let object = GoObject(names).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(object)
+}
+
+/// The same of an object that was read.
+pub fn go_fields(object: Map<String, Value>, names: &[&str]) -> Map<String, Value> {
+    let mut fields = Map::new();
+    for (key, value) in object {
+        add_field(&mut fields, key, value, names);
+    }
+    fields
+}
+
+fn add_field(fields: &mut Map<String, Value>, key: String, value: Value, names: &[&str]) {
+    let folded = fold(&key);
+    let name = names.iter().find(|name| fold(name) == folded);
+    let key = name.map_or(key, |name| (*name).to_owned());
+    match (fields.get_mut(&key), value) {
+        (Some(Value::Object(before)), Value::Object(more)) => before.extend(more),
+        (_, value) => {
+            fields.insert(key, value);
+        }
+    }
+}
+
+struct GoObject<'a>(&'a [&'a str]);
+
+impl<'de> DeserializeSeed<'de> for GoObject<'_> {
+    type Value = Map<String, Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for GoObject<'_> {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some((key, value)) = map.next_entry()? {
+            add_field(&mut fields, key, value, self.0);
+        }
+        Ok(fields)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Map::new())
+    }
 }
 
 /// A list that may not be there.
@@ -65,6 +142,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for FittingItems<T> {
 pub(super) enum Shape {
     /// Anything; keys are data.
     Any,
+    /// An object whose keys are data, each of which is there once.
+    Once,
     /// An object with these keys, and others that nobody knows.
     Object(&'static [(&'static str, Shape)]),
     /// A list of such things.
@@ -148,6 +227,15 @@ pub(super) const CONFIG: Shape = Shape::Object(&[
     ),
 ]);
 
+/// A lock file of Strata's (docs/internals/formats.md), whose platforms are data.
+pub(super) const LOCK: Shape = Shape::Object(&[
+    ("version", Shape::Any),
+    ("name", Shape::Any),
+    ("tag", Shape::Any),
+    ("index", DESCRIPTOR),
+    ("platforms", Shape::Once),
+]);
+
 /// The list in a Docker archive.
 pub(super) const DOCKER_ARCHIVE: Shape = Shape::List(&Shape::Object(&[
     ("Config", Shape::Any),
@@ -189,10 +277,14 @@ impl<'de> Visitor<'de> for Keys {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let known = match self.0 {
             Shape::Object(known) => known,
-            Shape::Any | Shape::List(_) => &[],
+            Shape::Any | Shape::Once | Shape::List(_) => &[],
         };
         let mut found = BTreeSet::new();
+        let mut data = BTreeSet::new();
         while let Some(key) = map.next_key::<String>()? {
+            if matches!(self.0, Shape::Once) && !data.insert(key.clone()) {
+                return Err(de::Error::custom(format!("{key:?} is there twice")));
+            }
             let folded = fold(&key);
             let Some((name, shape)) = known.iter().find(|(name, _)| fold(name) == folded) else {
                 map.next_value::<IgnoredAny>()?;
@@ -212,7 +304,7 @@ impl<'de> Visitor<'de> for Keys {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let shape = match self.0 {
             Shape::List(shape) => *shape,
-            Shape::Any | Shape::Object(_) => Shape::Any,
+            Shape::Any | Shape::Once | Shape::Object(_) => Shape::Any,
         };
         while list.next_element_seed(shape)?.is_some() {}
         Ok(())
@@ -251,6 +343,31 @@ fn fold(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Kind "Strangers' documents": files of credentials, tokens and answers of helpers.
+    #[test]
+    fn objects_are_read_as_go_reads_them() {
+        for (document, expected) in [
+            ("null", "{}"),
+            (
+                r#"{"Token":"a","x":1,"X":2}"#,
+                r#"{"token":"a","x":1,"X":2}"#,
+            ),
+            (r#"{"token":"a","TOKEN":"b"}"#, r#"{"token":"b"}"#),
+            (
+                r#"{"token":{"a":1,"b":1},"token":{"b":2}}"#,
+                r#"{"token":{"a":1,"b":2}}"#,
+            ),
+            (r#"{"token":{"a":1},"token":null}"#, r#"{"token":null}"#),
+        ] {
+            let expected: Map<String, Value> = serde_json::from_str(expected).unwrap();
+            let object = go_object(document.as_bytes(), &["token"]).unwrap();
+            assert_eq!(object, expected, "{document}");
+        }
+        for document in ["", "[]", "7", r#"{"a":1"#, "{} {}"] {
+            assert!(go_object(document.as_bytes(), &[]).is_err(), "{document}");
+        }
+    }
 
     #[test]
     fn keys_are_there_once_and_as_they_are_written() {

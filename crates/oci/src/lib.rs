@@ -34,8 +34,12 @@ pub use compression::Compression;
 pub use config::{Config, History, HistoryEntry, ImageConfig};
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Digest, Hasher, HashingReader, HashingWriter};
-pub use document::{Document, IndexEntry, check_config_keys, check_docker_archive_keys};
+pub use document::{
+    Document, IndexEntry, check_config_keys, check_docker_archive_keys, check_index_keys,
+    check_lock_keys,
+};
 pub use index::Index;
+pub use lenient::{go_fields, go_object};
 pub use manifest::Manifest;
 pub use reference::{Reference, split_registry, validate_tag, without_password};
 pub use timestamp::{is_rfc3339, rfc3339};

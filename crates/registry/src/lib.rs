@@ -43,7 +43,7 @@ mod push;
 mod request;
 mod response;
 
-pub use auth::Credentials;
+pub use auth::{Credentials, credentials_of_file, credentials_of_netrc};
 pub use options::{Options, Retry, Timeouts};
 pub use push::{
     Action, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, plan, plan_index, push,

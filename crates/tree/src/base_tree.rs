@@ -396,6 +396,9 @@ mod tests {
                 &["l a b", "l b a", "f a/x"],
                 "a/x: the symlink a leads to itself",
             ),
+            (&["f a", "h a a"], "a: a link to itself"),
+            (&["l s d", "f d/a", "h d/a s/a"], "d/a: a link to itself"),
+            (&["d d", "h l d"], "l: a link to d, which is a directory"),
             (&["f d/.wh."], "d/.wh.: a whiteout of no file"),
             (&["f d/.wh..."], "d/.wh...: a whiteout of no file"),
             (

@@ -30,7 +30,9 @@ pub use base_tree::{BaseEntry, BaseListing, BaseTree, Stored};
 pub use budget::{Budget, MOST_ENTRIES, MOST_KEPT};
 pub use entries::LayerTree;
 pub use merge::{MergedRoot, RootSource, Surroundings, merge};
-pub use overlay::{Change, Kept, Listing, Obstacle, Overlay, OverlayNode, SymlinksBelow, Unlayable};
+pub use overlay::{
+    Change, Kept, Listing, Obstacle, Overlay, OverlayNode, SymlinksBelow, Unlayable,
+};
 pub use path::ImagePath;
 pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
 pub use rules::{Changes, CompiledRules, EntryType, Rule};

@@ -267,9 +267,10 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
                         self.put(&path, OverlayNode::Directory(about), budget)
                     }
                     Change::Leaf(leaf) => self.put(&path, OverlayNode::Leaf(leaf), budget),
-                    Change::HardLink(target) => match link(self.linked(target)) {
-                        Some(leaf) => self.put(&path, OverlayNode::Leaf(leaf), budget),
-                        None => Err(format!("a link to {target}, which is not there")),
+                    Change::HardLink(target) => match self.linked(&path, target).map(&link) {
+                        Ok(Some(leaf)) => self.put(&path, OverlayNode::Leaf(leaf), budget),
+                        Ok(None) => Err(format!("a link to {target}, which is not there")),
+                        Err(message) => Err(message),
                     },
                 },
                 Some(Whiteout::File(directory, name)) => self.hide(&directory, Some(name), budget),
@@ -344,13 +345,26 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
         }
     }
 
-    /// What is at the target of a hard link, if it is no directory.
-    fn linked(&self, target: &ImagePath) -> Option<&L> {
-        let (parent, name) = target.split();
-        let directory = self.resolve(&parent).ok()?.directory()?;
-        match &self.child(directory, name)?.what {
-            OverlayNode::Leaf(leaf) => Some(leaf),
-            OverlayNode::Directory(_) => None,
+    /// What is at the target of the hard link `path`, if something is. A directory has no second name, and what
+    /// the link takes the place of is gone before it is made.
+    fn linked(&self, path: &ImagePath, target: &ImagePath) -> Result<Option<&L>, String> {
+        let place = |path: &ImagePath| {
+            let (parent, name) = path.split();
+            let directory = self.resolve(&parent).ok()?.directory()?;
+            Some(key(directory, name))
+        };
+        let Some(found) = place(target) else {
+            return Ok(None);
+        };
+        if place(path).as_ref() == Some(&found) {
+            return Err("a link to itself".to_owned());
+        }
+        match self.nodes.get(&found).map(|node| &node.what) {
+            Some(OverlayNode::Leaf(leaf)) => Ok(Some(leaf)),
+            Some(OverlayNode::Directory(_)) => {
+                Err(format!("a link to {target}, which is a directory"))
+            }
+            None => Ok(None),
         }
     }
 
@@ -571,29 +585,33 @@ impl<D: Default + Kept, L: Kept> Overlay<D, L> {
                     match found.map(|node| (&node.what, node)) {
                         None => missing += 1,
                         Some((OverlayNode::Directory(number), _)) => way.directories.push(*number),
-                        Some((OverlayNode::Leaf(leaf), node)) => match (leaf.symlink(), passage(node)) {
-                            (Some(_), Passage::Refused) => return Err(Obstacle::Below(way.real)),
-                            (Some(target), _) => {
-                                symlinks += 1;
-                                if symlinks > MOST_SYMLINKS {
-                                    return Err(Obstacle::Loop(way.real));
+                        Some((OverlayNode::Leaf(leaf), node)) => {
+                            match (leaf.symlink(), passage(node)) {
+                                (Some(_), Passage::Refused) => {
+                                    return Err(Obstacle::Below(way.real));
                                 }
-                                way.real.0.truncate(above);
-                                if target.starts_with(b"/") {
-                                    way.real = ImagePath::default();
-                                    way.directories.clear();
+                                (Some(target), _) => {
+                                    symlinks += 1;
+                                    if symlinks > MOST_SYMLINKS {
+                                        return Err(Obstacle::Loop(way.real));
+                                    }
+                                    way.real.0.truncate(above);
+                                    if target.starts_with(b"/") {
+                                        way.real = ImagePath::default();
+                                        way.directories.clear();
+                                    }
+                                    rest = Cow::Owned([target, b"/", &rest[end..]].concat());
+                                    position = 0;
+                                    continue;
                                 }
-                                rest = Cow::Owned([target, b"/", &rest[end..]].concat());
-                                position = 0;
-                                continue;
+                                (None, Passage::Replaced) => missing += 1,
+                                (None, _) if rest[end..].iter().all(|byte| *byte == b'/') => {
+                                    way.leaf = Some(leaf);
+                                    return Ok(way);
+                                }
+                                (None, _) => return Err(Obstacle::File(way.real)),
                             }
-                            (None, Passage::Replaced) => missing += 1,
-                            (None, _) if rest[end..].iter().all(|byte| *byte == b'/') => {
-                                way.leaf = Some(leaf);
-                                return Ok(way);
-                            }
-                            (None, _) => return Err(Obstacle::File(way.real)),
-                        },
+                        }
                     }
                 }
             }

@@ -5,43 +5,35 @@
 //! (docker/cli, package `context/store`).
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::endpoint::{Endpoint, TlsFiles};
 use super::environment::{configuration, text};
 use strata_error::{Error, Result, small_file};
 use strata_http::Environment;
-use strata_oci::Digest;
+use strata_oci::{Digest, go_object};
 
 /// The most bytes of a file that are read.
 const LARGEST_FILE: u64 = 4 << 20;
 /// The name of the engine that no context is about.
 const DEFAULT: &str = "default";
 
-/// The fields of `config.json` that matter.
-#[derive(Deserialize)]
-struct Configuration {
-    #[serde(default, rename = "currentContext")]
-    current_context: String,
-}
-
 /// The fields of `meta.json` that matter.
 #[derive(Deserialize)]
 struct Metadata {
-    #[serde(default, rename = "Endpoints")]
-    endpoints: BTreeMap<String, MetadataEndpoint>,
+    #[serde(rename = "Endpoints")]
+    endpoints: Option<BTreeMap<String, Value>>,
 }
 
 #[derive(Deserialize)]
 struct MetadataEndpoint {
-    #[serde(default, rename = "Host")]
-    host: String,
-    #[serde(default, rename = "SkipTLSVerify")]
-    insecure: bool,
+    #[serde(rename = "Host")]
+    host: Option<String>,
+    #[serde(rename = "SkipTLSVerify")]
+    insecure: Option<bool>,
 }
 
 /// The engine of the context that `DOCKER_CONTEXT`, else Docker's configuration names; `None` if
@@ -50,14 +42,14 @@ pub(super) fn current(environment: Environment<'_>) -> Result<Option<Endpoint>> 
     let Some(directory) = configuration(environment) else {
         return Ok(None);
     };
-    let named = text(environment, "DOCKER_CONTEXT").map_or_else(|| configured(&directory), Ok)?;
+    let named = text(environment, "DOCKER_CONTEXT").unwrap_or_else(|| configured(&directory));
     if named.is_empty() || named == DEFAULT {
         return Ok(None);
     }
     let digest = Digest::of(named.as_bytes()).hex();
     let contexts = directory.join("contexts");
     let file = contexts.join("meta").join(&digest).join("meta.json");
-    let Some(bytes) = read(&file)? else {
+    let Some(bytes) = small_file::read_usual(&file, LARGEST_FILE)? else {
         return Err(Error::Name {
             what: "Docker context",
             value: named,
@@ -66,42 +58,44 @@ pub(super) fn current(environment: Environment<'_>) -> Result<Option<Endpoint>> 
                 .to_owned(),
         });
     };
-    let Metadata { mut endpoints } = parse(&file, &bytes)?;
-    let Some(endpoint) = endpoints.remove("docker").filter(|it| !it.host.is_empty()) else {
+    let Metadata { endpoints } = parse(&file, &bytes)?;
+    // Those of other orchestrators are theirs.
+    let engine = endpoints.unwrap_or_default().remove("docker");
+    let engine = engine.map(|engine| serde_json::from_value(engine).map_err(not_written(&file)));
+    let engine: Option<MetadataEndpoint> = engine.transpose()?;
+    let host = engine.as_ref().and_then(|engine| engine.host.clone());
+    let (Some(endpoint), Some(host)) = (engine, host.filter(|host| !host.is_empty())) else {
         return Err(broken(&file, "has no Docker engine"));
     };
     let mut tls = TlsFiles::in_directory(&contexts.join("tls").join(&digest).join("docker"));
-    tls.insecure = endpoint.insecure;
+    tls.insecure = endpoint.insecure.unwrap_or_default();
     let is_encrypted = tls != TlsFiles::default();
-    Endpoint::new(&endpoint.host, is_encrypted.then_some(tls)).map(Some)
+    Endpoint::new(&host, is_encrypted.then_some(tls)).map(Some)
 }
 
-/// The current context by `config.json`; empty if it names none.
-fn configured(directory: &Path) -> Result<String> {
-    let file = directory.join("config.json");
-    match read(&file)? {
-        Some(bytes) => parse(&file, &bytes).map(|it: Configuration| it.current_context),
-        None => Ok(String::new()),
-    }
-}
-
-/// The bytes of a file, `None` if there is none.
-fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        opened => small_file::read_opened(opened, path, LARGEST_FILE).map(Some),
-    }
+/// The current context by `config.json`; empty if it names none. Nobody named that file: as for Docker, one that
+/// cannot be used names none.
+fn configured(directory: &Path) -> String {
+    let bytes = small_file::read_usual(&directory.join("config.json"), LARGEST_FILE);
+    let bytes = bytes.ok().flatten().unwrap_or_default();
+    let fields = go_object(&bytes, &["currentContext"]).unwrap_or_default();
+    let named = fields.get("currentContext").and_then(Value::as_str);
+    named.unwrap_or_default().to_owned()
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(path: &Path, bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    serde_json::from_slice(bytes).map_err(not_written(path))
+}
+
+fn not_written(path: &Path) -> impl Fn(serde_json::Error) -> Error {
+    move |error| {
         // The parser's own message can quote a password that is kept here.
         let (line, column) = (error.line(), error.column());
         broken(
             path,
             &format!("not what Docker writes (line {line}, column {column})"),
         )
-    })
+    }
 }
 
 fn broken(path: &Path, message: &str) -> Error {
@@ -188,13 +182,42 @@ mod tests {
         assert!(tls.insecure && tls.authority.is_some() && tls.certificate.is_some());
     }
 
+    /// Kind "Strangers' documents": nobody named the file, so that one which cannot be used is as good as none, as
+    /// for Docker itself.
+    #[test]
+    fn an_unusable_configuration_names_no_context() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            r#"{"secret"#,
+            r#"{"currentContext":null}"#,
+            r#"{"currentContext":["secret"]}"#,
+        ] {
+            let scene = Scene::new(&[("config.json", text)]);
+            assert_eq!(scene.current(None).unwrap(), None, "{text}");
+        }
+        let scene = Scene::new(&[("config.json/x", "")]);
+        assert_eq!(scene.current(None).unwrap(), None);
+        let meta =
+            r#"{"Endpoints":{"kubernetes":7,"docker":{"Host":"tcp://h:1","SkipTLSVerify":null}}}"#;
+        let scene = Scene::new(&[
+            ("config.json", r#"{"CurrentContext":"work"}"#),
+            (META, meta),
+        ]);
+        assert_eq!(scene.current(None).unwrap().unwrap().host, "tcp://h:1");
+    }
+
     #[test]
     fn broken_files_are_named_and_not_quoted() {
         for (files, context) in [
-            ([("config.json", r#"{"currentContext":["secret"]}"#)], None),
-            ([("config.json", r#"{"secret"#)], None),
             ([(META, r#"{"Endpoints":"secret"}"#)], Some("work")),
             ([(META, r#"{"Endpoints":{"docker":{}}}"#)], Some("work")),
+            ([(META, r#"{"Endpoints":null}"#)], Some("work")),
+            (
+                [(META, r#"{"Endpoints":{"docker":{"Host":null}}}"#)],
+                Some("work"),
+            ),
         ] {
             let error = Scene::new(&files).current(context).unwrap_err().to_string();
             assert!(

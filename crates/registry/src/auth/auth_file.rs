@@ -1,16 +1,14 @@
 //! The files in which `docker login` and `podman login` keep credentials (containers-auth.json(5),
 //! Docker's `config.json`).
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::auth::credentials::Credentials;
 use strata_error::{Error, Result};
-use strata_oci::Reference;
+use strata_oci::{Reference, go_fields, go_object};
 
 /// An error about the file `name`, without what is in it.
 pub(super) fn bad_file(name: &str, message: &str) -> Error {
@@ -21,16 +19,13 @@ pub(super) fn bad_file(name: &str, message: &str) -> Error {
     }
 }
 
-/// The fields that matter of `auth.json` and `config.json`. Null is what Go's encoders write of nothing. What is
-/// said of each registry is looked at for that one only.
-#[derive(Default, Deserialize)]
+/// The fields that matter of `auth.json` and `config.json`, as Go reads them. Null is what its encoders write of
+/// nothing. What is said of each registry is looked at for that one only.
+#[derive(Default)]
 pub(super) struct AuthFile {
-    #[serde(skip)]
     name: String,
-    auths: Option<BTreeMap<String, Value>>,
-    #[serde(rename = "credHelpers")]
-    helpers: Option<BTreeMap<String, Value>>,
-    #[serde(rename = "credsStore")]
+    auths: Map<String, Value>,
+    helpers: Map<String, Value>,
     store: Option<String>,
 }
 
@@ -49,17 +44,31 @@ impl AuthFile {
         if bytes.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        let parsed: Option<Self> = serde_json::from_slice(bytes).map_err(|error| {
+        let not_one = |place: &str| {
+            let message = format!("not a file of registry credentials ({place})");
+            bad_file(name, &message)
+        };
+        let fields = go_object(bytes, &["auths", "credHelpers", "credsStore"]);
+        let mut fields = fields.map_err(|error| {
             // The parser's own message can quote a secret.
-            let place = format!("line {}, column {}", error.line(), error.column());
-            bad_file(
-                name,
-                &format!("not a file of registry credentials ({place})"),
-            )
+            not_one(&format!("line {}, column {}", error.line(), error.column()))
         })?;
+        let auths = match fields.remove("auths") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(auths)) => auths,
+            Some(_) => return Err(not_one("auths")),
+        };
+        // Whom there is no helper to ask for has credentials of their own.
+        let helpers = match fields.remove("credHelpers") {
+            Some(Value::Object(helpers)) => helpers,
+            _ => Map::new(),
+        };
+        let store = fields.get("credsStore").and_then(Value::as_str);
         Ok(Self {
             name: name.to_owned(),
-            ..parsed.unwrap_or_default()
+            auths,
+            helpers,
+            store: store.map(str::to_owned),
         })
     }
 
@@ -67,8 +76,7 @@ impl AuthFile {
     /// parents, the registry.
     pub(super) fn credentials(&self, reference: &Reference) -> Result<Option<Credentials>> {
         for scope in scopes(reference) {
-            let auths = self.auths.iter().flatten();
-            let entries = auths.filter(|(key, _)| normalize(key) == scope);
+            let entries = self.auths.iter().filter(|(key, _)| normalize(key) == scope);
             for (key, entry) in entries {
                 if let Some(credentials) = self.entry(key, entry)? {
                     return Ok(Some(credentials));
@@ -81,7 +89,15 @@ impl AuthFile {
     /// The credentials of one entry; `docker login` leaves it empty when a helper keeps them.
     fn entry(&self, key: &str, entry: &Value) -> Result<Option<Credentials>> {
         let bad_entry = |what: &str| bad_file(&self.name, &format!("auths.{key:?}{what}"));
-        let entry = Option::<Entry>::deserialize(entry)
+        let fields = match entry {
+            Value::Null => Map::new(),
+            Value::Object(fields) => go_fields(
+                fields.clone(),
+                &["auth", "username", "password", "identitytoken"],
+            ),
+            _ => return Err(bad_entry(" is not what is kept for a registry")),
+        };
+        let entry = Option::<Entry>::deserialize(Value::Object(fields))
             // The parser's own message can quote a secret.
             .map_err(|_| bad_entry(" is not what is kept for a registry"))?
             .unwrap_or_default();
@@ -103,8 +119,10 @@ impl AuthFile {
     /// The helper that keeps the credentials of this registry, and of no other (`credHelpers`).
     pub(super) fn helper(&self, reference: &Reference) -> Option<&str> {
         scopes(reference).into_iter().find_map(|scope| {
-            let helpers = self.helpers.iter().flatten();
-            let mut meant = helpers.filter(|(key, _)| normalize(key) == scope);
+            let mut meant = self
+                .helpers
+                .iter()
+                .filter(|(key, _)| normalize(key) == scope);
             meant.find_map(|(_, helper)| helper.as_str().filter(|helper| !helper.is_empty()))
         })
     }
@@ -265,6 +283,20 @@ mod tests {
             ),
             (
                 format!(r#"{{"auths":{{{own}}},"credHelpers":{{"r.example":null}}}}"#),
+                found.clone(),
+            ),
+            // In any case, twice, and with fields of other types, as Go reads them or better.
+            (format!(r#"{{"Auths":{{{own}}}}}"#), found.clone()),
+            (
+                r#"{"auths":{"r.example":{"Auth":"dTpw"}}}"#.to_owned(),
+                found.clone(),
+            ),
+            (
+                format!(r#"{{"auths":{{{own}}},"auths":{{"o.example":{{}}}}}}"#),
+                found.clone(),
+            ),
+            (
+                format!(r#"{{"auths":{{{own}}},"credsStore":7,"credHelpers":[]}}"#),
                 found,
             ),
         ] {

@@ -303,13 +303,9 @@ impl Authorizer {
             message: format!("its authorization server {}", error.message),
             ..error
         })?;
-        let token = serde_json::from_slice::<Token>(&response.body).ok();
-        token
-            .filter(|token| !token.text().is_empty())
-            .ok_or_else(|| {
-                RegistryError::permanent("its authorization server answered without a token", "")
-                    .into()
-            })
+        Token::parse(&response.body).ok_or_else(|| {
+            RegistryError::permanent("its authorization server answered without a token", "").into()
+        })
     }
 }
 

@@ -8,10 +8,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::auth::credentials::Credentials;
 use strata_error::{Result, printable};
+use strata_oci::go_object;
 use strata_progress::Cancel;
 
 /// The longest output that is read, in bytes. Tokens in it can have some kilobytes.
@@ -118,16 +119,15 @@ fn read(child: &mut Child) -> Receiver<Vec<u8>> {
 
 /// The credentials of an output.
 fn parse(output: &[u8]) -> Result<Option<Credentials>, String> {
-    #[derive(Deserialize)]
-    struct Output {
-        #[serde(default, rename = "Username")]
-        username: String,
-        #[serde(default, rename = "Secret")]
-        secret: String,
-    }
     // The parser's own message can quote a secret.
-    let Output { username, secret } =
-        serde_json::from_slice(output).map_err(|_| "answered what is not JSON".to_owned())?;
+    let fields = go_object(output, &["Username", "Secret"])
+        .map_err(|_| "answered what is not JSON".to_owned())?;
+    let text = |name: &str| match fields.get(name) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(format!("answered a {name} that is no text")),
+    };
+    let (username, secret) = (text("Username")?, text("Secret")?);
     Ok(match (username.as_str(), secret.is_empty()) {
         (_, true) => None,
         (TOKEN_USER, false) => Some(Credentials::IdentityToken(secret)),

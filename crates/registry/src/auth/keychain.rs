@@ -5,8 +5,8 @@
 //! repositories, nor netrc, nor a user who gives up while a helper waits.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use crate::auth::auth_file::AuthFile;
 use crate::auth::credentials::Credentials;
@@ -224,18 +224,10 @@ fn variable(environment: &Environment<'_>, name: &str) -> Option<PathBuf> {
 /// error; whether it matters depends on who named it.
 fn read(file: &CredentialFile) -> Result<Option<Vec<u8>>> {
     let path = &file.path;
-    match std::fs::File::open(path) {
-        Err(error) if !file.named && is_missing(&error) => Ok(None),
-        opened => small_file::read_opened(opened, path, LARGEST_FILE).map(Some),
+    if file.named {
+        return small_file::read(path, LARGEST_FILE).map(Some);
     }
-}
-
-/// Whether a file is not there; some have no home but `/dev/null`.
-fn is_missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    small_file::read_usual(path, LARGEST_FILE)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
+use serde_json::Value;
 use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderValue, Method, Uri};
 
@@ -13,6 +13,7 @@ use crate::error::RegistryError;
 use crate::request::{Body, Request};
 use strata_http::percent_encode;
 use strata_http::url::with_parameter;
+use strata_oci::go_object;
 
 /// Tokens are used for no longer than this part of their life.
 const TOKEN_LIFE_USED: f64 = 0.8;
@@ -105,33 +106,39 @@ impl TokenRequest {
 }
 
 /// What an authorization server hands out.
-#[derive(Deserialize)]
 pub(super) struct Token {
-    /// The token, under the first of its two names.
-    #[serde(default, rename = "token")]
-    docker: String,
-    /// The token, under the name that it has in `OAuth2`.
-    #[serde(default, rename = "access_token")]
-    oauth2: String,
+    text: String,
     /// How long it is good, in seconds.
-    expires_in: Option<u64>,
+    expires_in: u64,
 }
 
 impl Token {
+    /// Reads an answer, as Go's programs do; none if there is no token in it.
+    pub(super) fn parse(answer: &[u8]) -> Option<Self> {
+        let fields = go_object(answer, &["token", "access_token", "expires_in"]).ok()?;
+        let text = |name: &str| {
+            let text = fields.get(name).and_then(Value::as_str);
+            text.filter(|text| !text.is_empty())
+        };
+        // The second is its name in OAuth2.
+        let text = text("token").or_else(|| text("access_token"))?;
+        // What is no number of seconds, or one of the past, is not known.
+        let expires_in = fields.get("expires_in").and_then(Value::as_u64);
+        Some(Self {
+            text: text.to_owned(),
+            expires_in: expires_in.unwrap_or_default(),
+        })
+    }
+
     /// How long it is used.
     pub(super) fn life(&self) -> Duration {
-        let seconds = self.expires_in.unwrap_or_default();
-        Duration::from_secs(seconds.clamp(LEAST_TOKEN_LIFE, MOST_TOKEN_LIFE))
+        Duration::from_secs(self.expires_in.clamp(LEAST_TOKEN_LIFE, MOST_TOKEN_LIFE))
             .mul_f64(TOKEN_LIFE_USED)
     }
 
     /// The token itself.
     pub(super) fn text(&self) -> &str {
-        if self.docker.is_empty() {
-            &self.oauth2
-        } else {
-            &self.docker
-        }
+        &self.text
     }
 }
 
@@ -154,7 +161,7 @@ mod tests {
     use super::*;
 
     fn token(document: &str) -> Token {
-        serde_json::from_str(document).unwrap()
+        Token::parse(document.as_bytes()).unwrap()
     }
 
     #[test]
@@ -163,6 +170,10 @@ mod tests {
             (r#"{"token":"t"}"#, 48),
             (r#"{"token":"t","expires_in":0}"#, 48),
             (r#"{"token":"t","expires_in":300}"#, 240),
+            (r#"{"token":"t","expires_in":null}"#, 48),
+            (r#"{"token":"t","expires_in":-1}"#, 48),
+            (r#"{"token":"t","expires_in":300.5}"#, 48),
+            (r#"{"token":"t","expires_in":"300"}"#, 48),
             (r#"{"token":"t","expires_in":18446744073709551615}"#, 69_120),
         ] {
             assert_eq!(
@@ -177,5 +188,24 @@ mod tests {
     fn both_names_of_a_token_are_known() {
         assert_eq!(token(r#"{"token":"a","access_token":"b"}"#).text(), "a");
         assert_eq!(token(r#"{"access_token":"b","issued_at":"x"}"#).text(), "b");
+        // Kind "Strangers' documents": null, and keys in another case, as Go reads them.
+        for document in [
+            r#"{"token":null,"access_token":"b","refresh_token":null}"#,
+            r#"{"token":"","access_token":"b"}"#,
+            r#"{"Token":"b","issued_at":null}"#,
+            r#"{"token":"a","token":"b"}"#,
+        ] {
+            assert_eq!(token(document).text(), "b", "{document}");
+        }
+        for document in [
+            "",
+            "null",
+            "{}",
+            r#"{"token":null}"#,
+            r#"{"token":7}"#,
+            "[]",
+        ] {
+            assert!(Token::parse(document.as_bytes()).is_none(), "{document}");
+        }
     }
 }

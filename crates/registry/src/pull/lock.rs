@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::pull::source::{RemoteImage, Source};
 use strata_error::{Error, Result};
-use strata_oci::{Descriptor, Document, IndexEntry, Platform, Reference};
+use strata_oci::{Descriptor, Document, IndexEntry, Platform, Reference, check_lock_keys};
 use strata_progress::Context;
 
 /// The version of the format.
@@ -62,10 +62,18 @@ impl Lock {
             message,
             hint: "write it anew with `strata lock IMAGE`".to_owned(),
         };
-        let value: Value =
+        check_lock_keys(bytes).map_err(&error)?;
+        let mut value: Value =
             serde_json::from_slice(bytes).map_err(|problem| error(problem.to_string()))?;
         if let Some(version) = value.get("version").filter(|version| **version != VERSION) {
             return Err(error(format!("version {version}, expected {VERSION}")));
+        }
+        // An editor of theirs may have written it with Go.
+        let images = value.get_mut("platforms").and_then(Value::as_object_mut);
+        for image in images.into_iter().flat_map(serde_json::Map::values_mut) {
+            if let Some(layers) = image.get_mut("layers").filter(|layers| layers.is_null()) {
+                *layers = Value::Array(Vec::new());
+            }
         }
         serde_path_to_error::deserialize(value).map_err(|problem| error(problem.to_string()))
     }
@@ -286,6 +294,18 @@ mod tests {
             ("\"version\": 1", "\"version\": 2", "version 2, expected 1"),
             ("\"name\"", "\"nam\"", "unknown field `nam`"),
             ("sha256:", "sha1:", "index.digest"),
+            // What other readers take, Nix among them, is the one or the other.
+            (
+                "\"name\"",
+                "\"name\": \"o.example/x\", \"name\"",
+                "\"name\" is there twice",
+            ),
+            (
+                "\"linux/amd64\"",
+                "\"linux/amd64\": {}, \"linux/amd64\"",
+                "\"linux/amd64\" is there twice",
+            ),
+            ("\"name\"", "\"Name\"", "\"Name\" is written \"name\""),
         ] {
             let text = sample().to_text().replace(from, to);
             let error = Lock::parse(text.as_bytes(), "x").unwrap_err().to_string();
