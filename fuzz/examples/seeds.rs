@@ -4,6 +4,7 @@ use std::path::Path;
 
 use strata_fuzz::bases::{BaseImage, Packed, Piece, archive, pack, tar};
 use strata_fuzz::documents;
+use strata_nix::{Registration, write_database};
 
 fn main() {
     let image = BaseImage {
@@ -35,6 +36,34 @@ fn main() {
         "layers_json",
         &[include_bytes!("../src/layers.json").to_vec()],
     );
+    write("database", &[database()]);
+    write("credentials", &CREDENTIALS.map(|text| text.as_bytes().to_vec()));
+    // A symlink to a directory, files below it, links and whiteouts, in three layers.
+    let entries = [
+        0, 0, 0, 1, 3, 0, 3, 1, 0, 1, 5, 0, 4, 2, 3, 90, 8, 0, 88, 11, 0, 87, 4, 0, 175, 15, 0, 176, 6, 1,
+    ];
+    write("layer_tree", &[entries.to_vec()]);
+}
+
+/// Files as `docker login` and `podman login` write them, and netrc.
+const CREDENTIALS: [&str; 3] = [
+    r#"{"auths":{"r.example:5000":{"auth":"dTpw"},"r.example:5000/a":null,"https://index.docker.io/v1/":{"username":"u","password":"secret"}},"credsStore":"x"}"#,
+    r#"{"Auths":{"ghcr.io":{"identitytoken":"secret","auth":null}},"credHelpers":{"ghcr.io":"y"}}"#,
+    "machine r.example login u password secret\ndefault login d password secret\n",
+];
+
+/// A database of two paths, one of which refers to the other and was built by a derivation.
+fn database() -> Vec<u8> {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| format!("/nix/store/00000000000000000000000000000000-{name}");
+    let registration = |name: &str, references: &[&str]| {
+        let references = references.iter().map(|name| path(name)).collect();
+        let hash = format!("sha256:{}", "0".repeat(52));
+        (path(name), Registration::new(path(name), &hash, 120, references).unwrap())
+    };
+    let paths = [registration("a", &[]), registration("b", &["a", "b"])];
+    write_database(place.path(), &paths.into_iter().collect()).unwrap();
+    std::fs::read(place.path().join("db.sqlite")).unwrap()
 }
 
 fn lower() -> Vec<u8> {
