@@ -97,14 +97,14 @@ fn engines_read_every_name() {
 
 #[test]
 fn one_name_is_one_image() {
-    let (_store, [one, ..]) = images();
+    let (store, [one, ..]) = images();
     let directory = tempfile::tempdir().unwrap();
     let archive = directory.path().join("all.tar");
     let output = merge(&[text(&one), text(&one), text(&archive)]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(error.contains(": it is given twice\nhint: "), "{error}");
-    let compressed = directory.path().join("compressed");
+    let compressed = store.locate(&store.path("compressed"));
     let mut compress = Command::new(env!("CARGO_BIN_EXE_strata"));
     run(compress.args(["compress", text(&one), text(&compressed)]));
     let output = merge(&[text(&one), text(&compressed), text(&archive)]);

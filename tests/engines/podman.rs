@@ -435,8 +435,7 @@ fn an_image_that_is_there_already_is_told_as_it_is_there() {
     let podman = Podman::local();
     let mut speakers = Speakers::new();
     let image = speakers.image("speaker", "there");
-    let directory = tempfile::tempdir().unwrap();
-    let compressed = directory.path().join("compressed");
+    let compressed = beside(&image, "compressed");
     run(strata("compress").args([&image, &compressed]));
     podman.copy(&compressed, "podman:");
     let id = podman.ask(&["image", "inspect", "--format", "{{.Id}}", "speaker:v1"]);
@@ -458,18 +457,22 @@ fn an_image_that_is_there_already_is_told_as_it_is_there() {
     );
 }
 
+/// Another store path of the store that an image is in.
+fn beside(image: &Path, name: &str) -> PathBuf {
+    image.with_file_name(format!("{}-{name}", "0".repeat(32)))
+}
+
 /// Layers that are compressed already are sent as they are, and known again by their blobs.
 #[test]
 fn compressed_layers_are_skipped_too() {
     let podman = Podman::local();
     let mut speakers = Speakers::new();
-    let directory = tempfile::tempdir().unwrap();
     for (word, sent) in [
         ("pressed", expected(true, true)),
         ("repressed", expected(false, true)),
     ] {
         let image = speakers.image("speaker", word);
-        let compressed = directory.path().join(word);
+        let compressed = beside(&image, word);
         run(strata("compress").args([&image, &compressed]));
         let (_, said) = podman.copy(&compressed, "podman:");
         assert_eq!(layers(&said), sent, "{said}");

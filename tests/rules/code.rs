@@ -43,7 +43,7 @@ const RULES: [Rule; 4] = [
             "crates/base/src/documents.rs",
             "crates/base/src/inherit.rs",
             "crates/base/src/select.rs",
-            "crates/image/src/flatten/tree.rs",
+            "crates/image/src/replay/tree.rs",
             "crates/oci/src",
             "crates/plan/src",
             "crates/tree/src/base_tree.rs",

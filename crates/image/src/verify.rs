@@ -45,19 +45,22 @@ impl Verification {
         for source in layer.recipe().iter().flat_map(|recipe| &recipe.sources) {
             findings.extend(verify_source(source, name, advance)?);
         }
-        match self.lay(layer, name, advance) {
-            Err(error @ Error::Interrupted) => return Err(error),
-            Err(error) if findings.is_empty() => findings.push(error),
+        let Err(error) = self.lay(layer, name, advance) else {
+            return Ok(findings);
+        };
+        match error {
+            Error::Interrupted => return Err(error),
+            error if findings.is_empty() => findings.push(error),
             // The store paths are named already.
-            Err(Error::Mismatch {
+            Error::Mismatch {
                 expected, found, ..
-            }) => findings.push(Error::Mismatch {
+            } => findings.push(Error::Mismatch {
                 what: name.to_owned(),
                 expected,
                 found,
                 hint: String::new(),
             }),
-            Ok(()) | Err(_) => {}
+            _ => {}
         }
         Ok(findings)
     }

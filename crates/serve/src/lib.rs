@@ -28,13 +28,11 @@ mod request;
 mod response;
 mod sending;
 mod server;
-mod shared;
 mod window;
 
 pub use catalog::Catalog;
-pub use compressed::compress_all_images;
+pub use compressed::{SharedLayers, compress_all_images};
 pub use limits::Limits;
 pub use loopback::{is_loopback_name, on_loopback};
 pub use observer::Observer;
 pub use server::Server;
-pub use shared::SharedLayers;

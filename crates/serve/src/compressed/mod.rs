@@ -1,14 +1,18 @@
 //! Images with compressed layers, for a server that is asked for them.
 
+mod shared;
+
 use std::sync::Arc;
 
-use crate::shared::{SharedLayer, SharedLayers};
+use self::shared::SharedLayer;
 use strata_copy::compressed::{Made, compress_all};
 use strata_error::Result;
 use strata_image::{CompressedLayer, Image, ManifestOrIndex};
 use strata_layer::Layer;
 use strata_oci::{Compression, Descriptor, Manifest, json as canonical, media_type};
 use strata_progress::Context;
+
+pub use self::shared::SharedLayers;
 
 /// The same with each layer compressed, in each image of an index. Compressed layers, also those that the image
 /// promises, are made once for all who ask for them, as long as `shared` has room.
