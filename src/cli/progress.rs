@@ -138,7 +138,7 @@ impl<'a> Reporter<'a> {
         let heartbeat = is_told.then(|| {
             let speaker = printer.silenced(false);
             beat(Arc::clone(&shared), HEARTBEAT, move |line| {
-                speaker.note(line)
+                speaker.note(line);
             })
         });
         Self {

@@ -42,7 +42,7 @@ enum IndexCommand {
 #[derive(Args)]
 #[command(after_help = HELP, mut_args = with_plain_name)]
 struct CreateArgs {
-    /// Where the index goes: docker://NAME[:TAG], or another destination of `strata copy` that takes indexes
+    /// Where the index goes: `docker://NAME[:TAG]`, or another destination of `strata copy` that takes indexes
     destination: String,
 
     /// The images, each for a platform of its own

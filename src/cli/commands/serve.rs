@@ -75,15 +75,15 @@ pub(crate) fn run(
 
     let mut catalog = Catalog::default();
     let mut lines = format!("http://{address}\n");
-    let mut served = Vec::new();
+    let mut answer = Vec::new();
     for image in &images {
         let name = catalog.add(image.borrowed())?;
         let digest = image.borrowed().digest();
         lines.extend([format!("{address}/{name}@{digest}\n")]);
-        served.push(json!({ "name": format!("{address}/{name}"), "digest": digest }));
+        answer.push(json!({ "name": format!("{address}/{name}"), "digest": digest }));
     }
     if arguments.json {
-        let value = json!({ "address": format!("http://{address}"), "images": served });
+        let value = json!({ "address": format!("http://{address}"), "images": answer });
         lines = format!("{value}\n");
     }
     if !address.ip().is_loopback() {
