@@ -159,8 +159,8 @@ fn wrong_usage() {
             &["unexpected argument '--fly'"],
         ),
         (
-            &["copy", "image", "dir:a", "--format", "v2s2"],
-            &["only registries and docker-archive:"],
+            &["copy", "image", "oci:a", "--format", "v2s2"],
+            &["registries, podman:, dir: and docker-archive: hold"],
         ),
         (
             &["copy", "image", "dir:a", "--sign-by=me"],
@@ -356,7 +356,7 @@ fn quiet_copies_say_nothing_and_leave_the_digest_in_a_file() {
     assert!(!output.stdout.is_empty());
 
     let output = scene.copy(&["--digestfile", "layout", "dir:d"]);
-    assert_fails(&output, 1, &["cannot write layout"]);
+    assert_fails(&output, 1, &["layout: a directory is in the way"]);
     let output = scene.copy(&["--digestfile", "no/digest", "dir:e"]);
     assert_fails(
         &output,

@@ -24,7 +24,7 @@ fn script(heading: &str) -> String {
         line.get(indent..)
             .filter(|_| line.starts_with(&" ".repeat(indent)))
     });
-    lines.flat_map(|line| [line, "\n"]).collect()
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 struct Job {
