@@ -5,6 +5,11 @@ use super::super::reach::Reach;
 /// Parts of one are counted in 2^-18.
 pub(super) const ONE: i64 = 1 << 18;
 
+/// What a layer costs at each update, in bytes: its HEAD when a registry is asked what it has, its entries in the
+/// manifest and the config, and the extraction when it is new. One more of 60 layers is some milliseconds for each
+/// of them, and in a millisecond a line of a gigabit carries 128 KB.
+pub(super) const PRICE: i64 = 128 << 10;
+
 /// Powers are computed in 2^-32.
 const FINE: u64 = 1 << 32;
 
