@@ -396,7 +396,7 @@ mod tests {
                 &format!(r#"{{"graph":{{"fleet":[{{"graph":[{a}]}}]}}}}"#),
                 "expected a closure graph",
             ),
-            (&"[".repeat(100_000), "expected an object with path"),
+            (&"[".repeat(100_000), "invalid type: sequence"),
             (
                 r#"{"/s/a":{"narSize":1,"references":[]},"graph":[]}"#,
                 "beside a graph",

@@ -176,3 +176,46 @@ impl Strategy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 400 paths, each on some before it, of sizes up to 50 MB.
+    fn listing() -> Listing {
+        let mut draw: u64 = 1;
+        let mut next = |below: u64| {
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (draw >> 33) % below
+        };
+        let name = |number: u64| format!("/nix/store/{number:0>32}-package{number}");
+        let entries = (0..400).map(|number| {
+            let references: Vec<String> = (0..next(8)).map(|_| name(next(number + 1))).collect();
+            serde_json::json!({
+                "path": name(number),
+                "narSize": next(50_000_000),
+                "references": references,
+            })
+        });
+        let graph: Vec<serde_json::Value> = entries.collect();
+        listing::parse(serde_json::json!(graph).to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_same_plan_on_1_and_16_threads() {
+        let arguments = LayersArgs {
+            strategy: Strategy::Auto,
+            max_layers: NonZeroUsize::new(60),
+            explain: false,
+        };
+        let once = plan(&arguments, &listing());
+        assert_eq!(once[0].len(), 60);
+        std::thread::scope(|scope| {
+            let again = || plan(&arguments, &listing());
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(again)).collect();
+            for thread in threads {
+                assert_eq!(thread.join().unwrap(), once);
+            }
+        });
+    }
+}

@@ -25,7 +25,7 @@ pub(super) fn layers(request: &Request<'_>) -> Vec<PlannedLayer> {
         paths: vec![path],
         reason: Reason::Big(graph.size(path)),
     });
-    alone.chain(super::rest(rest)).collect()
+    alone.chain(PlannedLayer::rest(rest)).collect()
 }
 
 #[cfg(test)]

@@ -15,11 +15,11 @@ mod fixture;
 mod graph;
 mod nixery;
 mod popularity;
-#[cfg(test)]
-mod properties;
 mod reach;
 mod reason;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use strata_nix::StrategyName;
 
@@ -42,12 +42,5 @@ pub fn layers(strategy: StrategyName, request: &Request<'_>) -> Vec<PlannedLayer
 /// Plans images that live together: the layers of each, as [`layers`] makes them, so that what several images have
 /// lies in layers that several have.
 pub fn fleet(requests: &[Request<'_>]) -> Vec<Vec<PlannedLayer>> {
-    auto::fleet_layers(requests)
-}
-
-/// The last layer, for what no other has; none if that is nothing.
-fn rest(mut paths: Vec<u32>) -> Option<PlannedLayer> {
-    paths.sort_unstable();
-    let reason = Reason::Rest(paths.len());
-    (!paths.is_empty()).then_some(PlannedLayer { paths, reason })
+    auto::fleet(requests)
 }

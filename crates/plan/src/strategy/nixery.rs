@@ -60,7 +60,7 @@ fn layers_with(request: &Request<'_>, popularity: impl Fn(u32) -> u64) -> Vec<Pl
     };
     let mut layers = rated.into_iter();
     let lowest = layers.by_ref().take(merged);
-    let rest = super::rest(lowest.flat_map(|(_, _, group)| group).collect());
+    let rest = PlannedLayer::rest(lowest.flat_map(|(_, _, group)| group).collect());
     let mut layers: Vec<PlannedLayer> = rest
         .into_iter()
         .chain(layers.map(|(_, top, paths)| PlannedLayer {

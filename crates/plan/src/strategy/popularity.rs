@@ -30,7 +30,7 @@ pub(super) fn layers(request: &Request<'_>) -> Vec<PlannedLayer> {
         paths: vec![path],
         reason: Reason::Popular(popularity[path as usize]),
     });
-    alone.chain(super::rest(rest)).collect()
+    alone.chain(PlannedLayer::rest(rest)).collect()
 }
 
 /// How many ways lead to each path from the paths that depend on it; each path counts 1 itself.

@@ -67,3 +67,12 @@ pub struct PlannedLayer {
     /// Why.
     pub reason: Reason,
 }
+
+impl PlannedLayer {
+    /// The layer for what no other has; none if that is nothing.
+    pub(super) fn rest(mut paths: Vec<u32>) -> Option<Self> {
+        paths.sort_unstable();
+        let reason = Reason::Rest(paths.len());
+        (!paths.is_empty()).then_some(Self { paths, reason })
+    }
+}

@@ -7,36 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::graph::{Graph, Node};
-use super::super::request::{PlannedLayer, Request};
+use super::super::request::Request;
 use super::cost::Costs;
 use super::merge::{Goal, Start, merge};
 use super::samples::Samples;
 use super::setup;
+use super::weights::PRICE;
 
 /// Paths of the same images are grouped while that costs less than so many bytes at each update. Three layers' price:
 /// with less, fleets send more (of 24 images 3.1 % too much with one, 2.3 % with three); with eight, updates of single
 /// images send a third more.
-const TOGETHER: i64 = 3 * super::PRICE;
-
-/// The layers of each image, lowest first.
-pub(in super::super) fn layers(requests: &[Request<'_>]) -> Vec<Vec<PlannedLayer>> {
-    let groups = groups(requests);
-    let plan = |request: &Request<'_>| {
-        let find = |group: &Vec<String>| -> Option<Vec<u32>> {
-            group.iter().map(|path| request.graph.find(path)).collect()
-        };
-        let mut alongside: Vec<Vec<u32>> = groups.iter().filter_map(find).collect();
-        alongside.extend(request.alongside.iter().cloned());
-        super::layers(&Request {
-            alongside: &alongside,
-            ..*request
-        })
-    };
-    requests.iter().map(plan).collect()
-}
+const TOGETHER: i64 = 3 * PRICE;
 
 /// Groups of paths that are in the same images, of which there are several.
-fn groups(requests: &[Request<'_>]) -> Vec<Vec<String>> {
+pub(super) fn groups(requests: &[Request<'_>]) -> Vec<Vec<String>> {
     let mut nodes: BTreeMap<&str, Node<'_>> = BTreeMap::new();
     let mut images: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut roots = BTreeSet::new();

@@ -15,19 +15,12 @@ mod samples;
 mod setup;
 mod weights;
 
-pub(super) use self::fleet::layers as fleet_layers;
-
 use self::cost::{Costs, Group};
 use self::merge::{Goal, Start, merge};
 use self::samples::Samples;
 use self::setup::{Class, Setup, Why};
 use super::reason::Reason;
 use super::request::{Budget, PlannedLayer, Request};
-
-/// What a layer costs at each update, in bytes: its HEAD when a registry is asked what it has, its entries in the
-/// manifest and the config, and the extraction when it is new. One more of 60 layers is some milliseconds for each
-/// of them, and in a millisecond a line of a gigabit carries 128 KB.
-const PRICE: i64 = 128 << 10;
 
 /// A plan that keeps layers may cost so much more than one made anew, in tenths.
 const DRIFT: i64 = 12;
@@ -49,6 +42,23 @@ pub(super) fn layers(request: &Request<'_>) -> Vec<PlannedLayer> {
     let kept = Plan::make(request, &costs, &tops, request.previous);
     let is_good = i128::from(kept.cost()) * 10 <= i128::from(anew.cost()) * i128::from(DRIFT);
     if is_good { kept } else { anew }.told(request, &costs)
+}
+
+/// The layers of images that live together, of each lowest first.
+pub(super) fn fleet(requests: &[Request<'_>]) -> Vec<Vec<PlannedLayer>> {
+    let groups = fleet::groups(requests);
+    let plan = |request: &Request<'_>| {
+        let find = |group: &Vec<String>| -> Option<Vec<u32>> {
+            group.iter().map(|path| request.graph.find(path)).collect()
+        };
+        let mut alongside: Vec<Vec<u32>> = groups.iter().filter_map(find).collect();
+        alongside.extend(request.alongside.iter().cloned());
+        layers(&Request {
+            alongside: &alongside,
+            ..*request
+        })
+    };
+    requests.iter().map(plan).collect()
 }
 
 struct Plan {
@@ -87,7 +97,7 @@ impl Plan {
             layers: request.budget.most().saturating_sub(layers.len()),
             price: match request.budget {
                 Budget::AtMost(_) => i64::MIN,
-                Budget::Worthwhile(_) => costs.of_bytes(PRICE),
+                Budget::Worthwhile(_) => costs.of_bytes(weights::PRICE),
             },
         };
         let merged = merge(request.graph, costs, starts.collect(), &goal);

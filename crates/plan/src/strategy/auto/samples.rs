@@ -9,6 +9,9 @@ const MOST: usize = 2048;
 /// But so many of each kind, since there may be few private paths among many others, and they count most.
 const LEAST: usize = 256;
 
+/// Of more than `MANY` paths half as many do, as the time matters more then.
+const MANY: usize = 1 << 14;
+
 /// What a path counts for when it changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -60,9 +63,10 @@ impl Samples {
         let canonical = canonical(graph, &reach);
         let totals = KINDS.map(|kind| kinds.iter().filter(|other| **other == Some(kind)).count());
         let count: usize = totals.iter().sum();
+        let most = if graph.len() > MANY { MOST / 2 } else { MOST };
         let quotas = totals.map(|total| {
-            let even = (MOST * total).checked_div(count).unwrap_or(0);
-            if count <= MOST {
+            let even = (most * total).checked_div(count).unwrap_or(0);
+            if count <= most {
                 total
             } else {
                 total.min(even.max(LEAST))
@@ -108,7 +112,7 @@ impl Samples {
             of_private: weights([false, false, true, true]),
             waited: kinds.iter().map(Option::is_some).collect(),
             count: number(count),
-            are_all: count <= MOST,
+            are_all: count <= most,
             reach,
         }
     }

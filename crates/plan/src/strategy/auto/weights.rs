@@ -5,6 +5,11 @@ use super::super::reach::Reach;
 /// Parts of one are counted in 2^-18.
 pub(super) const ONE: i64 = 1 << 18;
 
+/// What a layer costs at each update, in bytes: its HEAD when a registry is asked what it has, its entries in the
+/// manifest and the config, and the extraction when it is new. One more of 60 layers is some milliseconds for each
+/// of them, and in a millisecond a line of a gigabit carries 128 KB.
+pub(super) const PRICE: i64 = 128 << 10;
+
 /// Powers are computed in 2^-32.
 const FINE: u64 = 1 << 32;
 
@@ -74,11 +79,12 @@ pub(super) fn shared(reach: &Reach) -> Vec<i64> {
     reach.above.iter().zip(&reach.below).map(likely).collect()
 }
 
-/// The weight of what is lost for other images, 3 sqrt(n / 4 N), in 2^-8: the fewer layers there are for the paths,
-/// the more other images' layers differ from those of this one.
+/// The weight of what is lost for other images, 5/2 sqrt(n / 4 N), in 2^-8: the fewer layers there are for the paths,
+/// the more other images' layers differ from those of this one. With 3/2 updates of one image send a fifth less, and
+/// images that share send an eighth more; with 3 the other way round.
 pub(super) fn share(paths: usize, layers: usize) -> u64 {
     let bits = 2 * WEIGHT_BITS;
-    let square = ((9 * paths as u128) << bits) / (4 * layers.max(1) as u128);
+    let square = ((25 * paths as u128) << bits) / (16 * layers.max(1) as u128);
     u64::try_from(square.isqrt()).unwrap_or(u64::MAX)
 }
 
