@@ -65,8 +65,8 @@
 
     ```nix
     layerHints = {
-      stable = [ pkgs.tzdata ];
-      volatile = [ models ];
+      stable = [ pkgs.bash ];
+      volatile = [ files ];
     };
     ```
 
@@ -227,6 +227,12 @@
 
   `inspect` (command)
   : Shows its layers, sizes and store paths.
+
+  `explain` (command)
+  : Tells why its layers are as they are, and what updates send again.
+
+  `lockLayers` (command)
+  : Writes `layers.lock.json`, for `previousLayers`.
 
   `verify` (command)
   : Makes every layer again and names what changed.

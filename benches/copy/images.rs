@@ -1,73 +1,57 @@
-//! Images of the store, built by `strata-builder`.
+//! Images of the store, built by `strata-builder` and cut as it cuts them by itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
-use serde_json::{Value, json};
+use anyhow::{Context, Result};
+use serde_json::json;
 use strata_nix::ClosureEntry;
 
 use crate::corpus::Corpus;
 use crate::measure::run;
 
-/// Layers of an image without the one that changes.
-const LAYERS: usize = 39;
-
-/// The same layers below each version of a small application.
+/// An image with each version of a small application, on the same packages.
 pub(crate) struct Images<'a> {
     corpus: &'a Corpus,
-    /// The number of paths in each layer at most.
-    paths: usize,
-    layers: Vec<PathBuf>,
+    /// The packages. Each refers to two that come before it, as libraries do: the first is needed by all.
+    packages: Vec<ClosureEntry>,
 }
 
 impl<'a> Images<'a> {
-    /// Builds the layers, of at most `paths` store paths each. Their outputs are in the store.
-    pub(crate) fn new(corpus: &'a Corpus, paths: usize) -> Result<Self> {
-        let mut images = Self {
-            corpus,
-            paths,
-            layers: Vec::new(),
-        };
-        for number in 0..LAYERS {
-            let closure = corpus.closure.iter().skip(number).step_by(LAYERS);
-            let closure: Vec<&ClosureEntry> = closure.take(paths).collect();
-            let name = format!("layer-{number}-of-{paths}");
-            images
-                .layers
-                .push(images.build(&name, &closure, json!({}))?);
+    /// Images with every so-manieth package of the corpus.
+    pub(crate) fn new(corpus: &'a Corpus, step: usize) -> Self {
+        let mut packages: Vec<ClosureEntry> =
+            corpus.closure.iter().step_by(step).cloned().collect();
+        for number in 1..packages.len() {
+            let references = [number / 2, number * 2 / 3].map(|other| packages[other].path.clone());
+            packages[number].references = references.to_vec();
         }
-        Ok(images)
+        Self { corpus, packages }
     }
 
-    /// Builds the image with this version of the application on top.
+    /// Builds the image with this version of the application.
     pub(crate) fn with_application(&self, version: usize) -> Result<PathBuf> {
-        let application: Vec<&ClosureEntry> = self
-            .corpus
-            .applications
+        let application = self.corpus.applications.get(version);
+        let mut application = application.context("there are fewer versions")?.clone();
+        application.references = self
+            .packages
             .iter()
-            .skip(version)
-            .take(1)
+            .map(|entry| entry.path.clone())
             .collect();
+        let name = format!("image-{version}-of-{}", self.packages.len());
+        let out = self.corpus.output(&name);
+        remove(&out)?;
         let request = json!({
-            "layers": self.layers,
+            "version": 1,
+            "storeDir": self.corpus.store,
+            "deps": [application.path],
             "image": {
                 "name": "bench", "tag": "latest", "arch": "amd64", "created": "1970-01-01T00:00:01Z",
             },
         });
-        let name = format!("image-{version}-of-{}", self.paths);
-        self.build(&name, &application, request)
-    }
-
-    fn build(&self, name: &str, deps: &[&ClosureEntry], mut request: Value) -> Result<PathBuf> {
-        let out = self.corpus.output(name);
-        remove(&out)?;
-        let paths: Vec<&str> = deps.iter().map(|entry| entry.path.as_str()).collect();
-        request["version"] = json!(1);
-        request["storeDir"] = json!(self.corpus.store);
-        request["deps"] = json!(paths);
-        let attrs = json!({ "outputs": { "out": out }, "closure": deps, "request": request });
+        let closure: Vec<&ClosureEntry> = self.packages.iter().chain([&application]).collect();
+        let attrs = json!({ "outputs": { "out": out }, "closure": closure, "request": request });
         let file = out.with_extension("json");
         fs::write(&file, serde_json::to_vec(&attrs)?)?;
         run(Command::new(strata_testing::program("strata-builder")).arg(&file))?;

@@ -206,7 +206,8 @@ impl PushArgs {
 
 /// A tag, or the destination's name with a tag as skopeo wants it.
 fn additional_tag(given: &str, destination: &Reference) -> Result<String> {
-    if !given.contains([':', '@']) {
+    // A digest has a colon, too, and no branch has one.
+    if !given.contains(':') {
         validate_tag(given)?;
         return Ok(given.to_owned());
     }

@@ -156,13 +156,14 @@ mod tests {
             (
                 &["vrify"],
                 "unrecognized subcommand 'vrify'",
-                "perhaps verify; the commands are copy, inspect, verify, serve, index, merge, export, compress, pull, lock, \
-                 completions, man",
+                "perhaps verify; the commands are copy, inspect, explain, layers, verify, serve, index, merge, export, \
+                 compress, pull, lock, lock-layers, completions, man",
             ),
             (
                 &["frobnicate"],
                 "unrecognized subcommand 'frobnicate'",
-                "the commands are copy, inspect, verify, serve, index, merge, export, compress, pull, lock, completions, man",
+                "the commands are copy, inspect, explain, layers, verify, serve, index, merge, export, compress, pull, lock, \
+                 lock-layers, completions, man",
             ),
             (
                 &["copy", "image", "dir:x", "--retry-times=many"],

@@ -9,7 +9,6 @@ mod inheritance;
 mod layering;
 mod limits;
 mod nar;
-mod pipeline;
 mod plan;
 mod profile;
 mod regressions;

@@ -32,7 +32,7 @@ fn commands_of(command: &[&str]) -> Vec<String> {
         return Vec::new();
     };
     let (commands, _) = commands.split_once("\n\n").unwrap();
-    captures(commands, r"(?m)^  ([a-z]+) +\S")
+    captures(commands, r"(?m)^  ([a-z-]+) +\S")
 }
 
 fn commands() -> Vec<String> {
@@ -159,7 +159,10 @@ fn bash_completes_commands_and_flags() {
     for command in commands() {
         assert_eq!(
             complete(&["strata", &command[..command.len() - 1]]),
-            std::slice::from_ref(&command),
+            commands()
+                .into_iter()
+                .filter(|other| other.starts_with(&command[..command.len() - 1]))
+                .collect::<Vec<_>>(),
             "{command}"
         );
         for flag in flags(&command) {

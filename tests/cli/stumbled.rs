@@ -259,7 +259,13 @@ fn row_2_reasons_are_told_to_those_who_ask() {
         !plain.contains("GET http") && !plain.contains(": sent"),
         "{plain}"
     );
-    let verbose = push(&second, &["--verbose", "--quiet"]);
+    let all_there = push(&second, &["--verbose", "--quiet"]);
+    assert!(
+        all_there.contains("the registry has the manifest, and so all that is in it\n"),
+        "{all_there}"
+    );
+    let third = second.replace(":2", ":3");
+    let verbose = push(&third, &["--verbose", "--quiet", "--verify-reused"]);
     let reused = format!(", as {}/name:1 calls it\n", registry.host);
     assert!(
         verbose.contains(": reused, the registry has sha256:"),
@@ -453,7 +459,7 @@ fn row_9_commands_are_listed() {
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr);
     assert!(
-        said.contains("the commands are copy, inspect, verify,"),
+        said.contains("the commands are copy, inspect, explain,"),
         "{said}"
     );
     // No terminal, no colours.

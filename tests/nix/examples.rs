@@ -299,7 +299,7 @@ fn what_engines_do_not_show() {
 
     assert_eq!(
         (layers("basic"), layers("layered"), layers("nested")),
-        (1, 3, 3)
+        (2, 3, 3)
     );
 
     let metadata = layout("metadata");

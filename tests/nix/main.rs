@@ -5,3 +5,4 @@ mod examples;
 mod flake;
 mod flakes;
 mod image;
+mod layers;

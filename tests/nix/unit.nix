@@ -653,8 +653,7 @@ let
         ignore = [ ];
         layers = [ ];
         perms = [ ];
-        maxLayers = 1;
-        layeringPipeline = null;
+        maxLayers = null;
         reproducible = true;
         compression = null;
         metadata = null;

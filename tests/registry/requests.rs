@@ -21,9 +21,9 @@ use strata_oci::{Compression, Descriptor, Digest, Reference};
 use strata_progress::{Context, Outcome, Progress};
 use strata_registry::{Action, Options, PushOptions, plan, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
-use support::far_registry::{FarRegistry, Trips};
 use support::memory_image::{MemoryLayer, image};
 use support::pushing::{compressed, options, with_credentials};
+use support::registry::far::{FarRegistry, Trips};
 use support::registry::{Registry, Setup};
 
 /// Forty-four layers that stay, and one that changes.

@@ -420,7 +420,8 @@ impl Shell {
                 *.copyToDockerDaemon) strata copy result docker-daemon:app:1 "$@" ;;
                 *.copyToPodman) strata copy result containers-storage:app:1 "$@" ;;
                 *.copyToContainerd) strata copy result containerd:app:1 "$@" ;;
-                *.inspect | *.serve | *.verify) strata "${installable##*.}" result "$@" ;;
+                *.inspect | *.explain | *.serve | *.verify) strata "${installable##*.}" result "$@" ;;
+                *.lockLayers) strata lock-layers result "$@" ;;
                 *) strata "unknown installable $installable" ;;
               esac
             }
@@ -603,7 +604,8 @@ fn operations_in_the_book_are_taken() {
     let page = read("docs/guides/layers.md");
     let table = rows(section(&page, "## A pipeline of operations"));
     let examples: Vec<&str> = table.iter().map(|row| row[0].trim_matches('`')).collect();
-    let pieces = captures(&page, "(?ms)^```nix\n(.*?)^```$");
+    let mut pieces = captures(&page, "(?ms)^```nix\n(.*?)^```$");
+    pieces.retain(|piece| piece.contains("layeringPipeline ="));
     let pipelines = pieces
         .iter()
         .map(|piece| format!("({piece}).request.layeringPipeline"));
@@ -661,13 +663,18 @@ fn whole(piece: &str) -> (&'static str, String) {
         ("flake", outputs)
     } else if piece.starts_with("inputs") {
         ("input", format!("{{ {piece} }}.inputs.nix2container.url"))
-    } else if piece.starts_with("perms") || piece.starts_with("layeringPipeline") {
+    } else if ["perms", "layeringPipeline", "layerHints"]
+        .iter()
+        .any(|name| piece.starts_with(name))
+    {
         let image = format!(
             "(strata.buildImage ({{ name = \"x\"; copyToRoot = files; {piece} }})).drvPath"
         );
         ("argument", image)
     } else if piece.starts_with("virtualisation") {
         ("module", format!("builtins.toJSON {{ {piece} }}"))
+    } else if piece.starts_with("strata.buildImages") {
+        ("derivation", format!("({piece}).web.drvPath"))
     } else {
         ("derivation", format!("({piece}).drvPath"))
     }

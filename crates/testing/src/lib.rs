@@ -13,7 +13,6 @@ pub mod bases;
 pub mod engines;
 pub mod fake_registry;
 pub mod fake_store;
-pub mod far_registry;
 pub mod image;
 pub mod keeper;
 pub mod listing;

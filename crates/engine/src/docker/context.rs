@@ -90,8 +90,14 @@ fn configured(directory: &Path, context: Context<'_>) -> Result<String> {
             return Ok(String::new());
         }
         let fields = go_object(bytes, &["currentContext"]).map_err(not_written(&file.path))?;
-        let named = fields.get("currentContext").and_then(Value::as_str);
-        Ok(named.unwrap_or_default().to_owned())
+        match fields.get("currentContext") {
+            None | Some(Value::Null) => Ok(String::new()),
+            Some(Value::String(name)) => Ok(name.clone()),
+            Some(_) => Err(broken(
+                &file.path,
+                "not what Docker writes (currentContext)",
+            )),
+        }
     };
     match file.read(LARGEST_FILE, parse)? {
         Found::Settings(name) => Ok(name),

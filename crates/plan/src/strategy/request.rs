@@ -12,7 +12,7 @@ pub struct Request<'a> {
     pub graph: &'a Graph,
     /// Which of them are to be cut, ascending.
     pub members: &'a [u32],
-    /// What the user names and edits; those that another path needs are none. Empty: the paths without users.
+    /// What the user names and edits. Empty: the paths without users.
     pub roots: &'a [u32],
     /// How many layers there may be.
     pub budget: Budget,

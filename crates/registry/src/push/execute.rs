@@ -89,6 +89,8 @@ impl Execution<'_> {
         let Self { plan, target, .. } = self;
         let (mut blobs, tags) = match &plan.there {
             Some(there) => {
+                let text = "the registry has the manifest, and so all that is in it";
+                target.context.progress.explain(Detail::Decision, text);
                 for blob in &plan.blobs {
                     tell(target.context, blob.source.descriptor(), Outcome::Present);
                 }

@@ -64,8 +64,7 @@ pub(super) fn tops(request: &Request<'_>) -> Vec<u32> {
     let mut tops = if request.roots.is_empty() {
         request.graph.without_users()
     } else {
-        let is_root = |root: &u32| request.graph.users(*root).is_empty();
-        request.roots.iter().copied().filter(is_root).collect()
+        request.roots.to_vec()
     };
     tops.extend(&request.hints.volatile);
     tops.sort_unstable();

@@ -1,6 +1,8 @@
 //! How images are cut where nobody says how, and what users may say of it. What strategies do with a graph is tested
 //! in `crates/plan/src/strategy/`.
 
+mod pipeline;
+
 use strata_testing as support;
 
 use serde_json::{Value, json};

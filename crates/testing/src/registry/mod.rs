@@ -1,5 +1,7 @@
 //! The real registry (Debian's `docker-registry`), on a free port of 127.0.0.1.
 
+pub mod far;
+
 use std::fmt::Write;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};

@@ -1,0 +1,127 @@
+//! Layers that survive updates, from Nix to a registry (issue 12).
+
+use strata_testing as support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use support::fake_store::read_json;
+use support::nix::{build, build_all, strata};
+use support::registry::{Registry, Setup, run};
+
+/// A program that is edited, on bash and hello, as people write it: linked to `/` by an environment.
+fn edited(version: usize) -> String {
+    format!(
+        r#"
+        (let
+          app = pkgs.writeShellScriptBin "app" "echo ${{pkgs.hello}} {version}";
+        in
+        buildImage {{
+          name = "edited";
+          copyToRoot = pkgs.buildEnv {{ name = "root"; paths = [ app pkgs.bash ]; }};
+          config.Cmd = [ "/bin/app" ];
+        }})
+        "#
+    )
+}
+
+fn layers(image: &Path) -> Vec<(String, u64)> {
+    let file = read_json(&image.join("layers.json"));
+    let layers = file["layers"].as_array().unwrap().iter();
+    let layer = |layer: &Value| {
+        let digest = layer["digest"].as_str().unwrap().to_owned();
+        (digest, layer["size"].as_u64().unwrap())
+    };
+    layers.map(layer).collect()
+}
+
+#[test]
+fn an_edit_changes_what_was_edited_and_nothing_else() {
+    let images = build_all(&format!("[ {} {} ]", edited(1), edited(2)));
+    let [one, two] = [&images[0], &images[1]].map(|image| layers(image));
+    let before: BTreeSet<&String> = one.iter().map(|(digest, _)| digest).collect();
+    let changed = two.iter().filter(|(digest, _)| !before.contains(digest));
+    let changed: u64 = changed.map(|(_, size)| size).sum();
+    let all: u64 = two.iter().map(|(_, size)| size).sum();
+    assert!(changed > 0 && changed < 100_000, "{changed} of {all}");
+    assert!(all > 1_000_000, "{all}");
+
+    let told = run(strata().arg("explain").arg(&images[1]));
+    assert!(told.contains("an edit sends only"), "{told}");
+    assert!(
+        told.contains("  after an edit of the application\n"),
+        "{told}"
+    );
+    let why = run(strata()
+        .arg("explain")
+        .arg(&images[1])
+        .args(["--why", "hello"]));
+    assert!(why.contains("needed by ") && why.contains("-app"), "{why}");
+    let beside = run(strata()
+        .args(["explain", "--json", "--beside"])
+        .args([&images[0], &images[1]]));
+    let beside: Value = serde_json::from_str(&beside).unwrap();
+    let shared = beside["beside"][0]["layers"].as_array().unwrap().len();
+    assert!(shared > 0 && shared < two.len(), "{beside}");
+}
+
+#[test]
+fn the_cut_of_a_lock_file_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let lock = directory.path().join("layers.lock.json");
+    let image = "buildImage { name = \"kept\"; config.Cmd = [ \"${pkgs.hello}/bin/hello\" \"${pkgs.bash}/bin/bash\" ]; ";
+    let cut = build(&format!(
+        "{image} strategy = \"popularity\"; maxLayers = 3; }}"
+    ));
+    run(strata().arg("lock-layers").args([&cut, &lock]));
+    let again = build(&format!(
+        "{image} maxLayers = 3; previousLayers = {}; }}",
+        lock.display()
+    ));
+    assert_eq!(layers(&again), layers(&cut));
+    let of_image = build(&format!(
+        "let cut = {image} strategy = \"popularity\"; maxLayers = 3; }}; in {image} maxLayers = 3; previousLayers = cut; }}"
+    ));
+    assert_eq!(layers(&of_image), layers(&cut));
+}
+
+/// A fleet is planned at once, and pushed with one command; what several have is sent once.
+#[test]
+fn images_that_live_together_are_one_command() {
+    let fleet = |attribute: &str| {
+        format!(
+            r#"
+            (strata.buildImages {{
+              web.config.Cmd = [ "${{pkgs.hello}}/bin/hello" ];
+              worker = {{
+                name = "team/worker";
+                tag = "1";
+                config.Cmd = [ "${{pkgs.hello}}/bin/hello" "${{pkgs.bash}}/bin/bash" ];
+              }};
+            }}).{attribute}
+            "#
+        )
+    };
+    let [web, worker] = ["web", "worker"].map(|name| layers(&build(&fleet(name))));
+    let both: u64 = web
+        .iter()
+        .filter(|layer| worker.contains(layer))
+        .map(|(_, size)| size)
+        .sum();
+    assert!(both > 1_000_000, "{both} of {web:?}");
+
+    let registry = Registry::start(Setup::default());
+    let script = build(&fleet("copyTo")).join("bin/copy-to");
+    let mut command = Command::new(script);
+    command.arg(format!("docker://{}/apps/", registry.host));
+    let cache = tempfile::tempdir().unwrap();
+    command.env("XDG_CACHE_HOME", cache.path());
+    run(&mut command);
+    for repository in ["web", "team/worker"] {
+        let url = format!("http://{}/v2/apps/{repository}/tags/list", registry.host);
+        let tags = run(Command::new("curl").args(["-fsS", &url]));
+        assert!(tags.contains("tags"), "{tags}");
+    }
+}
