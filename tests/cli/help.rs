@@ -86,19 +86,15 @@ fn manual_pages_say_what_the_help_says() {
     let directory = tempfile::tempdir().unwrap();
     let pages = directory.path().join("share/man/man1");
     strata(&["man", pages.to_str().unwrap()]);
-    let mut names = vec!["strata".to_owned()];
     let all = all_commands();
-    names.extend(
-        all.iter()
-            .map(|command| format!("strata-{}", command.replace(' ', "-"))),
-    );
+    let mut names = vec![("strata".to_owned(), vec!["--version".to_owned()])];
+    names.extend(all.iter().map(|command| {
+        let name = format!("strata-{}", command.replace(' ', "-"));
+        (name, flags(command))
+    }));
     assert_eq!(std::fs::read_dir(&pages).unwrap().count(), names.len());
-    for name in &names {
+    for (name, flags) in &names {
         let page = render(&pages.join(format!("{name}.1")));
-        let flags = match name.strip_prefix("strata-") {
-            Some(command) => flags(&command.replace('-', " ")),
-            None => vec!["--version".to_owned()],
-        };
         for flag in flags {
             assert!(
                 page.contains(&format!("{flag} "))

@@ -266,7 +266,7 @@ fn row_2_reasons_are_told_to_those_who_ask() {
     );
     let third = second.replace(":2", ":3");
     let verbose = push(&third, &["--verbose", "--quiet", "--verify-reused"]);
-    let reused = format!(", as {}/name:1 calls it\n", registry.host);
+    let reused = format!(", as {}/name:2 calls it\n", registry.host);
     assert!(
         verbose.contains(": reused, the registry has sha256:"),
         "{verbose}"

@@ -8,6 +8,7 @@ use strata_nix::{Closure, StorePath, StrategyName};
 
 use super::check::CheckedRequest;
 use super::pipeline::Pipeline;
+use super::roots::roots;
 use super::strategy::{self, Budget, Graph, Hints, PlannedLayer};
 
 /// Layers of other images, each as its store paths.
@@ -136,7 +137,7 @@ impl Question {
         let (hints, warnings) = hints(request, &graph);
         Self {
             members: numbers.collect(),
-            roots: roots(request, &graph),
+            roots: roots_of(request, &graph),
             room,
             previous: numbered(&known.previous, &graph),
             alongside: numbered(&known.alongside, &graph),
@@ -215,31 +216,13 @@ pub const MOST_LAYERS: usize = 125;
 /// of this one need some, too.
 const USUAL_LAYERS: usize = 60;
 
-/// More packages than this in one environment are a set of tools, and none of them is the application.
-const MOST_APPLICATIONS: usize = 8;
-
-/// What an edit of the user changes: the paths that no other needs, and where such a path is an environment at `/`
-/// that only links to packages (`pkgs.buildEnv`), those of them that nothing else needs.
-fn roots(request: &CheckedRequest, graph: &Graph) -> Vec<u32> {
-    let mut roots = graph.without_users();
-    let packages = roots.iter().flat_map(|root| {
-        let is_at_root = request
-            .copy_to_root
-            .iter()
-            .any(|path| path.as_str() == graph.path(*root));
-        let own = graph.references(*root).iter().copied();
-        let only_here = |path: &u32| graph.users(*path).len() == 1;
-        let packages: Vec<u32> = own.filter(|path| is_at_root && only_here(path)).collect();
-        let size = packages.iter().map(|path| graph.size(*path)).sum::<u64>();
-        // An environment is a small part of what it links to; a package is not.
-        let is_environment = graph.size(*root) < size / 20 && packages.len() <= MOST_APPLICATIONS;
-        if is_environment { packages } else { Vec::new() }
-    });
-    let packages: Vec<u32> = packages.collect();
-    roots.extend(packages);
-    roots.sort_unstable();
-    roots.dedup();
-    roots
+/// What the user names, as far as the graph tells.
+fn roots_of(request: &CheckedRequest, graph: &Graph) -> Vec<u32> {
+    let at_root = request.copy_to_root.iter();
+    let at_root: Vec<u32> = at_root
+        .filter_map(|path| graph.find(path.as_str()))
+        .collect();
+    roots(graph, &at_root)
 }
 
 fn hints(request: &CheckedRequest, graph: &Graph) -> (Hints, Vec<String>) {

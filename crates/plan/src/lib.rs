@@ -8,6 +8,7 @@
 //! - `history`: what the layers are called where nobody described them
 //! - `layering`: from a request to what a strategy is asked, and its answer
 //! - `strategy`: cutting a closure into layers
+//! - `roots`: what an edit of the user changes
 //! - `updates`: what an update sends again
 //! - `pipeline`: the same by a list of operations
 //! - `listing`: closures as Nix lists them, for plans without an image
@@ -23,6 +24,7 @@ pub mod listing;
 mod pipeline;
 mod plan;
 mod platform;
+mod roots;
 pub mod strategy;
 mod updates;
 
@@ -31,4 +33,5 @@ pub use history::{main_packages, of_whiteouts as history_of_whiteouts};
 pub use layering::{KnownLayers, MOST_LAYERS};
 pub use pipeline::Pipeline;
 pub use plan::{BaseLayers, FleetLayers, FleetMember, LayerSpec, Plan, plan, plan_fleet};
+pub use roots::roots;
 pub use updates::Updates;

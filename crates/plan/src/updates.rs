@@ -5,7 +5,7 @@ use super::strategy::Graph;
 /// Bytes of layers that an update changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Updates {
-    /// After an edit of what the user named: the paths that no other needs.
+    /// After an edit of what the user named.
     pub edit: u64,
     /// After an update of one other package, which changes all that need it, too: the mean over all packages.
     pub package: u64,
@@ -18,11 +18,10 @@ pub struct Updates {
 const MOST_PACKAGES: usize = 1000;
 
 impl Updates {
-    /// The updates of an image whose layers hold these paths of a graph.
-    pub fn new(graph: &Graph, layers: &[Vec<u32>]) -> Self {
+    /// The updates of an image whose layers hold these paths of a graph, and whose user edits `roots`.
+    pub fn new(graph: &Graph, layers: &[Vec<u32>], roots: &[u32]) -> Self {
         let mut all = Changes::new(graph, layers);
-        let roots = graph.without_users();
-        let edit = all.after(&roots).bytes;
+        let edit = all.after(roots).bytes;
         let others: Vec<u32> = graph
             .all()
             .filter(|path| !graph.users(*path).is_empty())
@@ -128,15 +127,15 @@ mod tests {
             node("d-data", 1000, &[]),
         ]);
         let graph = graph.unwrap();
-        let apart = Updates::new(&graph, &[vec![2], vec![1], vec![3], vec![0]]);
+        let apart = Updates::new(&graph, &[vec![2], vec![1], vec![3], vec![0]], &[0]);
         assert_eq!(apart.edit, 1);
         assert_eq!(apart.package, (11 + 111 + 1001) / 3);
         assert_eq!(apart.foundation, Some((2, 111)));
-        let together = Updates::new(&graph, &[vec![2, 3], vec![0, 1]]);
+        let together = Updates::new(&graph, &[vec![2, 3], vec![0, 1]], &[0]);
         assert_eq!((together.edit, together.foundation), (11, Some((2, 1111))));
         // What is in no layer of its own is in a base image.
-        let on_base = Updates::new(&graph, &[vec![0, 1]]);
+        let on_base = Updates::new(&graph, &[vec![0, 1]], &[0]);
         assert_eq!((on_base.edit, on_base.package), (11, 11));
-        assert_eq!(Updates::new(&Graph::default(), &[]).foundation, None);
+        assert_eq!(Updates::new(&Graph::default(), &[], &[]).foundation, None);
     }
 }

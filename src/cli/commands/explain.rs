@@ -14,7 +14,7 @@ use strata_error::{Error, Result};
 use strata_layer::{ImagesFile, LayerRecord, LayersFile};
 use strata_oci::Digest;
 use strata_plan::strategy::{Graph, Node};
-use strata_plan::{Updates, main_packages};
+use strata_plan::{Updates, main_packages, roots};
 
 const HELP: &str = "\
 Example: strata explain result
@@ -159,9 +159,13 @@ impl<'a> ImagePlan<'a> {
             Vec::from_iter(paths)
         };
         let paths: Vec<Vec<u32>> = file.layers.iter().map(paths_of).collect();
+        let at_root = sources().filter(|source| source.to_root);
+        let at_root: Vec<u32> = at_root
+            .filter_map(|source| graph.find(&source.store_path))
+            .collect();
         Ok(Self {
             file,
-            updates: Updates::new(&graph, &paths),
+            updates: Updates::new(&graph, &paths, &roots(&graph, &at_root)),
             paths,
             graph,
         })

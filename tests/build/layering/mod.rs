@@ -105,7 +105,11 @@ fn an_environment_at_the_root_is_looked_through() {
     request["maxLayers"] = json!(5);
     let output = store.build(&request).unwrap();
     let names = names(&store.layers(&output));
-    assert!(names.contains(&vec!["app-1.2".to_owned()]), "{names:?}");
+    // An edit of the application changes the environment, too.
+    assert!(
+        names.contains(&vec!["app-1.2".to_owned(), "env".to_owned()]),
+        "{names:?}"
+    );
     assert!(names.contains(&vec!["tool-3".to_owned()]), "{names:?}");
 }
 
