@@ -415,6 +415,7 @@ impl Shell {
               case $installable in
                 github:strata-oci/strata) strata "$@" ;;
                 *.getManifest) ;;
+                *images.copyTo) strata copy result "$1app:1" "${@:2}" ;;
                 *.copyTo) strata copy result "$@" ;;
                 *.copyToRegistry) strata copy result docker://registry.example/app:1 "$@" ;;
                 *.copyToDockerDaemon) strata copy result docker-daemon:app:1 "$@" ;;

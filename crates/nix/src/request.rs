@@ -280,6 +280,35 @@ pub enum StrategyName {
     Biggest,
 }
 
+impl StrategyName {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Auto,
+        Self::Popularity,
+        Self::DockerTools,
+        Self::Nixery,
+        Self::Biggest,
+    ];
+
+    /// The name as users write it, and as it is in a request.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Popularity => "popularity",
+            Self::DockerTools => "dockerTools",
+            Self::Nixery => "nixery",
+            Self::Biggest => "biggest",
+        }
+    }
+
+    /// The strategy that users call so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|strategy| strategy.name() == name)
+    }
+}
+
 fn yes() -> bool {
     true
 }

@@ -3,7 +3,8 @@
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::cli::failure::Failure;
 use crate::cli::printer::Printer;
@@ -35,9 +36,9 @@ Example:
 
     nix path-info --json --recursive nixpkgs#hello | strata layers --explain")]
 pub(crate) struct LayersArgs {
-    /// How it is cut
-    #[arg(long, value_enum, value_name = "NAME", default_value = "auto")]
-    strategy: Strategy,
+    /// How it is cut, by a name that `strategy` of the Nix functions takes, too
+    #[arg(long, value_parser = strategies(), value_name = "NAME", default_value = "auto")]
+    strategy: StrategyName,
 
     /// The most layers; without it, as many as are worth their requests, and at most 60
     #[arg(long, value_name = "NUMBER")]
@@ -48,20 +49,10 @@ pub(crate) struct LayersArgs {
     explain: bool,
 }
 
-/// The strategies by the names that `strategy` of the Nix functions has for them.
-#[derive(Clone, Copy, ValueEnum)]
-#[value(rename_all = "camelCase")]
-enum Strategy {
-    /// What is sent together when something changes
-    Auto,
-    /// What many paths depend on is alone
-    Popularity,
-    /// What is reached first from the same big paths, as in dockerTools
-    DockerTools,
-    /// What only one big or popular path needs
-    Nixery,
-    /// The biggest are alone
-    Biggest,
+fn strategies() -> impl TypedValueParser<Value = StrategyName> {
+    let names = StrategyName::ALL.map(StrategyName::name);
+    // The names before it are those that there are.
+    PossibleValuesParser::new(names).map(|name| StrategyName::named(&name).unwrap_or_default())
 }
 
 /// Runs the command.
@@ -128,7 +119,7 @@ fn plan(arguments: &LayersArgs, listing: &Listing) -> Vec<Vec<PlannedLayer>> {
             hints: &hints,
         })
         .collect();
-    let name = arguments.strategy.name();
+    let name = arguments.strategy;
     if listing.is_fleet && name == StrategyName::Auto {
         return strategy::fleet(&requests);
     }
@@ -165,18 +156,6 @@ fn explain(image: &ListedImage, plan: &[PlannedLayer], printer: &Printer) {
     }
 }
 
-impl Strategy {
-    fn name(self) -> StrategyName {
-        match self {
-            Self::Auto => StrategyName::Auto,
-            Self::Popularity => StrategyName::Popularity,
-            Self::DockerTools => StrategyName::DockerTools,
-            Self::Nixery => StrategyName::Nixery,
-            Self::Biggest => StrategyName::Biggest,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,7 +183,7 @@ mod tests {
     #[test]
     fn the_same_plan_on_1_and_16_threads() {
         let arguments = LayersArgs {
-            strategy: Strategy::Auto,
+            strategy: StrategyName::Auto,
             max_layers: NonZeroUsize::new(60),
             explain: false,
         };

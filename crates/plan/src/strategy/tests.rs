@@ -7,14 +7,6 @@ use super::fixture::path;
 use super::graph::{Graph, Node};
 use super::*;
 
-const ALL: [StrategyName; 5] = [
-    StrategyName::Auto,
-    StrategyName::Popularity,
-    StrategyName::DockerTools,
-    StrategyName::Nixery,
-    StrategyName::Biggest,
-];
-
 const MB: u64 = 1_000_000;
 
 /// Paths of a size with references to those before, and what is said of them.
@@ -117,7 +109,7 @@ proptest! {
         let graph = Graph::new(case.nodes.clone()).unwrap();
         let members: Vec<u32> = graph.all().filter(|path| *path as usize != skipped).collect();
         for budget in case.budgets() {
-            for strategy in ALL {
+            for strategy in StrategyName::ALL {
                 check(&layers(strategy, &case.request(&graph, &members, budget)), &members, case.budget);
             }
             let request = case.request(&graph, &members, budget);
@@ -150,7 +142,7 @@ proptest! {
             == case.previous.iter().flatten().collect::<std::collections::BTreeSet<_>>().len();
         prop_assume!(is_disjoint);
         for budget in case.budgets() {
-            for strategy in ALL {
+            for strategy in StrategyName::ALL {
                 let one = layers(strategy, &case.request(&graph, &members, budget));
                 prop_assert_eq!(one, layers(strategy, &other.request(&turned, &members, budget)));
             }
