@@ -408,3 +408,29 @@ fn fleets_share_layers() {
     assert!(sent_twice(&alone) > 0);
     assert_eq!(sent_twice(&fleet(&requests)), 0);
 }
+
+/// Of paths that differ in nothing but their size the small ones share a layer, whatever they are called.
+#[test]
+fn large_paths_are_spared_company() {
+    for large in 0..8 {
+        let name = |number: usize| path(&format!("leaf{number}"));
+        let mut nodes: Vec<Node<'_>> = (0..8)
+            .map(|number| Node {
+                path: name(number).into(),
+                size: if number == large { 90 * MB } else { MB },
+                references: vec![],
+            })
+            .collect();
+        let references = nodes.iter().map(|node| node.path.clone()).collect();
+        let application = path("application").into();
+        nodes.push(Node {
+            path: application,
+            size: MB,
+            references,
+        });
+        let graph = Graph::new(nodes).unwrap();
+        let plan = auto(&graph, at_most(3), &Hints::default());
+        let large = graph.find(&name(large)).unwrap();
+        assert_eq!(plan[places(&plan, large)].paths, [large]);
+    }
+}
