@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use strata_nix::{Closure, StorePath};
+use strata_nix::Closure;
 
 /// A path as a list names it.
 #[derive(Clone, Debug, Default)]
@@ -64,12 +64,12 @@ impl Graph {
         if u32::try_from(count.sum::<usize>()).is_err() {
             return Err(Fault::TooMany);
         }
-        let find = |name: &str| nodes.binary_search_by(|node| (*node.path).cmp(name)).ok();
+        let names = Names::new(nodes.iter().map(|node| &*node.path).collect());
         let mut references = Vec::with_capacity(nodes.len());
         for (own, node) in nodes.iter().enumerate() {
             let mut list = Vec::with_capacity(node.references.len());
             for reference in &node.references {
-                match find(reference) {
+                match names.find(reference) {
                     Some(found) if found == own => {}
                     Some(found) => list.push(number(found)),
                     None => {
@@ -87,14 +87,13 @@ impl Graph {
 
     /// The graph of a closure; what it mentions and does not list is passed over.
     pub fn of_closure(closure: &Closure) -> Self {
-        let all: Vec<&StorePath> = closure.iter().map(|(path, _)| path).collect();
-        let find = |name: &str| all.binary_search_by(|path| path.as_str().cmp(name)).ok();
+        let names = Names::new(closure.iter().map(|(path, _)| path.as_str()).collect());
         let references = closure.iter().enumerate().map(|(own, (_, entry))| {
-            let found = entry.references.iter().filter_map(|name| find(name));
+            let found = entry.references.iter().filter_map(|name| names.find(name));
             found.filter(|found| *found != own).map(number).collect()
         });
         let references = references.collect();
-        let paths = all.iter().map(|path| path.as_str().into()).collect();
+        let paths = names.sorted.iter().map(|path| (*path).into()).collect();
         let sizes = closure.iter().map(|(_, entry)| entry.nar_size).collect();
         Self::of_parts(paths, sizes, references)
     }
@@ -209,6 +208,45 @@ impl Graph {
         }
         size
     }
+}
+
+/// Names in their order, found by the eight bytes that follow what all begin with: in lists of store paths these
+/// decide almost always, and comparing numbers that lie together takes a fraction of the time.
+struct Names<'a> {
+    sorted: Vec<&'a str>,
+    common: usize,
+    keys: Vec<u64>,
+}
+
+impl<'a> Names<'a> {
+    fn new(sorted: Vec<&'a str>) -> Self {
+        let ends = [sorted.first(), sorted.last()].map(|name| name.map_or("", |name| name));
+        let pairs = ends[0].bytes().zip(ends[1].bytes());
+        let common = pairs.take_while(|(one, other)| one == other).count();
+        let keys = sorted.iter().map(|name| key(name, common)).collect();
+        Self {
+            sorted,
+            common,
+            keys,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        let wanted = key(name, self.common);
+        let start = self.keys.partition_point(|key| *key < wanted);
+        let same = self.keys[start..].partition_point(|key| *key == wanted);
+        let found = self.sorted[start..start + same].binary_search(&name);
+        found.ok().map(|place| start + place)
+    }
+}
+
+/// Eight bytes of a name as a number, so that numbers are in the order of names that begin alike.
+fn key(name: &str, from: usize) -> u64 {
+    let mut bytes = [0; 8];
+    for (byte, own) in bytes.iter_mut().zip(name.bytes().skip(from)) {
+        *byte = own;
+    }
+    u64::from_be_bytes(bytes)
 }
 
 /// The number of characters of the hash in a store path.

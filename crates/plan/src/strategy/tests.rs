@@ -400,3 +400,90 @@ fn fleets_share_layers() {
     assert!(sent_twice(&alone) > 0);
     assert_eq!(sent_twice(&fleet(&requests)), 0);
 }
+
+/// Of paths that differ in nothing but their size the small ones share a layer, whatever they are called.
+#[test]
+fn large_paths_are_spared_company() {
+    for large in 0..8 {
+        let name = |number: usize| path(&format!("leaf{number}"));
+        let mut nodes: Vec<Node<'_>> = (0..8)
+            .map(|number| Node {
+                path: name(number).into(),
+                size: if number == large { 90 * MB } else { MB },
+                references: vec![],
+            })
+            .collect();
+        let references = nodes.iter().map(|node| node.path.clone()).collect();
+        let application = path("application").into();
+        nodes.push(Node {
+            path: application,
+            size: MB,
+            references,
+        });
+        let graph = Graph::new(nodes).unwrap();
+        let plan = auto(&graph, at_most(3), &Hints::default());
+        let large = graph.find(&name(large)).unwrap();
+        assert_eq!(plan[places(&plan, large)].paths, [large]);
+    }
+}
+
+fn auto_after(graph: &Graph, previous: &[Vec<u32>], alongside: &[Vec<u32>]) -> Vec<PlannedLayer> {
+    let members: Vec<u32> = graph.all().collect();
+    let request = Request {
+        graph,
+        members: &members,
+        roots: &[],
+        budget: at_most(12),
+        previous,
+        alongside,
+        hints: &Hints::default(),
+    };
+    layers(StrategyName::Auto, &request)
+}
+
+/// Two tiny paths of different layers of the plan made anew, exchanged.
+#[test]
+fn layers_of_the_plan_before_stay_unless_they_cost_much() {
+    let graph = web_application();
+    let anew = auto_after(&graph, &[], &[]);
+    let mut previous: Vec<Vec<u32>> = anew.iter().map(|layer| layer.paths.clone()).collect();
+    let several = previous.iter_mut().filter(|layer| layer.len() > 1);
+    let [one, other, ..] = &mut *several.collect::<Vec<_>>() else {
+        panic!("{anew:?}");
+    };
+    let place = |layer: &[u32]| {
+        let places = (0..layer.len()).min_by_key(|place| graph.size(layer[*place]));
+        places.unwrap()
+    };
+    let places = (place(one), place(other));
+    std::mem::swap(&mut one[places.0], &mut other[places.1]);
+    one.sort_unstable();
+    other.sort_unstable();
+    let exchanged = [one.clone(), other.clone()];
+    let kept = auto_after(&graph, &previous, &[]);
+    for layer in &exchanged {
+        let found = kept.iter().find(|own| own.paths == *layer);
+        assert_eq!(
+            found.map(|own| &own.reason),
+            Some(&Reason::Kept),
+            "{kept:?}"
+        );
+    }
+    // Everything in one layer was a plan, too, and a bad one.
+    let all = graph.all().collect();
+    assert_eq!(auto_after(&graph, &[all], &[]), anew);
+}
+
+#[test]
+fn layers_of_other_images_are_adopted_where_that_costs_little() {
+    let graph = web_application();
+    let library = |number: u32| graph.find(&path(&format!("library{number}"))).unwrap();
+    let mut little = vec![library(23), library(36)];
+    little.sort_unstable();
+    let plan = auto_after(&graph, &[], &[little.clone()]);
+    let layer = &plan[places(&plan, little[0])];
+    assert_eq!((&layer.paths, &layer.reason), (&little, &Reason::Adopted));
+    // The application is in no layer that another image has by accident.
+    let much: Vec<u32> = graph.all().collect();
+    assert!(auto_after(&graph, &[], &[much]).len() > 1);
+}

@@ -30,6 +30,15 @@ const MANY: Reach = Reach {
 
 const MANY_PATHS: usize = 4096;
 
+/// For more than `MOST_PATHS`.
+const MOST: Reach = Reach {
+    positions: 20,
+    users: 20,
+    kept: 60,
+};
+
+const MOST_PATHS: usize = 1 << 14;
+
 /// A layer that may grow: only with others of its own class.
 pub(super) struct Start {
     pub(super) group: Group,
@@ -83,7 +92,11 @@ impl<'a> Merging<'a> {
         let live = starts.len();
         Self {
             costs,
-            reach: if graph.len() > MANY_PATHS { MANY } else { FEW },
+            reach: match graph.len() {
+                0..=MANY_PATHS => FEW,
+                count if count <= MOST_PATHS => MANY,
+                _ => MOST,
+            },
             candidates: vec![Vec::new(); live],
             best: vec![None; live],
             layers: starts.into_iter().map(Some).collect(),
