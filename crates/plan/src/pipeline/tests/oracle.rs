@@ -150,7 +150,10 @@ pub(super) fn apply(operation: &Operation, value: &Value) -> Option<Value> {
         }
         (O::LimitLayers(most), value) => {
             let graphs = flatten(value);
-            let kept = graphs.len().min(most - 1);
+            if graphs.len() <= *most {
+                return Some(Value::List(graphs.into_iter().map(Value::Graph).collect()));
+            }
+            let kept = most - 1;
             let rest = Graph::union(&graphs[kept..]);
             list(graphs[..kept].iter().cloned().chain([rest]).collect())
         }
