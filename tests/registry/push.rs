@@ -492,6 +492,21 @@ fn nobody_there_is_reported_at_once() {
     assert!(hint.contains("running"), "{hint}");
 }
 
+/// Issue 11, clients 1: what is too large in one piece is told, and not sent in another way.
+#[test]
+fn a_small_blob_that_is_too_large_is_told() {
+    let registry = FakeRegistry::start(|seen| {
+        let is_blob = seen.method == "PUT" && seen.target.contains("/blobs/uploads/");
+        is_blob.then(|| Fault::Answer(Reply::new(413)))
+    });
+    let (message, _) = failure(push_to(&registry.host, &small_image(), &options()));
+    assert!(
+        message.ends_with(": answered 413 Payload Too Large"),
+        "{message}"
+    );
+    assert_eq!(registry.count("PATCH"), 0);
+}
+
 #[test]
 fn refusals_before_the_body_are_heard() {
     let registry = FakeRegistry::start(|seen| {

@@ -233,6 +233,10 @@ impl<'a> Upload<'a> {
                     let temporary = true;
                     return Err(RegistryError { temporary, ..error }.into());
                 }
+                // In another way it has as many bytes.
+                if response.status == StatusCode::PAYLOAD_TOO_LARGE {
+                    return Err(error.into());
+                }
                 client.in_patches.store(true, Ordering::Relaxed);
                 Ok(None)
             }
