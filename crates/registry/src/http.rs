@@ -256,10 +256,11 @@ impl Http {
             builder = builder.header(http::header::AUTHORIZATION, authorization);
         }
         let mut bytes: &[u8] = &[];
-        let (length, reader): (Option<u64>, &mut dyn Read) = match &mut request.body {
+        // How long the body is, about how long, and the body.
+        let (length, about, reader): (Option<u64>, u64, &mut dyn Read) = match &mut request.body {
             // Some registries want to see the length of nothing.
             Body::Empty if matches!(request.method, Method::POST | Method::PUT) => {
-                (Some(0), &mut bytes)
+                (Some(0), 0, &mut bytes)
             }
             Body::Empty => {
                 let response = self.run(&agent, builder, (), request.expected)?;
@@ -267,19 +268,18 @@ impl Http {
             }
             Body::Bytes(content) => {
                 bytes = content;
-                (Some(bytes.len() as u64), &mut bytes)
+                let length = bytes.len() as u64;
+                (Some(length), length, &mut bytes)
             }
             Body::Stream {
                 size,
                 expected,
                 reader,
-            } => {
-                if *expected > ASK_FIRST && !self.transport.is_silent(&request.url) {
-                    builder = builder.header(EXPECT, "100-continue");
-                }
-                (*size, &mut **reader)
-            }
+            } => (*size, *expected, &mut **reader),
         };
+        if about > ASK_FIRST && !self.transport.is_silent(&request.url) {
+            builder = builder.header(EXPECT, "100-continue");
+        }
         if let Some(length) = length {
             builder = builder.header(CONTENT_LENGTH, length);
         }
