@@ -272,7 +272,11 @@ impl Engine for Containerd {
     fn run(&self, image: &str, arguments: &[&str]) -> String {
         static CONTAINERS: AtomicUsize = AtomicUsize::new(0);
         let id = format!("container-{}", CONTAINERS.fetch_add(1, Ordering::Relaxed));
-        let mut command = self.command(&["run", "--rm", &full_name(image), &id]);
-        run(command.args(arguments))
+        // What is still in ctr's own pipes when a container ends is lost (containerd 13931); a log is whole.
+        let log = self.keeper.path().join(&id);
+        let address = format!("file://{}", log.display());
+        let mut command = self.command(&["run", "--rm", "--log-uri", &address]);
+        run(command.args([&full_name(image), &id]).args(arguments));
+        std::fs::read_to_string(log).unwrap()
     }
 }
