@@ -39,13 +39,10 @@ pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<BaseImage> {
 /// A layer that hides something.
 pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> LayerSpec {
     let history = request.history.clone();
+    let history = history.unwrap_or_else(|| history_of_whiteouts(&whiteouts));
     LayerSpec {
-        history: history.unwrap_or_else(|| history_of_whiteouts(&whiteouts)),
-        sources: Vec::new(),
-        reason: None,
         whiteouts,
-        keep_tar: false,
-        compression: request.compression,
+        ..LayerSpec::new(history, request.compression)
     }
 }
 

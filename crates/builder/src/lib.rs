@@ -32,5 +32,7 @@ mod pipeline_file;
 mod run;
 mod startup;
 mod system;
+mod tar_layers;
+mod times;
 
 pub use run::{Settings, attrs_file, run};

@@ -39,7 +39,7 @@ pub use derivation::{DerivationOutput, parse_outputs};
 pub use index_request::{IndexArguments, IndexRequest};
 pub use request::{
     AccountsRequest, FleetRequest, FromImage, ImageRequest, InheritRequest, LayerHints,
-    NixDatabase, PermsRule, Request, StrategyName,
+    NixDatabase, OwnerRequest, PermsRule, Request, StrategyName,
 };
 pub use store::{Store, StorePath};
 pub use system_request::{
