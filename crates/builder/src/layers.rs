@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use super::base_image::{self, BaseImage};
+use super::inputs::base_image::{self, BaseImage};
+use super::inputs::{known_layers, parent_layers, pipeline_file, tar_layers, times};
 use super::output::Output;
-use super::{
-    accounts, database, known_layers, parent_layers, pipeline_file, startup, tar_layers, times,
-};
+use super::{accounts, database, startup};
 use strata_base::{Base, inherit};
 use strata_error::{Error, Result};
 use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};

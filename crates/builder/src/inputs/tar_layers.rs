@@ -12,15 +12,15 @@ use strata_tree::{BaseEntry, BaseListing, BaseTree, Budget, ImagePath, Recipe, R
 
 /// What is known of tars.
 #[derive(Default)]
-pub(super) struct TarLayers {
+pub(crate) struct TarLayers {
     /// What they make together.
-    pub(super) tree: BaseTree,
+    pub(crate) tree: BaseTree,
     /// The recipe of each, by the number of its layer.
-    pub(super) recipes: BTreeMap<usize, Recipe>,
+    pub(crate) recipes: BTreeMap<usize, Recipe>,
 }
 
 /// Reads the tars among `layers`, which lie over `base`.
-pub(super) fn read(layers: &[LayerSpec], base: &Base, store: &Store) -> Result<TarLayers> {
+pub(crate) fn read(layers: &[LayerSpec], base: &Base, store: &Store) -> Result<TarLayers> {
     let mut found = TarLayers::default();
     let mut budget = Budget::default();
     let tars = layers.iter().enumerate();

@@ -11,7 +11,7 @@ const LONGEST: u64 = 1024;
 
 /// Puts what files say in the place of their paths, and the time of this moment, the same everywhere, in the place of
 /// `now`.
-pub(super) fn settle(request: &mut Request, store: &Store) -> Result<()> {
+pub(crate) fn settle(request: &mut Request, store: &Store) -> Result<()> {
     let now = now();
     let mtime = request.mtime.iter_mut().map(|time| ("mtime", time));
     let created = request.image.iter_mut();
