@@ -13,7 +13,8 @@ let
   tools = pkgs.buildPackages;
 
   strata = tools.callPackage ./package.nix { };
-  strata-builder = tools.callPackage ./package.nix { cli = false; };
+  strata-builder = tools.callPackage ./package.nix { pname = "strata-builder"; };
+  strata-fakeroot = tools.callPackage ./package.nix { pname = "strata-fakeroot"; };
 
   internal = import ./internal {
     inherit
@@ -25,7 +26,7 @@ let
   };
 in
 rec {
-  inherit strata strata-builder;
+  inherit strata strata-builder strata-fakeroot;
 
   # These functions for another package set, such as one of `pkgsCross`.
   forPackages = pkgs: import ./. { inherit pkgs; };
