@@ -239,8 +239,7 @@
   : Makes every layer again and names what changed.
 
   `stream` (script)
-  : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG`, as the first
-    argument, calls the image so.
+  : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG` calls the image so.
 
   `archive` (derivation)
   : A docker-archive in the store, for those who need a file.

@@ -13,6 +13,9 @@
   `closure` (list of store paths; default: `[ ]`)
   : Whose closure the builder gets to know.
 
+  `attributes` (attribute set; default: `{ }`)
+  : More attributes of the derivation.
+
   `request` (attribute set)
   : What is asked for, without `version` and `storeDir`.
 */
@@ -25,9 +28,10 @@
   name,
   outputs ? [ "out" ],
   closure ? [ ],
+  attributes ? { },
   request,
 }:
-derivation {
+derivation (attributes // {
   name = lib.strings.sanitizeDerivationName name;
   inherit outputs system;
   builder = "${strata-builder}/bin/strata-builder";
@@ -41,4 +45,4 @@ derivation {
     inherit (builtins) storeDir;
   }
   // request;
-}
+})

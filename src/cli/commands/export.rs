@@ -15,7 +15,7 @@ use crate::platform::of_this_machine;
 use strata_copy::archive;
 use strata_error::Error;
 use strata_image::{ManifestOrIndex, flatten};
-use strata_oci::Platform;
+use strata_oci::{Compression, Platform};
 
 /// Write the root file system of an image as one archive, without layers
 #[derive(Args)]
@@ -30,6 +30,10 @@ pub(crate) struct ExportArgs {
     /// The image for this platform, of an index; without it the one for this machine
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
+
+    /// How the file is compressed, whatever it is called: none, gzip[:LEVEL] or zstd[:LEVEL]
+    #[arg(long, value_name = "METHOD")]
+    compression: Option<Compression>,
 
     /// Begin names with ./, as tar does that is told to archive a directory
     #[arg(long)]
@@ -50,6 +54,7 @@ pub(crate) fn run(
         image,
         output,
         platform,
+        compression,
         dot,
         json,
     } = arguments;
@@ -71,7 +76,7 @@ pub(crate) fn run(
     if is_stdout(output) {
         return write_to_stdout(context, |writer| flatten(&image, writer, prefix, &advance));
     }
-    let compression = archive::compression_of(output);
+    let compression = compression.unwrap_or_else(|| archive::compression_of(output));
     archive::to_file(output, compression, context, |writer| {
         flatten(&image, writer, prefix, &advance)
     })?;
