@@ -231,18 +231,11 @@ makeOverridable (
       };
   in
   dockerImage.checkCompressor "dockerTools.${function}" name compressor (
-    dockerImage.runStrata {
-      name = "docker-image-${baseName}.tar${dockerImage.suffixes.${compressor}}";
-      args = [
-        "merge"
-        "--quiet"
-        conf
-        (placeholder "out")
-        "--compression=${dockerImage.compressions.${compressor}}"
-        "--repositories"
-        "--name=${imageName}${lib.optionalString (tag != null) ":${tag}"}"
-      ];
-      attributes = { inherit imageName; };
+    dockerImage.archive {
+      name = "docker-image-${baseName}.tar";
+      inherit conf compressor imageName;
+      imageTag = tag;
+      repositories = true;
     } finish
   )
 )

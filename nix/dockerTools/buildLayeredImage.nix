@@ -74,17 +74,10 @@ let
         };
     in
     dockerImage.checkCompressor "buildLayeredImage" name compressor (
-      dockerImage.runStrata {
-        name = "${baseName}.tar${dockerImage.suffixes.${compressor}}";
-        args = [
-          "merge"
-          "--quiet"
-          stream.conf
-          (placeholder "out")
-          "--compression=${dockerImage.compressions.${compressor}}"
-          "--name=${stream.imageName}:${stream.imageTag}"
-        ];
-        attributes = { inherit (stream) imageName; };
+      dockerImage.archive {
+        name = "${baseName}.tar";
+        inherit compressor;
+        inherit (stream) conf imageName imageTag;
       } finish
     );
 in

@@ -79,9 +79,7 @@ let
       base = if base == null then null else base.path;
       privileged = ''
         ${shellScript "run-as-root.sh" runAsRoot}
-        ${lib.optionalString (
-          extraCommands != ""
-        ) "cd /\n${shellScript "extra-commands.sh" extraCommands}"}
+        ${lib.optionalString (extraCommands != "") "cd /\n${shellScript "extra-commands.sh" extraCommands}"}
       '';
     };
   makeOverridable = internal.publicFunction {

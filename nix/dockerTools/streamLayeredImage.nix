@@ -244,8 +244,9 @@ makeOverridable (
     };
     script = attributes.stream;
   in
-  assert lib.assertMsg (layeringPipeline != null || maxLayers > 1)
-    "${function}: the argument `maxLayers` must be greater than 1, and is ${toString maxLayers}";
+  assert lib.assertMsg (
+    layeringPipeline != null || maxLayers > 1
+  ) "${function}: the argument `maxLayers` must be greater than 1, and is ${toString maxLayers}";
   assert lib.assertMsg (!(enableFakechroot && pkgs.stdenv.hostPlatform.isDarwin))
     "${function}: `enableFakechroot` needs Linux: use packages for Linux, a remote builder for it, or `fakeRootCommands` with relative paths";
   script

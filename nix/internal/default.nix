@@ -82,6 +82,7 @@ in
   copyAll = import ./copy-all.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
   debugTools = import ./debug-tools.nix { inherit tools; };
+  derivationEnvironment = import ./derivation-environment.nix { inherit lib tools; };
   dockerArguments = import ./docker-arguments.nix { inherit types layering; };
   dockerLayer = import ./docker-layer.nix { inherit dockerImage strata; };
   fetch = import ./fetch.nix { inherit lib tools strata; };

@@ -37,6 +37,21 @@
       ;
   };
 
+  # Those of `streamNixShellImage`.
+  shellTypes = with types; {
+    drv = package;
+    name = string;
+    tag = orNull string;
+    uid = number;
+    gid = number;
+    homeDirectory = string;
+    shell = string;
+    command = orNull string;
+    run = orNull string;
+    entrypoint = boolean;
+    compressor = string;
+  };
+
   # Those of `buildImage`, `mkPureLayer` and `mkRootLayer`.
   layerTypes = with types; {
     copyToRoot = orNull paths;

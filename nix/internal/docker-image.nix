@@ -186,16 +186,15 @@ rec {
         name = "${baseName}-conf";
         copyToRoot = {
           paths = lib.optional (tar == null) "${root}";
-          perms =
-            lib.optionals (tar == null) (
-              [
-                {
-                  path = "/";
-                  directoryMode = "0755";
-                }
-              ]
-              ++ rootPerms
-            );
+          perms = lib.optionals (tar == null) (
+            [
+              {
+                path = "/";
+                directoryMode = "0755";
+              }
+            ]
+            ++ rootPerms
+          );
           accounts = [ ];
         };
         deps = storePaths.configRoots config ++ lib.optional (tar != null) "${tar}";
@@ -362,10 +361,41 @@ rec {
     );
 
   /**
+    The file `name` with the image `conf` as a docker-archive, with the suffix of its `compressor`. `null` for the tag takes
+    the hash of the file.
+  */
+  archive =
+    {
+      name,
+      conf,
+      compressor,
+      imageName,
+      imageTag,
+      repositories ? false,
+    }:
+    runStrata {
+      name = "${name}${suffixes.${compressor}}";
+      args = [
+        "merge"
+        "--quiet"
+        conf
+        (placeholder "out")
+        "--compression=${compressions.${compressor}}"
+        "--name=${imageName}${lib.optionalString (imageTag != null) ":${imageTag}"}"
+      ]
+      ++ lib.optional repositories "--repositories";
+      attributes = { inherit imageName; };
+    };
+
+  /**
     What people run with an image, and `ociLayout`, the image itself.
   */
   attributesOf =
-    { conf, name, imageTag }:
+    {
+      conf,
+      name,
+      imageTag,
+    }:
     let
       imageName = lib.toLower name;
       reference = "${imageName}:${imageTag}";

@@ -31,18 +31,21 @@
   attributes ? { },
   request,
 }:
-derivation (attributes // {
-  name = lib.strings.sanitizeDerivationName name;
-  inherit outputs system;
-  builder = "${strata-builder}/bin/strata-builder";
-  # What is read is much more than what is written: sending it to another machine costs more.
-  preferLocalBuild = true;
+derivation (
+  attributes
+  // {
+    name = lib.strings.sanitizeDerivationName name;
+    inherit outputs system;
+    builder = "${strata-builder}/bin/strata-builder";
+    # What is read is much more than what is written: sending it to another machine costs more.
+    preferLocalBuild = true;
 
-  __structuredAttrs = true;
-  exportReferencesGraph.closure = closure;
-  request = {
-    version = 1;
-    inherit (builtins) storeDir;
+    __structuredAttrs = true;
+    exportReferencesGraph.closure = closure;
+    request = {
+      version = 1;
+      inherit (builtins) storeDir;
+    }
+    // request;
   }
-  // request;
-})
+)
