@@ -24,7 +24,7 @@
   `homeDirectory` (string; default: `"/build"`)
   : The home directory of that user.
 
-  `shell` (string; default: `"${pkgs.bashInteractive}/bin/bash"`)
+  `shell` (string; default: `"${bashInteractive}/bin/bash"`)
   : The shell, which has to be a bash.
 
   `command` (string; default: `null`)
@@ -77,7 +77,7 @@ makeOverridable (
     tag ? null,
     uid ? 1000,
     gid ? 1000,
-    homeDirectory ? buildDirectory,
+    homeDirectory ? "/build",
     shell ? "${bashInteractive}/bin/bash",
     command ? null,
     run ? null,
