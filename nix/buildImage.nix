@@ -118,6 +118,37 @@
     ];
     ```
 
+  `files` (attribute set of attribute sets; default: `{ }`)
+  : Files and directories by their absolute paths in the image, with what the store cannot hold: owners, setuid bits,
+    capabilities, devices. The directories above them are made by themselves. [Files](../../guides/files.md) shows how
+    each is used. Each has one of
+
+    - `text`: what is in the file;
+    - `source`: a file or a directory in the store (`"${pkgs.iputils}/bin/ping"`, `./conf`), of which a copy is put
+      there;
+    - `link`: where the symlink leads;
+    - `hardlink`: the path of another file in `files`, of which this is a second name;
+    - `type`: `"directory"`, `"fifo"`, or `"character"` and `"block"` with the numbers `major` and `minor` of a device;
+
+    and may have
+
+    - `mode`: an octal string such as `"4755"`; without it `"0755"` for directories and programs and `"0644"` for other
+      files. Of a directory with a `source`, the mode of its top;
+    - `user`, `group`: names of `system`, or of a `baseSystem` in `copyToRoot`; without `group`, it is that of the user;
+    - `uid`, `gid`: numbers instead. A directory with a `source` belongs to them with all that is in it;
+    - `capabilities`: a list of names such as `"CAP_NET_RAW"`, or as `setcap` takes them (`"cap_net_raw+ep"`);
+    - `xattrs`: an attribute set of strings, such as `{ "user.mime_type" = "text/plain"; }`, for files and directories.
+
+    What `copyToRoot` has at the same path must be the same. `perms` are not about `files`.
+
+    ```nix
+    files = {
+      "/var/lib/app" = { type = "directory"; user = "app"; };
+      "/etc/app.conf".text = "port = 80";
+      "/bin/ping" = { source = "${pkgs.iputils}/bin/ping"; capabilities = [ "CAP_NET_RAW" ]; };
+    };
+    ```
+
   `fromImage` (image, path, string, or attribute set; default: `null`)
   : The image below this one: an image of `buildImage`, an index of `buildIndex`, what `pullImage` or
     `pullImageFromManifest` fetches, an archive of `docker save`, `podman save` or `dockerTools`, an OCI
@@ -310,7 +341,7 @@ let
   inherit (pkgs) lib;
 
   # What people bring along from other functions.
-  nothingRuns = "nothing runs in the image while it is built: make files in a derivation for `copyToRoot`, and give owners and modes with `perms`";
+  nothingRuns = "nothing runs in the image while it is built: make files in a derivation for `copyToRoot`, and give owners and modes with `perms` or `files`";
   chooses = "say `fromImage = { image = ..; name = ..; tag = ..; }`";
   notNeeded = "leave it out";
   ofLayers = "it is one of `buildLayer`, whose result goes into `layers`";
@@ -334,6 +365,7 @@ let
       variant = orNull string;
       platform = orNull string;
       perms = rules;
+      inherit files;
       inherit (internal.layering.types)
         maxLayers
         strategy
@@ -370,7 +402,6 @@ let
       deps = ofLayers;
       diskSize = notNeeded;
       enableFakechroot = nothingRuns;
-      ensureDirs = "say `system.directories = [ .. ]`";
       extraCommands = nothingRuns;
       fakeRootCommands = nothingRuns;
       fromImageName = chooses;
@@ -403,6 +434,7 @@ makeOverridable (
     variant ? null,
     platform ? null,
     perms ? [ ],
+    files ? { },
     maxLayers ? null,
     strategy ? "auto",
     layerHints ? { },
@@ -433,6 +465,11 @@ makeOverridable (
       deps = internal.configRoots ownConfig;
       layers = internal.toPaths "buildImage: `layers`" layers;
       inherit perms compression metadata;
+      files = internal.files "buildImage" {
+        inherit files;
+        users = given.users // systemRoot.users;
+        groups = given.groups // systemRoot.groups;
+      };
       layering = internal.layering.request "buildImage" {
         inherit
           maxLayers

@@ -29,6 +29,10 @@
   `perms` (list of attribute sets; default: `[ ]`)
   : Ownership and modes, as for `buildImage`. Rules of an image come after those of its layers.
 
+  `files` (attribute set of attribute sets; default: `{ }`)
+  : Files and directories by their paths in the image, as for `buildImage`; `user` and `group` are those of a
+    `baseSystem` in `copyToRoot`.
+
   `maxLayers` (positive integer; default: `1`)
   : How many layers to make at most. `null` makes as many as are worth the requests that they cost, 60 at most.
 
@@ -86,6 +90,7 @@ let
       layers = paths;
       reproducible = boolean;
       perms = rules;
+      inherit files;
       inherit (internal.layering.types)
         maxLayers
         strategy
@@ -130,6 +135,7 @@ makeOverridable (
     layers ? [ ],
     reproducible ? true,
     perms ? [ ],
+    files ? { },
     maxLayers ? 1,
     strategy ? "auto",
     layerHints ? { },
@@ -141,9 +147,16 @@ makeOverridable (
     metadata ? null,
     capabilities ? [ ],
   }:
+  let
+    given = internal.copyToRoot "buildLayer" { inherit copyToRoot contents; };
+  in
   internal.derive {
     name = "layer";
-    copyToRoot = internal.copyToRoot "buildLayer" { inherit copyToRoot contents; };
+    copyToRoot = given;
+    files = internal.files "buildLayer" {
+      inherit files;
+      inherit (given) users groups;
+    };
     deps = internal.toPaths "buildLayer: `deps`" deps;
     ignore = if ignore == null then [ ] else internal.toPaths "buildLayer: `ignore`" ignore;
     layers = internal.toPaths "buildLayer: `layers`" layers;

@@ -18,6 +18,9 @@
   `perms` (list of attribute sets)
   : The rules of the user, which win over those of `copyToRoot`.
 
+  `files` (attribute set)
+  : What is there file by file, as of `internal.files`.
+
   `layering` (attribute set)
   : How it is cut, as of `internal.layering.request`.
 */
@@ -27,15 +30,18 @@
   copyToRoot,
   deps,
   perms,
+  files,
   layering,
   ...
 }@arguments:
 let
-  wholeDeps = storePaths.unique (map storePaths.wholePath deps);
+  wholeDeps = storePaths.unique (map storePaths.wholePath (deps ++ files.deps));
 in
 runBuilder {
   inherit name;
-  closure = storePaths.unique (wholeDeps ++ map storePaths.wholePath copyToRoot.paths);
+  closure = storePaths.unique (
+    wholeDeps ++ map storePaths.wholePath copyToRoot.paths ++ files.sources
+  );
   request = {
     ignore = [ ];
     reproducible = true;
@@ -44,6 +50,7 @@ runBuilder {
     image = null;
   }
   // removeAttrs arguments [
+    "files"
     "layering"
     "name"
   ]
@@ -53,5 +60,6 @@ runBuilder {
     perms = copyToRoot.perms ++ perms;
     deps = wholeDeps;
   }
+  // (if files.request == { } then { } else { files = files.request; })
   // (if copyToRoot.accounts == [ ] then { } else { inherit (copyToRoot) accounts; });
 }

@@ -99,12 +99,12 @@ impl<'a> Reporter<'a> {
     /// A reporter for reading the layers of images and each of their store paths.
     pub(super) fn for_verification(images: &[&Image], printer: &'a Printer) -> Self {
         let layers = layers(images).map(|layer| layer.size);
-        let sources = images
+        let contents = images
             .iter()
             .flat_map(|image| &image.layers)
             .filter_map(|layer| layer.recipe())
-            .flat_map(|recipe| &recipe.sources);
-        let total = layers.chain(sources.map(|source| source.nar_size)).sum();
+            .flat_map(|recipe| recipe.store_contents());
+        let total = layers.chain(contents.map(|content| content.nar_size)).sum();
         Self::new(self::layers(images), total, printer)
     }
 

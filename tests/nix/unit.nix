@@ -192,6 +192,87 @@ let
             "buildImage"
             {
               name = "x";
+              files = [ ];
+            }
+            "buildImage: attribute files: expected an attribute set, found a list"
+            "write { .. }"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              files."/etc/x" = "text";
+            }
+            "buildImage: attribute files.\"/etc/x\": expected an attribute set, found the string \"text\""
+            "write files.\"/etc/x\".source = .., or .text or .link"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              files."/x".mode = 755;
+            }
+            "buildImage: attribute files.\"/x\".mode: expected a string, found the number 755"
+            "write it in quotes, as in \"0755\""
+          ]
+          [
+            "buildLayer"
+            { files."/x".owner = "app"; }
+            "buildLayer: attribute files.\"/x\".owner: is not an attribute of this"
+            "write one of capabilities, gid, group, hardlink, link, major, minor, mode, source, text, type, uid, user, xattrs"
+          ]
+          [
+            "buildLayer"
+            { files."/x".user = 1000; }
+            "buildLayer: attribute files.\"/x\".user: expected a string, found the number 1000"
+            "a number is `uid`"
+          ]
+          [
+            "buildLayer"
+            { files."/x".xattrs."user.a" = true; }
+            "buildLayer: attribute files.\"/x\".xattrs.\"user.a\": expected a string, found true"
+            "write it in quotes"
+          ]
+          [
+            "buildLayer"
+            { files."/x".capabilities = [ 5 ]; }
+            "buildLayer: attribute files.\"/x\".capabilities: expected a list of names, found a list"
+            "write it in brackets, as in [ \"CAP_NET_RAW\" ]"
+          ]
+          [
+            "buildLayer"
+            { compressor = "zstd"; }
+            "buildLayer: there is no argument `compressor`"
+            "it is called `compression` here: \"gzip\", \"zstd\" or \"none\""
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              keepContentsDirlinks = true;
+            }
+            "buildImage: there is no argument `keepContentsDirlinks`"
+            "links to directories in `copyToRoot` stay links here: leave it out; `pkgs.symlinkJoin` makes directories of them"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              fromTar = ./x.tar;
+            }
+            "buildImage: there is no argument `fromTar`"
+            "unpack it in a derivation for `copyToRoot`, and give owners and modes with `perms` or `files`"
+          ]
+          [
+            "buildLayer"
+            { ensureDirs = [ "/tmp" ]; }
+            "buildLayer: there is no argument `ensureDirs`"
+            "say `files.\"/tmp\" = { type = \"directory\"; mode = \"1777\"; }` for each"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
               system = "x86_64-linux";
             }
             "buildImage: attribute system: expected an attribute set, found the string \"x86_64-linux\""
@@ -786,6 +867,123 @@ let
           { }
         ];
       };
+    "image: files as the builder reads them" =
+      let
+        image = strata.buildImage {
+          name = "x";
+          system = {
+            users.app = {
+              uid = 1000;
+              gid = 100;
+            };
+            users.other.uid = 7;
+            groups.app.gid = 1000;
+            groups.users.gid = 100;
+          };
+          files = {
+            "/data" = {
+              type = "directory";
+              user = "app";
+            };
+            "/more" = {
+              type = "directory";
+              user = "other";
+              group = "app";
+            };
+            "/root" = {
+              type = "directory";
+              user = "root";
+              gid = 5;
+            };
+            "/bin/app" = {
+              source = "${app}/bin/app";
+              capabilities = "cap_net_raw+ep";
+            };
+            "/conf".source = other;
+            "/bin/other".link = "${multi}/bin/other";
+          };
+        };
+        inherit (image.request) files;
+      in
+      {
+        actual = {
+          owners = map (path: removeAttrs files.${path} [ "type" ]) [
+            "/data"
+            "/more"
+            "/root"
+          ];
+          inherit (files."/bin/app") capabilities;
+          sources = map (path: files.${path}.source) [
+            "/bin/app"
+            "/conf"
+          ];
+          # The base system is not known by its path here.
+          deps = map free image.request.deps;
+          closure = lib.subtractLists (map free image.request.copyToRoot) (
+            map free image.exportReferencesGraph.closure
+          );
+        };
+        expected = {
+          owners = [
+            {
+              uid = 1000;
+              uname = "app";
+              gid = 100;
+              gname = "users";
+            }
+            {
+              uid = 7;
+              uname = "other";
+              gid = 1000;
+              gname = "app";
+            }
+            {
+              uid = 0;
+              uname = "root";
+              gid = 5;
+            }
+          ];
+          capabilities = [ "cap_net_raw+ep" ];
+          sources = [
+            "${app}/bin/app"
+            "${other}"
+          ];
+          deps = [ (free "${multi}") ];
+          closure = map free (
+            unique [
+              "${app}"
+              "${multi}"
+              "${other}"
+            ]
+          );
+        };
+      };
+    "image: users that files name and nobody knows" = throws (
+      (strata.buildImage {
+        name = "x";
+        files."/data" = {
+          type = "directory";
+          user = "app";
+        };
+      }).request.files."/data".uid
+    );
+    "layer: files with two owners" = throws (
+      (strata.buildLayer {
+        files."/data" = {
+          type = "directory";
+          user = "root";
+          uid = 5;
+        };
+      }).request.files."/data".uid
+    );
+    "layer: files with two contents" = throws (
+      (strata.buildLayer {
+        files."/data" = {
+          text = "";
+          source = app;
+        };
+      }).request.files."/data".source
+    );
     "image: a name that no derivation could have" = {
       actual = (strata.buildImage { name = "a/b@c"; }).name;
       expected = "image-b-c";

@@ -40,6 +40,7 @@ pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<BaseImage> {
 pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> LayerSpec {
     let history = request.history.clone();
     LayerSpec {
+        files: Vec::new(),
         history: history.unwrap_or_else(|| history_of_whiteouts(&whiteouts)),
         sources: Vec::new(),
         reason: None,

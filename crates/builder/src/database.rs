@@ -66,32 +66,17 @@ pub(super) fn add(
     merge(&mut paths, inherited)?;
     write(&directory, &paths, &roots, store)?;
     let source = source(path, owner, store)?;
-    let number = match plan.layers.len() {
-        count if count > plan.parents => count - 1,
-        count => {
-            plan.layers.push(LayerSpec {
-                sources: Vec::new(),
-                whiteouts: Vec::new(),
-                history: History {
-                    created_by: Some("strata: Nix database".into()),
-                    ..History::default()
-                },
-                reason: None,
-                keep_tar: false,
-                compression,
-            });
-            count
-        }
+    let history = History {
+        created_by: Some("strata: Nix database".into()),
+        ..History::default()
     };
-    // It is there, as it is the last one.
-    if let Some(layer) = plan.layers.get_mut(number) {
-        layer.sources.push(source);
-        layer
-            .sources
-            .sort_by(|one, other| one.store_path.cmp(&other.store_path));
-        layer.whiteouts.extend(left_behind(base, &database));
-        layer.whiteouts.sort_unstable();
-    }
+    let layer = plan.top(history, compression);
+    layer.sources.push(source);
+    layer
+        .sources
+        .sort_by(|one, other| one.store_path.cmp(&other.store_path));
+    layer.whiteouts.extend(left_behind(base, &database));
+    layer.whiteouts.sort_unstable();
     Ok(())
 }
 

@@ -10,6 +10,7 @@
 //! - `layers`: a layer or an image, from the request to its records
 //! - `base_image`, `parent_layers`: what lies below: an image, and outputs of `buildLayer`
 //! - `pipeline_file`: a `layeringPipeline` that is a file
+//! - `files`: what is put into an image file by file
 //! - `accounts`, `database`: files that follow from what is below
 //! - `startup`: whether a container of the image can start
 //! - `index`, `system`: the other kinds
@@ -22,6 +23,7 @@
 mod accounts;
 mod base_image;
 mod database;
+mod files;
 mod fleet;
 mod index;
 mod known_layers;

@@ -38,8 +38,8 @@ pub use database_reader::{DATABASE_FILES, read_database};
 pub use derivation::{DerivationOutput, parse_outputs};
 pub use index_request::{IndexArguments, IndexRequest};
 pub use request::{
-    AccountsRequest, FleetRequest, FromImage, ImageRequest, InheritRequest, LayerHints,
-    NixDatabase, PermsRule, Request, StrategyName,
+    AccountsRequest, FileRequest, FileType, FleetRequest, FromImage, ImageRequest, InheritRequest,
+    LayerHints, NixDatabase, PermsRule, Request, StrategyName,
 };
 pub use store::{Store, StorePath};
 pub use system_request::{

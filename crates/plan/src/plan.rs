@@ -6,7 +6,7 @@ use strata_error::{Error, Result};
 use strata_layer::{LayerRecord, LayersFile, PathRule};
 use strata_nix::{Closure, ClosureEntry, StorePath};
 use strata_oci::{Compression, History};
-use strata_tree::{ImagePath, Rule, Source};
+use strata_tree::{FileRecord, ImagePath, Rule, Source};
 
 use super::check::CheckedRequest;
 use super::history;
@@ -18,6 +18,8 @@ use super::strategy;
 pub struct LayerSpec {
     /// What goes in, sorted by store path; rules are those of the whole image.
     pub sources: Vec<Source>,
+    /// What is in it file by file. Sorted by path.
+    pub files: Vec<FileRecord>,
     /// What it hides of a base image. Sorted.
     pub whiteouts: Vec<ImagePath>,
     /// The layer's entry in the history.
@@ -41,6 +43,25 @@ pub struct Plan {
     pub perms: Vec<PathRule>,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// The uppermost layer that is the image's own, made with this `history` if there is none.
+    pub fn top(&mut self, history: History, compression: Option<Compression>) -> &mut LayerSpec {
+        if self.layers.len() <= self.parents {
+            self.layers.push(LayerSpec {
+                sources: Vec::new(),
+                files: Vec::new(),
+                whiteouts: Vec::new(),
+                history,
+                reason: None,
+                keep_tar: false,
+                compression,
+            });
+        }
+        let last = self.layers.len() - 1;
+        &mut self.layers[last]
+    }
 }
 
 /// The layers of a base image, as far as the plan depends on them.
@@ -83,6 +104,7 @@ pub fn plan(
             history: history.unwrap_or_else(|| history::of_sources(&sources)),
             sources,
             reason: Some(group.reason),
+            files: Vec::new(),
             whiteouts: Vec::new(),
             keep_tar: !request.reproducible,
             compression: request.compression,
@@ -166,6 +188,7 @@ impl Below {
             let sources: Vec<Source> = sources.cloned().collect();
             layers.push(LayerSpec {
                 sources,
+                files: record.recipe.files.clone(),
                 whiteouts: Vec::new(),
                 history: record.history.clone(),
                 reason: record.reason.clone(),
@@ -173,7 +196,7 @@ impl Below {
                 compression: record.compression.or(request.compression),
             });
         }
-        layers.retain(|layer| !layer.sources.is_empty());
+        layers.retain(|layer| !layer.sources.is_empty() || !layer.files.is_empty());
         Ok(Self { placed, layers })
     }
 }
@@ -218,9 +241,12 @@ fn members<'a>(
     closure: &'a Closure,
     placed: &mut Placed,
 ) -> Result<BTreeMap<&'a StorePath, Vec<Source>>> {
+    let sources = request.files.iter().filter_map(|file| file.source());
+    let sources: BTreeSet<StorePath> = sources.map(|source| source.store_path.clone()).collect();
     for (attribute, paths) in [
         ("copyToRoot", &request.copy_to_root),
         ("deps", &request.deps),
+        ("files", &sources),
     ] {
         if let Some(path) = paths.iter().find(|path| closure.get(path).is_none()) {
             return Err(Error::Attribute {
@@ -257,8 +283,8 @@ fn add<'a>(
     }
 }
 
-/// Whether a path is only at the root: as in nix2container, `copyToRoot` moves it there. It stays
-/// in the store as well if somebody asks for it there: `deps`, `config`, or another path of the
+/// Whether a path is only at the root: as in nix2container, `copyToRoot` moves it there, and so does `files` with what
+/// is a file of its own. It stays in the store as well if somebody asks for it there: `deps`, `config`, or another path of the
 /// closure, which would be broken without it.
 fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) -> bool {
     let is_referenced = || {
@@ -271,7 +297,13 @@ fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) 
                     .any(|reference| reference == path.as_str())
         })
     };
-    request.copy_to_root.contains(path) && !request.deps.contains(path) && !is_referenced()
+    let is_file = || {
+        let mut sources = request.files.iter().filter_map(|file| file.source());
+        sources.any(|source| source.is_whole() && source.store_path == *path)
+    };
+    (request.copy_to_root.contains(path) || is_file())
+        && !request.deps.contains(path)
+        && !is_referenced()
 }
 
 fn source(entry: &ClosureEntry, to_root: bool) -> Source {

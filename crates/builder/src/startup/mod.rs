@@ -48,7 +48,10 @@ pub(super) fn check(
     if image.platform.os != "linux" {
         return Ok(Vec::new());
     }
-    let is_empty = base.count() == 0 && recipes.iter().all(|recipe| recipe.sources.is_empty());
+    let is_empty = base.count() == 0
+        && recipes
+            .iter()
+            .all(|recipe| recipe.sources.is_empty() && recipe.files.is_empty());
     let volumes = config.get("Volumes").and_then(|value| value.as_object());
     let volumes = volumes.into_iter().flatten();
     let volumes = volumes.map(|(path, _)| ImagePath::from(path.as_str()));
