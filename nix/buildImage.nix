@@ -106,6 +106,7 @@
       files, such as `/nix/store/..-files/home/app` (with a path of the image: `/tmp/file`), in RE2's syntax;
     - `mode`: an octal string, not for symlinks;
     - `orMode`: an octal string, bits that are added to the mode;
+    - `directoryMode`: an octal string, the mode of directories alone;
     - `uid`, `gid`: integers;
     - `uname`, `gname`: names. A number other than 0 without a name leaves the name empty;
     - `capabilities`: a list of names such as `"CAP_NET_BIND_SERVICE"`, for regular files;
@@ -226,6 +227,24 @@
   : Whether `nixUid` and `nixGid` own all store paths in the image, too. A user who runs Nix without
     a daemon can then remove and repair them.
 
+  `uid` (integer; default: `0`)
+  : Who owns the store paths in the image, the store directory and what is above it.
+
+  `gid` (integer; default: `0`)
+  : Which group owns them.
+
+  `mtime` (string or path; default: `null`)
+  : The time of everything in the image's own layers: RFC 3339 such as `"2024-12-31T23:59:59Z"`, `"now"`, which is
+    not reproducible, or a file that has one of them. `null` is a second after the start of 1970, as in the store.
+
+  `includeStorePaths` (boolean; default: `true`)
+  : Whether the image has the store paths that it needs. If not, it is for machines that mount their own store
+    into containers.
+
+  `tarLayers` (list of paths; default: `[ ]`)
+  : Tar archives that are layers as they are, above all others, the lowest first, such as those that scripts made. What
+    the derivations that they lie in refer to is in the image.
+
   `meta` (attribute set; default: `{ }`)
   : The `meta` of the derivation. `description`, `homepage`, `license`, `title`, `version`,
     `source`, `documentation` and `vendor` also become annotations (`org.opencontainers.image.*`).
@@ -235,7 +254,7 @@
 
   # Attributes
 
-  The image has these attributes, besides `meta` and what `passthru` holds. Commands are run with
+  The image has `override` with other arguments and `overrideAttrs` as packages of nixpkgs do, and these attributes, besides `meta` and what `passthru` holds. Commands are run with
   `nix run .#image.copyTo`, and take the flags of `strata` after `--`.
 
   `copyTo` (command)
@@ -382,6 +401,11 @@ let
       nixUid = number;
       nixGid = number;
       nixOwnStore = boolean;
+      uid = number;
+      gid = number;
+      mtime = orNull path;
+      includeStorePaths = boolean;
+      tarLayers = paths;
       created = string;
       annotations = attributes;
       meta = attributes;
@@ -449,21 +473,38 @@ makeOverridable (
     nixUid ? 0,
     nixGid ? 0,
     nixOwnStore ? false,
+    uid ? 0,
+    gid ? 0,
+    mtime ? null,
+    includeStorePaths ? true,
+    tarLayers ? [ ],
     created ? "1970-01-01T00:00:01Z",
     annotations ? { },
     meta ? { },
     passthru ? { },
   }:
   let
-    image = internal.derive {
+    derived = internal.derive {
       name = "image-${baseName}";
       copyToRoot = {
         paths = given.paths ++ systemRoot.paths;
         perms = given.perms ++ systemRoot.perms;
         accounts = given.accounts ++ systemRoot.accounts;
       };
-      deps = internal.configRoots ownConfig;
+      deps = internal.configRoots ownConfig ++ tars;
+      # They are layers themselves.
+      ignore = map internal.wholePath tars;
       layers = internal.toPaths "buildImage: `layers`" layers;
+      more =
+        internal.layerFields {
+          inherit
+            uid
+            gid
+            mtime
+            includeStorePaths
+            ;
+        }
+        // lib.optionalAttrs (tars != [ ]) { tarLayers = tars; };
       inherit perms compression metadata;
       files = internal.files "buildImage" {
         inherit files;
@@ -563,6 +604,11 @@ makeOverridable (
     baseName = baseNameOf imageName;
     imageName = lib.toLower name;
     ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
+    tars = internal.toPaths "buildImage: `tarLayers`" tarLayers;
+  in
+  internal.overridable derived (
+    image:
+    let
     imageTag =
       if ownTag != null then
         ownTag
@@ -570,8 +616,8 @@ makeOverridable (
         builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
     moreTags = lib.remove imageTag tags;
     reference = "${imageName}:${imageTag}";
-  in
-  image
+    in
+    image
   // internal.commands {
     inherit
       image
@@ -630,4 +676,5 @@ makeOverridable (
         { };
   }
   // passthru
+  )
 )

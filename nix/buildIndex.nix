@@ -84,7 +84,7 @@ makeOverridable (
     passthru ? { },
   }:
   let
-    index = internal.runBuilder {
+    derived = internal.runBuilder {
       name = "index-${baseName}";
       request.index = {
         inherit name;
@@ -97,6 +97,10 @@ makeOverridable (
     baseName = baseNameOf imageName;
     imageName = lib.toLower name;
     ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
+  in
+  internal.overridable derived (
+    index:
+    let
     imageTag =
       if ownTag != null then
         ownTag
@@ -104,8 +108,8 @@ makeOverridable (
         builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext index.outPath));
     moreTags = lib.remove imageTag tags;
     reference = "${imageName}:${imageTag}";
-  in
-  index
+    in
+    index
   // internal.commands {
     image = index;
     inherit baseName reference moreTags;
@@ -173,4 +177,5 @@ makeOverridable (
         { };
   }
   // passthru
+  )
 )

@@ -66,6 +66,18 @@
   : File capabilities. `path` and `regex` as in `perms`, `caps` is a list of names
     (`"CAP_NET_BIND_SERVICE"`).
 
+  `uid` (integer; default: `0`)
+  : Who owns the store paths in the layers.
+
+  `gid` (integer; default: `0`)
+  : Which group owns them.
+
+  `mtime` (string or path; default: `null`)
+  : The time of everything in the layers, as for `buildImage`.
+
+  `includeStorePaths` (boolean; default: `true`)
+  : Whether the layers have store paths, or only what goes to `/`.
+
   # Examples
 
   ```nix
@@ -102,6 +114,10 @@ let
         ;
       compression = orNull string;
       metadata = orNull attributes;
+      uid = number;
+      gid = number;
+      mtime = orNull path;
+      includeStorePaths = boolean;
       capabilities = listOf (record {
         fields = {
           inherit path;
@@ -146,12 +162,24 @@ makeOverridable (
     compression ? null,
     metadata ? null,
     capabilities ? [ ],
+    uid ? 0,
+    gid ? 0,
+    mtime ? null,
+    includeStorePaths ? true,
   }:
   let
     given = internal.copyToRoot "buildLayer" { inherit copyToRoot contents; };
   in
-  internal.derive {
+  internal.overridable (internal.derive {
     name = "layer";
+    more = internal.layerFields {
+      inherit
+        uid
+        gid
+        mtime
+        includeStorePaths
+        ;
+    };
     copyToRoot = given;
     files = internal.files "buildLayer" {
       inherit files;
@@ -185,5 +213,5 @@ makeOverridable (
         layeringPipeline
         ;
     };
-  }
+  }) (layer: layer)
 )

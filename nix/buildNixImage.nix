@@ -402,13 +402,12 @@ makeOverridable (
     nameOf = variable: lib.head (lib.splitString "=" variable);
   in
   lib.throwIf (mistakes != [ ]) "buildNixImage: ${lib.head mistakes}" (
-    image
-    // {
+    internal.extend image (image: {
       baseSystem = ownBaseSystem;
       tarball = internal.tarball {
         inherit image;
         description = "Archive of the container image with ${title}";
       };
-    }
+    })
   )
 )

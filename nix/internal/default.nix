@@ -33,7 +33,7 @@ let
   };
 in
 {
-  inherit (storePaths) configRoots toPaths;
+  inherit (storePaths) configRoots toPaths wholePath;
   inherit (import ./env.nix { inherit lib; }) envOf mergeEnv;
   inherit runBuilder;
   accounts = import ./accounts.nix { inherit lib; };
@@ -68,8 +68,10 @@ in
   };
   fromImage = import ./from-image.nix { inherit lib; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
+  layerFields = import ./layer-fields.nix { inherit lib; };
   layering = import ./layering.nix { inherit lib storePaths types; };
   nixpkgsSource = import ./nixpkgs-source.nix;
+  inherit (import ./overridable.nix { inherit lib; }) extend overridable;
   profilePackage = import ./profile-package.nix { inherit lib; };
   # What nix2container, its forks and dockerTools have, and their users bring along.
   refusedEverywhere = {

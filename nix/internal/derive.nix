@@ -21,6 +21,9 @@
   `files` (attribute set)
   : What is there file by file, as of `internal.files`.
 
+  `more` (attribute set)
+  : More fields of the request, as of `internal.layerFields`.
+
   `layering` (attribute set)
   : How it is cut, as of `internal.layering.request`.
 */
@@ -31,6 +34,7 @@
   deps,
   perms,
   files,
+  more,
   layering,
   ...
 }@arguments:
@@ -52,9 +56,11 @@ runBuilder {
   // removeAttrs arguments [
     "files"
     "layering"
+    "more"
     "name"
   ]
   // layering
+  // more
   // {
     copyToRoot = copyToRoot.paths;
     perms = copyToRoot.perms ++ perms;

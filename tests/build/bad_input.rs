@@ -374,9 +374,10 @@ const MISTAKES: &[Mistake] = &[
         "file_where_the_store_is",
         |case| {
             let first = case.store.dir.split('/').nth(1).unwrap().to_owned();
+            case.request["copyToRoot"] = json!([]);
             case.request["files"] = json!({ format!("/{first}"): { "type": "fifo" } });
         },
-        "conflict at /tmp: /STORE/app and files.\"/tmp\" disagree about whether it is a directory",
+        "conflict at /tmp: STORE/app and files.\"/tmp\" disagree about whether it is a directory",
     ),
     (
         "missing_store_path",
@@ -665,6 +666,26 @@ const MISTAKES: &[Mistake] = &[
         "created_that_is_no_time",
         |case| case.request["image"]["created"] = json!("yesterday"),
         "attribute created: \"yesterday\" is not a time",
+    ),
+    (
+        "mtime_that_is_no_time",
+        |case| case.request["mtime"] = json!("yesterday"),
+        "attribute mtime: \"yesterday\" is not a time",
+    ),
+    (
+        "mtime_before_all_others",
+        |case| case.request["mtime"] = json!("1969-12-31T23:59:59Z"),
+        "attribute mtime: \"1969-12-31T23:59:59Z\" is before 1970, where the time of files begins",
+    ),
+    (
+        "store_owner_that_linux_does_not_know",
+        |case| case.request["storeOwner"] = json!({ "uid": 4_294_967_295_u64 }),
+        "attribute uid: is larger than Linux allows",
+    ),
+    (
+        "tar_that_is_not_in_the_store",
+        |case| case.request["tarLayers"] = json!(["/tmp/layer.tar"]),
+        "attribute tarLayers[0]: \"/tmp/layer.tar\" is not in the store directory STORE",
     ),
     (
         "unknown_argument",

@@ -5,6 +5,7 @@ mod base;
 mod bytes;
 mod database;
 mod files;
+mod given;
 mod indexes;
 mod inheritance;
 mod layering;

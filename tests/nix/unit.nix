@@ -1008,6 +1008,187 @@ let
         ];
       };
     # Those of nix2container under its names.
+    "results: overrideAttrs and override keep each other" =
+      let
+        image = strata.buildImage {
+          name = "x";
+          tag = "1";
+          passthru.mine = 1;
+          meta.description = "d";
+        };
+        rename = previous: { name = "${previous.name}-renamed"; };
+        both = (image.overrideAttrs rename).override { tag = "2"; };
+        other = (image.override { tag = "2"; }).overrideAttrs rename;
+        passed = image.overrideAttrs (previous: {
+          passthru = previous.passthru // {
+            more = 2;
+          };
+          meta = previous.meta // {
+            homepage = "h";
+          };
+        });
+        final = image.overrideAttrs (
+          final: previous: {
+            passthru.is = final.name;
+            name = "y";
+          }
+        );
+        isAbout = drv: lib.hasInfix (free "${drv}") drv.copyTo.text;
+        # Of all that is in it, the small set has nothing.
+        nixImage = strata.buildNixImage (
+          {
+            tag = "1";
+            nix = app // {
+              pname = "nix";
+            };
+            bashInteractive = app;
+            nixConf.substituters = [ ];
+          }
+          // lib.genAttrs [
+            "cacert"
+            "coreutils-full"
+            "curl"
+            "findutils"
+            "gitMinimal"
+            "gnugrep"
+            "gnutar"
+            "gzip"
+            "iana-etc"
+            "less"
+            "libxml2"
+            "man"
+            "openssh"
+            "shadow"
+            "sqlite"
+            "wget"
+            "which"
+          ] (_: app)
+        );
+        changed = nixImage.overrideAttrs rename;
+        others = lib.mapAttrs (_: result: (result.overrideAttrs rename).name == "${result.name}-renamed") {
+          layer = strata.buildLayer { };
+          index = strata.buildIndex {
+            name = "x";
+            images = [ image ];
+          };
+          ofSeveral = (strata.buildImages { web = { }; }).web;
+          pulled = strata.pullImage {
+            imageName = "alpine";
+            imageDigest = "sha256:${zeros}";
+            sha256 = zeros;
+          };
+        };
+      in
+      {
+        actual = {
+          inherit others;
+          same = both.drvPath == other.drvPath;
+          inherit (both) name imageRefUnsafe;
+          commands = [
+            (isAbout both)
+            (isAbout changed)
+            (isAbout passed)
+            (passed.drvPath == image.drvPath)
+          ];
+          passed = [
+            passed.mine
+            passed.more
+            passed.meta.homepage
+            passed.meta.description
+          ];
+          final = [
+            final.is
+            final.name
+          ];
+          nix = [
+            changed.name
+            (changed ? baseSystem)
+            (changed.tarball.drvPath != nixImage.tarball.drvPath)
+          ];
+        };
+        expected = {
+          others = {
+            layer = true;
+            index = true;
+            ofSeveral = true;
+            pulled = true;
+          };
+          same = true;
+          name = "image-x-renamed";
+          imageRefUnsafe = "x:2";
+          commands = [
+            true
+            true
+            true
+            true
+          ];
+          passed = [
+            1
+            2
+            "h"
+            "d"
+          ];
+          final = [
+            "y"
+            "y"
+          ];
+          nix = [
+            "image-nix-renamed"
+            true
+            true
+          ];
+        };
+      };
+    "image: what its layers have besides content" = {
+      actual =
+        let
+          inherit
+            (strata.buildImage {
+              name = "x";
+              uid = 1000;
+              mtime = "now";
+              includeStorePaths = false;
+              tarLayers = [ "${app}/layer.tar" ];
+            })
+            request
+            exportReferencesGraph
+            ;
+        in
+        [
+          (lib.filterAttrs (
+            name: _:
+            lib.elem name [
+              "includeStorePaths"
+              "mtime"
+              "storeOwner"
+              "tarLayers"
+              "ignore"
+            ]
+          ) request)
+          exportReferencesGraph.closure
+          (lib.filter (field: (strata.buildImage { name = "x"; }).request ? ${field}) [
+            "files"
+            "includeStorePaths"
+            "mtime"
+            "storeOwner"
+            "tarLayers"
+          ])
+        ];
+      expected = [
+        {
+          includeStorePaths = false;
+          mtime = "now";
+          storeOwner = {
+            uid = 1000;
+            gid = 0;
+          };
+          tarLayers = [ "${app}/layer.tar" ];
+          ignore = [ "${app}" ];
+        }
+        [ "${app}" ]
+        [ ]
+      ];
+    };
     "image: commands" =
       let
         image = strata.buildImage {

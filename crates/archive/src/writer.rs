@@ -12,7 +12,7 @@ use super::pax::Records;
 use strata_error::{Error, Result};
 use strata_nix::walk;
 
-/// The time of every entry, in seconds since 1970: what Nix gives files in the store.
+/// The time of entries that nobody gave another one, in seconds since 1970: what Nix gives files in the store.
 pub const MODIFICATION_TIME: u64 = 1;
 
 /// The size of a block.
@@ -28,6 +28,7 @@ pub struct ArchiveWriter<W> {
     writer: W,
     buffer: Vec<u8>,
     what: String,
+    modified: u64,
 }
 
 impl<W: Write> ArchiveWriter<W> {
@@ -37,7 +38,15 @@ impl<W: Write> ArchiveWriter<W> {
             writer,
             buffer: vec![0; BUFFER],
             what: what.into(),
+            modified: MODIFICATION_TIME,
         }
+    }
+
+    /// Gives all entries another time, in seconds since 1970.
+    #[must_use]
+    pub fn modified_at(mut self, modified: u64) -> Self {
+        self.modified = modified;
+        self
     }
 
     /// Adds an entry of a layer.
@@ -66,7 +75,7 @@ impl<W: Write> ArchiveWriter<W> {
                     entry_type,
                     size: 0,
                     link: b"",
-                    modified: MODIFICATION_TIME,
+                    modified: self.modified,
                     device,
                 };
                 self.header_of(path, metadata, &fields)
@@ -180,7 +189,7 @@ impl<W: Write> ArchiveWriter<W> {
             entry_type,
             size,
             link,
-            modified: MODIFICATION_TIME,
+            modified: self.modified,
             device: (0, 0),
         };
         self.header_of(path, metadata, &fields)

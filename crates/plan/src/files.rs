@@ -74,13 +74,13 @@ pub(super) fn check_files(
     files: BTreeMap<String, FileRequest>,
     store: &Store,
 ) -> Result<Vec<CheckedFile>> {
-    for (path, file) in &files {
-        if let Some(target) = &file.hardlink {
-            check_link_target(path, target, files.get(target))?;
-        }
-    }
+    let links = files.iter();
+    let links = links.filter_map(|(path, file)| Some((path, file.hardlink.as_ref()?)));
+    let targets = links.map(|(path, target)| check_link_target(path, target, files.get(target)));
+    let targets: Result<()> = targets.collect();
     let check = |(path, file): (String, FileRequest)| check_file(&path, file, store);
     let mut files: Vec<_> = files.into_iter().map(check).collect::<Result<_>>()?;
+    targets?;
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
 }

@@ -6,7 +6,7 @@ use strata_error::{Error, Result};
 use strata_layer::{LayerRecord, LayersFile, PathRule};
 use strata_nix::{Closure, ClosureEntry, StorePath};
 use strata_oci::{Compression, History};
-use strata_tree::{FileRecord, ImagePath, Rule, Source};
+use strata_tree::{FileRecord, ImagePath, Owner, Rule, Source};
 
 use super::check::CheckedRequest;
 use super::history;
@@ -30,6 +30,30 @@ pub struct LayerSpec {
     pub keep_tar: bool,
     /// How it is compressed where it goes to a registry, if anybody said so.
     pub compression: Option<Compression>,
+    /// A tar that is the layer instead: at or below a store path.
+    pub tar: Option<String>,
+    /// The time of what is in it, if it has one of its own.
+    pub mtime: Option<u64>,
+    /// Whose its store paths are, if they are somebody's of their own.
+    pub store_owner: Option<Owner>,
+}
+
+impl LayerSpec {
+    /// A layer of nothing.
+    pub fn new(history: History, compression: Option<Compression>) -> Self {
+        Self {
+            sources: Vec::new(),
+            files: Vec::new(),
+            whiteouts: Vec::new(),
+            history,
+            reason: None,
+            keep_tar: false,
+            compression,
+            tar: None,
+            mtime: None,
+            store_owner: None,
+        }
+    }
 }
 
 /// The layers of an image, or of a layer with its parent layers.
@@ -46,21 +70,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The uppermost layer that is the image's own, made with this `history` if there is none.
+    /// The uppermost layer that is the image's own, made with this `history` if there is none. It is below tars, whose
+    /// scripts may have given what is in it to somebody.
     pub fn top(&mut self, history: History, compression: Option<Compression>) -> &mut LayerSpec {
-        if self.layers.len() <= self.parents {
-            self.layers.push(LayerSpec {
-                sources: Vec::new(),
-                files: Vec::new(),
-                whiteouts: Vec::new(),
-                history,
-                reason: None,
-                keep_tar: false,
-                compression,
-            });
+        let end = self.layers.iter().rposition(|layer| layer.tar.is_none());
+        let end = end.map_or(0, |number| number + 1);
+        if end > self.parents {
+            return &mut self.layers[end - 1];
         }
-        let last = self.layers.len() - 1;
-        &mut self.layers[last]
+        self.layers
+            .insert(end, LayerSpec::new(history, compression));
+        &mut self.layers[end]
     }
 }
 
@@ -91,25 +111,43 @@ pub fn plan(
 
     let room = room(request, base.count, layers.len())?;
     let mut members = members(request, closure, &mut placed)?;
+    let apart = if request.root_apart {
+        take_root(&mut members)
+    } else {
+        Vec::new()
+    };
+    if !members.is_empty() {
+        check_room(request, base.count)?;
+    }
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
     let (groups, warnings) = layering::groups(request, closure, &paths, room, known)?;
-    for group in groups {
-        let sources = group.paths.iter().filter_map(|path| members.remove(path));
-        let mut sources: Vec<Source> = sources.flatten().collect();
+    let add = |(mut sources, reason): (Vec<Source>, String)| {
         sources.sort_by(|one, other| {
             (&one.store_path, one.to_root).cmp(&(&other.store_path, other.to_root))
         });
         let history = request.history.clone();
-        layers.push(LayerSpec {
-            history: history.unwrap_or_else(|| history::of_sources(&sources)),
+        let history = history.unwrap_or_else(|| history::of_sources(&sources));
+        LayerSpec {
             sources,
-            reason: Some(group.reason),
-            files: Vec::new(),
-            whiteouts: Vec::new(),
+            reason: Some(reason),
             keep_tar: !request.reproducible,
-            compression: request.compression,
-        });
-    }
+            ..LayerSpec::new(history, request.compression)
+        }
+    };
+    let groups = groups.into_iter().map(|group| {
+        let sources = group.paths.iter().filter_map(|path| members.remove(path));
+        (sources.flatten().collect(), group.reason)
+    });
+    let apart = Some((apart, "what goes to the root".to_owned()));
+    let apart = apart.filter(|(sources, _)| !sources.is_empty());
+    layers.extend(groups.chain(apart).map(add));
+    layers.extend(request.tar_layers.iter().map(|tar| LayerSpec {
+        tar: Some(tar.clone()),
+        ..LayerSpec::new(
+            (request.history.clone()).unwrap_or_else(history::of_scripts),
+            request.compression,
+        )
+    }));
     apply_rules(&mut layers, &rules, request)?;
     Ok(Plan {
         layers,
@@ -189,11 +227,14 @@ impl Below {
             layers.push(LayerSpec {
                 sources,
                 files: record.recipe.files.clone(),
-                whiteouts: Vec::new(),
-                history: record.history.clone(),
+                mtime: record.recipe.mtime,
+                store_owner: record.recipe.store_owner.clone(),
                 reason: record.reason.clone(),
                 keep_tar: record.tar.is_some(),
-                compression: record.compression.or(request.compression),
+                ..LayerSpec::new(
+                    record.history.clone(),
+                    record.compression.or(request.compression),
+                )
             });
         }
         layers.retain(|layer| !layer.sources.is_empty() || !layer.files.is_empty());
@@ -202,8 +243,10 @@ impl Below {
 }
 
 /// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
-/// but at least one.
+/// but at least one. Tars and what is apart count as if they were the base's.
 fn room(request: &CheckedRequest, base: usize, parents: usize) -> Result<Room> {
+    let root = usize::from(request.root_apart && !request.copy_to_root.is_empty());
+    let base = base + request.tar_layers.len() + root;
     if base > 0 && base + parents >= MOST_LAYERS {
         return Err(Error::Attribute {
             attribute: "fromImage".into(),
@@ -214,6 +257,33 @@ fn room(request: &CheckedRequest, base: usize, parents: usize) -> Result<Room> {
         });
     }
     Ok(layering::room(request, base, parents))
+}
+
+/// Refuses fewer layers than the base, the root and the store paths need, where these are not together.
+fn check_room(request: &CheckedRequest, base: usize) -> Result<()> {
+    let used = base + request.tar_layers.len().max(1);
+    match request.max_layers {
+        Some(most) if request.root_apart && request.pipeline.is_none() && most.get() <= used => {
+            Err(Error::Attribute {
+                attribute: "maxLayers".into(),
+                message: format!(
+                    "is {most}, but the base image and what goes to the root take {used} layers, and the store paths one more"
+                ),
+                hint: format!("set maxLayers to {} or more", used + 1),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes what goes to the root.
+fn take_root(members: &mut BTreeMap<&StorePath, Vec<Source>>) -> Vec<Source> {
+    let mut taken = Vec::new();
+    for sources in members.values_mut() {
+        taken.extend(sources.extract_if(.., |source| source.to_root));
+    }
+    members.retain(|_, sources| !sources.is_empty());
+    taken
 }
 
 /// The store paths that are in a layer already, those at the root apart from those in the store.
@@ -264,7 +334,7 @@ fn members<'a>(
         }
     }
     for (path, entry) in closure.iter() {
-        if !is_moved_away(path, request, closure) {
+        if request.include_store_paths && !is_moved_away(path, request, closure) {
             add(&mut members, placed, path, source(entry, false));
         }
     }

@@ -36,5 +36,5 @@ pub use overlay::{
     Change, Kept, Listing, Obstacle, Overlay, OverlayNode, SymlinksBelow, Unlayable,
 };
 pub use path::ImagePath;
-pub use recipe::{DirectoryRecord, Recipe, Redirect, Source, StoreContent};
+pub use recipe::{DirectoryRecord, Owner, Recipe, Redirect, Source, StoreContent};
 pub use rules::{Changes, CompiledRules, EntryType, Rule};
