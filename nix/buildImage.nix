@@ -317,11 +317,18 @@
   `imageRefUnsafe` (string)
   : `NAME:TAG` without a dependency on the image.
 
+  `imageReferences` (list of strings)
+  : The same for all of its tags.
+
   `fromImage` (as it was given)
   : The image below: `image.fromImage.getManifest`.
 
   `override` (function)
   : Changes arguments: `image.override { tag = "2.0"; }`.
+
+  `overrideAttrs` (function)
+  : Changes the derivation's attributes, `meta` and `passthru`, as with packages of nixpkgs. The commands follow, and
+    so does a later `override`.
 
   # Examples
 
@@ -609,72 +616,75 @@ makeOverridable (
   internal.overridable derived (
     image:
     let
-    imageTag =
-      if ownTag != null then
-        ownTag
-      else
-        builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
-    moreTags = lib.remove imageTag tags;
-    reference = "${imageName}:${imageTag}";
+      imageTag =
+        if ownTag != null then
+          ownTag
+        else
+          builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
+      moreTags = lib.remove imageTag tags;
+      reference = "${imageName}:${imageTag}";
     in
     image
-  // internal.commands {
-    inherit
-      image
-      baseName
-      reference
-      moreTags
-      ;
-  }
-  // {
-    inherit
-      fromImage
-      imageName
-      imageTag
-      meta
-      passthru
-      ;
-    imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+    // internal.commands {
+      inherit
+        image
+        baseName
+        reference
+        moreTags
+        ;
+    }
+    // {
+      inherit
+        fromImage
+        imageName
+        imageTag
+        meta
+        passthru
+        ;
+      imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+      imageReferences = map (tag: builtins.unsafeDiscardStringContext "${imageName}:${tag}") (
+        [ imageTag ] ++ moreTags
+      );
 
-    # On top, so that the layers stay what they are.
-    debug =
-      internal.publicFunction
-        {
-          name = "debug";
-          types.packages = with internal.types; listOf package;
-        }
-        (
+      # On top, so that the layers stay what they are.
+      debug =
+        internal.publicFunction
           {
-            packages ? [ pkgs.busybox ],
-          }:
-          removeAttrs (buildImage (
+            name = "debug";
+            types.packages = with internal.types; listOf package;
+          }
+          (
             {
-              inherit
-                name
-                compression
-                created
-                meta
-                ;
-              tag = "${imageTag}-debug";
-              fromImage = image;
-              copyToRoot = internal.debugTools packages;
-              config.Env = map (path: "${path}:/usr/local/bin") (pathOf ownConfig fromImage);
-              annotations = internal.baseAnnotations fromImage // annotations;
-            }
-            // runsOn
-            // lib.optionalAttrs (platform == null) { inherit os; }
-            // lib.optionalAttrs initializeNixDatabase {
-              inherit
-                initializeNixDatabase
-                nixUid
-                nixGid
-                nixOwnStore
-                ;
-            }
-          )) [ "debug" ]
-        )
-        { };
-  }
-  // passthru
+              packages ? [ pkgs.busybox ],
+            }:
+            removeAttrs (buildImage (
+              {
+                inherit
+                  name
+                  compression
+                  created
+                  meta
+                  ;
+                tag = "${imageTag}-debug";
+                fromImage = image;
+                copyToRoot = internal.debugTools packages;
+                config.Env = map (path: "${path}:/usr/local/bin") (pathOf ownConfig fromImage);
+                annotations = internal.baseAnnotations fromImage // annotations;
+              }
+              // runsOn
+              // lib.optionalAttrs (platform == null) { inherit os; }
+              // lib.optionalAttrs initializeNixDatabase {
+                inherit
+                  initializeNixDatabase
+                  nixUid
+                  nixGid
+                  nixOwnStore
+                  ;
+              }
+            )) [ "debug" ]
+          )
+          { };
+    }
+    // passthru
   )
 )

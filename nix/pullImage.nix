@@ -183,19 +183,19 @@ makeOverridable (
         "pullImage: ${toString lock} is no lock file of this version of Strata\nhint: write it anew with `strata lock`"
         (
           internal.extend
-          (fetch.join {
-            name = nameFor file.name;
-            manifest = fetch.manifest image.manifest.digest;
-            inherit (image) config layers;
-          })
-          (_: {
-            imageName = file.name;
-            imageTag = file.tag or null;
-            imageDigest = image.manifest.digest;
-            # What the name refers to: the index, if there is one (image-spec, annotations.md).
-            baseDigest = file.index.digest or image.manifest.digest;
-            baseName = file.name + lib.optionalString (file ? tag) ":${file.tag}";
-          })
+            (fetch.join {
+              name = nameFor file.name;
+              manifest = fetch.manifest image.manifest.digest;
+              inherit (image) config layers;
+            })
+            (_: {
+              imageName = file.name;
+              imageTag = file.tag or null;
+              imageDigest = image.manifest.digest;
+              # What the name refers to: the index, if there is one (image-spec, annotations.md).
+              baseDigest = file.index.digest or image.manifest.digest;
+              baseName = file.name + lib.optionalString (file ? tag) ":${file.tag}";
+            })
         );
 
     # Who names no variant takes the only one that there is.
@@ -226,18 +226,22 @@ makeOverridable (
         error "one of `sha256` and `hash` is needed" "with \"\" Nix says what it should be; a lock file needs none"
       else
         internal.overridable
-        ((fetcher imageName).image {
-          name = nameFor imageName;
-          digest = imageDigest;
-          inherit platform;
-          hash = lib.head hashes;
-        })
-        (drv: drv // {
-          inherit imageName imageDigest;
-          imageTag = null;
-          baseDigest = imageDigest;
-          baseName = fullName imageName;
-        });
+          ((fetcher imageName).image {
+            name = nameFor imageName;
+            digest = imageDigest;
+            inherit platform;
+            hash = lib.head hashes;
+          })
+          (
+            drv:
+            drv
+            // {
+              inherit imageName imageDigest;
+              imageTag = null;
+              baseDigest = imageDigest;
+              baseName = fullName imageName;
+            }
+          );
   in
   if lock == null then
     fixed

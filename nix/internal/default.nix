@@ -77,7 +77,7 @@ in
   refusedEverywhere = {
     compressor = "it is called `compression` here: \"gzip\", \"zstd\" or \"none\"";
     ensureDirs = "say `files.\"/tmp\" = { type = \"directory\"; mode = \"1777\"; }` for each";
-    fromTar = "unpack it in a derivation for `copyToRoot`, and give owners and modes with `perms` or `files`";
+    fromTar = "`tarLayers` of `buildImage` are layers as they are; or unpack it in a derivation for `copyToRoot`, and give owners and modes with `perms` or `files`";
     keepContentsDirlinks = "links to directories in `copyToRoot` stay links here: leave it out; `pkgs.symlinkJoin` makes directories of them";
     nestedLayers = "give it to `layers`: a layer knows what is below it";
     permsFile = "say `perms = lib.importJSON ..`";

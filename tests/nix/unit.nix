@@ -261,7 +261,7 @@ let
               fromTar = ./x.tar;
             }
             "buildImage: there is no argument `fromTar`"
-            "unpack it in a derivation for `copyToRoot`, and give owners and modes with `perms` or `files`"
+            "`tarLayers` of `buildImage` are layers as they are; or unpack it in a derivation for `copyToRoot`, and give owners and modes with `perms` or `files`"
           ]
           [
             "buildLayer"
@@ -949,13 +949,11 @@ let
             "${other}"
           ];
           deps = [ (free "${multi}") ];
-          closure = map free (
-            unique [
-              "${app}"
-              "${multi}"
-              "${other}"
-            ]
-          );
+          closure = map free (unique [
+            "${app}"
+            "${multi}"
+            "${other}"
+          ]);
         };
       };
     "image: users that files name and nobody knows" = throws (
@@ -1752,6 +1750,107 @@ let
           true
           true
           [ "given" ]
+        ];
+      };
+
+    # For NixOS (issue 13), with a stand-in for its module system.
+    "nixos: services of images" =
+      let
+        system =
+          settings:
+          import ./nixos.nix {
+            inherit pkgs;
+            settings.virtualisation = settings;
+          };
+        image = strata.buildImage {
+          name = "app";
+          tag = "1";
+          tags = [ "2" ];
+        };
+        inherit
+          (system {
+            strata.images = { inherit image; };
+            oci-containers = {
+              backend = "docker";
+              containers = {
+                first.image = "app:1";
+                second.image = "app:2";
+                third.image = "alpine:3";
+              };
+            };
+          })
+          systemd
+          virtualisation
+          assertions
+          ;
+        inherit (systemd.services) strata-images strata-images-prune;
+        wrong = system { strata.images.app = image.stream; };
+        alone = system { strata.images.app = image; };
+        removed = system { strata.enable = true; };
+        kept = system {
+          strata = {
+            images.app = image;
+            prune = false;
+          };
+        };
+      in
+      {
+        actual = [
+          strata-images.requiredBy
+          strata-images.before
+          strata-images.requires
+          strata-images-prune.after
+          virtualisation
+          (map (check: check.assertion) assertions)
+          (map (check: lib.hasInfix "hint: give the result" check.message) wrong.assertions)
+          alone.virtualisation
+          (lib.attrNames alone.systemd.services)
+          alone.systemd.services.strata-images.before
+          (lib.attrNames removed.systemd.services)
+          (lib.attrNames kept.systemd.services)
+          (system { })
+        ];
+        expected = [
+          [
+            "docker-first.service"
+            "docker-second.service"
+          ]
+          [
+            "docker-first.service"
+            "docker-second.service"
+          ]
+          [
+            "docker.service"
+            "docker.socket"
+          ]
+          [
+            "docker.service"
+            "docker.socket"
+            "strata-images.service"
+            "docker-first.service"
+            "docker-second.service"
+          ]
+          {
+            docker.enable = true;
+            podman = { };
+          }
+          [ true ]
+          [ true ]
+          {
+            docker = { };
+            podman.enable = true;
+          }
+          [
+            "strata-images"
+            "strata-images-prune"
+          ]
+          [ ]
+          [
+            "strata-images"
+            "strata-images-prune"
+          ]
+          [ "strata-images" ]
+          { }
         ];
       };
 
