@@ -5,6 +5,7 @@ use std::io::Read;
 
 use strata_testing as support;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::fake_store::{FakeStore, Item};
 
@@ -370,4 +371,95 @@ fn files_go_where_the_base_has_their_directory() {
         ),
         "{error}"
     );
+}
+
+/// What a property says of one file: its kind, its mode and owner.
+type Declared = (u8, Option<u16>, Option<u16>);
+
+fn declared() -> impl Strategy<Value = BTreeMap<String, Declared>> {
+    let path =
+        prop::collection::vec("[abc]", 1..4).prop_map(|names| format!("/{}", names.join("/")));
+    let mode = prop::option::of(0_u16..0o10000);
+    let owner = prop::option::of(any::<u16>());
+    prop::collection::btree_map(path, (0_u8..6, mode, owner), 0..8)
+}
+
+/// The request for a declared file; a hard link is to the first file there is.
+fn requested((kind, mode, owner): Declared, source: &str, first: Option<&String>) -> Value {
+    let mut file = match kind {
+        0 | 1 => json!({ "type": "directory" }),
+        2 => json!({ "source": source }),
+        3 => json!({ "link": "somewhere" }),
+        4 => json!({ "type": "character", "major": 1, "minor": 3 }),
+        _ => match first {
+            Some(first) => return json!({ "hardlink": first }),
+            None => json!({ "type": "fifo" }),
+        },
+    };
+    if let Some(mode) = mode.filter(|_| kind != 3) {
+        file["mode"] = json!(format!("{mode:04o}"));
+    }
+    if let Some(owner) = owner {
+        file["uid"] = json!(owner);
+    }
+    file
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// A layer has what is declared and the directories above, each after what it needs; or a file is where a
+    /// directory has to be, and that is told.
+    #[test]
+    fn layers_have_what_is_declared(files in declared()) {
+        let mut store = FakeStore::new();
+        let source = store.add_file("source", "x");
+        let first = files.iter().find(|(_, (kind, ..))| *kind == 2).map(|(path, _)| path);
+        let asked = files.iter().map(|(path, file)| (path.clone(), requested(*file, &source, first)));
+        let asked: serde_json::Map<String, Value> = asked.collect();
+        let is_below = |path: &str, above: &str| {
+            path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let is_in_the_way = files.iter().any(|(above, (kind, ..))| {
+            *kind > 1 && files.keys().any(|path| is_below(path, above))
+        });
+        let output = store.build(&request(&store, Value::Object(asked.clone())));
+        prop_assert_eq!(output.is_err(), is_in_the_way, "{:?}", output);
+        let Ok(output) = output else {
+            prop_assert!(output.unwrap_err().contains("disagree about whether it is a directory"));
+            return Ok(());
+        };
+        if files.is_empty() {
+            return Ok(());
+        }
+        let (found, order) = entries(&store, &output, 0);
+        for (place, path) in order.iter().enumerate() {
+            let entry = &found[path];
+            let needs = match entry.link.as_ref().filter(|_| entry.kind == tar::EntryType::Link) {
+                Some(target) => Some(target.clone()),
+                None => path.trim_end_matches('/').rsplit_once('/').map(|(above, _)| format!("{above}/")),
+            };
+            if let Some(needs) = needs {
+                let before = order[..place].contains(&needs);
+                prop_assert!(before, "{} before {}", path, needs);
+            }
+            let absolute = format!("/{}", path.trim_end_matches('/'));
+            let Some(file) = asked.get(&absolute) else {
+                prop_assert_eq!((entry.kind, entry.mode, entry.owner), (tar::EntryType::Directory, 0o755, (0, 0)));
+                prop_assert!(files.keys().any(|path| is_below(path, &absolute)));
+                continue;
+            };
+            let file = file.get("hardlink").and_then(Value::as_str).map_or(file, |first| &asked[first]);
+            let usual = match entry.kind {
+                tar::EntryType::Directory => 0o755,
+                tar::EntryType::Symlink => 0o777,
+                _ => 0o644,
+            };
+            let mode = file["mode"].as_str().map(|mode| u32::from_str_radix(mode, 8).unwrap());
+            prop_assert_eq!(entry.mode, mode.unwrap_or(usual));
+            prop_assert_eq!(entry.owner, (file["uid"].as_u64().unwrap_or(0), 0));
+        }
+        let there: Vec<String> = order.iter().map(|path| format!("/{}", path.trim_end_matches('/'))).collect();
+        prop_assert!(asked.keys().all(|path| there.contains(path)));
+    }
 }

@@ -76,15 +76,18 @@ fn nix2container_156_nixpkgs_463986_257172_files_are_as_they_are_declared() {
     copy(&format!("docker-archive:{}", archive.display()));
 
     let expected = STAT.replace("/srv/", "");
-    let expected = format!(
-        "{expected}names: 2\nport = 80 CapEff:\t0000000000002000\n"
-    );
+    let expected = format!("{expected}names: 2\nport = 80 CapEff:\t0000000000002000\n");
     let (docker, podman) = (engines::docker(), engines::podman());
     for engine in [docker as &dyn Engine, podman] {
         engine.load(&archive);
         let busybox = build("pkgs.busybox").join("bin/busybox");
         let shell = [busybox.to_str().unwrap(), "sh", "-c", SCRIPT];
-        assert_eq!(engine.run("declared:latest", &shell), expected, "{}", engine.name());
+        assert_eq!(
+            engine.run("declared:latest", &shell),
+            expected,
+            "{}",
+            engine.name()
+        );
     }
     let format = "{{.GraphDriver.Data.UpperDir}}";
     let inspect = ["image", "inspect", "--format", format, "declared:latest"];
@@ -106,14 +109,19 @@ fn check_attributes(root: &Path) {
         .arg(root)
         .args(["--use-compress-program", "cat -v", "srv/conf", "srv/grep"]));
     assert!(found.contains("SCHILY.xattr.user.origin=nix"), "{root:?}");
-    assert!(found.contains("SCHILY.xattr.security.capability="), "{root:?}");
+    assert!(
+        found.contains("SCHILY.xattr.security.capability="),
+        "{root:?}"
+    );
 }
 
 fn check_inspect(image: &Path) {
     let said: Value =
         serde_json::from_str(&run(strata().args(["inspect", "--json"]).arg(image))).unwrap();
     let files = said["layers"].as_array().unwrap().iter();
-    let files: Vec<&Value> = files.flat_map(|layer| layer["files"].as_array().unwrap()).collect();
+    let files: Vec<&Value> = files
+        .flat_map(|layer| layer["files"].as_array().unwrap())
+        .collect();
     let at = |path: &str| files.iter().find(|file| file["path"] == path).unwrap();
     assert_eq!(files.len(), 11);
     assert_eq!(
@@ -144,7 +152,13 @@ fn check_export(image: &Path, directory: &Path) {
     let root = directory.join("root");
     std::fs::create_dir(&root).unwrap();
     run(Command::new("tar")
-        .args(["--extract", "--xattrs", "--xattrs-include=*", "--same-owner", "--preserve-permissions"])
+        .args([
+            "--extract",
+            "--xattrs",
+            "--xattrs-include=*",
+            "--same-owner",
+            "--preserve-permissions",
+        ])
         .arg("--directory")
         .arg(&root)
         .arg("--file")

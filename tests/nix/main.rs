@@ -7,3 +7,4 @@ mod flake;
 mod flakes;
 mod image;
 mod layers;
+mod nixos;
