@@ -13,6 +13,7 @@ use strata_image::{Image, ManifestOrIndexRef};
 use strata_oci::{Descriptor, Digest};
 use strata_progress::{Detail, Outcome, Progress};
 use strata_registry::pull::RemoteImage;
+use strata_tree::Recipe;
 
 /// Draws again at most so many times a second.
 const DRAWS_PER_SECOND: u8 = 10;
@@ -103,7 +104,7 @@ impl<'a> Reporter<'a> {
             .iter()
             .flat_map(|image| &image.layers)
             .filter_map(|layer| layer.recipe())
-            .flat_map(|recipe| recipe.store_contents());
+            .flat_map(Recipe::store_contents);
         let total = layers.chain(contents.map(|content| content.nar_size)).sum();
         Self::new(self::layers(images), total, printer)
     }

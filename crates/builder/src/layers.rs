@@ -128,9 +128,10 @@ fn settle(
         files.extend(planned.files.iter().map(|file| RootFile {
             layer,
             file,
-            name: match layer < plan.parents {
-                true => format!("{} of a layer in `layers`", file.attribute()),
-                false => file.attribute(),
+            name: if layer < plan.parents {
+                format!("{} of a layer in `layers`", file.attribute())
+            } else {
+                file.attribute()
             },
         }));
         for source in &planned.sources {

@@ -10,7 +10,7 @@ use strata_layer::Layer;
 use strata_nix::nar;
 use strata_nix::nar::NarInfo;
 use strata_oci::Hasher;
-use strata_tree::{Budget, StoreContent, SymlinksBelow};
+use strata_tree::{Budget, Recipe, StoreContent, SymlinksBelow};
 
 /// The layers of one image, lowest first, as they are verified.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl Verification {
     ) -> Result<Vec<Error>> {
         let mut findings = Vec::new();
         let recipes = layer.recipe().into_iter();
-        for content in recipes.flat_map(|recipe| recipe.store_contents()) {
+        for content in recipes.flat_map(Recipe::store_contents) {
             findings.extend(verify_content(&content, name, advance)?);
         }
         let Err(error) = self.lay(layer, name, advance) else {

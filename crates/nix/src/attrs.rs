@@ -168,19 +168,16 @@ fn written(path: &serde_path_to_error::Path) -> String {
         name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && name.chars().all(is_inside)
     };
-    let mut text = String::new();
-    for segment in path {
-        let dot = if text.is_empty() { "" } else { "." };
-        match segment {
-            Segment::Map { key } if !is_plain(key) => text += &format!("{dot}{key:?}"),
-            Segment::Seq { .. } => text += &segment.to_string(),
-            segment => text += &format!("{dot}{segment}"),
-        }
+    let parts = path.iter().map(|segment| match segment {
+        Segment::Map { key } if !is_plain(key) => format!(".{key:?}"),
+        Segment::Seq { .. } => segment.to_string(),
+        segment => format!(".{segment}"),
+    });
+    let text: String = parts.collect();
+    match text.strip_prefix('.').unwrap_or(&text) {
+        "" => ".".to_owned(),
+        text => text.to_owned(),
     }
-    if text.is_empty() {
-        text.push('.');
-    }
-    text
 }
 
 /// Where the file is: Nix before 2.14 names a path in `NIX_ATTRS_JSON_FILE` that does not exist in

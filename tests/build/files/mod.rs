@@ -406,7 +406,11 @@ fn requested((kind, mode, owner): Declared, source: &str, first: Option<&String>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// A layer has what is declared and the directories above, each after what it needs; or a file is where a
     /// directory has to be, and that is told.
