@@ -18,10 +18,10 @@
   `perms` (list of attribute sets)
   : The rules of the user, which win over those of `copyToRoot`.
 
-  `files` (attribute set)
+  `files` (attribute set; default: none)
   : What is there file by file, as of `internal.files`.
 
-  `more` (attribute set)
+  `more` (attribute set; default: `{ }`)
   : More fields of the request, as of `internal.layerFields`.
 
   `layering` (attribute set)
@@ -33,8 +33,12 @@
   copyToRoot,
   deps,
   perms,
-  files,
-  more,
+  files ? {
+    request = { };
+    sources = [ ];
+    deps = [ ];
+  },
+  more ? { },
   layering,
   ...
 }@arguments:
