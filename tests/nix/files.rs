@@ -25,7 +25,7 @@ const IMAGE: &str = r#"
         "/srv/conf" = { text = "port = 80"; xattrs."user.origin" = "nix"; };
         "/srv/setuid" = { source = "${pkgs.busybox}/bin/busybox"; mode = "6755"; };
         "/srv/again".hardlink = "/srv/setuid";
-        "/srv/grep" = { source = "${pkgs.busybox}/bin/busybox"; capabilities = "cap_net_raw+ep"; };
+        "/srv/grep" = { source = "${pkgs.busybox}/bin/busybox"; capabilities = "cap_net_bind_service+ep"; };
         "/srv/link" = { link = "conf"; user = "app"; };
         "/srv/null" = { type = "character"; major = 1; minor = 3; mode = "0666"; };
         "/srv/disk" = { type = "block"; major = 8; minor = 0; mode = "0600"; };
@@ -76,7 +76,7 @@ fn nix2container_156_nixpkgs_463986_257172_files_are_as_they_are_declared() {
     copy(&format!("docker-archive:{}", archive.display()));
 
     let expected = STAT.replace("/srv/", "");
-    let expected = format!("{expected}names: 2\nport = 80 CapEff:\t0000000000002000\n");
+    let expected = format!("{expected}names: 2\nport = 80 CapEff:\t0000000000000400\n");
     let (docker, podman) = (engines::docker(), engines::podman());
     for engine in [docker as &dyn Engine, podman] {
         engine.load(&archive);

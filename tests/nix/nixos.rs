@@ -13,7 +13,7 @@ use support::nix::{ROOT, build_all};
 use support::registry::run;
 
 /// What a copy says of an image that an engine has.
-const ALREADY_THERE: &str = "is there already";
+const ALREADY_THERE: &str = "copied 0 layers (0 B), 1 layer";
 
 /// An image that says `text`.
 fn image(name: &str, tag: &str, text: &str) -> String {
