@@ -264,8 +264,10 @@ fn every_attribute_of_an_image_is_described() {
         "imageName",
         "imageTag",
         "imageRefUnsafe",
+        "imageReferences",
         "debug",
         "override",
+        "overrideAttrs",
     ];
     attributes.extend(more.map(str::to_owned));
     let reference = read("docs/reference/functions/buildImage.md");
