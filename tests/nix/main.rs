@@ -3,7 +3,9 @@
 mod builds;
 mod docker_tools;
 mod examples;
+mod files;
 mod flake;
 mod flakes;
 mod image;
 mod layers;
+mod nixos;

@@ -131,7 +131,7 @@ fn take<T: DeserializeOwned>(attrs: &mut Map<String, Value>, name: &str) -> Resu
         hint: "build images with Strata's Nix functions; they set it".into(),
     })?;
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
+        let path = written(error.path());
         // Users know the arguments of the functions, not the object that carries them.
         let attribute = match (name, path.as_str()) {
             (name, ".") => name.to_owned(),
@@ -156,6 +156,28 @@ fn take<T: DeserializeOwned>(attrs: &mut Map<String, Value>, name: &str) -> Resu
             hint,
         }
     })
+}
+
+/// A path to an attribute as it is written in Nix: names that are none there are in quotes.
+fn written(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let is_plain = |name: &str| {
+        let is_inside = |character: char| {
+            character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '\'')
+        };
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(is_inside)
+    };
+    let parts = path.iter().map(|segment| match segment {
+        Segment::Map { key } if !is_plain(key) => format!(".{key:?}"),
+        Segment::Seq { .. } => segment.to_string(),
+        segment => format!(".{segment}"),
+    });
+    let text: String = parts.collect();
+    match text.strip_prefix('.').unwrap_or(&text) {
+        "" => ".".to_owned(),
+        text => text.to_owned(),
+    }
 }
 
 /// Where the file is: Nix before 2.14 names a path in `NIX_ATTRS_JSON_FILE` that does not exist in
