@@ -86,7 +86,9 @@ fn run_script(arguments: &LayerArguments, directory: &Path, inodes: Inodes) -> R
             directory: Some(directory),
             root: None,
         };
-        return script.run(inodes);
+        let inodes = script.run(inodes)?;
+        namespace::unmount_below(directory)?;
+        return Ok(inodes);
     }
     let script = Script {
         command: &arguments.command,

@@ -11,6 +11,7 @@ use std::thread;
 use nix::sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, chdir, chroot};
+use rustix::fs::{Mode, OFlags};
 
 use crate::kernel::filter;
 use crate::state::inode::Inodes;
@@ -78,6 +79,9 @@ impl Script<'_> {
 
     fn trace(&self, inodes: Inodes) -> Result<(End, Inodes, String)> {
         share_a_processor();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let proc = rustix::fs::open("/proc", flags, Mode::empty())
+            .map_err(|error| Error::io("open", "/proc")(error.into()))?;
         let mut command = Command::new("/proc/self/exe");
         command.arg(TRACED);
         if let Some(root) = self.root {
@@ -102,7 +106,7 @@ impl Script<'_> {
                 unshare(CloneFlags::CLONE_FS).map_err(|error| root_error(root, error))?;
                 enter_root(root)?;
             }
-            tracer::trace(pid, inodes)
+            tracer::trace(pid, proc, inodes)
         } else {
             Err(Error::Command {
                 command: self.name(),

@@ -183,8 +183,8 @@ pub(crate) enum Call {
     MakeNode(Place, u32, usize, u64),
     /// `unlink` and `rmdir`.
     Remove(Place),
-    /// `rename`: the new name, and whether both change places.
-    Rename(Place, bool),
+    /// `rename`: the old name, the new one, and whether both change places.
+    Rename(Place, Place, bool),
     /// What gives a process another root than that of others.
     ChangeRoot,
 }
@@ -252,10 +252,18 @@ impl Call {
                     Self::MakeNode(at(first, second, NO_FOLLOW), low(third), 2, fourth)
                 }
                 libc::SYS_unlinkat => Self::Remove(at(first, second, NO_FOLLOW)),
-                libc::SYS_renameat => Self::Rename(at(third, fourth, NO_FOLLOW), false),
+                libc::SYS_renameat => Self::Rename(
+                    at(first, second, NO_FOLLOW),
+                    at(third, fourth, NO_FOLLOW),
+                    false,
+                ),
                 libc::SYS_renameat2 => {
                     let exchanges = fifth & u64::from(libc::RENAME_EXCHANGE) != 0;
-                    Self::Rename(at(third, fourth, NO_FOLLOW), exchanges)
+                    Self::Rename(
+                        at(first, second, NO_FOLLOW),
+                        at(third, fourth, NO_FOLLOW),
+                        exchanges,
+                    )
                 }
                 libc::SYS_chroot | libc::SYS_pivot_root | libc::SYS_setns | libc::SYS_unshare => {
                     Self::ChangeRoot
@@ -278,7 +286,7 @@ impl Call {
             libc::SYS_symlink => Self::Make(path(b, false)),
             libc::SYS_mknod => Self::MakeNode(path(a, false), low(b), 1, c),
             libc::SYS_unlink | libc::SYS_rmdir => Self::Remove(path(a, false)),
-            libc::SYS_rename => Self::Rename(path(b, false), false),
+            libc::SYS_rename => Self::Rename(path(a, false), path(b, false), false),
             _ => return None,
         })
     }

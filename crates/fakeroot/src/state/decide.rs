@@ -75,8 +75,10 @@ fn lose_privileges(inodes: &mut Inodes, found: &Found, view: &View) {
     if set_id != view.mode & SET_ID {
         inodes.set_id(found, set_id);
     }
+    // One that takes all away stays.
     if let Some(remembered) = inodes.get(found.id)
-        && remembered.xattrs.contains_key(CAPABILITY)
+        && let Some(value) = remembered.xattrs.get(CAPABILITY)
+        && !value.is_empty()
     {
         inodes.remember(found.id).xattrs.remove(CAPABILITY);
     }
@@ -139,7 +141,7 @@ pub(crate) fn may_make_device(credentials: &Credentials) -> Result<(), Errno> {
     }
 }
 
-/// What the name of an extended attribute allows.
+/// Whether somebody may write or read an extended attribute of this name (xattr(7)).
 fn check_xattr(
     view: &View,
     credentials: &Credentials,
@@ -147,31 +149,26 @@ fn check_xattr(
     writes: bool,
 ) -> Result<(), Errno> {
     let refused = if writes { libc::EPERM } else { libc::ENODATA };
-    if name.starts_with(b"trusted.") {
-        return if credentials.is_capable() {
-            Ok(())
-        } else {
-            Err(refused)
-        };
-    }
-    if name.starts_with(b"user.") {
-        let kind = view.mode & TYPE;
-        if kind != libc::S_IFREG && kind != libc::S_IFDIR {
-            return Err(refused);
-        }
-        return if writes && !owns(credentials, view) {
-            Err(libc::EPERM)
-        } else {
-            Ok(())
-        };
-    }
-    if !name.starts_with(b"security.") {
+    let Some(dot) = name.iter().position(|byte| *byte == b'.') else {
         return Err(libc::EOPNOTSUPP);
+    };
+    let (class, name) = name.split_at(dot + 1);
+    match class {
+        b"trusted." if !credentials.is_capable() => return Err(refused),
+        b"security." if writes && !credentials.is_capable() => return Err(libc::EPERM),
+        b"user." => {
+            let kind = view.mode & TYPE;
+            if kind != libc::S_IFREG && kind != libc::S_IFDIR {
+                return Err(refused);
+            }
+            if writes && !owns(credentials, view) {
+                return Err(libc::EPERM);
+            }
+        }
+        b"trusted." | b"security." => {}
+        _ => return Err(libc::EOPNOTSUPP),
     }
-    if writes && !credentials.is_capable() {
-        return Err(libc::EPERM);
-    }
-    if [&b"user."[..], b"trusted.", b"security."].contains(&name) {
+    if name.is_empty() {
         return Err(libc::EINVAL);
     }
     Ok(())
@@ -194,7 +191,8 @@ pub(crate) fn set_xattr(
     flags: u32,
 ) -> Result<(), Errno> {
     check_xattr(&inodes.view(found), credentials, name, true)?;
-    if name == CAPABILITY {
+    // Linux takes none for one that takes all away.
+    if name == CAPABILITY && !value.is_empty() {
         check_capability(value)?;
     }
     let is_there = has_xattr(inodes, found, name);
@@ -236,7 +234,12 @@ pub(crate) fn xattr<'a>(
     check_xattr(&inodes.view(found), credentials, name, false)?;
     let remembered = inodes.get(found.id);
     let value = remembered.and_then(|remembered| remembered.xattrs.get(name));
-    value.map(Vec::as_slice).ok_or(libc::ENODATA)
+    match value {
+        // As it is no value, Linux shows none.
+        Some(value) if name == CAPABILITY && value.is_empty() => Err(libc::EINVAL),
+        Some(value) => Ok(value),
+        None => Err(libc::ENODATA),
+    }
 }
 
 /// `removexattr`.

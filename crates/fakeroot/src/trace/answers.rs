@@ -15,7 +15,7 @@ const SET_FLAGS: u32 = (libc::XATTR_CREATE | libc::XATTR_REPLACE).cast_unsigned(
 /// What a call gives.
 pub(crate) fn answer(
     call: Call,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &mut Inodes,
     credentials: &mut Credentials,
 ) -> Result<u64, Errno> {
@@ -65,14 +65,14 @@ pub(crate) fn answer(
 fn change_mode(
     place: Place,
     mode: u32,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &mut Inodes,
     credentials: &Credentials,
 ) -> Result<u64, Errno> {
     let opened = tracee.look_up(place)?;
     let before = inodes.get(opened.found.id).cloned();
     let permissions = decide::change_mode(inodes, credentials, &opened.found, mode)?;
-    let result = opened.set_permissions(permissions);
+    let result = tracee.set_permissions(&opened, permissions);
     if result.is_err() {
         // A file system that cannot be written keeps what it had.
         match before {
@@ -83,14 +83,14 @@ fn change_mode(
     result.map(|()| 0)
 }
 
-fn xattr_name(tracee: Tracee, address: u64) -> Result<Vec<u8>, Errno> {
+fn xattr_name(tracee: Tracee<'_>, address: u64) -> Result<Vec<u8>, Errno> {
     let name = tracee::read_text(tracee.pid, address, NAME, libc::ERANGE)?;
     decide::check_xattr_name(&name)?;
     Ok(name)
 }
 
 /// Hands over bytes to a caller that has room for so many, or asks with none how many there are.
-fn give(tracee: Tracee, address: u64, room: u64, bytes: &[u8]) -> Result<u64, Errno> {
+fn give(tracee: Tracee<'_>, address: u64, room: u64, bytes: &[u8]) -> Result<u64, Errno> {
     let size = bytes.len() as u64;
     if room > 0 {
         if room < size {
@@ -101,7 +101,11 @@ fn give(tracee: Tracee, address: u64, room: u64, bytes: &[u8]) -> Result<u64, Er
     Ok(size)
 }
 
-fn of_credentials(call: Call, tracee: Tracee, credentials: &mut Credentials) -> Result<u64, Errno> {
+fn of_credentials(
+    call: Call,
+    tracee: Tracee<'_>,
+    credentials: &mut Credentials,
+) -> Result<u64, Errno> {
     let ids = |credentials: &Credentials, kind| match kind {
         Kind::User => credentials.users,
         Kind::Group => credentials.groups,

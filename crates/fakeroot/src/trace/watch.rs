@@ -44,7 +44,7 @@ impl From<After> for Watched {
 pub(crate) fn before(
     call: Call,
     arguments: [u64; 6],
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &Inodes,
     credentials: &Credentials,
 ) -> Watched {
@@ -85,7 +85,8 @@ pub(crate) fn before(
             inodes,
             credentials,
         ),
-        Call::Remove(place) | Call::Rename(place, false) => removed(place, tracee, inodes),
+        Call::Remove(place) => removed(place, None, tracee, inodes),
+        Call::Rename(old, new, false) => removed(new, Some(old), tracee, inodes),
         _ => Watched::default(),
     }
 }
@@ -99,7 +100,7 @@ fn matters(inodes: &Inodes, credentials: &Credentials) -> bool {
     !inodes.is_empty() || owner != (0, 0)
 }
 
-fn parent(place: Place, tracee: Tracee, inodes: &Inodes) -> Option<View> {
+fn parent(place: Place, tracee: Tracee<'_>, inodes: &Inodes) -> Option<View> {
     if !inodes.has_group_directories() {
         return None;
     }
@@ -110,7 +111,7 @@ fn parent(place: Place, tracee: Tracee, inodes: &Inodes) -> Option<View> {
 fn open(
     place: Place,
     mode: Option<(usize, u64)>,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &Inodes,
     credentials: &Credentials,
 ) -> Watched {
@@ -138,7 +139,7 @@ fn make_node(
     place: Place,
     (mode, mode_argument): (u32, usize),
     device: u64,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &Inodes,
     credentials: &Credentials,
 ) -> Watched {
@@ -161,7 +162,7 @@ fn make_node(
 }
 
 /// A name goes, or another file takes its place; with the last one, what is remembered goes.
-fn removed(place: Place, tracee: Tracee, inodes: &Inodes) -> Watched {
+fn removed(place: Place, by: Option<Place>, tracee: Tracee<'_>, inodes: &Inodes) -> Watched {
     if inodes.is_empty() {
         return Watched::default();
     }
@@ -170,7 +171,12 @@ fn removed(place: Place, tracee: Tracee, inodes: &Inodes) -> Watched {
     };
     let found = there.found;
     let is_last = found.links <= 1 || found.mode & TYPE == libc::S_IFDIR;
-    if is_last && inodes.get(found.id).is_some() {
+    if !is_last || inodes.get(found.id).is_none() {
+        return Watched::default();
+    }
+    // A name in whose place the same file comes stays.
+    let other = by.and_then(|by| tracee.look_up(by).ok());
+    if other.is_none_or(|other| other.found.id != found.id) {
         After::Removed(found.id).into()
     } else {
         Watched::default()
@@ -181,7 +187,7 @@ fn removed(place: Place, tracee: Tracee, inodes: &Inodes) -> Watched {
 pub(crate) fn after(
     after: &After,
     result: u64,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &mut Inodes,
     credentials: &Credentials,
 ) {
