@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rustix::process::{WaitOptions, waitpid};
+use rustix::process::{WaitOptions, wait, waitpid};
 
 use super::answers::answer;
 use super::tracee::Tracee;
@@ -107,7 +107,7 @@ fn unsupported(message: String) -> Error {
 impl Tracer {
     fn follow(&mut self, script: i32) -> Result<End> {
         loop {
-            let (pid, status) = match waitpid(None, ALL) {
+            let (pid, status) = match wait(ALL) {
                 Ok(Some((pid, status))) => (pid.as_raw_nonzero().get(), status),
                 Ok(None) | Err(rustix::io::Errno::INTR) => continue,
                 Err(_) => return Ok(End::Killed(libc::SIGKILL)),
@@ -138,7 +138,7 @@ impl Tracer {
             .keys()
             .chain(&self.early)
             .for_each(|pid| end(*pid));
-        while let Ok(found) = waitpid(None, ALL) {
+        while let Ok(found) = wait(ALL) {
             if let Some((pid, status)) = found
                 && status.stopped()
             {
