@@ -2,6 +2,7 @@
 
 mod builds;
 mod examples;
+mod fakeroot;
 mod flake;
 mod flakes;
 mod image;

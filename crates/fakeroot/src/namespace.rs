@@ -248,7 +248,7 @@ pub(crate) fn unmount_below(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The places of mounts below a directory, in the order in which they were mounted (proc_pid_mountinfo(5)).
+/// The places of mounts below a directory, in the order in which they were mounted (`proc_pid_mountinfo(5)`).
 fn mounts_below(list: &[u8], directory: &Path) -> Vec<PathBuf> {
     /// The place's number among the fields of a line.
     const PLACE: usize = 4;

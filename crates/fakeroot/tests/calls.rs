@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
-use rustix::thread;
+use rustix::thread::{self, CapabilitySet};
 
 use support::{as_user, fakeroot};
 
@@ -27,6 +27,8 @@ const CALLS: &str = "STRATA_TEST_CALLS";
 const SEED: &str = "STRATA_TEST_SEED";
 /// What the helper's lines begin with, among those of the test program.
 const MARK: &str = "call:";
+/// Capabilities that calls ask for.
+const CAPABILITIES: u64 = 1 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 21 | 1 << 27 | 1 << 31;
 const NAMES: [&str; 6] = ["a", "b", "l", "d", "d/a", "d/d"];
 
 /// Words of a call, as the helper reads them.
@@ -90,6 +92,14 @@ fn call_on_credentials() -> impl Strategy<Value = String> {
             |(verb, real, effective, saved)| format!("{verb} {real} {effective} {saved}")
         ),
         (id(), id()).prop_map(|(one, two)| format!("setgroups {one} {two}")),
+        proptest::bool::ANY.prop_map(|keeps| format!("keep {keeps}")),
+        (
+            proptest::bool::ANY,
+            proptest::sample::select(&[0, 3, 4, 6, 7, 21, 27, 31][..])
+        )
+            .prop_map(|(may, number)| format!("drop {number} {may}")),
+        Just("device d 644".to_owned()),
+        Just("setxattr a trusted.a 0 v".to_owned()),
         Just("chown a 0 5".to_owned()),
         Just("chown a 1000 -1".to_owned()),
         Just("chmod a 6755".to_owned()),
@@ -165,7 +175,8 @@ fn files_are_as_root_would_have_them() {
 
 #[test]
 fn users_change_as_they_do_for_root() {
-    compare(&sequences(call_on_credentials(), 60, 12));
+    let calls = sequences(call_on_credentials(), 100, 15);
+    compare(&calls.replace("begin\n", "begin\ncreate a 644\n"));
 }
 
 /// The helper.
@@ -179,6 +190,8 @@ fn makes_calls() {
     for (number, sequence) in sequences.enumerate() {
         let directory = here.join(number.to_string());
         std::fs::create_dir(&directory).unwrap();
+        // Whether other users may write is not what is compared.
+        fs::chmod(&directory, Mode::from_raw_mode(0o777)).unwrap();
         // Its own thread, because each has users of its own.
         let one = || make_calls(&directory, sequence);
         std::thread::scope(|scope| scope.spawn(one).join().unwrap());
@@ -210,8 +223,8 @@ fn make_call(directory: &Path, words: &[&str]) -> Result<String, Errno> {
             Mode::empty(),
         )
     };
-    let all_uid = |number| uid(number).unwrap();
-    let all_gid = |number| gid(number).unwrap();
+    let become_user = |number| uid(number).unwrap();
+    let become_group = |number| gid(number).unwrap();
     let flags = |number: usize| XattrFlags::from_bits_retain(words[number].parse().unwrap());
     match words[0] {
         "chown" => fs::chownat(CWD, path(1), uid(2), gid(3), AtFlags::empty())?,
@@ -260,11 +273,26 @@ fn make_call(directory: &Path, words: &[&str]) -> Result<String, Errno> {
             return Ok(format!("{:?}", &room[..size]));
         }
         "removexattr" => fs::removexattr(path(1), words[2])?,
-        "setuid" => thread::set_thread_uid(all_uid(1))?,
-        "setgid" => thread::set_thread_gid(all_gid(1))?,
-        "setresuid" => thread::set_thread_res_uid(all_uid(1), all_uid(2), all_uid(3))?,
-        "setresgid" => thread::set_thread_res_gid(all_gid(1), all_gid(2), all_gid(3))?,
-        "setgroups" => thread::set_thread_groups(&[all_gid(1), all_gid(2)])?,
+        "setuid" => thread::set_thread_uid(become_user(1))?,
+        "setgid" => thread::set_thread_gid(become_group(1))?,
+        "setresuid" => thread::set_thread_res_uid(become_user(1), become_user(2), become_user(3))?,
+        "setresgid" => {
+            thread::set_thread_res_gid(become_group(1), become_group(2), become_group(3))?;
+        }
+        "setgroups" => thread::set_thread_groups(&[become_group(1), become_group(2)])?,
+        "keep" => thread::set_keep_capabilities(words[1] == "true")?,
+        "drop" => {
+            let mut sets = thread::capabilities(None)?;
+            let dropped = CapabilitySet::from_bits_retain(1 << id(1));
+            sets.effective.remove(dropped);
+            if words[2] == "true" {
+                sets.permitted.remove(dropped);
+            } else {
+                sets.effective
+                    .insert(CapabilitySet::from_bits_retain(1 << (id(1) / 2)));
+            }
+            thread::set_capabilities(None, sets)?;
+        }
         other => panic!("{other}"),
     }
     Ok("done".to_owned())
@@ -287,6 +315,11 @@ fn looks(directory: &Path) -> String {
         rustix::process::getgid().as_raw(),
         rustix::process::getegid().as_raw(),
     );
+    let sets = thread::capabilities(None).unwrap();
+    // Root may lack others where tests run.
+    let [effective, permitted] =
+        [sets.effective, sets.permitted].map(|set| set.bits() & CAPABILITIES);
+    write!(text, " {effective:x} {permitted:x}").unwrap();
     for name in NAMES {
         let path = directory.join(name);
         let Ok(stat) = fs::lstat(&path) else {

@@ -100,13 +100,13 @@ fn a_script_leaves_what_it_leaves_as_root() {
 /// A script that shows what it sees, not what it leaves.
 #[test]
 fn a_script_sees_what_it_sees_as_root() {
-    const SHOWS: &str = r#"
+    const SHOWS: &str = "
         id -u; id -g; touch a; chown 5:6 a; chmod 6755 a; mknod d c 10 229; mkdir e; chown 1:2 e
         ls -ln | sed 's/[A-Z][a-z][a-z] .*:/:/'; stat -c '%n %u %g %a %F %t:%T' *
         busybox stat -c '%n %u %g %a %t:%T' *; find . -user 5 -perm -4000; find . -gid 2
         cp /bin/true p; setcap cap_chown+ep p; getcap p; tar c a d e | tar tv --numeric-owner | cut -c1-20
         test -u a; test -g a; test -c d; test -O e && echo mine || echo not mine; chown 0 e; test -O e
-    "#;
+    ";
     let by_root = directory();
     let mut real = Command::new("bash");
     let expected = run(real.args(["-ec", SHOWS]).current_dir(by_root.path()));

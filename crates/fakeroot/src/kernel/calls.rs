@@ -64,6 +64,9 @@ const EVERYWHERE: &[i64] = &[
     libc::SYS_pivot_root,
     libc::SYS_setns,
     libc::SYS_unshare,
+    libc::SYS_capget,
+    libc::SYS_capset,
+    libc::SYS_prctl,
 ];
 
 /// Older calls, which only older architectures have.
@@ -167,6 +170,12 @@ pub(crate) enum Call {
     GetThree(Kind, [u64; 3]),
     /// `getgroups`: how much room there is, and where.
     GetGroups(u32, u64),
+    /// `capget`: the addresses of header and data.
+    GetCapabilities(u64, u64),
+    /// `capset`: the same.
+    SetCapabilities(u64, u64),
+    /// `prctl` that keeps capabilities, or no longer.
+    KeepCapabilities(bool),
     /// What nobody answers here, and which error its callers go on with.
     Refuse(Errno),
     /// `stat`: where the answer goes.
@@ -204,6 +213,7 @@ impl Call {
                 | Self::Remove(_)
                 | Self::Rename(..)
                 | Self::ChangeRoot
+                | Self::KeepCapabilities(_)
         )
     }
 
@@ -315,11 +325,15 @@ impl Call {
             libc::SYS_getresuid => Self::GetThree(Kind::User, [a, b, c]),
             libc::SYS_getresgid => Self::GetThree(Kind::Group, [a, b, c]),
             libc::SYS_getgroups => Self::GetGroups(low(a), b),
+            libc::SYS_capget => Self::GetCapabilities(a, b),
+            libc::SYS_capset => Self::SetCapabilities(a, b),
+            libc::SYS_prctl if a == PR_SET_KEEPCAPS => Self::KeepCapabilities(b != 0),
             _ => return None,
         })
     }
 }
 
+const PR_SET_KEEPCAPS: u64 = libc::PR_SET_KEEPCAPS as u64;
 const NO_FOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
 const EMPTY_PATH: u64 = libc::AT_EMPTY_PATH as u64;
 /// What `fchownat` and `fchmodat2` know.
@@ -389,9 +403,11 @@ mod tests {
         let conditional = CONDITIONAL.iter().map(|condition| condition.number);
         let all: Vec<i64> = numbers().chain(conditional).collect();
         for number in &all {
-            assert!(Call::decode(*number, [0; 6]).is_some(), "{number}");
+            let arguments = [PR_SET_KEEPCAPS, 0, 0, 0, 0, 0];
+            assert!(Call::decode(*number, arguments).is_some(), "{number}");
         }
-        let known = (0..1000).filter(|number| Call::decode(*number, [0; 6]).is_some());
+        let arguments = [PR_SET_KEEPCAPS, 0, 0, 0, 0, 0];
+        let known = (0..1000).filter(|number| Call::decode(*number, arguments).is_some());
         let mut sorted = all.clone();
         sorted.sort_unstable();
         assert_eq!(known.collect::<Vec<_>>(), sorted);

@@ -1,7 +1,7 @@
 //! What root's calls about inodes answer and change, from what is remembered and who calls: decisions
 //! without any effect but on what is remembered.
 
-use crate::state::credentials::{Credentials, Errno, UNCHANGED};
+use crate::state::credentials::{Capability, Credentials, Errno, UNCHANGED};
 use crate::state::inode::{Found, Inodes, PERMISSIONS, Remembered, SET_ID, TYPE, View, Xattrs};
 
 /// The longest name of an extended attribute, Linux's `XATTR_NAME_MAX`.
@@ -12,7 +12,7 @@ pub(crate) const LARGEST_XATTR: usize = 65_536;
 const CAPABILITY: &[u8] = b"security.capability";
 
 fn owns(credentials: &Credentials, view: &View) -> bool {
-    credentials.is_capable() || credentials.users.file_system == view.uid
+    credentials.has(Capability::FileOwner) || credentials.users.file_system == view.uid
 }
 
 /// `chmod`: gives the permissions that the file system is to keep.
@@ -27,7 +27,7 @@ pub(crate) fn change_mode(
         return Err(libc::EPERM);
     }
     let mut set_id = mode & SET_ID;
-    if !credentials.is_capable() && !credentials.is_in(view.gid) {
+    if !credentials.has(Capability::FileSetId) && !credentials.is_in(view.gid) {
         set_id &= !libc::S_ISGID;
     }
     if set_id != view.mode & SET_ID {
@@ -45,7 +45,7 @@ pub(crate) fn change_owner(
     gid: u32,
 ) -> Result<(), Errno> {
     let view = inodes.view(found);
-    if !credentials.is_capable() {
+    if !credentials.has(Capability::Chown) {
         let is_owner = credentials.users.file_system == view.uid;
         let keeps_user = uid == UNCHANGED || is_owner && uid == view.uid;
         let may_group = gid == UNCHANGED || is_owner && (credentials.is_in(gid) || gid == view.gid);
@@ -53,29 +53,43 @@ pub(crate) fn change_owner(
             return Err(libc::EPERM);
         }
     }
+    let kept = if view.is_directory() {
+        view.mode & SET_ID
+    } else {
+        kept_by_others(&view)
+    };
+    // To take the rest away is to change the mode.
+    if kept != view.mode & SET_ID && !owns(credentials, &view) {
+        return Err(libc::EPERM);
+    }
     if uid != UNCHANGED {
         inodes.remember(found.id).uid = Some(uid);
     }
     if gid != UNCHANGED {
         inodes.remember(found.id).gid = Some(gid);
     }
+    if kept != view.mode & SET_ID {
+        inodes.set_id(found, kept);
+    }
     if !view.is_directory() {
-        lose_privileges(inodes, found, &view);
+        lose_capabilities(inodes, found);
     }
     Ok(())
 }
 
+/// The bits of [`SET_ID`] that stay when a file gets another owner.
+fn kept_by_others(view: &View) -> u32 {
+    // Without the right to execute, setgid once meant that locks are mandatory.
+    if view.mode & libc::S_IXGRP == 0 {
+        view.mode & libc::S_ISGID
+    } else {
+        0
+    }
+}
+
 /// What a program may do that others may not goes with its owner.
-fn lose_privileges(inodes: &mut Inodes, found: &Found, view: &View) {
-    let mut set_id = view.mode & SET_ID & !libc::S_ISUID;
-    // Without the right to execute it once meant that locks are mandatory, and stays.
-    if view.mode & libc::S_IXGRP != 0 {
-        set_id &= !libc::S_ISGID;
-    }
-    if set_id != view.mode & SET_ID {
-        inodes.set_id(found, set_id);
-    }
-    // One that takes all away stays.
+fn lose_capabilities(inodes: &mut Inodes, found: &Found) {
+    // A value that takes all away stays.
     if let Some(remembered) = inodes.get(found.id)
         && let Some(value) = remembered.xattrs.get(CAPABILITY)
         && !value.is_empty()
@@ -114,7 +128,7 @@ pub(crate) fn created(
         if is_directory {
             set_id |= libc::S_ISGID;
         } else if found.mode & libc::S_IXGRP != 0
-            && !credentials.is_capable()
+            && !credentials.has(Capability::FileSetId)
             && !credentials.is_in(gid)
         {
             set_id &= !libc::S_ISGID;
@@ -134,7 +148,7 @@ pub(crate) fn created(
 
 /// Whether somebody may make a device.
 pub(crate) fn may_make_device(credentials: &Credentials) -> Result<(), Errno> {
-    if credentials.is_capable() {
+    if credentials.has(Capability::MakeNode) {
         Ok(())
     } else {
         Err(libc::EPERM)
@@ -152,10 +166,14 @@ fn check_xattr(
     let Some(dot) = name.iter().position(|byte| *byte == b'.') else {
         return Err(libc::EOPNOTSUPP);
     };
+    let for_security = match name {
+        CAPABILITY => Capability::SetFileCapabilities,
+        _ => Capability::SystemAdministrator,
+    };
     let (class, name) = name.split_at(dot + 1);
     match class {
-        b"trusted." if !credentials.is_capable() => return Err(refused),
-        b"security." if writes && !credentials.is_capable() => return Err(libc::EPERM),
+        b"trusted." if !credentials.has(Capability::SystemAdministrator) => return Err(refused),
+        b"security." if writes && !credentials.has(for_security) => return Err(libc::EPERM),
         b"user." => {
             let kind = view.mode & TYPE;
             if kind != libc::S_IFREG && kind != libc::S_IFDIR {
@@ -262,7 +280,8 @@ pub(crate) fn xattr_list(inodes: &Inodes, credentials: &Credentials, found: &Fou
     let none = Xattrs::new();
     let remembered: Option<&Remembered> = inodes.get(found.id);
     let xattrs = remembered.map_or(&none, |remembered| &remembered.xattrs);
-    let is_shown = |name: &&Vec<u8>| credentials.is_capable() || !name.starts_with(b"trusted.");
+    let sees_all = credentials.has(Capability::SystemAdministrator);
+    let is_shown = |name: &&Vec<u8>| sees_all || !name.starts_with(b"trusted.");
     let mut list = Vec::new();
     for name in xattrs.keys().filter(is_shown) {
         list.extend_from_slice(name);

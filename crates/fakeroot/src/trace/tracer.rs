@@ -297,7 +297,13 @@ impl Tracer {
             && let Ok(registers) = Registers::of(pid)
             && let Some(result) = registers.success()
         {
-            watch::after(&after, result, tracee, &mut self.inodes, &task.credentials);
+            watch::after(
+                &after,
+                result,
+                tracee,
+                &mut self.inodes,
+                &mut task.credentials,
+            );
         }
         resume(pid, 0);
     }

@@ -27,6 +27,8 @@ pub(crate) enum After {
     Opened(Option<View>, Made),
     /// Something was made here.
     Made(Place, Option<View>, Made),
+    /// The thread keeps its capabilities, or no longer.
+    KeepsCapabilities(bool),
     /// The last name of an inode was taken away.
     Removed(crate::state::inode::InodeId),
 }
@@ -85,6 +87,7 @@ pub(crate) fn before(
             inodes,
             credentials,
         ),
+        Call::KeepCapabilities(keeps) => After::KeepsCapabilities(keeps).into(),
         Call::Remove(place) => removed(place, None, tracee, inodes),
         Call::Rename(old, new, false) => removed(new, Some(old), tracee, inodes),
         _ => Watched::default(),
@@ -189,7 +192,7 @@ pub(crate) fn after(
     result: u64,
     tracee: Tracee<'_>,
     inodes: &mut Inodes,
-    credentials: &Credentials,
+    credentials: &mut Credentials,
 ) {
     match after {
         After::Stat(address) => {
@@ -222,6 +225,7 @@ pub(crate) fn after(
                 decide::created(inodes, credentials, &opened.found, parent.as_ref(), *made);
             }
         }
+        After::KeepsCapabilities(keeps) => credentials.keeps_capabilities = *keeps,
         After::Removed(id) => inodes.forget(*id),
     }
 }

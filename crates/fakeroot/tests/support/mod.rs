@@ -70,16 +70,15 @@ fn list(root: &Path, directory: &Path, files: &mut BTreeMap<String, (u64, String
         let path = entry.unwrap().path();
         let metadata = path.symlink_metadata().unwrap();
         let kind = metadata.file_type();
-        let device = match kind.is_char_device() || kind.is_block_device() {
-            true => format!("{:x}", metadata.rdev()),
-            false => String::new(),
-        };
+        let is_device = kind.is_char_device() || kind.is_block_device();
+        let device = if is_device { metadata.rdev() } else { 0 };
         let target = fs::read_link(&path).unwrap_or_default();
         let (uid, gid) = (metadata.uid(), metadata.gid());
         let text = format!(
-            "{:o} {uid}:{gid} {device} {:?} {target:?}",
+            "{:o} {uid}:{gid} {device:x} {:?} {}",
             metadata.mode(),
-            xattrs(&path)
+            xattrs(&path),
+            target.display()
         );
         let name = path.strip_prefix(root).unwrap().to_str().unwrap();
         files.insert(name.to_owned(), (metadata.ino(), text));
@@ -114,9 +113,10 @@ pub fn unpack(layer: &Path, root: &Path) {
         let name = path.file_name().unwrap().to_str().unwrap();
         if let Some(hidden) = name.strip_prefix(".wh.") {
             let hidden = path.with_file_name(hidden);
-            match hidden.symlink_metadata().unwrap().is_dir() {
-                true => fs::remove_dir_all(&hidden).unwrap(),
-                false => fs::remove_file(&hidden).unwrap(),
+            if hidden.symlink_metadata().unwrap().is_dir() {
+                fs::remove_dir_all(&hidden).unwrap();
+            } else {
+                fs::remove_file(&hidden).unwrap();
             }
             fs::remove_file(&path).unwrap();
         }
