@@ -241,11 +241,24 @@ impl<'a> Mounts<'a> {
 pub(crate) fn unmount_below(directory: &Path) -> Result<()> {
     let list = "/proc/self/mountinfo";
     let list = fs::read(list).map_err(Error::io("read", list))?;
-    for place in mounts_below(&list, directory).iter().rev() {
-        umount2(place, MntFlags::MNT_DETACH)
+    for place in outermost(mounts_below(&list, directory)) {
+        umount2(&place, MntFlags::MNT_DETACH)
             .map_err(|error| Error::io("unmount", place)(error.into()))?;
     }
     Ok(())
+}
+
+/// Those that are in no other. What is mounted in one goes with it, and what came there with it goes only with it.
+fn outermost(places: Vec<PathBuf>) -> Vec<PathBuf> {
+    let all = places.clone();
+    let is_inside = |place: &PathBuf| {
+        let mut others = all.iter();
+        others.any(|other| other != place && place.starts_with(other))
+    };
+    places
+        .into_iter()
+        .filter(|place| !is_inside(place))
+        .collect()
 }
 
 /// The places of mounts below a directory, in the order in which they were mounted (`proc_pid_mountinfo(5)`).
@@ -294,6 +307,8 @@ mod tests {
             4 1 0:4 / /a\\040bc rw - tmpfs d rw\n";
         let found = mounts_below(list, Path::new("/a b"));
         assert_eq!(found, [Path::new("/a b/c")]);
-        assert_eq!(mounts_below(list, Path::new("/")).len(), 3);
+        let all = mounts_below(list, Path::new("/"));
+        assert_eq!(all.len(), 3);
+        assert_eq!(outermost(all), [Path::new("/a b"), Path::new("/a bc")]);
     }
 }

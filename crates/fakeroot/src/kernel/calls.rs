@@ -339,6 +339,7 @@ const EMPTY_PATH: u64 = libc::AT_EMPTY_PATH as u64;
 /// What `fchownat` and `fchmodat2` know.
 const KNOWN_FLAGS: u64 = NO_FOLLOW | EMPTY_PATH;
 /// `AT_FDCWD` as an argument.
+#[cfg(target_arch = "x86_64")]
 const HERE_AND_NOW: u64 = libc::AT_FDCWD.cast_unsigned() as u64;
 
 /// Arguments of 32 bits are in the lower half of a register; whatever is above means nothing.

@@ -281,3 +281,70 @@ impl Credentials {
         self.capabilities.effective = if effective == 0 { ALL } else { 0 };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users(credentials: &Credentials) -> [u32; 4] {
+        let Ids {
+            real,
+            effective,
+            saved,
+            file_system,
+        } = credentials.users;
+        [real, effective, saved, file_system]
+    }
+
+    /// setreuid(2), which `tests/calls.rs` has no way to make.
+    #[test]
+    fn two_users_are_set() {
+        let mut root = Credentials::default();
+        root.set_two(Kind::User, 1, 2).unwrap();
+        assert_eq!(users(&root), [1, 2, 2, 2]);
+        assert!(!root.has(Capability::Chown));
+        assert_eq!(root.set_two(Kind::User, 3, UNCHANGED), Err(libc::EPERM));
+        root.set_two(Kind::User, 2, 1).unwrap();
+        assert_eq!(users(&root), [2, 1, 1, 1]);
+
+        let mut kept = Credentials::default();
+        kept.set_two(Kind::User, UNCHANGED, 5).unwrap();
+        assert_eq!(users(&kept), [0, 5, 5, 5]);
+        kept.set_two(Kind::User, UNCHANGED, 0).unwrap();
+        assert_eq!(users(&kept), [0, 0, 5, 0]);
+        assert!(kept.has(Capability::Chown));
+    }
+
+    #[test]
+    fn files_are_made_for_somebody_else() {
+        let mut root = Credentials::default();
+        assert_eq!(root.set_file_system(Kind::User, 7), 0);
+        assert_eq!(users(&root), [0, 0, 0, 7]);
+        assert!(!root.has(Capability::Chown) && root.has(Capability::SetUid));
+        assert_eq!(root.set_file_system(Kind::User, UNCHANGED), 7);
+        assert_eq!(root.set_file_system(Kind::User, 0), 7);
+        assert!(root.has(Capability::Chown));
+    }
+
+    #[test]
+    fn a_program_of_root_makes_root() {
+        let mut user = Credentials::default();
+        user.set(Kind::User, 7).unwrap();
+        user.run(None, None);
+        assert_eq!(users(&user), [7; 4]);
+        assert!(!user.has(Capability::SetUid));
+        user.run(Some(0), None);
+        assert_eq!(users(&user), [7, 0, 0, 0]);
+        assert!(user.has(Capability::SetUid));
+    }
+
+    #[test]
+    fn groups_are_sorted_and_not_endless() {
+        let mut root = Credentials::default();
+        root.set_groups(vec![3, 1, 2]).unwrap();
+        assert_eq!(root.supplementary, [1, 2, 3]);
+        assert!(root.is_in(3) && root.is_in(0) && !root.is_in(4));
+        assert_eq!(root.set_groups(vec![0; MOST_GROUPS + 1]), Err(libc::EINVAL));
+        assert_eq!(root.set_groups(vec![UNCHANGED]), Err(libc::EINVAL));
+    }
+}

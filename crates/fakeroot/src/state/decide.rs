@@ -30,7 +30,8 @@ pub(crate) fn change_mode(
     if !credentials.has(Capability::FileSetId) && !credentials.is_in(view.gid) {
         set_id &= !libc::S_ISGID;
     }
-    if set_id != view.mode & SET_ID {
+    // The file system keeps none, even if it had some.
+    if (set_id | view.mode) & SET_ID != 0 {
         inodes.set_id(found, set_id);
     }
     Ok(mode & PERMISSIONS)
@@ -288,4 +289,82 @@ pub(crate) fn xattr_list(inodes: &Inodes, credentials: &Credentials, found: &Fou
         list.push(0);
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::credentials::Kind;
+    use crate::state::inode::InodeId;
+    use proptest::prelude::*;
+
+    fn file(number: u64, mode: u32) -> Found {
+        Found {
+            id: InodeId { device: 1, number },
+            mode,
+            links: 1,
+            device: 0,
+        }
+    }
+
+    #[test]
+    fn directories_give_their_group_to_what_is_made_in_them() {
+        let (mut inodes, root) = (Inodes::default(), Credentials::default());
+        let parent = file(1, libc::S_IFDIR | 0o755);
+        change_owner(&mut inodes, &root, &parent, UNCHANGED, 50).unwrap();
+        assert!(!inodes.has_group_directories());
+        assert_eq!(change_mode(&mut inodes, &root, &parent, 0o2775), Ok(0o775));
+        assert!(inodes.has_group_directories());
+        let view = inodes.view(&parent);
+        assert_eq!((view.mode, view.gid), (libc::S_IFDIR | 0o2755, 50));
+        for (number, kind, expected) in [(2, libc::S_IFREG, 0), (3, libc::S_IFDIR, 0o2000)] {
+            let made = file(number, kind | 0o755);
+            created(&mut inodes, &root, &made, Some(&view), Made::default());
+            let seen = inodes.view(&made);
+            assert_eq!((seen.uid, seen.gid), (0, 50));
+            assert_eq!(seen.mode & SET_ID, expected);
+        }
+    }
+
+    /// The number of a file that is no more is given to another one.
+    #[test]
+    fn what_is_made_is_new() {
+        let (mut inodes, root) = (Inodes::default(), Credentials::default());
+        let before = file(1, libc::S_IFREG | 0o644);
+        change_owner(&mut inodes, &root, &before, 5, 6).unwrap();
+        created(&mut inodes, &root, &before, None, Made::default());
+        assert_eq!(inodes, Inodes::default());
+    }
+
+    proptest! {
+        /// What was set is what is seen, whatever there was before.
+        #[test]
+        fn root_gets_what_it_sets(
+            uid in 0..u32::MAX, gid in 0..u32::MAX, mode in 0..0o10_000_u32, before in 0..0o10_000_u32,
+        ) {
+            let (mut inodes, root) = (Inodes::default(), Credentials::default());
+            let mut found = file(1, libc::S_IFREG | before);
+            change_owner(&mut inodes, &root, &found, uid, gid).unwrap();
+            let kept = change_mode(&mut inodes, &root, &found, mode).unwrap();
+            found.mode = libc::S_IFREG | kept;
+            let view = inodes.view(&found);
+            prop_assert_eq!((view.uid, view.gid), (uid, gid));
+            prop_assert_eq!(view.mode, libc::S_IFREG | mode);
+        }
+
+        /// Nobody but root takes files from others.
+        #[test]
+        fn others_are_refused(user in 1..100_u32, owner in 100..200_u32, mode in 0..0o10_000_u32) {
+            let (mut inodes, mut other) = (Inodes::default(), Credentials::default());
+            let found = file(1, libc::S_IFREG | 0o644);
+            change_owner(&mut inodes, &other, &found, owner, owner).unwrap();
+            other.set(Kind::User, user).unwrap();
+            let before = inodes.clone();
+            prop_assert_eq!(change_owner(&mut inodes, &other, &found, user, UNCHANGED), Err(libc::EPERM));
+            prop_assert_eq!(change_mode(&mut inodes, &other, &found, mode), Err(libc::EPERM));
+            let value = (&b"user.a"[..], &b"v"[..]);
+            prop_assert_eq!(set_xattr(&mut inodes, &other, &found, value, 0), Err(libc::EPERM));
+            prop_assert_eq!(inodes, before);
+        }
+    }
 }
