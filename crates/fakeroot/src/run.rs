@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,6 +68,9 @@ fn fill(arguments: &LayerArguments, output: File) -> Result<Vec<String>> {
     let staging = staging.prefix(".strata-root-").tempdir_in(beside);
     let staging = staging.map_err(Error::io("create a directory in", beside))?;
     let root = staging.path();
+    // As engines have it, unless a base says something else.
+    let permissions = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(root, permissions).map_err(Error::io("change", root))?;
     let store = Store::new(arguments.store.to_string_lossy());
     for image in &arguments.bases {
         base::unpack(image, &arguments.architecture, &store, root, &mut inodes)?;
@@ -99,7 +103,6 @@ fn run_script(arguments: &LayerArguments, directory: &Path, inodes: Inodes) -> R
     let result = script.run(inodes);
     let remembered = result.as_ref().ok();
     mounts.remove(|metadata| {
-        use std::os::unix::fs::MetadataExt;
         let id = InodeId {
             device: metadata.dev(),
             number: metadata.ino(),

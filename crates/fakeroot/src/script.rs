@@ -25,7 +25,7 @@ const LONGEST_LINE: usize = 400;
 /// The mode of the program in which it becomes the script.
 pub(crate) const TRACED: &str = "traced";
 /// Where programs put what they need for a while. With another root that is its `/tmp`.
-const TEMPORARY: [&str; 4] = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"];
+const TEMPORARY: [&str; 5] = ["TMPDIR", "TMP", "TEMP", "TEMPDIR", "NIX_BUILD_TOP"];
 
 /// A script that is to be run.
 pub(crate) struct Script<'a> {
@@ -60,11 +60,7 @@ impl Script<'_> {
             "" => message,
             lines => format!("{message}; it said last: {lines}"),
         };
-        let hint = if lines.contains("No space left on device") {
-            "free some space where builds run"
-        } else {
-            "it runs as root in the files of the layer only; `set -x` in it shows which command fails"
-        };
+        let hint = hint(&lines, self.root.is_some());
         Err(Error::Command {
             command: self.name(),
             message,
@@ -117,6 +113,19 @@ impl Script<'_> {
         };
         let lines = last_lines.join().unwrap_or_default();
         end.map(|(end, inodes)| (end, inodes, lines))
+    }
+}
+
+/// The way out of what a script said last.
+fn hint(lines: &str, has_root: bool) -> &'static str {
+    let says = |texts: &[&str]| texts.iter().any(|text| lines.contains(text));
+    if says(&["No space left on device"]) {
+        "free some space where builds run"
+    } else if says(&["Read-only file system", "Permission denied"]) && !has_root {
+        "it may write to the files of the layer only, which are where it starts: write etc/x in the place of /etc/x, or \
+         give it the image as its root (enableFakechroot, runAsRoot)"
+    } else {
+        "`set -x` in it shows which command fails; owners, modes and capabilities can be set without a script, with perms"
     }
 }
 

@@ -160,6 +160,10 @@ fn what_fails_says_what_and_leaves_nothing() {
             "hint: free some space where builds run",
         ),
         (
+            &["sh", "-c", "echo x >/usr/outside"],
+            "write etc/x in the place of /etc/x",
+        ),
+        (
             &[
                 "python3",
                 "-c",
