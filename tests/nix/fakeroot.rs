@@ -121,7 +121,7 @@ fn a_script_has_the_image_as_its_root_in_the_sandbox() {
         assert_eq!(
             found,
             [
-                "drwxr-xr-x 0/0 etc/",
+                "dr-xr-xr-x 0/0 etc/",
                 "-r--r--r-- 0/0 etc/.wh.two",
                 "-rwxr-xr-x 9/8 etc/one",
                 "-rw-r--r-- 0/0 etc/three",

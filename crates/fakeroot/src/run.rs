@@ -13,22 +13,23 @@ use crate::arguments::{Arguments, LayerArguments};
 use crate::base;
 use crate::layer::{self, Snapshot};
 use crate::namespace::{self, Mounts};
-use crate::script::{Script, become_script};
+use crate::script::{Script, Show, become_script};
 use crate::state::inode::{InodeId, Inodes};
 
 /// How long it takes until the file system's clock has surely moved on.
 const CLOCK_TICK: Duration = Duration::from_millis(20);
 
-/// Does what the arguments say; gives warnings.
-pub fn run(arguments: Arguments) -> Result<Vec<String>> {
+/// Does what the arguments say, and has `show` show what a script says to standard error; gives warnings.
+pub fn run(arguments: Arguments, show: Show) -> Result<Vec<String>> {
     match arguments {
-        Arguments::Layer(arguments) => make_layer(&arguments),
+        Arguments::Layer(arguments) => make_layer(&arguments, show),
         Arguments::Run(command) => {
             namespace::enter(false)?;
             let script = Script {
                 command: &command,
                 directory: None,
                 root: None,
+                show,
             };
             script.run(Inodes::default())?;
             Ok(Vec::new())
@@ -38,11 +39,11 @@ pub fn run(arguments: Arguments) -> Result<Vec<String>> {
     }
 }
 
-fn make_layer(arguments: &LayerArguments) -> Result<Vec<String>> {
+fn make_layer(arguments: &LayerArguments, show: Show) -> Result<Vec<String>> {
     // Before anything is done in vain.
     let output = &arguments.output;
     let file = File::create(output).map_err(Error::io("create", output))?;
-    let written = fill(arguments, file);
+    let written = fill(arguments, file, show);
     if written.is_err() {
         // What went wrong tells more than that something is left.
         let _ = std::fs::remove_file(output);
@@ -50,7 +51,7 @@ fn make_layer(arguments: &LayerArguments) -> Result<Vec<String>> {
     written
 }
 
-fn fill(arguments: &LayerArguments, output: File) -> Result<Vec<String>> {
+fn fill(arguments: &LayerArguments, output: File, show: Show) -> Result<Vec<String>> {
     let directory = &arguments.directory;
     let directory = directory
         .canonicalize()
@@ -59,7 +60,7 @@ fn fill(arguments: &LayerArguments, output: File) -> Result<Vec<String>> {
     let mut inodes = Inodes::default();
     if arguments.bases.is_empty() {
         let snapshot = Snapshot::empty(&directory)?;
-        let inodes = run_script(arguments, &directory, inodes)?;
+        let inodes = run_script(arguments, &directory, inodes, show)?;
         return write_layer(arguments, &directory, &inodes, &snapshot, output);
     }
     // Beside it, where its files can be moved to.
@@ -78,17 +79,23 @@ fn fill(arguments: &LayerArguments, output: File) -> Result<Vec<String>> {
     let snapshot = Snapshot::of(root, &inodes)?;
     std::thread::sleep(CLOCK_TICK);
     base::merge(&directory, root, root, &mut inodes)?;
-    let inodes = run_script(arguments, root, inodes)?;
+    let inodes = run_script(arguments, root, inodes, show)?;
     write_layer(arguments, root, &inodes, &snapshot, output)
 }
 
 /// Runs the command with `directory` as its `/`, or in it.
-fn run_script(arguments: &LayerArguments, directory: &Path, inodes: Inodes) -> Result<Inodes> {
+fn run_script(
+    arguments: &LayerArguments,
+    directory: &Path,
+    inodes: Inodes,
+    show: Show,
+) -> Result<Inodes> {
     if !arguments.has_root {
         let script = Script {
             command: &arguments.command,
             directory: Some(directory),
             root: None,
+            show,
         };
         let inodes = script.run(inodes)?;
         namespace::unmount_below(directory)?;
@@ -98,6 +105,7 @@ fn run_script(arguments: &LayerArguments, directory: &Path, inodes: Inodes) -> R
         command: &arguments.command,
         directory: None,
         root: Some(directory),
+        show,
     };
     let mounts = Mounts::new(directory, &arguments.store, &arguments.binds)?;
     let result = script.run(inodes);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, Stdio};
@@ -35,7 +35,12 @@ pub(crate) struct Script<'a> {
     pub(crate) directory: Option<&'a Path>,
     /// What it has as `/`.
     pub(crate) root: Option<&'a Path>,
+    /// Shows what it says to standard error.
+    pub(crate) show: Show,
 }
+
+/// Shows what a script says, as it says it.
+pub type Show = fn(&[u8]);
 
 impl Script<'_> {
     /// Runs it with what is remembered; gives what is remembered then. The error is that it failed.
@@ -95,7 +100,9 @@ impl Script<'_> {
             .spawn()
             .map_err(Error::io("run", "/proc/self/exe"))?;
         let errors = child.stderr.take();
-        let last_lines = thread::spawn(move || errors.map(pass_on).unwrap_or_default());
+        let show = self.show;
+        let last_lines =
+            thread::spawn(move || errors.map_or_else(String::new, |errors| pass_on(errors, show)));
         let pid = Pid::from_raw(child.id().cast_signed());
         let end = if tracer::wait_for_stop(pid) {
             if let Some(root) = self.root {
@@ -183,12 +190,11 @@ pub(crate) fn become_script(root: Option<PathBuf>, command: &[OsString]) -> Erro
 }
 
 /// Shows what a script says, and gives its last lines.
-fn pass_on(mut errors: ChildStderr) -> String {
+fn pass_on(mut errors: ChildStderr, show: Show) -> String {
     let mut lines: VecDeque<Vec<u8>> = VecDeque::from([Vec::new()]);
     let mut buffer = [0; 8192];
     while let Ok(count @ 1..) = errors.read(&mut buffer) {
-        // Nobody may be there to read it.
-        let _ = std::io::stderr().write_all(&buffer[..count]);
+        show(&buffer[..count]);
         for (number, piece) in buffer[..count].split(|byte| *byte == b'\n').enumerate() {
             if number > 0 {
                 lines.push_back(Vec::new());

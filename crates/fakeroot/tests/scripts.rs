@@ -139,6 +139,14 @@ fn what_nobody_set_has_the_owner_of_the_layer() {
         words,
         ["u/g 00:01:39 a", "0/0 00:01:39 b", "5/g 00:01:39 c"]
     );
+    let mut tar = Command::new("tar");
+    tar.args(["--numeric-owner", "-tvf"])
+        .arg(by_user.path().join("layer.tar"));
+    let text = String::from_utf8(run(&mut tar).stdout).unwrap();
+    let owners = text
+        .lines()
+        .map(|line| line.split_whitespace().nth(1).unwrap());
+    assert_eq!(owners.collect::<Vec<_>>(), ["7/8", "0/0", "5/8"]);
 }
 
 /// Issue 13, criterion 7: one clear message each, nothing left running.
