@@ -106,6 +106,7 @@
       files, such as `/nix/store/..-files/home/app` (with a path of the image: `/tmp/file`), in RE2's syntax;
     - `mode`: an octal string, not for symlinks;
     - `orMode`: an octal string, bits that are added to the mode;
+    - `directoryMode`: an octal string, the mode of directories alone;
     - `uid`, `gid`: integers;
     - `uname`, `gname`: names. A number other than 0 without a name leaves the name empty;
     - `capabilities`: a list of names such as `"CAP_NET_BIND_SERVICE"`, for regular files;
@@ -238,8 +239,7 @@
   : Makes every layer again and names what changed.
 
   `stream` (script)
-  : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG`, as the first
-    argument, calls the image so.
+  : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG` calls the image so.
 
   `archive` (derivation)
   : A docker-archive in the store, for those who need a file.

@@ -22,6 +22,7 @@ let
       tools
       strata
       strata-builder
+      strata-fakeroot
       ;
   };
 in
@@ -54,7 +55,7 @@ rec {
   pullImage = import ./pullImage.nix { inherit pkgs internal; };
   pullImageFromManifest = import ./pullImageFromManifest.nix { inherit pkgs internal; };
 
-  inherit (internal) dockerTools;
+  dockerTools = import ./dockerTools { inherit pkgs internal; };
 
   # Of nix2container.
   skopeo-nix2container = throw internal.skopeoNix2container.message;

@@ -14,18 +14,46 @@
 
   `strata-builder` (package)
   : The builder.
+
+  `strata-fakeroot` (package)
+  : What runs scripts as root.
 */
 {
   pkgs,
   tools,
   strata,
   strata-builder,
+  strata-fakeroot,
 }:
 let
   inherit (pkgs) lib;
   storePaths = import ./store-paths.nix { inherit lib; };
   publicFunction = import ./public-function.nix { inherit lib; };
   types = import ./types.nix { inherit lib; };
+  layering = import ./layering.nix { inherit lib storePaths types; };
+  derive = import ./derive.nix { inherit storePaths runBuilder; };
+  commands = import ./commands.nix {
+    inherit
+      tools
+      strata
+      publicFunction
+      types
+      ;
+  };
+  dockerImage = import ./docker-image.nix {
+    inherit
+      pkgs
+      tools
+      strata
+      strata-builder
+      strata-fakeroot
+      storePaths
+      runBuilder
+      derive
+      layering
+      commands
+      ;
+  };
   runBuilder = import ./run-builder.nix {
     inherit lib strata-builder;
     inherit (pkgs.stdenv.buildPlatform) system;
@@ -42,24 +70,25 @@ in
     "nobody"
     "root"
   ];
-  commands = import ./commands.nix {
-    inherit
-      tools
-      strata
-      publicFunction
-      types
-      ;
-  };
+  inherit
+    commands
+    derive
+    dockerImage
+    layering
+    strata
+    strata-fakeroot
+    tools
+    ;
   copyAll = import ./copy-all.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
   debugTools = import ./debug-tools.nix { inherit tools; };
-  derive = import ./derive.nix { inherit storePaths runBuilder; };
-  dockerTools = import ./docker-tools.nix { inherit pkgs; };
+  derivationEnvironment = import ./derivation-environment.nix { inherit lib tools; };
+  dockerArguments = import ./docker-arguments.nix { inherit types layering; };
+  dockerLayer = import ./docker-layer.nix { inherit dockerImage strata; };
   fetch = import ./fetch.nix { inherit lib tools strata; };
   fhs = import ./fhs.nix { inherit pkgs; };
   fromImage = import ./from-image.nix { inherit lib; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
-  layering = import ./layering.nix { inherit lib storePaths types; };
   nixpkgsSource = import ./nixpkgs-source.nix;
   profilePackage = import ./profile-package.nix { inherit lib; };
   # What nix2container has, and its users bring along.

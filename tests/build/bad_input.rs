@@ -378,6 +378,26 @@ const MISTAKES: &[Mistake] = &[
         "attribute created: \"yesterday\" is not a time",
     ),
     (
+        "mtime_that_is_no_time",
+        |case| case.request["mtime"] = json!("yesterday"),
+        "attribute mtime: \"yesterday\" is not a time",
+    ),
+    (
+        "mtime_before_all_others",
+        |case| case.request["mtime"] = json!("1969-12-31T23:59:59Z"),
+        "attribute mtime: \"1969-12-31T23:59:59Z\" is before 1970, where the time of files begins",
+    ),
+    (
+        "store_owner_that_linux_does_not_know",
+        |case| case.request["storeOwner"] = json!({ "uid": 4_294_967_295_u64 }),
+        "attribute uid: is larger than Linux allows",
+    ),
+    (
+        "tar_that_is_not_in_the_store",
+        |case| case.request["tarLayers"] = json!(["/tmp/layer.tar"]),
+        "attribute tarLayers[0]: \"/tmp/layer.tar\" is not in the store directory STORE",
+    ),
+    (
         "unknown_argument",
         |case| case.request["maxLayer"] = json!(1),
         "attribute maxLayer: is not an attribute of this",

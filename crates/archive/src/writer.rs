@@ -12,7 +12,7 @@ use super::pax::Records;
 use strata_error::{Error, Result};
 use strata_nix::walk;
 
-/// The time of every entry, in seconds since 1970: what Nix gives files in the store.
+/// The time of entries that nobody gave another one, in seconds since 1970: what Nix gives files in the store.
 pub const MODIFICATION_TIME: u64 = 1;
 
 /// The size of a block.
@@ -28,6 +28,8 @@ pub struct ArchiveWriter<W> {
     writer: W,
     buffer: Vec<u8>,
     what: String,
+    modified: u64,
+    prefix: Vec<u8>,
 }
 
 impl<W: Write> ArchiveWriter<W> {
@@ -37,7 +39,23 @@ impl<W: Write> ArchiveWriter<W> {
             writer,
             buffer: vec![0; BUFFER],
             what: what.into(),
+            modified: MODIFICATION_TIME,
+            prefix: Vec::new(),
         }
+    }
+
+    /// Begins all names with `prefix`, also those that hard links lead to.
+    #[must_use]
+    pub fn below(mut self, prefix: &[u8]) -> Self {
+        self.prefix = prefix.to_vec();
+        self
+    }
+
+    /// Gives all entries another time, in seconds since 1970.
+    #[must_use]
+    pub fn modified_at(mut self, modified: u64) -> Self {
+        self.modified = modified;
+        self
     }
 
     /// Adds an entry of a layer.
@@ -167,7 +185,7 @@ impl<W: Write> ArchiveWriter<W> {
             entry_type,
             size,
             link,
-            modified: MODIFICATION_TIME,
+            modified: self.modified,
             device: (0, 0),
         };
         self.header_of(path, metadata, &fields)
@@ -181,6 +199,11 @@ impl<W: Write> ArchiveWriter<W> {
             modified,
             device,
         } = *fields;
+        let path = &*[&self.prefix, path].concat();
+        let link = match entry_type {
+            EntryType::Link => &*[&self.prefix, link].concat(),
+            _ => link,
+        };
         let mut header = Header::new_ustar();
         let mut records = Records::default();
         if !set_path(&mut header, path) {

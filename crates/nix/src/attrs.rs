@@ -10,21 +10,23 @@ use serde_json::{Map, Value};
 
 use super::closure::ClosureEntry;
 use super::diagnostic::{Diagnostic, explain};
-use super::index_request::IndexRequest;
 use super::request::{FleetRequest, Request, VERSION};
-use super::system_request::SystemRequest;
+use super::requests::index::IndexRequest;
+use super::requests::system::SystemRequest;
+use super::requests::tree::TreeRequest;
 use strata_error::{Error, Result};
 
 /// The file's name in the build directory.
 const ATTRS_FILE: &str = ".attrs.json";
 
 /// Objects of the request whose fields are arguments of the functions. The first that fits counts.
-const CARRIERS: [&str; 5] = [
+const CARRIERS: [&str; 6] = [
     "image.",
     "index.",
     "system.profile.",
     "system.channel.",
     "system.",
+    "tree.",
 ];
 
 /// The attributes that Strata reads. Nix writes many more.
@@ -59,6 +61,8 @@ pub enum Requested {
     System(Box<SystemRequest>),
     /// An index of images.
     Index(Box<IndexRequest>),
+    /// A tree for the root of an image.
+    Tree(TreeRequest),
 }
 
 impl Attrs {
@@ -94,7 +98,9 @@ impl Attrs {
             request.is_some_and(|request| request.get(field).is_some())
         };
         let (is_system, is_index, is_fleet) = (has("system"), has("index"), has("images"));
-        let request = if is_system {
+        let request = if has("tree") {
+            Requested::Tree(take(&mut attrs, "request")?)
+        } else if is_system {
             Requested::System(take(&mut attrs, "request")?)
         } else if is_index {
             Requested::Index(take(&mut attrs, "request")?)

@@ -70,6 +70,25 @@ pub struct Request {
     /// `gzip:9`, `zstd:1` to `zstd:19`; for an image, those layers that do not say so themselves.
     #[serde(default)]
     pub compression: Option<String>,
+    /// The time of what is in the layers: RFC 3339, `now`, or the path of a file at or below a store path that has
+    /// one of them. Null is a second after the start of 1970, as in the store.
+    #[serde(default)]
+    pub mtime: Option<String>,
+    /// Whose the store paths are, the store directory and what is above it. Null is root.
+    #[serde(default)]
+    pub store_owner: Option<OwnerRequest>,
+    /// Whether there are layers of store paths. If not, there is what goes to the root, and what it refers to is
+    /// expected to be mounted.
+    #[serde(default = "yes")]
+    pub include_store_paths: bool,
+    /// Whether what goes to the root is in a layer of its own above the store paths. It counts as one of
+    /// `maxLayers`, and a strategy or `layeringPipeline` has no say in it.
+    #[serde(default)]
+    pub root_apart: bool,
+    /// Tars that are layers as they are, above all others, lowest first: paths at or below a store path. What they
+    /// refer to is in the closure.
+    #[serde(default)]
+    pub tar_layers: Vec<String>,
     /// The base systems in `copyToRoot`.
     #[serde(default)]
     pub accounts: Vec<AccountsRequest>,
@@ -91,6 +110,24 @@ pub struct FleetRequest {
     pub store_dir: String,
     /// What each image asks for, by its name.
     pub images: BTreeMap<String, Request>,
+}
+
+/// A user and a group.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerRequest {
+    /// The user's number, below 4294967295.
+    #[serde(default)]
+    pub uid: u64,
+    /// The group's number, below 4294967295.
+    #[serde(default)]
+    pub gid: u64,
+    /// The user's name, without `:`, line breaks and nulls; null is `root` for 0, and else none.
+    #[serde(default)]
+    pub uname: Option<String>,
+    /// The group's name, likewise.
+    #[serde(default)]
+    pub gname: Option<String>,
 }
 
 /// What the user knows of store paths of the image.
@@ -150,7 +187,7 @@ pub struct ImageRequest {
     /// The form of the manifest where it is copied to, if the place can hold it: `oci` or `docker`.
     #[serde(default)]
     pub format: Option<Format>,
-    /// RFC 3339, or `now`.
+    /// RFC 3339, `now`, or the path of a file at or below a store path that has one of them.
     pub created: String,
     /// The OCI config, an object. Known keys may be in any case; unknown keys are kept, but those that
     /// differ from a known one by a letter or two are refused.
@@ -211,7 +248,7 @@ impl Default for InheritRequest {
 }
 
 /// Who owns the database of Nix in an image, the store directory and what is above it.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NixDatabase {
     /// The user's number.
@@ -223,6 +260,12 @@ pub struct NixDatabase {
     /// Whether every store path in the image is theirs, too.
     #[serde(default)]
     pub own_store: bool,
+    /// The directory below `gcroots` that has the links which keep the garbage collector from paths.
+    #[serde(default = "usual_roots")]
+    pub gc_roots: String,
+    /// When all paths were registered, in seconds since 1970.
+    #[serde(default = "first_second")]
+    pub registration_time: u64,
 }
 
 /// A rule about the files of one store path, or of a path of the image. The last matching rule wins, field by field; null is absent.
@@ -242,6 +285,9 @@ pub struct PermsRule {
     /// Bits in octal that are added after `mode`; a later `mode` forgets them.
     #[serde(default)]
     pub or_mode: Option<String>,
+    /// The mode of directories alone, in octal; a later `mode` forgets it.
+    #[serde(default)]
+    pub directory_mode: Option<String>,
     /// The owner's number, below 4294967295.
     #[serde(default)]
     pub uid: Option<u64>,
@@ -311,6 +357,14 @@ impl StrategyName {
 
 fn yes() -> bool {
     true
+}
+
+fn usual_roots() -> String {
+    "strata".to_owned()
+}
+
+fn first_second() -> u64 {
+    1
 }
 
 fn empty_object() -> Value {

@@ -37,6 +37,11 @@ fn name_of(store_path: &str) -> &str {
     base.split_once('-').map_or(base, |(_, name)| name)
 }
 
+/// The entry of a layer that scripts made.
+pub(super) fn of_scripts() -> History {
+    entry("what scripts made")
+}
+
 /// The entry of a layer that hides paths of a base image.
 pub fn of_whiteouts(whiteouts: &[ImagePath]) -> History {
     let names: Vec<String> = whiteouts.iter().map(ToString::to_string).collect();

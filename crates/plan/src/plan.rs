@@ -28,6 +28,23 @@ pub struct LayerSpec {
     pub keep_tar: bool,
     /// How it is compressed where it goes to a registry, if anybody said so.
     pub compression: Option<Compression>,
+    /// A tar that is the layer instead: at or below a store path.
+    pub tar: Option<String>,
+}
+
+impl LayerSpec {
+    /// A layer of nothing.
+    pub fn new(history: History, compression: Option<Compression>) -> Self {
+        Self {
+            sources: Vec::new(),
+            whiteouts: Vec::new(),
+            history,
+            reason: None,
+            keep_tar: false,
+            compression,
+            tar: None,
+        }
+    }
 }
 
 /// The layers of an image, or of a layer with its parent layers.
@@ -70,24 +87,43 @@ pub fn plan(
 
     let room = room(request, base.count, layers.len())?;
     let mut members = members(request, closure, &mut placed)?;
+    let apart = if request.root_apart {
+        take_root(&mut members)
+    } else {
+        Vec::new()
+    };
+    if !members.is_empty() {
+        check_room(request, base.count)?;
+    }
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
     let (groups, warnings) = layering::groups(request, closure, &paths, room, known)?;
-    for group in groups {
-        let sources = group.paths.iter().filter_map(|path| members.remove(path));
-        let mut sources: Vec<Source> = sources.flatten().collect();
+    let add = |(mut sources, reason): (Vec<Source>, String)| {
         sources.sort_by(|one, other| {
             (&one.store_path, one.to_root).cmp(&(&other.store_path, other.to_root))
         });
         let history = request.history.clone();
-        layers.push(LayerSpec {
-            history: history.unwrap_or_else(|| history::of_sources(&sources)),
+        let history = history.unwrap_or_else(|| history::of_sources(&sources));
+        LayerSpec {
             sources,
-            reason: Some(group.reason),
-            whiteouts: Vec::new(),
+            reason: Some(reason),
             keep_tar: !request.reproducible,
-            compression: request.compression,
-        });
-    }
+            ..LayerSpec::new(history, request.compression)
+        }
+    };
+    let groups = groups.into_iter().map(|group| {
+        let sources = group.paths.iter().filter_map(|path| members.remove(path));
+        (sources.flatten().collect(), group.reason)
+    });
+    let apart = Some((apart, "what goes to the root".to_owned()));
+    let apart = apart.filter(|(sources, _)| !sources.is_empty());
+    layers.extend(groups.chain(apart).map(add));
+    layers.extend(request.tar_layers.iter().map(|tar| LayerSpec {
+        tar: Some(tar.clone()),
+        ..LayerSpec::new(
+            (request.history.clone()).unwrap_or_else(history::of_scripts),
+            request.compression,
+        )
+    }));
     apply_rules(&mut layers, &rules, request)?;
     Ok(Plan {
         layers,
@@ -166,11 +202,12 @@ impl Below {
             let sources: Vec<Source> = sources.cloned().collect();
             layers.push(LayerSpec {
                 sources,
-                whiteouts: Vec::new(),
-                history: record.history.clone(),
                 reason: record.reason.clone(),
                 keep_tar: record.tar.is_some(),
-                compression: record.compression.or(request.compression),
+                ..LayerSpec::new(
+                    record.history.clone(),
+                    record.compression.or(request.compression),
+                )
             });
         }
         layers.retain(|layer| !layer.sources.is_empty());
@@ -179,8 +216,10 @@ impl Below {
 }
 
 /// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
-/// but at least one.
+/// but at least one. Tars and what is apart count as if they were the base's.
 fn room(request: &CheckedRequest, base: usize, parents: usize) -> Result<Room> {
+    let root = usize::from(request.root_apart && !request.copy_to_root.is_empty());
+    let base = base + request.tar_layers.len() + root;
     if base > 0 && base + parents >= MOST_LAYERS {
         return Err(Error::Attribute {
             attribute: "fromImage".into(),
@@ -191,6 +230,33 @@ fn room(request: &CheckedRequest, base: usize, parents: usize) -> Result<Room> {
         });
     }
     Ok(layering::room(request, base, parents))
+}
+
+/// Refuses fewer layers than the base, the root and the store paths need, where these are not together.
+fn check_room(request: &CheckedRequest, base: usize) -> Result<()> {
+    let used = base + request.tar_layers.len().max(1);
+    match request.max_layers {
+        Some(most) if request.root_apart && request.pipeline.is_none() && most.get() <= used => {
+            Err(Error::Attribute {
+                attribute: "maxLayers".into(),
+                message: format!(
+                    "is {most}, but the base image and what goes to the root take {used} layers, and the store paths one more"
+                ),
+                hint: format!("set maxLayers to {} or more", used + 1),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes what goes to the root.
+fn take_root(members: &mut BTreeMap<&StorePath, Vec<Source>>) -> Vec<Source> {
+    let mut taken = Vec::new();
+    for sources in members.values_mut() {
+        taken.extend(sources.extract_if(.., |source| source.to_root));
+    }
+    members.retain(|_, sources| !sources.is_empty());
+    taken
 }
 
 /// The store paths that are in a layer already, those at the root apart from those in the store.
@@ -238,7 +304,7 @@ fn members<'a>(
         }
     }
     for (path, entry) in closure.iter() {
-        if !is_moved_away(path, request, closure) {
+        if request.include_store_paths && !is_moved_away(path, request, closure) {
             add(&mut members, placed, path, source(entry, false));
         }
     }

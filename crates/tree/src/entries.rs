@@ -202,12 +202,16 @@ impl<'a> LayerTree<'a> {
         let source = &self.recipe.sources[number];
         let metadata = |mode, entry_type| {
             let rules = &self.rules[number];
+            let metadata = match &self.recipe.store_owner {
+                Some(owner) if !source.to_root => owner.of(Metadata::root(mode)),
+                _ => Metadata::root(mode),
+            };
             if rules.is_empty() {
-                return Metadata::root(mode);
+                return metadata;
             }
             rules
                 .changes(&source_path(source, relative))
-                .apply(mode, entry_type)
+                .apply_to(metadata, entry_type)
         };
         let (kind, metadata) = match &found.kind {
             Kind::File(file) => {

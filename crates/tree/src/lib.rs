@@ -34,5 +34,5 @@ pub use overlay::{
     Change, Kept, Listing, Obstacle, Overlay, OverlayNode, SymlinksBelow, Unlayable,
 };
 pub use path::ImagePath;
-pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
+pub use recipe::{DirectoryRecord, Owner, Recipe, Redirect, Source};
 pub use rules::{Changes, CompiledRules, EntryType, Rule};

@@ -8,7 +8,7 @@ use strata_archive::Metadata;
 
 /// How to make a layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recipe {
     /// Directories whose metadata the sources do not tell: ancestors, and directories that several
     /// sources of the image share. Sorted by path.
@@ -25,6 +25,42 @@ pub struct Recipe {
     /// What the base image has and this layer hides. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub whiteouts: Vec<ImagePath>,
+    /// The time of all entries, in seconds since 1970; null is 1, that of the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<u64>,
+    /// Whose the store paths are, with the store directory and what is above it; null is root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_owner: Option<Owner>,
+    /// A tar in the store that is the layer, but for `redirects`. All else is empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tar: Option<String>,
+}
+
+/// A user and a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// The user's number.
+    pub uid: u64,
+    /// The group's number.
+    pub gid: u64,
+    /// The user's name, empty if unknown.
+    pub uname: String,
+    /// The group's name, empty if unknown.
+    pub gname: String,
+}
+
+impl Owner {
+    /// The same metadata, of this owner.
+    pub fn of(&self, metadata: Metadata) -> Metadata {
+        Metadata {
+            uid: self.uid,
+            gid: self.gid,
+            uname: self.uname.clone(),
+            gname: self.gname.clone(),
+            ..metadata
+        }
+    }
 }
 
 impl Recipe {

@@ -30,6 +30,9 @@ pub struct Rule {
     /// Permission bits to add.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub or_mode: Option<Mode>,
+    /// The permission bits of directories alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_mode: Option<Mode>,
     /// The owner's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u64>,
@@ -112,6 +115,7 @@ pub enum EntryType {
 pub struct Changes {
     mode: Option<Mode>,
     or_mode: Option<Mode>,
+    directory_mode: Option<Mode>,
     uid: Option<u64>,
     gid: Option<u64>,
     uname: Option<String>,
@@ -128,7 +132,8 @@ impl Changes {
     /// The metadata of an entry that has `metadata` when no rule is about it.
     pub fn apply_to(&self, mut metadata: Metadata, kind: EntryType) -> Metadata {
         if kind != EntryType::Symlink {
-            metadata.mode = self.mode.unwrap_or(metadata.mode);
+            let of_directory = self.directory_mode.filter(|_| kind == EntryType::Directory);
+            metadata.mode = of_directory.or(self.mode).unwrap_or(metadata.mode);
             if let Some(bits) = self.or_mode {
                 metadata.mode = metadata.mode.with(bits);
             }
@@ -174,6 +179,11 @@ impl Changes {
         }
         field("mode", &mut self.mode, other.mode.as_ref())?;
         field("mode", &mut self.or_mode, other.or_mode.as_ref())?;
+        field(
+            "mode",
+            &mut self.directory_mode,
+            other.directory_mode.as_ref(),
+        )?;
         field("uid", &mut self.uid, other.uid.as_ref())?;
         field("gid", &mut self.gid, other.gid.as_ref())?;
         field("uname", &mut self.uname, other.uname.as_ref())?;
@@ -192,8 +202,9 @@ impl Changes {
 
     fn add(&mut self, rule: &Rule) {
         if let Some(mode) = rule.mode {
-            (self.mode, self.or_mode) = (Some(mode), None);
+            (self.mode, self.or_mode, self.directory_mode) = (Some(mode), None, None);
         }
+        self.directory_mode = rule.directory_mode.or(self.directory_mode);
         if let Some(bits) = rule.or_mode {
             self.or_mode = Some(self.or_mode.map_or(bits, |mine| mine.with(bits)));
         }

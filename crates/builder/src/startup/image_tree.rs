@@ -12,6 +12,8 @@ use strata_tree::{BaseEntry, BaseTree, CompiledRules, EntryType, ImagePath, Reci
 /// An image as its layers make it together.
 pub(super) struct ImageTree<'a> {
     pub(super) base: &'a BaseTree,
+    /// What layers of tars have above all else.
+    pub(super) tars: &'a BaseTree,
     pub(super) recipes: &'a [Recipe],
     pub(super) store: &'a Store,
 }
@@ -23,6 +25,8 @@ pub(super) enum Found {
     File(PathBuf, Mode),
     /// A file, device or pipe of the base image, where it is.
     BaseFile(ImagePath),
+    /// A file, device or pipe of a tar, which nobody looks into.
+    TarFile,
     /// A directory, with its path in the image.
     Directory(ImagePath),
     /// Nothing: this is the path where the way ends.
@@ -37,6 +41,7 @@ pub(super) enum Found {
 enum Node {
     File(PathBuf, Mode),
     BaseFile,
+    TarFile,
     Directory,
     Symlink(Vec<u8>),
     Nothing,
@@ -72,7 +77,10 @@ impl ImageTree<'_> {
                 Node::Directory => real = next,
                 Node::File(file, mode) if rest.is_empty() => return Ok(Found::File(file, mode)),
                 Node::BaseFile if rest.is_empty() => return Ok(Found::BaseFile(next)),
-                Node::File(..) | Node::BaseFile | Node::Nothing => return Ok(Found::NoWay(next)),
+                Node::TarFile if rest.is_empty() => return Ok(Found::TarFile),
+                Node::File(..) | Node::BaseFile | Node::TarFile | Node::Nothing => {
+                    return Ok(Found::NoWay(next));
+                }
                 Node::Symlink(target) => {
                     symlinks += 1;
                     if symlinks > MOST_SYMLINKS {
@@ -97,6 +105,12 @@ impl ImageTree<'_> {
     }
 
     fn at(&self, path: &ImagePath) -> Result<Node> {
+        match self.tars.at(path) {
+            BaseEntry::Nothing => {}
+            BaseEntry::Directory(_) => return Ok(Node::Directory),
+            BaseEntry::Symlink(target) => return Ok(Node::Symlink(target.to_vec())),
+            BaseEntry::File => return Ok(Node::TarFile),
+        }
         // Files of the uppermost layer hide those below; the merge saw to it that ours do not disagree.
         for recipe in self.recipes.iter().rev() {
             for source in &recipe.sources {

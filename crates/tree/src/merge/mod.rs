@@ -21,7 +21,7 @@ use self::conflict::{
 use self::leaf::{Content, Leaf, difference};
 use crate::base_tree::{BaseEntry, BaseTree};
 use crate::path::ImagePath;
-use crate::recipe::{DirectoryRecord, Source, follow};
+use crate::recipe::{DirectoryRecord, Owner, Source, follow};
 use crate::rules::{Changes, CompiledRules, EntryType, Rule};
 use crate::source::{check_size, compile, locate, source_path};
 use strata_archive::{Metadata, Mode};
@@ -58,6 +58,8 @@ pub struct Surroundings<'a> {
     pub whiteouts: &'a BTreeMap<usize, Vec<ImagePath>>,
     /// What the base image has, without what is hidden.
     pub base: &'a BaseTree,
+    /// The store directory and its owner, if somebody gave it one.
+    pub store_owner: Option<(&'a ImagePath, &'a Owner)>,
 }
 
 /// Merges sources.
@@ -70,6 +72,7 @@ pub fn merge(
         sources,
         store,
         base: surroundings.base,
+        store_owner: surroundings.store_owner,
         in_store: BTreeMap::new(),
         above: BTreeMap::new(),
         rules: Vec::new(),
@@ -101,6 +104,7 @@ struct Merge<'a> {
     sources: &'a [RootSource<'a>],
     store: &'a Store,
     base: &'a BaseTree,
+    store_owner: Option<(&'a ImagePath, &'a Owner)>,
     /// The store paths, where they really are, and the layers they are in.
     in_store: BTreeMap<ImagePath, usize>,
     /// Directories that layers must name and no source of theirs need have.
@@ -345,6 +349,12 @@ impl Merge<'_> {
                 BaseEntry::Directory(metadata) => metadata.clone(),
                 _ => Metadata::root(mode),
             };
+            let metadata = match self.store_owner {
+                Some((store, owner)) if above_store.is_some() && store.is_below(path) => {
+                    owner.of(metadata)
+                }
+                _ => metadata,
+            };
             let metadata = all.apply_to(metadata, EntryType::Directory);
             let in_layers: BTreeSet<usize> = sources
                 .iter()
@@ -452,6 +462,7 @@ mod tests {
             in_store: &BTreeMap::new(),
             whiteouts: &BTreeMap::new(),
             base: &BaseTree::default(),
+            store_owner: None,
         };
         match merge(&roots, &surroundings, &store) {
             Ok(merged) => Ok(merged
