@@ -268,7 +268,7 @@ fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) 
                 && entry
                     .references
                     .iter()
-                    .any(|reference| reference == path.as_str())
+                    .any(|reference| **reference == *path.as_str())
         })
     };
     request.copy_to_root.contains(path) && !request.deps.contains(path) && !is_referenced()
