@@ -34,7 +34,7 @@ const NIX: &str = r"
 ";
 
 /// Each example, and the example of nix2container that it is the counterpart of.
-const EXAMPLES: [(&str, Option<&str>, Run); 19] = [
+const EXAMPLES: [(&str, Option<&str>, Run); 20] = [
     (
         "bash",
         Some("bash.nix"),
@@ -61,6 +61,7 @@ const EXAMPLES: [(&str, Option<&str>, Run); 19] = [
         Some("created.nix"),
         Run::Says(&["Hello, world!"]),
     ),
+    ("fleet", None, Run::Says(&["I serve."])),
     (
         "hello",
         Some("hello.nix"),
