@@ -133,10 +133,13 @@ fn a_fleet_sends_each_layer_once() {
     let fleet = r#"
         (strata.buildImages (builtins.listToAttrs (builtins.genList (number: {
           name = "image${toString number}";
-          value.config.Cmd = [
-            "${pkgs.bash}/bin/bash" "${pkgs.busybox}/bin/busybox"
-            "${pkgs.writeText "app${toString number}" (toString number)}"
-          ];
+          value = {
+            tag = "1";
+            config.Cmd = [
+              "${pkgs.bash}/bin/bash" "${pkgs.busybox}/bin/busybox"
+              "${pkgs.writeText "app${toString number}" (toString number)}"
+            ];
+          };
         }) 10))).copyTo
     "#;
     let script = build(fleet).join("bin/copy-to");
@@ -150,7 +153,7 @@ fn a_fleet_sends_each_layer_once() {
         let received = registry.bytes_read().unwrap() - before;
         let mut union = BTreeMap::new();
         for number in 0..10 {
-            let url = format!("http://{}/v2/image{number}/manifests/latest", registry.host);
+            let url = format!("http://{}/v2/image{number}/manifests/1", registry.host);
             let accept = "Accept: application/vnd.oci.image.manifest.v1+json";
             let manifest = run(Command::new("curl").args(["-fsS", "-H", accept, &url]));
             let manifest: Value = serde_json::from_str(&manifest).unwrap();
