@@ -9,6 +9,7 @@ in
   capabilities = example ./capabilities.nix;
   created = example ./created.nix;
   files = example ./files.nix;
+  fleet = example ./fleet.nix;
   hello = example ./hello;
   layered = example ./layered.nix;
   metadata = example ./metadata.nix;

@@ -61,6 +61,7 @@ const EXAMPLES: [(&str, Option<&str>, Run); 20] = [
         Some("created.nix"),
         Run::Says(&["Hello, world!"]),
     ),
+    ("fleet", None, Run::Says(&["I serve."])),
     (
         "files",
         None,

@@ -428,6 +428,39 @@ let
             "the arguments are arch, authFile, hash, imageDigest, imageName, lock, name, os, sha256, tlsVerify, variant"
           ]
           [
+            "buildImages"
+            [ { name = "x"; } ]
+            "buildImages: expected images by their names"
+            "write buildImages { web = { config = ..; }; worker = { .. }; }"
+          ]
+          [
+            "buildImages"
+            { "a/b" = { }; }
+            "buildImages: \"a/b\" is no name for an image here"
+            "take letters, digits, `-` and `_`; with `name` in its arguments it is called what you like"
+          ]
+          [
+            "buildImages"
+            { copyTo = { }; }
+            "buildImages: \"copyTo\" is no name for an image here"
+            "take letters, digits, `-` and `_`; with `name` in its arguments it is called what you like"
+          ]
+          [
+            "buildImages"
+            { web = app; }
+            "buildImages: attribute web: expected the arguments of buildImage"
+            "write web = { config = ..; }"
+          ]
+          [
+            "buildImages"
+            {
+              web.strategy = "biggest";
+              worker = { };
+            }
+            "buildImages: attribute web.strategy: the layers of all images are planned together"
+            "leave it out, or build this image with `buildImage`"
+          ]
+          [
             "pullImageFromManifest"
             { imageName = null; }
             "pullImageFromManifest: attribute imageName: expected a string, found null"

@@ -188,7 +188,7 @@ fn registration(source: &Source, store: &Store) -> Result<Registration> {
         source.store_path.clone(),
         &source.nar_hash,
         source.nar_size,
-        source.references.clone(),
+        source.references.iter().map(ToString::to_string).collect(),
     )?;
     if Path::new(&source.store_path).extension() == Some("drv".as_ref()) {
         let file = store.locate_below(&source.store_path);

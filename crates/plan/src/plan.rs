@@ -364,7 +364,7 @@ fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) 
                 && entry
                     .references
                     .iter()
-                    .any(|reference| reference == path.as_str())
+                    .any(|reference| **reference == *path.as_str())
         })
     };
     let is_file = || {

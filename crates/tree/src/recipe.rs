@@ -1,5 +1,7 @@
 //! Recipes: all that the bytes of a layer depend on, besides the store (docs/internals/formats.md).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::files::{FileKind, FileRecord};
@@ -176,7 +178,7 @@ pub struct Source {
     /// The size that Nix records of it, in bytes.
     pub nar_size: u64,
     /// What Nix says it refers to.
-    pub references: Vec<String>,
+    pub references: Vec<Arc<str>>,
     /// Whether its content goes to `/` instead of under the store directory.
     pub to_root: bool,
     /// Files of it that are left out, because what they say is in another source. Sorted.
