@@ -2,6 +2,7 @@
 # make test    every test
 # make stress  copies and pulls at once, and copies that are killed, again and again
 # make test-foreign  what both programs make on other processors, under qemu-user
+# make test-newer  layers that clients fetch in parts, shown to the engines of Debian 13
 # make bench   how fast layers are digested and copied
 # make docs    the book, with its links checked
 # make fuzz    a minute of random input for each reader of what nobody checked
@@ -11,7 +12,7 @@
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test test-foreign stress bench docs fuzz fmt check build
+.PHONY: demo test test-foreign test-newer stress bench docs fuzz fmt check build
 
 demo:
 	@scripts/setup demo
@@ -32,6 +33,10 @@ test-foreign:
 	@scripts/setup foreign
 	@scripts/build
 	@scripts/test-foreign
+
+test-newer:
+	@scripts/setup newer
+	@scripts/test-newer
 
 bench:
 	@scripts/setup test
