@@ -15,7 +15,7 @@ use strata_registry::{ManifestFormat, PushOptions};
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "they are flags")]
 pub(super) struct PushArgs {
-    /// How to compress layers for a registry: none, gzip[:LEVEL] or zstd[:LEVEL]
+    /// How to compress layers for a registry: none, gzip[:LEVEL], zstd[:LEVEL] or zstd:chunked[:LEVEL]
     #[arg(long, value_name = "METHOD")]
     compression: Option<Compression>,
 
@@ -27,7 +27,7 @@ pub(super) struct PushArgs {
     #[arg(long, hide = true)]
     dest_compress: bool,
 
-    /// The same as --compression, in skopeo's words: gzip or zstd
+    /// The same as --compression, in skopeo's words: gzip, zstd or zstd:chunked
     #[arg(
         long,
         value_name = "FORMAT",

@@ -20,7 +20,7 @@ const READERS: [(&str, &str); 3] = [
         "dockerd",
         "mkdir docker
         dockerd --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --userland-proxy=false \\
-            --bridge=none --data-root docker/data --exec-root docker/exec --pidfile docker/pid \\
+            --bridge=none --data-root $PWD/docker/data --exec-root $PWD/docker/exec --pidfile $PWD/docker/pid \\
             -H unix://$PWD/docker/s.sock >docker/log 2>&1 &
         export DOCKER_HOST=unix://$PWD/docker/s.sock
         for _ in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep .2; done
@@ -34,8 +34,8 @@ const READERS: [(&str, &str); 3] = [
         printf 'version=2\\nroot=\"%s/root\"\\nstate=\"%s/state\"\\ndisabled_plugins=[\"io.containerd.grpc.v1.cri\"]\\n[grpc]\\n address=\"%s/c.sock\"\\n[plugins.\"io.containerd.internal.v1.opt\"]\\n path=\"%s/opt\"\\n' \\
             $PWD/containerd $PWD/containerd $PWD/containerd $PWD/containerd >containerd/c.toml
         containerd -c containerd/c.toml >containerd/log 2>&1 &
-        for _ in $(seq 100); do ctr -a containerd/c.sock version >/dev/null 2>&1 && break; sleep .2; done
-        ctr -a containerd/c.sock images pull --plain-http --snapshotter native \"$1\" >&2
+        for _ in $(seq 100); do ctr -a $PWD/containerd/c.sock version >/dev/null 2>&1 && break; sleep .2; done
+        ctr -a $PWD/containerd/c.sock images pull --plain-http --snapshotter native \"$1\" >&2
         kill %1; wait %1 || true",
     ),
 ];

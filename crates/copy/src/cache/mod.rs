@@ -118,6 +118,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use strata_oci::{TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION};
 
     fn cache(directory: &Path) -> Cache {
         Cache::new(directory, "r.example", "user")
@@ -157,6 +158,11 @@ mod tests {
             assert_eq!(cache.find(diff_id, other), None);
         }
         assert_eq!(cache.find(Digest::of(b"other"), Compression::GZIP), None);
+        let mut blob = Descriptor::of(Compression::ZSTD.media_type(), b"with a table");
+        let names = [TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION];
+        blob.annotations = names.map(|name| (name.to_owned(), "x".to_owned())).into();
+        cache.keep(diff_id, Compression::ZSTD_CHUNKED, &blob);
+        assert_eq!(cache.find(diff_id, Compression::ZSTD_CHUNKED), Some(blob));
     }
 
     #[test]
