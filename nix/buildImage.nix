@@ -192,8 +192,9 @@
 
   `compression` (string; default: `null`)
   : How layers that do not say so themselves are compressed where they go to a registry: `"gzip"`,
-    `"zstd"`, `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image,
-    where gzip is the default.
+    `"zstd"`, `"zstd:chunked"`, `"none"`, or with a level, such as `"zstd:19"`. Of layers in `zstd:chunked` podman
+    and CRI-O fetch only what changed, and others read them as Zstandard. `null` leaves it to whoever copies the
+    image, where gzip is the default.
 
   `metadata` (attribute set; default: `null`)
   : `created_by`, `author` and `comment` of the image's own layers in its history, which `docker history`

@@ -56,7 +56,7 @@
 
   `compression` (string; default: `null`)
   : How the layers are compressed where they go to a registry: `"gzip"`, `"zstd"`,
-    `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
+    `"zstd:chunked"`, `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
 
   `metadata` (attribute set; default: `null`)
   : `created_by`, `author` and `comment` of the layers in the history of the image. `null` names the largest

@@ -34,7 +34,7 @@ const NIX: &str = r"
 ";
 
 /// Each example, and the example of nix2container that it is the counterpart of.
-const EXAMPLES: [(&str, Option<&str>, Run); 20] = [
+const EXAMPLES: [(&str, Option<&str>, Run); 21] = [
     (
         "bash",
         Some("bash.nix"),
