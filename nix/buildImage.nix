@@ -288,8 +288,7 @@
   : Makes every layer again and names what changed.
 
   `stream` (script)
-  : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG`, as the first
-    argument, calls the image so.
+  : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG` calls the image so.
 
   `archive` (derivation)
   : A docker-archive in the store, for those who need a file.
@@ -613,7 +612,7 @@ makeOverridable (
     ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
     tars = internal.toPaths "buildImage: `tarLayers`" tarLayers;
   in
-  internal.overridable derived (
+  internal.overridable derived.drvAttrs (
     image:
     let
       imageTag =

@@ -14,12 +14,16 @@
 
   `strata-builder` (package)
   : The builder.
+
+  `strata-fakeroot` (package)
+  : What runs scripts as root.
 */
 {
   pkgs,
   tools,
   strata,
   strata-builder,
+  strata-fakeroot,
 }:
 let
   inherit (pkgs) lib;
@@ -27,6 +31,32 @@ let
   publicFunction = import ./public-function.nix { inherit lib; };
   groups-of = import ./groups-of.nix { inherit lib; };
   types = import ./types.nix { inherit lib; };
+  layering = import ./layering.nix { inherit lib storePaths types; };
+  derive = import ./derive.nix { inherit storePaths runBuilder; };
+  commands = import ./commands.nix {
+    inherit
+      tools
+      strata
+      publicFunction
+      types
+      ;
+  };
+  dockerImage = import ./docker-image.nix {
+    inherit
+      pkgs
+      tools
+      strata
+      strata-builder
+      strata-fakeroot
+      storePaths
+      runBuilder
+      derive
+      layering
+      commands
+      ;
+    inherit (changes) overridable;
+  };
+  changes = import ./overridable.nix { inherit lib; };
   runBuilder = import ./run-builder.nix {
     inherit lib strata-builder;
     inherit (pkgs.stdenv.buildPlatform) system;
@@ -43,19 +73,21 @@ in
     "nobody"
     "root"
   ];
-  commands = import ./commands.nix {
-    inherit
-      tools
-      strata
-      publicFunction
-      types
-      ;
-  };
+  inherit
+    commands
+    derive
+    dockerImage
+    layering
+    strata
+    strata-fakeroot
+    tools
+    ;
   copyAll = import ./copy-all.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
   debugTools = import ./debug-tools.nix { inherit tools; };
-  derive = import ./derive.nix { inherit storePaths runBuilder; };
-  dockerTools = import ./docker-tools.nix { inherit pkgs; };
+  derivationEnvironment = import ./derivation-environment.nix { inherit lib tools; };
+  dockerArguments = import ./docker-arguments.nix { inherit types layering; };
+  dockerLayer = import ./docker-layer.nix { inherit dockerImage strata; };
   fetch = import ./fetch.nix { inherit lib tools strata; };
   fhs = import ./fhs.nix { inherit pkgs; };
   files = import ./files.nix {
@@ -69,9 +101,8 @@ in
   fromImage = import ./from-image.nix { inherit lib; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   layerFields = import ./layer-fields.nix { inherit lib; };
-  layering = import ./layering.nix { inherit lib storePaths types; };
   nixpkgsSource = import ./nixpkgs-source.nix;
-  inherit (import ./overridable.nix { inherit lib; }) extend overridable;
+  inherit (changes) extend overridable;
   profilePackage = import ./profile-package.nix { inherit lib; };
   # What nix2container, its forks and dockerTools have, and their users bring along.
   refusedEverywhere = {

@@ -172,10 +172,10 @@ fn violations(text: &str, forbidden: &[&str]) -> Vec<String> {
     bad.map(str::to_owned).collect()
 }
 
-/// What `strata-builder` is linked with has no network, no TLS and no asynchronous code, and nothing
+/// What the programs that Nix runs are linked with has no network, no TLS and no asynchronous code, and nothing
 /// of the command line.
 #[test]
-fn the_builder_depends_on_little() {
+fn what_nix_runs_depends_on_little() {
     let forbidden = [
         "actix",
         "async",
@@ -218,15 +218,17 @@ fn the_builder_depends_on_little() {
                     .is_some_and(|rest| rest.starts_with('-'))
         })
     };
-    let builder = packages(&["--package", "strata-builder"]);
-    for expected in ["serde", "sha2", "tar"] {
-        assert!(builder.contains(expected), "{builder:?}");
+    for program in ["strata-builder", "strata-fakeroot"] {
+        let builder = packages(&["--package", program]);
+        for expected in ["serde", "sha2", "tar"] {
+            assert!(builder.contains(expected), "{builder:?}");
+        }
+        let found: Vec<&String> = builder
+            .iter()
+            .filter(|package| is_forbidden(package))
+            .collect();
+        assert!(found.is_empty(), "{program}: {found:?}");
     }
-    let found: Vec<&String> = builder
-        .iter()
-        .filter(|package| is_forbidden(package))
-        .collect();
-    assert!(found.is_empty(), "{found:?}");
 
     // The command line has some, so that they can be found.
     let all = packages(&["--package", "strata"]);

@@ -8,6 +8,7 @@
 //! - `metadata`, `entry`: what an entry of a layer of ours is; `writer` writes it
 //! - `archive_entry`: an entry as others have it; `reader` reads it with
 //!   what `header` says, `writer` copies it
+//! - `tarsum`: Docker's sum of an archive
 //! - `pax`, `path`: records and paths, for both
 //! - `decompress`: how a stream is compressed, and what it was before
 
@@ -23,6 +24,7 @@ mod metadata;
 mod path;
 mod pax;
 mod reader;
+mod tarsum;
 mod writer;
 
 pub use archive_entry::{ArchiveEntry, ArchiveEntryKind, Special};
@@ -31,4 +33,5 @@ pub use entry::{Entry, EntryKind, WHITEOUT_PREFIX};
 pub use metadata::{Metadata, Mode};
 pub use path::clean_path;
 pub use reader::ArchiveReader;
+pub use tarsum::tarsum;
 pub use writer::{ArchiveWriter, MODIFICATION_TIME, write_error};

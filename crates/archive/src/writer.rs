@@ -29,6 +29,7 @@ pub struct ArchiveWriter<W> {
     buffer: Vec<u8>,
     what: String,
     modified: u64,
+    prefix: Vec<u8>,
 }
 
 impl<W: Write> ArchiveWriter<W> {
@@ -39,7 +40,15 @@ impl<W: Write> ArchiveWriter<W> {
             buffer: vec![0; BUFFER],
             what: what.into(),
             modified: MODIFICATION_TIME,
+            prefix: Vec::new(),
         }
+    }
+
+    /// Begins all names with `prefix`, also those that hard links lead to.
+    #[must_use]
+    pub fn below(mut self, prefix: &[u8]) -> Self {
+        self.prefix = prefix.to_vec();
+        self
     }
 
     /// Gives all entries another time, in seconds since 1970.
@@ -203,6 +212,11 @@ impl<W: Write> ArchiveWriter<W> {
             modified,
             device,
         } = *fields;
+        let path = &*[&self.prefix, path].concat();
+        let link = match entry_type {
+            EntryType::Link => &*[&self.prefix, link].concat(),
+            _ => link,
+        };
         let mut header = Header::new_ustar();
         let mut records = Records::default();
         if !set_path(&mut header, path) {
