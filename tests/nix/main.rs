@@ -4,6 +4,7 @@ mod builds;
 mod docker_tools;
 mod examples;
 mod files;
+mod fakeroot;
 mod flake;
 mod flakes;
 mod image;

@@ -83,3 +83,8 @@ pub use layer::Defaults;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub use run::run;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub use script::Show;
