@@ -3,8 +3,8 @@
 mod builds;
 mod docker_tools;
 mod examples;
-mod files;
 mod fakeroot;
+mod files;
 mod flake;
 mod flakes;
 mod image;
