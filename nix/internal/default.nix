@@ -54,7 +54,9 @@ let
       layering
       commands
       ;
+    inherit (changes) overridable;
   };
+  changes = import ./overridable.nix { inherit lib; };
   runBuilder = import ./run-builder.nix {
     inherit lib strata-builder;
     inherit (pkgs.stdenv.buildPlatform) system;
@@ -100,7 +102,7 @@ in
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   layerFields = import ./layer-fields.nix { inherit lib; };
   nixpkgsSource = import ./nixpkgs-source.nix;
-  inherit (import ./overridable.nix { inherit lib; }) extend overridable;
+  inherit (changes) extend overridable;
   profilePackage = import ./profile-package.nix { inherit lib; };
   # What nix2container, its forks and dockerTools have, and their users bring along.
   refusedEverywhere = {

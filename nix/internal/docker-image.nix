@@ -17,6 +17,7 @@
   derive,
   layering,
   commands,
+  overridable,
 }:
 let
   inherit (pkgs) lib;
@@ -316,29 +317,6 @@ rec {
     gz = "gzip";
     zstd = "zstd";
   };
-
-  /**
-    The derivation of `attributes`, as `finish` completes it, with `overrideAttrs`.
-  */
-  overridable =
-    attributes: finish:
-    finish (derivation attributes)
-    // {
-      overrideAttrs =
-        change:
-        let
-          once = change attributes;
-          changed =
-            if !lib.isFunction change then
-              change
-            else if lib.isFunction once then
-              change final attributes
-            else
-              once;
-          final = attributes // changed;
-        in
-        overridable final finish;
-    };
 
   /**
     A derivation whose builder is the command line.

@@ -563,20 +563,6 @@ let
         false
       ];
     };
-    "dockerTools: what is not there says so, and only when it is used" = {
-      actual = map (name: (builtins.tryEval (builtins.seq strata.dockerTools.${name} true)).success) [
-        "buildImage"
-        "buildLayeredImage"
-        "streamLayeredImage"
-        "fakeNss"
-      ];
-      expected = [
-        false
-        false
-        false
-        false
-      ];
-    };
     # Issue 11, new users 4.
     "nix2container: its skopeo says what to run" =
       let
