@@ -88,6 +88,9 @@
         };
       });
 
+      # For NixOS: `virtualisation.strata.images.NAME = image;`.
+      nixosModules.default = ./nix/nixos-module.nix;
+
       # For flake-parts: `perSystem.images.NAME = { .. }`.
       flakeModules.default = {
         _file = ./nix/flake-module.nix;
