@@ -24,7 +24,8 @@ impl<'a> Images<'a> {
         let mut packages: Vec<ClosureEntry> =
             corpus.closure.iter().step_by(step).cloned().collect();
         for number in 1..packages.len() {
-            let references = [number / 2, number * 2 / 3].map(|other| packages[other].path.as_str().into());
+            let references =
+                [number / 2, number * 2 / 3].map(|other| packages[other].path.as_str().into());
             packages[number].references = references.to_vec();
         }
         Self { corpus, packages }
