@@ -30,7 +30,7 @@
         };
     in
     {
-      # The functions (buildImage, buildLayer, baseSystem, ..) and the two binaries.
+      # The functions (buildImage, buildLayer, baseSystem, ..) and the programs.
       lib = forEachSystem strataFor;
 
       overlays.default = final: prev: { strata = strataFor final; };

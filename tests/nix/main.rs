@@ -3,7 +3,6 @@
 mod builds;
 mod docker_tools;
 mod examples;
-mod fakeroot;
 mod files;
 mod flake;
 mod flakes;

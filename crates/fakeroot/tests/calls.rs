@@ -1,7 +1,8 @@
 //! Random sequences of calls, made by root and made by a user whom `strata-fakeroot` has believe to be root: each
 //! answers the same, and the files look the same after each.
 //!
-//! This program is its own helper: started again with a file of calls, it makes them and prints what they gave.
+//! This program is its own helper: started again with a file of calls, it makes them and writes what they gave
+//! beside it.
 
 #![cfg(target_os = "linux")]
 
@@ -25,8 +26,6 @@ use support::{as_user, fakeroot};
 const CALLS: &str = "STRATA_TEST_CALLS";
 /// Where a seed can be given.
 const SEED: &str = "STRATA_TEST_SEED";
-/// What the helper's lines begin with, among those of the test program.
-const MARK: &str = "call:";
 /// Capabilities that calls ask for.
 const CAPABILITIES: u64 = 1 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 21 | 1 << 27 | 1 << 31;
 const NAMES: [&str; 6] = ["a", "b", "l", "d", "d/a", "d/d"];
@@ -135,11 +134,11 @@ fn perform(mut command: Command, directory: &Path, calls: &str) -> Vec<String> {
         .current_dir(directory)
         .output()
         .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{errors}");
-    let lines = text.lines().filter_map(|line| line.split_once(MARK));
-    lines.map(|(_, line)| line.to_owned()).collect()
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success(), "{said}");
+    let given = std::fs::read_to_string(file.with_extension("given")).unwrap();
+    given.lines().map(str::to_owned).collect()
 }
 
 /// The command line of this program as the helper.
@@ -183,8 +182,9 @@ fn users_change_as_they_do_for_root() {
 #[test]
 #[ignore = "other tests run it"]
 fn makes_calls() {
-    let file = std::env::var(CALLS).unwrap();
-    let calls = std::fs::read_to_string(file).unwrap();
+    let file = PathBuf::from(std::env::var_os(CALLS).unwrap());
+    let calls = std::fs::read_to_string(&file).unwrap();
+    let mut given = String::new();
     let here = std::env::current_dir().unwrap();
     let sequences = calls.split("begin\n").skip(1);
     for (number, sequence) in sequences.enumerate() {
@@ -194,20 +194,22 @@ fn makes_calls() {
         fs::chmod(&directory, Mode::from_raw_mode(0o777)).unwrap();
         // Its own thread, because each has users of its own.
         let one = || make_calls(&directory, sequence);
-        std::thread::scope(|scope| scope.spawn(one).join().unwrap());
+        given += &std::thread::scope(|scope| scope.spawn(one).join().unwrap());
     }
+    std::fs::write(file.with_extension("given"), given).unwrap();
 }
 
-fn make_calls(directory: &Path, calls: &str) {
-    println!("{MARK}begin");
+fn make_calls(directory: &Path, calls: &str) -> String {
+    let mut text = "begin\n".to_owned();
     for call in calls.lines() {
         let words: Vec<&str> = call.split(' ').collect();
         let given = match make_call(directory, &words) {
             Ok(given) => given,
             Err(error) => format!("error {}", error.raw_os_error()),
         };
-        println!("{MARK}{call}: {given}{}", looks(directory));
+        writeln!(text, "{call}: {given}{}", looks(directory)).unwrap();
     }
+    text
 }
 
 fn make_call(directory: &Path, words: &[&str]) -> Result<String, Errno> {

@@ -193,7 +193,8 @@ fn what_fails_says_what_and_leaves_nothing() {
 #[test]
 fn what_a_script_leaves_running_is_ended() {
     let place = place();
-    let script = "for i in 1 2 3; do (setsid sh -c 'while sleep 0.1; do date >>../late; done' &) ; done; sleep 0.3";
+    let script = "for i in 1 2 3; do (setsid sh -c 'while sleep 0.1; do date >>../late; done' &) ; done; \
+        for i in $(seq 200); do test -s ../late && break; sleep 0.05; done";
     run(&mut layer(place.path(), &[], &["sh", "-c", script]));
     let late = place.path().join("late");
     let before = fs::read(&late).unwrap();
@@ -259,4 +260,34 @@ fn the_command_line_is_checked() {
             .unwrap()
             .contains("--chroot")
     );
+}
+
+/// Where builds run in a container that allows no user namespaces, scripts that need no root of their own do.
+#[test]
+fn without_user_namespaces_there_is_no_root_directory() {
+    const NONE: &str = "echo 0 >/proc/sys/user/max_user_namespaces; \
+        exec setpriv --inh-caps=-all --bounding-set=-all --no-new-privs setpriv --ambient-caps=-all \"$@\"";
+    let place = place();
+    let run_layer = |options: &[&str]| {
+        let mut command = as_user("unshare");
+        command.args(["--user", "--map-root-user", "sh", "-ec", NONE, "sh"]);
+        command
+            .arg(fakeroot())
+            .args(["layer", "--output", "layer.tar", "--directory", "root"]);
+        command.args(options).args(["--", "sh", "-ec"]);
+        command.arg("test $(id -u) = 0; touch a; chown 5:6 a; chmod 4755 a");
+        command.current_dir(place.path());
+        command
+    };
+    let output = run_layer(&["--chroot"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("no user namespace for the script"), "{text}");
+    assert!(text.contains("hint: allow user namespaces"), "{text}");
+    run(&mut run_layer(&[]));
+    let mut tar = Command::new("tar");
+    let listed = run(tar
+        .args(["--numeric-owner", "-tvf", "layer.tar"])
+        .current_dir(place.path()));
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.starts_with("-rwsr-xr-x 5/6 "), "{listed}");
 }

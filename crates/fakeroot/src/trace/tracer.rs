@@ -100,7 +100,7 @@ fn unsupported(message: String) -> Error {
     Error::Command {
         command: "script".to_owned(),
         message,
-        hint: "docs/internals/root-without-a-vm.md lists what a script cannot do".to_owned(),
+        hint: "the page \"Root without a VM\" of the book lists what a script cannot do".to_owned(),
     }
 }
 
