@@ -173,7 +173,11 @@ fn unmatched_anywhere(unmatched: &[PathRule], plan: &Plan) -> Vec<PathRule> {
     };
     // A rule about everything matches nothing where there is nothing: no mistake.
     let is_about_all = |rule: &&PathRule| {
-        let everywhere = rule.rule.within.as_ref().is_some_and(|path| path.0.is_empty());
+        let everywhere = rule
+            .rule
+            .within
+            .as_ref()
+            .is_some_and(|path| path.0.is_empty());
         everywhere && rule.rule.regex.is_empty()
     };
     let of_image = plan.perms.iter().filter(is_of_image);

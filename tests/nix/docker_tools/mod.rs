@@ -125,21 +125,21 @@ fn says(name: &str, arguments: &[&str]) -> String {
 
 /// podman with an example, whether that goes well or not.
 fn try_run(name: &str, options: &[&str], arguments: &[&str]) -> Output {
-    let image = loaded(name);
+    run_image(&loaded(name), options, arguments)
+}
+
+/// podman with an image, whether that goes well or not.
+fn run_image(image: &str, options: &[&str], arguments: &[&str]) -> Output {
     let image = if image.contains('/') {
-        image
+        image.to_owned()
     } else {
         format!("docker.io/library/{image}")
     };
     let mut command = engines::podman().command(&["run", "--rm", "--pull", "never"]);
     command
         .args(["--network", "none"])
-        .args([
-            "--ulimit",
-            "nofile=1024:4096",
-            "--ulimit",
-            "nproc=1000:1000",
-        ])
+        .args(["--ulimit", "nofile=1024:4096"])
+        .args(["--ulimit", "nproc=1000:1000"])
         .args(options)
         .arg(image)
         .args(arguments)
