@@ -2,7 +2,9 @@
 # make test    every test
 # make stress  copies and pulls at once, and copies that are killed, again and again
 # make test-foreign  what both programs make on other processors, under qemu-user
+# make test-newer  layers that clients fetch in parts, shown to the engines of Debian 13
 # make bench   how fast layers are digested and copied
+# make bench-layering  how much updates send again, by how a closure is cut
 # make docs    the book, with its links checked
 # make fuzz    a minute of random input for each reader of what nobody checked
 # make fmt     format Rust and Nix
@@ -11,7 +13,7 @@
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test test-foreign stress bench docs fuzz fmt check build
+.PHONY: demo test test-foreign test-newer stress bench bench-layering docs fuzz fmt check build
 
 demo:
 	@scripts/setup demo
@@ -33,9 +35,16 @@ test-foreign:
 	@scripts/build
 	@scripts/test-foreign
 
+test-newer:
+	@scripts/setup newer
+	@scripts/test-newer
+
 bench:
 	@scripts/setup test
 	@scripts/bench
+
+bench-layering:
+	@scripts/bench layering
 
 docs:
 	@scripts/docs

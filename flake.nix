@@ -30,7 +30,7 @@
         };
     in
     {
-      # The functions (buildImage, buildLayer, baseSystem, ..) and the two binaries.
+      # The functions (buildImage, buildLayer, baseSystem, ..) and the programs.
       lib = forEachSystem strataFor;
 
       overlays.default = final: prev: { strata = strataFor final; };
@@ -88,6 +88,9 @@
           );
         };
       });
+
+      # For NixOS: `virtualisation.strata.images.NAME = image;`.
+      nixosModules.default = ./nix/nixos-module.nix;
 
       # For flake-parts: `perSystem.images.NAME = { .. }`.
       flakeModules.default = {

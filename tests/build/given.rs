@@ -192,3 +192,22 @@ fn nixpkgs_110696_129007_a_tar_does_not_hide_symlinks_of_the_base() {
     assert_eq!(upper.len(), 1, "{upper:?}");
     assert_eq!(upper[0].0, "usr/bin/new");
 }
+
+/// A layer keeps what was given to it, whatever the image has.
+#[test]
+fn layers_keep_their_time_and_owner() {
+    let (mut store, mut request, app, _) = case();
+    let layer = json!({
+        "version": 1, "storeDir": store.dir, "deps": [app],
+        "mtime": "1980-01-01T00:00:00Z", "storeOwner": { "uid": 7 },
+    });
+    let layer = store.build(&layer).unwrap();
+    request["layers"] = json!([layer]);
+    request["mtime"] = json!("1990-01-01T00:00:00Z");
+    let output = store.build(&request).unwrap();
+    let below = entries(&store, &output, 0);
+    let program = below.iter().find(|entry| entry.0.ends_with("bin/app"));
+    let (_, time, uid, _) = program.unwrap();
+    assert_eq!((*time, *uid), (315_532_800, 7));
+    assert_eq!(entries(&store, &output, 1)[0].1, 631_152_000);
+}

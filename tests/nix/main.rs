@@ -3,7 +3,10 @@
 mod builds;
 mod docker_tools;
 mod examples;
+mod files;
+mod fakeroot;
 mod flake;
 mod flakes;
 mod image;
 mod layers;
+mod nixos;

@@ -75,6 +75,20 @@ impl<W: Write> ArchiveWriter<W> {
                 self.header(path, metadata, EntryType::Symlink, 0, target)
             }
             EntryKind::Whiteout => self.header(path, metadata, EntryType::Regular, 0, b""),
+            EntryKind::HardLink { target } => {
+                self.header(path, metadata, EntryType::Link, 0, target)
+            }
+            EntryKind::Special(special) => {
+                let (entry_type, device) = special_type(special);
+                let fields = Fields {
+                    entry_type,
+                    size: 0,
+                    link: b"",
+                    modified: self.modified,
+                    device,
+                };
+                self.header_of(path, metadata, &fields)
+            }
             EntryKind::File(mut opened) => {
                 self.header(path, metadata, EntryType::Regular, opened.size, b"")?;
                 let mut left = opened.size;
@@ -139,11 +153,10 @@ impl<W: Write> ArchiveWriter<W> {
             ArchiveEntryKind::File => (EntryType::Regular, none, (0, 0)),
             ArchiveEntryKind::HardLink(target) => (EntryType::Link, target.as_slice(), (0, 0)),
             ArchiveEntryKind::Symlink(target) => (EntryType::Symlink, target.as_slice(), (0, 0)),
-            ArchiveEntryKind::Special(special) => match *special {
-                Special::Character(major, minor) => (EntryType::Char, none, (major, minor)),
-                Special::Block(major, minor) => (EntryType::Block, none, (major, minor)),
-                Special::Pipe => (EntryType::Fifo, none, (0, 0)),
-            },
+            ArchiveEntryKind::Special(special) => {
+                let (entry_type, device) = special_type(*special);
+                (entry_type, none, device)
+            }
         };
         let path = match entry_type {
             EntryType::Directory => [path, b"/"].concat(),
@@ -294,6 +307,15 @@ struct Fields<'a> {
     modified: u64,
     /// The major and minor number of a device.
     device: (u32, u32),
+}
+
+/// The type of a device or a pipe, and the numbers of the device.
+fn special_type(special: Special) -> (EntryType, (u32, u32)) {
+    match special {
+        Special::Character(major, minor) => (EntryType::Char, (major, minor)),
+        Special::Block(major, minor) => (EntryType::Block, (major, minor)),
+        Special::Pipe => (EntryType::Fifo, (0, 0)),
+    }
 }
 
 /// Errors of ours that came through an `io::Write` come out as they went in.

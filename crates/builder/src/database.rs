@@ -72,29 +72,17 @@ pub(super) fn add(
     }
     write(&directory, &paths, &roots, store)?;
     let source = source(path, settings, store)?;
-    // Below tars, whose scripts may have given it to somebody.
-    let end = plan.layers.iter().rposition(|layer| layer.tar.is_none());
-    let end = end.map_or(0, |number| number + 1);
-    let number = if end > plan.parents {
-        end - 1
-    } else {
-        let history = History {
-            created_by: Some("strata: Nix database".into()),
-            ..History::default()
-        };
-        plan.layers
-            .insert(end, LayerSpec::new(history, compression));
-        end
+    let history = History {
+        created_by: Some("strata: Nix database".into()),
+        ..History::default()
     };
-    // It is there, as it is the last one.
-    if let Some(layer) = plan.layers.get_mut(number) {
-        layer.sources.push(source);
-        layer
-            .sources
-            .sort_by(|one, other| one.store_path.cmp(&other.store_path));
-        layer.whiteouts.extend(left_behind(base, &database));
-        layer.whiteouts.sort_unstable();
-    }
+    let layer = plan.top(history, compression);
+    layer.sources.push(source);
+    layer
+        .sources
+        .sort_by(|one, other| one.store_path.cmp(&other.store_path));
+    layer.whiteouts.extend(left_behind(base, &database));
+    layer.whiteouts.sort_unstable();
     Ok(())
 }
 
@@ -200,7 +188,7 @@ fn registration(source: &Source, store: &Store) -> Result<Registration> {
         source.store_path.clone(),
         &source.nar_hash,
         source.nar_size,
-        source.references.clone(),
+        source.references.iter().map(ToString::to_string).collect(),
     )?;
     if Path::new(&source.store_path).extension() == Some("drv".as_ref()) {
         let file = store.locate_below(&source.store_path);

@@ -6,14 +6,16 @@ use std::num::NonZeroUsize;
 use super::inputs::base_image::{self, BaseImage};
 use super::inputs::{known_layers, parent_layers, pipeline_file, tar_layers, times};
 use super::output::Output;
-use super::{accounts, database, startup};
+use super::{accounts, database, files, startup};
 use strata_base::{Base, inherit};
 use strata_error::{Error, Result};
 use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
 use strata_nix::{Closure, ClosureEntry, Request, Store};
 use strata_oci::{Config, json};
 use strata_plan::{BaseLayers, CheckedRequest, LayerSpec, MOST_LAYERS, Plan, check, plan};
-use strata_tree::{BaseTree, ImagePath, Recipe, Redirect, RootSource, Surroundings, merge};
+use strata_tree::{
+    BaseTree, ImagePath, Recipe, Redirect, RootFile, RootSource, Surroundings, merge,
+};
 
 /// Builds a layer or an image; gives the warnings.
 pub(super) fn build(
@@ -44,6 +46,7 @@ pub(super) fn build(
         plan.parents += 1;
     }
     let output = Output::create(store.locate_below(out))?;
+    files::add(&mut plan, &request, store)?;
     if request.image.is_some() {
         let inherited = parents.iter().flat_map(|file| &file.accounts);
         let accounts: Vec<_> = inherited.chain(&request.accounts).collect();
@@ -56,7 +59,7 @@ pub(super) fn build(
 
     let mut warnings = std::mem::take(&mut plan.warnings);
     let tars = tar_layers::read(&plan.layers, &base, store)?;
-    let (recipes, unmatched) = settle(&plan.layers, &request, &base.tree, tars.recipes, store)?;
+    let (recipes, unmatched) = settle(&plan, &request, &base.tree, tars.recipes, store)?;
     let mut unmatched = unmatched_anywhere(&unmatched, &plan);
     let config = config(&request, &base);
     let startup_warnings = startup::check(&request, &config, &recipes, &tars.tree, &base, store)?;
@@ -107,19 +110,30 @@ pub(super) fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result
 
 /// Merges what goes to the root and completes the recipes; gives the rules that match no file.
 fn settle(
-    layers: &[LayerSpec],
+    plan: &Plan,
     request: &CheckedRequest,
     base: &BaseTree,
     mut tars: BTreeMap<usize, Recipe>,
     store: &Store,
 ) -> Result<(Vec<Recipe>, Vec<PathRule>)> {
+    let layers = &plan.layers;
     let mut root = Vec::new();
+    let mut files = Vec::new();
     let mut in_store = BTreeMap::new();
     let mut whiteouts = BTreeMap::new();
     for (layer, planned) in layers.iter().enumerate() {
         if !planned.whiteouts.is_empty() {
             whiteouts.insert(layer, planned.whiteouts.clone());
         }
+        files.extend(planned.files.iter().map(|file| RootFile {
+            layer,
+            file,
+            name: if layer < plan.parents {
+                format!("{} of a layer in `layers`", file.attribute())
+            } else {
+                file.attribute()
+            },
+        }));
         for source in &planned.sources {
             if source.to_root {
                 root.push(RootSource { layer, source });
@@ -136,7 +150,7 @@ fn settle(
         whiteouts: &whiteouts,
         base,
     };
-    let mut merged = merge(&root, &surroundings, store)?;
+    let mut merged = merge(&root, &files, &surroundings, store)?;
     let redirect = |(path, to)| Redirect { path, to };
     let recipes = layers.iter().enumerate().map(|(number, layer)| {
         if let Some(tar) = tars.remove(&number) {
@@ -147,11 +161,14 @@ fn settle(
         Recipe {
             directories: merged.directories.remove(&number).unwrap_or_default(),
             sources: layer.sources.clone(),
+            files: layer.files.clone(),
             omit: omit.into_iter().collect(),
             redirects: redirects.into_iter().map(redirect).collect(),
             whiteouts: layer.whiteouts.clone(),
-            mtime: request.mtime,
-            store_owner: request.store_owner.clone(),
+            mtime: layer.mtime.or(request.mtime),
+            store_owner: (layer.store_owner.as_ref())
+                .or(request.store_owner.as_ref())
+                .cloned(),
             tar: None,
         }
     });

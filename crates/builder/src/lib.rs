@@ -9,6 +9,7 @@
 //! - `run`: which kind of request it is
 //! - `layers`: a layer or an image, from the request to its records
 //! - `inputs`: what a request names: a base image, layers of other outputs, tars, files, times
+//! - `files`: what is put into an image file by file
 //! - `accounts`, `database`: files that follow from what is below
 //! - `startup`: whether a container of the image can start
 //! - `index`, `system`, `root_tree`: the other kinds
@@ -20,6 +21,7 @@
 
 mod accounts;
 mod database;
+mod files;
 mod fleet;
 mod index;
 mod inputs;

@@ -20,13 +20,11 @@ pub struct Settings {
 
 /// Builds what `.attrs.json` asks for; gives warnings for the build log.
 pub fn run(settings: &Settings) -> Result<Vec<String>> {
-    let bytes = std::fs::read(&settings.attrs_file)
-        .map_err(|error| Error::io("read", &settings.attrs_file)(error))?;
     let Attrs {
         out,
         outputs,
         request,
-    } = Attrs::parse(&bytes)?;
+    } = read(&settings.attrs_file)?;
     let mut store = match &request {
         Requested::Layers { request, .. } => Store::new(request.store_dir.clone()),
         Requested::Fleet { request, .. } => Store::new(request.store_dir.clone()),
@@ -55,6 +53,12 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
         }
         Requested::Tree(request) => root_tree::build(&request.tree, &out, &store),
     }
+}
+
+/// The attributes. The file's bytes, of a large closure many, are needed no longer than this takes.
+fn read(file: &Path) -> Result<Attrs> {
+    let bytes = std::fs::read(file).map_err(|error| Error::io("read", file)(error))?;
+    Attrs::parse(&bytes)
 }
 
 /// The file that Nix wrote the attributes to.

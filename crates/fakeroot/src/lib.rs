@@ -7,79 +7,39 @@
 //!
 //! Decisions, which have no effects:
 //!
-//! - `inode`: what is remembered of inodes, and what is seen of them
-//! - `credentials`: who a thread believes to be
-//! - `decide`: what calls about inodes answer and change
-//! - `calls`, `filter`, `stat`: the calls of Linux, which ones stop a script, and what they say
+//! - `state/`: `inode`, what is remembered of inodes, and what is seen of them;
+//!   `credentials`, who a thread believes to be; `decide`, what calls about inodes answer and change
+//! - `kernel/`: `calls`, `filter`, `stat`, the calls of Linux, which ones stop a script, and what they say
 //!
 //! Effects:
 //!
-//! - `registers`, `tracee`: a stopped thread, and the files that it means
-//! - `answers`, `watch`, `tracer`: calls that are answered, calls that are made, and all that a script starts
+//! - `kernel/registers`, `trace/tracee`: a stopped thread, and the files that it means
+//! - `trace/`: `answers`, `watch`, `tracer`, calls that are answered, calls that are made, and all that a script
+//!   starts
 //! - `namespace`, `script`: where a script runs, and that it runs
 //! - `base`, `layer`: what is there before it, and what is there after it
+//! - `arguments`, `run`: the command line, and from it to a layer
 
+// Elsewhere there is nothing in it, and the program says so.
+#![cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+
 mod arguments;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 mod base;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 mod kernel;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 mod layer;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 mod namespace;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 mod run;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 mod script;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 mod state;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 mod trace;
 
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 pub use arguments::{Arguments, LayerArguments, USAGE};
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 pub use layer::Defaults;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 pub use run::run;
+pub use script::Show;

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    match arguments.and_then(run) {
+    match arguments.and_then(|arguments| run(arguments, show)) {
         Ok(warnings) => {
             for warning in warnings {
                 report(&format!("warning: {warning}"));
@@ -38,6 +38,17 @@ fn main() -> ExitCode {
          hint: build the image on such a machine, or have Nix build it on one",
     );
     ExitCode::FAILURE
+}
+
+/// What a script says is shown as it is; nobody may be there to read it.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+fn show(bytes: &[u8]) {
+    use std::io::Write as _;
+
+    let _ = std::io::stderr().write_all(bytes);
 }
 
 /// Nix shows what builders write to standard error. Names in bases and of files are of others.

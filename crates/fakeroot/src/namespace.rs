@@ -1,7 +1,9 @@
 //! A user namespace of one's own, in which the user is root, and a root directory with what a script needs.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
@@ -63,7 +65,6 @@ fn mount_error(path: &Path, error: nix::Error) -> Error {
 /// What was put into a root directory for a script, and is taken away after it.
 pub(crate) struct Mounts<'a> {
     root: &'a Path,
-    mounted: Vec<PathBuf>,
     /// What was made to be mounted on, outermost first.
     made: Vec<PathBuf>,
     /// `/tmp`, if it was made: its inode.
@@ -76,7 +77,6 @@ impl<'a> Mounts<'a> {
     pub(crate) fn new(root: &'a Path, store: &Path, others: &[PathBuf]) -> Result<Self> {
         let mut mounts = Self {
             root,
-            mounted: Vec::new(),
             made: Vec::new(),
             temporary: None,
         };
@@ -140,13 +140,12 @@ impl<'a> Mounts<'a> {
 
     fn bind(&mut self, path: &Path, is_directory: bool) -> Result<()> {
         let place = self.place(path, is_directory)?;
-        self.mount(path, &place, MsFlags::MS_BIND | MsFlags::MS_REC)
+        Self::mount(path, &place, MsFlags::MS_BIND | MsFlags::MS_REC)
     }
 
-    fn mount(&mut self, from: &Path, place: &Path, flags: MsFlags) -> Result<()> {
+    fn mount(from: &Path, place: &Path, flags: MsFlags) -> Result<()> {
         mount(Some(from), place, None::<&str>, flags, None::<&str>)
             .map_err(|error| mount_error(from, error))?;
-        self.mounted.push(place.to_path_buf());
         Ok(())
     }
 
@@ -161,13 +160,12 @@ impl<'a> Mounts<'a> {
             Some("mode=755"),
         )
         .map_err(|error| mount_error(&place, error))?;
-        self.mounted.push(place.clone());
         for name in DEVICES {
             let device = Path::new("/dev").join(name);
             if device.exists() {
                 let there = place.join(name);
                 File::create(&there).map_err(Error::io("create", &there))?;
-                self.mount(&device, &there, MsFlags::MS_BIND)?;
+                Self::mount(&device, &there, MsFlags::MS_BIND)?;
             }
         }
         for (name, target) in DEVICE_LINKS {
@@ -184,7 +182,7 @@ impl<'a> Mounts<'a> {
         let place = self.place(store, true)?;
         let is_empty = fs::read_dir(&place).map_err(Error::io("read", &place))?;
         if is_empty.count() == 0 {
-            return self.mount(store, &place, MsFlags::MS_BIND | MsFlags::MS_REC);
+            return Self::mount(store, &place, MsFlags::MS_BIND | MsFlags::MS_REC);
         }
         for entry in fs::read_dir(store).map_err(Error::io("read", store))? {
             let entry = entry.map_err(Error::io("read", store))?;
@@ -208,10 +206,7 @@ impl<'a> Mounts<'a> {
     /// Takes away what was put there. `/tmp` stays if the image had it, or if `is_wanted` says of its inode that
     /// the script made it the image's.
     pub(crate) fn remove(self, is_wanted: impl FnOnce(&fs::Metadata) -> bool) -> Result<()> {
-        for place in self.mounted.iter().rev() {
-            umount2(place, MntFlags::MNT_DETACH)
-                .map_err(|error| Error::io("unmount", place)(error.into()))?;
-        }
+        unmount_below(self.root)?;
         for place in self.made.iter().rev() {
             let removed = match place.symlink_metadata() {
                 Ok(found) if found.is_dir() => fs::remove_dir(place),
@@ -242,6 +237,78 @@ impl<'a> Mounts<'a> {
     }
 }
 
+/// Unmounts all that is mounted below a directory, by whomever.
+pub(crate) fn unmount_below(directory: &Path) -> Result<()> {
+    let list = "/proc/self/mountinfo";
+    let list = fs::read(list).map_err(Error::io("read", list))?;
+    for place in outermost(mounts_below(&list, directory)) {
+        umount2(&place, MntFlags::MNT_DETACH)
+            .map_err(|error| Error::io("unmount", place)(error.into()))?;
+    }
+    Ok(())
+}
+
+/// Those that are in no other. What is mounted in one goes with it, and what came there with it goes only with it.
+fn outermost(places: Vec<PathBuf>) -> Vec<PathBuf> {
+    let all = places.clone();
+    let is_inside = |place: &PathBuf| {
+        let mut others = all.iter();
+        others.any(|other| other != place && place.starts_with(other))
+    };
+    places
+        .into_iter()
+        .filter(|place| !is_inside(place))
+        .collect()
+}
+
+/// The places of mounts below a directory, in the order in which they were mounted (`proc_pid_mountinfo(5)`).
+fn mounts_below(list: &[u8], directory: &Path) -> Vec<PathBuf> {
+    /// The place's number among the fields of a line.
+    const PLACE: usize = 4;
+    let fields = list
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.split(|byte| *byte == b' ').nth(PLACE));
+    let places = fields.map(|field| PathBuf::from(OsString::from_vec(unescape(field))));
+    places
+        .filter(|place| place != directory && place.starts_with(directory))
+        .collect()
+}
+
+/// Spaces, tabs, line breaks and backslashes are octal numbers in lists of mounts.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = field;
+    while let [first, behind @ ..] = rest {
+        let digits = behind.first_chunk::<3>().filter(|_| *first == b'\\');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = match byte {
+            Some(_) => &behind[3..],
+            None => behind,
+        };
+    }
+    bytes
+}
+
 fn set_mode(path: &Path, mode: u32) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(Error::io("change", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_found_below_a_directory() {
+        let list = b"1 0 0:1 / / rw - ext4 a rw\n\
+            2 1 0:2 / /a\\040b rw - tmpfs b rw\n\
+            3 2 0:3 / /a\\040b/c rw shared:1 - tmpfs c rw\n\
+            4 1 0:4 / /a\\040bc rw - tmpfs d rw\n";
+        let found = mounts_below(list, Path::new("/a b"));
+        assert_eq!(found, [Path::new("/a b/c")]);
+        let all = mounts_below(list, Path::new("/"));
+        assert_eq!(all.len(), 3);
+        assert_eq!(outermost(all), [Path::new("/a b"), Path::new("/a bc")]);
+    }
 }

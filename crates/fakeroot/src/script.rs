@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, Stdio};
@@ -11,6 +11,7 @@ use std::thread;
 use nix::sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, chdir, chroot};
+use rustix::fs::{Mode, OFlags};
 
 use crate::kernel::filter;
 use crate::state::inode::Inodes;
@@ -24,7 +25,7 @@ const LONGEST_LINE: usize = 400;
 /// The mode of the program in which it becomes the script.
 pub(crate) const TRACED: &str = "traced";
 /// Where programs put what they need for a while. With another root that is its `/tmp`.
-const TEMPORARY: [&str; 4] = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"];
+const TEMPORARY: [&str; 5] = ["TMPDIR", "TMP", "TEMP", "TEMPDIR", "NIX_BUILD_TOP"];
 
 /// A script that is to be run.
 pub(crate) struct Script<'a> {
@@ -34,7 +35,12 @@ pub(crate) struct Script<'a> {
     pub(crate) directory: Option<&'a Path>,
     /// What it has as `/`.
     pub(crate) root: Option<&'a Path>,
+    /// Shows what it says to standard error.
+    pub(crate) show: Show,
 }
+
+/// Shows what a script says, as it says it.
+pub type Show = fn(&[u8]);
 
 impl Script<'_> {
     /// Runs it with what is remembered; gives what is remembered then. The error is that it failed.
@@ -59,11 +65,7 @@ impl Script<'_> {
             "" => message,
             lines => format!("{message}; it said last: {lines}"),
         };
-        let hint = if lines.contains("No space left on device") {
-            "free some space where builds run"
-        } else {
-            "it runs as root in the files of the layer only; `set -x` in it shows which command fails"
-        };
+        let hint = hint(&lines, self.root.is_some());
         Err(Error::Command {
             command: self.name(),
             message,
@@ -78,6 +80,9 @@ impl Script<'_> {
 
     fn trace(&self, inodes: Inodes) -> Result<(End, Inodes, String)> {
         share_a_processor();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let proc = rustix::fs::open("/proc", flags, Mode::empty())
+            .map_err(|error| Error::io("open", "/proc")(error.into()))?;
         let mut command = Command::new("/proc/self/exe");
         command.arg(TRACED);
         if let Some(root) = self.root {
@@ -95,14 +100,16 @@ impl Script<'_> {
             .spawn()
             .map_err(Error::io("run", "/proc/self/exe"))?;
         let errors = child.stderr.take();
-        let last_lines = thread::spawn(move || errors.map(pass_on).unwrap_or_default());
+        let show = self.show;
+        let last_lines =
+            thread::spawn(move || errors.map_or_else(String::new, |errors| pass_on(errors, show)));
         let pid = Pid::from_raw(child.id().cast_signed());
         let end = if tracer::wait_for_stop(pid) {
             if let Some(root) = self.root {
                 unshare(CloneFlags::CLONE_FS).map_err(|error| root_error(root, error))?;
                 enter_root(root)?;
             }
-            tracer::trace(pid, inodes)
+            tracer::trace(pid, proc, inodes)
         } else {
             Err(Error::Command {
                 command: self.name(),
@@ -113,6 +120,19 @@ impl Script<'_> {
         };
         let lines = last_lines.join().unwrap_or_default();
         end.map(|(end, inodes)| (end, inodes, lines))
+    }
+}
+
+/// The way out of what a script said last.
+fn hint(lines: &str, has_root: bool) -> &'static str {
+    let says = |texts: &[&str]| texts.iter().any(|text| lines.contains(text));
+    if says(&["No space left on device"]) {
+        "free some space where builds run"
+    } else if says(&["Read-only file system", "Permission denied"]) && !has_root {
+        "it may write to the files of the layer only, which are where it starts: write etc/x in the place of /etc/x, or \
+         give it the image as its root (enableFakechroot, runAsRoot)"
+    } else {
+        "`set -x` in it shows which command fails; owners, modes and capabilities can be set without a script, with perms"
     }
 }
 
@@ -170,12 +190,11 @@ pub(crate) fn become_script(root: Option<PathBuf>, command: &[OsString]) -> Erro
 }
 
 /// Shows what a script says, and gives its last lines.
-fn pass_on(mut errors: ChildStderr) -> String {
+fn pass_on(mut errors: ChildStderr, show: Show) -> String {
     let mut lines: VecDeque<Vec<u8>> = VecDeque::from([Vec::new()]);
     let mut buffer = [0; 8192];
     while let Ok(count @ 1..) = errors.read(&mut buffer) {
-        // Nobody may be there to read it.
-        let _ = std::io::stderr().write_all(&buffer[..count]);
+        show(&buffer[..count]);
         for (number, piece) in buffer[..count].split(|byte| *byte == b'\n').enumerate() {
             if number > 0 {
                 lines.push_back(Vec::new());

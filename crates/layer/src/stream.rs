@@ -63,11 +63,8 @@ pub fn digest_recipes(
     threads: NonZeroUsize,
 ) -> Result<Vec<Digested>> {
     let size = |recipe: &Recipe| {
-        recipe
-            .sources
-            .iter()
-            .map(|source| source.nar_size)
-            .sum::<u64>()
+        let contents = recipe.store_contents();
+        contents.map(|content| content.nar_size).sum::<u64>()
     };
     let total: u64 = recipes.iter().map(|recipe| size(recipe)).sum();
     let mut largest_first: Vec<usize> = (0..recipes.len()).collect();

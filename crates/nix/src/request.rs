@@ -36,6 +36,9 @@ pub struct Request {
     /// Ownership and modes.
     #[serde(default)]
     pub perms: Vec<PermsRule>,
+    /// What is put into the image file by file, by absolute paths in the image.
+    #[serde(default)]
+    pub files: BTreeMap<String, FileRequest>,
     /// How many layers to cut the remaining paths into at most, at least 1; null makes as many as are worth
     /// their requests, in an image of at most 60 layers.
     #[serde(default)]
@@ -306,6 +309,86 @@ pub struct PermsRule {
     /// Extended attributes, for files and directories.
     #[serde(default)]
     pub xattrs: Option<BTreeMap<String, String>>,
+}
+
+/// Something at a path of the image that is said on its own.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FileRequest {
+    /// What it is; null tells it from the other fields.
+    #[serde(default, rename = "type")]
+    pub file_type: Option<FileType>,
+    /// The file or the tree of files that it is: a path at or below a store path. Symlinks are followed.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Where the symlink leads that it is.
+    #[serde(default)]
+    pub link: Option<String>,
+    /// The absolute path of the file that it is another name of: a file of the same `files`.
+    #[serde(default)]
+    pub hardlink: Option<String>,
+    /// The major number of a device.
+    #[serde(default)]
+    pub major: Option<u32>,
+    /// The minor number of a device.
+    #[serde(default)]
+    pub minor: Option<u32>,
+    /// The mode in octal, as in `"4755"`. Of a tree, that of its top.
+    #[serde(default)]
+    pub mode: Option<String>,
+    /// The owner's number, below 4294967295. Of a tree, that of all in it; so are the fields that follow.
+    #[serde(default)]
+    pub uid: Option<u64>,
+    /// The group's number, below 4294967295.
+    #[serde(default)]
+    pub gid: Option<u64>,
+    /// The owner's name, without `:`, line breaks and nulls.
+    #[serde(default)]
+    pub uname: Option<String>,
+    /// The group's name, likewise.
+    #[serde(default)]
+    pub gname: Option<String>,
+    /// File capabilities of a regular file, as in `CAP_NET_RAW` or `cap_net_raw+ep`.
+    #[serde(default)]
+    pub capabilities: Option<Vec<String>>,
+    /// Extended attributes of a regular file or a directory.
+    #[serde(default)]
+    pub xattrs: Option<BTreeMap<String, String>>,
+}
+
+/// What something at a path of the image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FileType {
+    /// What `source` is: a file, or a tree.
+    File,
+    /// A directory.
+    Directory,
+    /// A symlink.
+    Link,
+    /// Another name of a file.
+    Hardlink,
+    /// A character device.
+    Character,
+    /// A block device.
+    Block,
+    /// A named pipe.
+    Fifo,
+}
+
+impl FileType {
+    /// The name as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Link => "link",
+            Self::Hardlink => "hardlink",
+            Self::Character => "character",
+            Self::Block => "block",
+            Self::Fifo => "fifo",
+        }
+    }
 }
 
 /// The ways of cutting a closure into layers.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use super::files::{CheckedFile, check_files};
 use super::pipeline::Pipeline;
 use super::platform::check_platform;
 use strata_archive::{Mode, clean_path};
@@ -31,6 +32,8 @@ pub struct CheckedRequest {
     pub layers: Vec<StorePath>,
     /// The rules, in order.
     pub perms: Vec<PathRule>,
+    /// What is put into the image file by file, sorted by path.
+    pub files: Vec<CheckedFile>,
     /// At least one; none leaves it to the strategy.
     pub max_layers: Option<NonZeroUsize>,
     /// How layers are cut.
@@ -130,6 +133,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         ignore: set("ignore", &request.ignore)?,
         layers: paths("layers", &request.layers)?,
         perms: check_perms(request.perms, store)?,
+        files: check_files(request.files, store)?,
         max_layers: request.max_layers.map(check_max_layers).transpose()?,
         strategy: request.strategy,
         hints: check_hints(&request.layer_hints, store)?,

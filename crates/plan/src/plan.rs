@@ -6,7 +6,7 @@ use strata_error::{Error, Result};
 use strata_layer::{LayerRecord, LayersFile, PathRule};
 use strata_nix::{Closure, ClosureEntry, StorePath};
 use strata_oci::{Compression, History};
-use strata_tree::{ImagePath, Rule, Source};
+use strata_tree::{FileRecord, ImagePath, Owner, Rule, Source};
 
 use super::check::CheckedRequest;
 use super::history;
@@ -18,6 +18,8 @@ use super::strategy;
 pub struct LayerSpec {
     /// What goes in, sorted by store path; rules are those of the whole image.
     pub sources: Vec<Source>,
+    /// What is in it file by file. Sorted by path.
+    pub files: Vec<FileRecord>,
     /// What it hides of a base image. Sorted.
     pub whiteouts: Vec<ImagePath>,
     /// The layer's entry in the history.
@@ -30,6 +32,10 @@ pub struct LayerSpec {
     pub compression: Option<Compression>,
     /// A tar that is the layer instead: at or below a store path.
     pub tar: Option<String>,
+    /// The time of what is in it, if it has one of its own.
+    pub mtime: Option<u64>,
+    /// Whose its store paths are, if they are somebody's of their own.
+    pub store_owner: Option<Owner>,
 }
 
 impl LayerSpec {
@@ -37,12 +43,15 @@ impl LayerSpec {
     pub fn new(history: History, compression: Option<Compression>) -> Self {
         Self {
             sources: Vec::new(),
+            files: Vec::new(),
             whiteouts: Vec::new(),
             history,
             reason: None,
             keep_tar: false,
             compression,
             tar: None,
+            mtime: None,
+            store_owner: None,
         }
     }
 }
@@ -58,6 +67,21 @@ pub struct Plan {
     pub perms: Vec<PathRule>,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// The uppermost layer that is the image's own, made with this `history` if there is none. It is below tars, whose
+    /// scripts may have given what is in it to somebody.
+    pub fn top(&mut self, history: History, compression: Option<Compression>) -> &mut LayerSpec {
+        let end = self.layers.iter().rposition(|layer| layer.tar.is_none());
+        let end = end.map_or(0, |number| number + 1);
+        if end > self.parents {
+            return &mut self.layers[end - 1];
+        }
+        self.layers
+            .insert(end, LayerSpec::new(history, compression));
+        &mut self.layers[end]
+    }
 }
 
 /// The layers of a base image, as far as the plan depends on them.
@@ -202,6 +226,9 @@ impl Below {
             let sources: Vec<Source> = sources.cloned().collect();
             layers.push(LayerSpec {
                 sources,
+                files: record.recipe.files.clone(),
+                mtime: record.recipe.mtime,
+                store_owner: record.recipe.store_owner.clone(),
                 reason: record.reason.clone(),
                 keep_tar: record.tar.is_some(),
                 ..LayerSpec::new(
@@ -210,7 +237,7 @@ impl Below {
                 )
             });
         }
-        layers.retain(|layer| !layer.sources.is_empty());
+        layers.retain(|layer| !layer.sources.is_empty() || !layer.files.is_empty());
         Ok(Self { placed, layers })
     }
 }
@@ -284,9 +311,12 @@ fn members<'a>(
     closure: &'a Closure,
     placed: &mut Placed,
 ) -> Result<BTreeMap<&'a StorePath, Vec<Source>>> {
+    let sources = request.files.iter().filter_map(|file| file.source());
+    let sources: BTreeSet<StorePath> = sources.map(|source| source.store_path.clone()).collect();
     for (attribute, paths) in [
         ("copyToRoot", &request.copy_to_root),
         ("deps", &request.deps),
+        ("files", &sources),
     ] {
         if let Some(path) = paths.iter().find(|path| closure.get(path).is_none()) {
             return Err(Error::Attribute {
@@ -323,8 +353,8 @@ fn add<'a>(
     }
 }
 
-/// Whether a path is only at the root: as in nix2container, `copyToRoot` moves it there. It stays
-/// in the store as well if somebody asks for it there: `deps`, `config`, or another path of the
+/// Whether a path is only at the root: as in nix2container, `copyToRoot` moves it there, and so does `files` with what
+/// is a file of its own. It stays in the store as well if somebody asks for it there: `deps`, `config`, or another path of the
 /// closure, which would be broken without it.
 fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) -> bool {
     let is_referenced = || {
@@ -334,10 +364,16 @@ fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) 
                 && entry
                     .references
                     .iter()
-                    .any(|reference| reference == path.as_str())
+                    .any(|reference| **reference == *path.as_str())
         })
     };
-    request.copy_to_root.contains(path) && !request.deps.contains(path) && !is_referenced()
+    let is_file = || {
+        let mut sources = request.files.iter().filter_map(|file| file.source());
+        sources.any(|source| source.is_whole() && source.store_path == *path)
+    };
+    (request.copy_to_root.contains(path) || is_file())
+        && !request.deps.contains(path)
+        && !is_referenced()
 }
 
 fn source(entry: &ClosureEntry, to_root: bool) -> Source {

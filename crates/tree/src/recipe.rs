@@ -1,7 +1,10 @@
 //! Recipes: all that the bytes of a layer depend on, besides the store (docs/internals/formats.md).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::files::{FileKind, FileRecord};
 use super::path::ImagePath;
 use super::rules::Rule;
 use strata_archive::Metadata;
@@ -15,6 +18,9 @@ pub struct Recipe {
     pub directories: Vec<DirectoryRecord>,
     /// What goes in, sorted by store path.
     pub sources: Vec<Source>,
+    /// What is described file by file. Sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileRecord>,
     /// Files that a layer under it holds already. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub omit: Vec<ImagePath>,
@@ -63,7 +69,48 @@ impl Owner {
     }
 }
 
+/// What a layer takes from the store: a store path, or something below one.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreContent<'a> {
+    /// The full path.
+    pub path: &'a str,
+    /// The hash of its archive, as Nix writes it.
+    pub nar_hash: &'a str,
+    /// The size of its archive in bytes.
+    pub nar_size: u64,
+    /// The place that it has in the image, if that is not the one that it has in the store; `/` for the content of
+    /// a directory.
+    pub place: Option<&'a ImagePath>,
+}
+
+/// The place of what goes to the root.
+const ROOT: &ImagePath = &ImagePath(Vec::new());
+
 impl Recipe {
+    /// All that is taken from the store: sources, then files.
+    pub fn store_contents(&self) -> impl Iterator<Item = StoreContent<'_>> {
+        let sources = self.sources.iter().map(|source| StoreContent {
+            path: &source.store_path,
+            nar_hash: &source.nar_hash,
+            nar_size: source.nar_size,
+            place: source.to_root.then_some(ROOT),
+        });
+        let files = self.files.iter().filter_map(|file| match &file.kind {
+            FileKind::Source {
+                path,
+                nar_hash,
+                nar_size,
+            } => Some(StoreContent {
+                path,
+                nar_hash,
+                nar_size: *nar_size,
+                place: Some(&file.path),
+            }),
+            _ => None,
+        });
+        sources.chain(files)
+    }
+
     /// Where something goes that sources have at `path`.
     pub fn place(&self, path: ImagePath) -> ImagePath {
         if self.redirects.is_empty() {
@@ -131,7 +178,7 @@ pub struct Source {
     /// The size that Nix records of it, in bytes.
     pub nar_size: u64,
     /// What Nix says it refers to.
-    pub references: Vec<String>,
+    pub references: Vec<Arc<str>>,
     /// Whether its content goes to `/` instead of under the store directory.
     pub to_root: bool,
     /// Files of it that are left out, because what they say is in another source. Sorted.

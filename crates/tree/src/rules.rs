@@ -45,7 +45,7 @@ pub struct Rule {
     /// The group's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gname: Option<String>,
-    /// Capabilities of regular files, as in `CAP_NET_BIND_SERVICE`.
+    /// Capabilities of regular files, as in `CAP_NET_BIND_SERVICE` or `cap_net_raw+ep`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
     /// Extended attributes of files and directories.
@@ -53,14 +53,16 @@ pub struct Rule {
     pub xattrs: Option<BTreeMap<String, String>>,
 }
 
+/// The namespaces of extended attributes (xattr(7)).
+const NAMESPACES: [&str; 4] = ["user.", "trusted.", "security.", "system."];
+
 impl Rule {
     /// What is wrong with the rule, as the name of the field and a message.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         Regex::new(&self.regex)
             .map_err(|error| ("regex", format!("{:?}: {}", self.regex, reason(&error))))?;
         if let Some(names) = &self.capabilities {
-            capabilities::encode(names)
-                .map_err(|name| ("capabilities", format!("{name:?} is not a capability")))?;
+            capabilities::encode(names).map_err(|message| ("capabilities", message))?;
         }
         for (field, number) in [("uid", self.uid), ("gid", self.gid)] {
             // The last number means "no change" to chown(2).
@@ -88,6 +90,12 @@ impl Rule {
                 "xattrs",
                 "an attribute's name is empty or has = in it".to_owned(),
             ));
+        }
+        let is_known = |name: &String| NAMESPACES.iter().any(|known| name.starts_with(known));
+        if let Some(name) = names.clone().find(|name| !is_known(name)) {
+            let known = NAMESPACES.join(", ");
+            let message = format!("{name:?} begins with none of {known}, and Linux has no others");
+            return Err(("xattrs", message));
         }
         Ok(())
     }
@@ -124,6 +132,13 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// What one rule sets, whatever it matches.
+    pub(super) fn of(rule: &Rule) -> Self {
+        let mut changes = Self::default();
+        changes.add(rule);
+        changes
+    }
+
     /// The metadata of an entry that has `mode` when no rule is about it.
     pub fn apply(&self, mode: Mode, kind: EntryType) -> Metadata {
         self.apply_to(Metadata::root(mode), kind)

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use strata_archive::Mode;
 use strata_error::{Error, Result};
 use strata_nix::Store;
-use strata_tree::{BaseEntry, BaseTree, CompiledRules, EntryType, ImagePath, Recipe, Source};
+use strata_tree::{
+    BaseEntry, BaseTree, CompiledRules, EntryType, FileKind, ImagePath, Recipe, Source,
+};
 
 /// An image as its layers make it together.
 pub(super) struct ImageTree<'a> {
@@ -113,6 +115,9 @@ impl ImageTree<'_> {
         }
         // Files of the uppermost layer hide those below; the merge saw to it that ours do not disagree.
         for recipe in self.recipes.iter().rev() {
+            if let Some(node) = self.in_files(recipe, path)? {
+                return Ok(node);
+            }
             for source in &recipe.sources {
                 let node = if source.to_root {
                     self.at_root(recipe, source, path)?
@@ -137,6 +142,40 @@ impl ImageTree<'_> {
             BaseEntry::Symlink(target) => Node::Symlink(target.to_vec()),
             BaseEntry::File => Node::BaseFile,
         })
+    }
+
+    /// What is described file by file.
+    fn in_files(&self, recipe: &Recipe, path: &ImagePath) -> Result<Option<Node>> {
+        for file in &recipe.files {
+            let place = recipe.place(file.path.clone());
+            let is_here = place == *path;
+            let content = match &file.kind {
+                FileKind::Source { path: content, .. } if path.is_below(&place) => content,
+                FileKind::HardLink { target } if is_here => {
+                    return self.in_files(recipe, &recipe.place(target.clone()));
+                }
+                FileKind::Directory if is_here => return Ok(Some(Node::Directory)),
+                FileKind::Symlink { target } if is_here => {
+                    return Ok(Some(Node::Symlink(target.clone().into_bytes())));
+                }
+                // As what a base image has, it is not looked into.
+                _ if is_here => return Ok(Some(Node::BaseFile)),
+                _ => continue,
+            };
+            let relative = path.0.get(place.0.len() + 1..).unwrap_or_default();
+            let found = on_disk(&self.store.locate_below(content), relative)?;
+            let Some(node) = found else { continue };
+            return Ok(Some(match node {
+                // A file of the store that its owner may write.
+                Node::File(on_disk, mode) => {
+                    let given = file.set.mode.filter(|_| is_here);
+                    let usual = mode.with(Mode::from_bits(0o200));
+                    Node::File(on_disk, given.unwrap_or(usual))
+                }
+                node => node,
+            }));
+        }
+        Ok(None)
     }
 
     fn in_store(&self, recipe: &Recipe, source: &Source, path: &ImagePath) -> Result<Option<Node>> {
@@ -172,33 +211,13 @@ impl ImageTree<'_> {
         Ok(None)
     }
 
-    /// What a source has at `relative`, through no symlink.
+    /// What a source has at `relative`, through no symlink, with the mode that rules give it.
     fn on_disk(&self, source: &Source, relative: &[u8]) -> Result<Option<Node>> {
         let root = self.store.locate_below(&source.store_path);
-        let above = ImagePath(relative.to_vec());
-        for directory in above.ancestors() {
-            let directory = root.join(OsStr::from_bytes(&directory.0));
-            if !kind(&directory)?.is_some_and(|found| found.is_dir()) {
-                return Ok(None);
-            }
-        }
-        let file = match relative {
-            [] => root,
-            relative => root.join(OsStr::from_bytes(relative)),
+        let found = on_disk(&root, relative)?;
+        let Some(Node::File(file, mode)) = found else {
+            return Ok(found);
         };
-        let Some(found) = kind(&file)? else {
-            return Ok(None);
-        };
-        if found.is_dir() {
-            return Ok(Some(Node::Directory));
-        }
-        if found.is_symlink() {
-            let target = std::fs::read_link(&file).map_err(Error::io("read", &file))?;
-            return Ok(Some(Node::Symlink(
-                target.into_os_string().as_bytes().to_vec(),
-            )));
-        }
-        let mode = Mode::of_file(is_executable(&found));
         let Ok(rules) = CompiledRules::new(&source.store_path, &source.rules) else {
             return Ok(Some(Node::File(file, mode)));
         };
@@ -207,6 +226,35 @@ impl ImageTree<'_> {
         let mode = changes.apply(mode, EntryType::File).mode;
         Ok(Some(Node::File(file, mode)))
     }
+}
+
+/// What is at `relative` below `root` on this machine, through no symlink, with the mode that the store gives it.
+fn on_disk(root: &Path, relative: &[u8]) -> Result<Option<Node>> {
+    let above = ImagePath(relative.to_vec());
+    for directory in above.ancestors() {
+        let directory = root.join(OsStr::from_bytes(&directory.0));
+        if !kind(&directory)?.is_some_and(|found| found.is_dir()) {
+            return Ok(None);
+        }
+    }
+    let file = match relative {
+        [] => root.to_path_buf(),
+        relative => root.join(OsStr::from_bytes(relative)),
+    };
+    let Some(found) = kind(&file)? else {
+        return Ok(None);
+    };
+    if found.is_dir() {
+        return Ok(Some(Node::Directory));
+    }
+    if found.is_symlink() {
+        let target = std::fs::read_link(&file).map_err(Error::io("read", &file))?;
+        return Ok(Some(Node::Symlink(
+            target.into_os_string().as_bytes().to_vec(),
+        )));
+    }
+    let mode = Mode::of_file(is_executable(&found));
+    Ok(Some(Node::File(file, mode)))
 }
 
 /// The names on the way, the last one first.

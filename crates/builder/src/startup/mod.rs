@@ -50,7 +50,9 @@ pub(super) fn check(
         return Ok(Vec::new());
     }
     let is_empty = base.count() == 0
-        && (recipes.iter()).all(|recipe| recipe.sources.is_empty() && recipe.tar.is_none());
+        && (recipes.iter()).all(|recipe| {
+            recipe.sources.is_empty() && recipe.files.is_empty() && recipe.tar.is_none()
+        });
     let volumes = config.get("Volumes").and_then(|value| value.as_object());
     let volumes = volumes.into_iter().flatten();
     let volumes = volumes.map(|(path, _)| ImagePath::from(path.as_str()));

@@ -64,6 +64,9 @@ const EVERYWHERE: &[i64] = &[
     libc::SYS_pivot_root,
     libc::SYS_setns,
     libc::SYS_unshare,
+    libc::SYS_capget,
+    libc::SYS_capset,
+    libc::SYS_prctl,
 ];
 
 /// Older calls, which only older architectures have.
@@ -167,6 +170,12 @@ pub(crate) enum Call {
     GetThree(Kind, [u64; 3]),
     /// `getgroups`: how much room there is, and where.
     GetGroups(u32, u64),
+    /// `capget`: the addresses of header and data.
+    GetCapabilities(u64, u64),
+    /// `capset`: the same.
+    SetCapabilities(u64, u64),
+    /// `prctl` that keeps capabilities, or no longer.
+    KeepCapabilities(bool),
     /// What nobody answers here, and which error its callers go on with.
     Refuse(Errno),
     /// `stat`: where the answer goes.
@@ -183,8 +192,8 @@ pub(crate) enum Call {
     MakeNode(Place, u32, usize, u64),
     /// `unlink` and `rmdir`.
     Remove(Place),
-    /// `rename`: the new name, and whether both change places.
-    Rename(Place, bool),
+    /// `rename`: the old name, the new one, and whether both change places.
+    Rename(Place, Place, bool),
     /// What gives a process another root than that of others.
     ChangeRoot,
 }
@@ -204,6 +213,7 @@ impl Call {
                 | Self::Remove(_)
                 | Self::Rename(..)
                 | Self::ChangeRoot
+                | Self::KeepCapabilities(_)
         )
     }
 
@@ -252,10 +262,18 @@ impl Call {
                     Self::MakeNode(at(first, second, NO_FOLLOW), low(third), 2, fourth)
                 }
                 libc::SYS_unlinkat => Self::Remove(at(first, second, NO_FOLLOW)),
-                libc::SYS_renameat => Self::Rename(at(third, fourth, NO_FOLLOW), false),
+                libc::SYS_renameat => Self::Rename(
+                    at(first, second, NO_FOLLOW),
+                    at(third, fourth, NO_FOLLOW),
+                    false,
+                ),
                 libc::SYS_renameat2 => {
                     let exchanges = fifth & u64::from(libc::RENAME_EXCHANGE) != 0;
-                    Self::Rename(at(third, fourth, NO_FOLLOW), exchanges)
+                    Self::Rename(
+                        at(first, second, NO_FOLLOW),
+                        at(third, fourth, NO_FOLLOW),
+                        exchanges,
+                    )
                 }
                 libc::SYS_chroot | libc::SYS_pivot_root | libc::SYS_setns | libc::SYS_unshare => {
                     Self::ChangeRoot
@@ -278,7 +296,7 @@ impl Call {
             libc::SYS_symlink => Self::Make(path(b, false)),
             libc::SYS_mknod => Self::MakeNode(path(a, false), low(b), 1, c),
             libc::SYS_unlink | libc::SYS_rmdir => Self::Remove(path(a, false)),
-            libc::SYS_rename => Self::Rename(path(b, false), false),
+            libc::SYS_rename => Self::Rename(path(a, false), path(b, false), false),
             _ => return None,
         })
     }
@@ -307,16 +325,21 @@ impl Call {
             libc::SYS_getresuid => Self::GetThree(Kind::User, [a, b, c]),
             libc::SYS_getresgid => Self::GetThree(Kind::Group, [a, b, c]),
             libc::SYS_getgroups => Self::GetGroups(low(a), b),
+            libc::SYS_capget => Self::GetCapabilities(a, b),
+            libc::SYS_capset => Self::SetCapabilities(a, b),
+            libc::SYS_prctl if a == PR_SET_KEEPCAPS => Self::KeepCapabilities(b != 0),
             _ => return None,
         })
     }
 }
 
+const PR_SET_KEEPCAPS: u64 = libc::PR_SET_KEEPCAPS as u64;
 const NO_FOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
 const EMPTY_PATH: u64 = libc::AT_EMPTY_PATH as u64;
 /// What `fchownat` and `fchmodat2` know.
 const KNOWN_FLAGS: u64 = NO_FOLLOW | EMPTY_PATH;
 /// `AT_FDCWD` as an argument.
+#[cfg(target_arch = "x86_64")]
 const HERE_AND_NOW: u64 = libc::AT_FDCWD.cast_unsigned() as u64;
 
 /// Arguments of 32 bits are in the lower half of a register; whatever is above means nothing.
@@ -381,9 +404,11 @@ mod tests {
         let conditional = CONDITIONAL.iter().map(|condition| condition.number);
         let all: Vec<i64> = numbers().chain(conditional).collect();
         for number in &all {
-            assert!(Call::decode(*number, [0; 6]).is_some(), "{number}");
+            let arguments = [PR_SET_KEEPCAPS, 0, 0, 0, 0, 0];
+            assert!(Call::decode(*number, arguments).is_some(), "{number}");
         }
-        let known = (0..1000).filter(|number| Call::decode(*number, [0; 6]).is_some());
+        let arguments = [PR_SET_KEEPCAPS, 0, 0, 0, 0, 0];
+        let known = (0..1000).filter(|number| Call::decode(*number, arguments).is_some());
         let mut sorted = all.clone();
         sorted.sort_unstable();
         assert_eq!(known.collect::<Vec<_>>(), sorted);

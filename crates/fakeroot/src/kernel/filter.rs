@@ -93,3 +93,54 @@ fn returning(action: u32) -> sock_filter {
 fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel does with a call.
+    fn action(architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
+        let mut data = [number.to_ne_bytes(), architecture.to_ne_bytes()].concat();
+        data.extend([0; 8]);
+        data.extend(arguments.map(u64::to_ne_bytes).concat());
+        let program = program();
+        let (mut at, mut accumulator) = (0, 0);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at];
+            at += 1;
+            let holds = match code {
+                RETURN => return k,
+                LOAD => {
+                    let word = &data[k as usize..k as usize + 4];
+                    accumulator = u32::from_ne_bytes(word.try_into().unwrap());
+                    continue;
+                }
+                JUMP_EQUAL => accumulator == k,
+                JUMP_AT_LEAST => accumulator >= k,
+                JUMP_ANY_BIT => accumulator & k != 0,
+                other => panic!("{other}"),
+            };
+            at += usize::from(if holds { jt } else { jf });
+        }
+    }
+
+    #[test]
+    fn calls_are_stopped_as_they_must() {
+        let of = |number: i64, flags: i32| {
+            let number = u32::try_from(number).unwrap();
+            let flags = u64::from(flags.cast_unsigned());
+            action(ARCHITECTURE, number, [0, 0, flags, 0, 0, 0])
+        };
+        assert_eq!(of(libc::SYS_fchownat, 0), TRAP);
+        assert_eq!(of(libc::SYS_setxattr, 0), TRAP);
+        assert_eq!(of(libc::SYS_newfstatat, 0), TRACE);
+        assert_eq!(of(libc::SYS_unlinkat, 0), TRACE);
+        assert_eq!(of(libc::SYS_read, 0), ALLOW);
+        assert_eq!(of(libc::SYS_openat, libc::O_RDONLY), ALLOW);
+        assert_eq!(of(libc::SYS_openat, libc::O_DIRECTORY), ALLOW);
+        assert_eq!(of(libc::SYS_openat, libc::O_CREAT), TRACE);
+        assert_eq!(of(libc::SYS_openat, libc::O_TMPFILE), TRACE);
+        assert_eq!(action(0x4000_0003, 5, [0; 6]), TRAP | FOREIGN);
+        assert_eq!(action(ARCHITECTURE, X32, [0; 6]), TRAP | FOREIGN);
+    }
+}

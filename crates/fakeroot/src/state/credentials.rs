@@ -29,7 +29,44 @@ impl Ids {
     }
 }
 
-/// Users, groups, and whether root's capabilities are there. The default is root.
+/// The capabilities that the calls here ask for, by their numbers (`include/uapi/linux/capability.h` of Linux).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capability {
+    /// Giving files away.
+    Chown = 0,
+    /// Changing files of others.
+    FileOwner = 3,
+    /// Setting setgid for a group that one is not in.
+    FileSetId = 4,
+    /// Becoming another group.
+    SetGid = 6,
+    /// Becoming another user.
+    SetUid = 7,
+    /// Among much else, `trusted` and `security` attributes.
+    SystemAdministrator = 21,
+    /// Making devices.
+    MakeNode = 27,
+    /// Giving programs capabilities.
+    SetFileCapabilities = 31,
+}
+
+/// All capabilities that Linux has.
+const ALL: u64 = (1 << 41) - 1;
+/// Those that go and come with the user for files: owners, permissions, immutable files, devices, labels.
+const OF_FILES: u64 = 0x1f | 1 << 9 | 1 << 27 | 1 << 32;
+
+/// Sets of capabilities, a bit for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Capabilities {
+    /// Those in use.
+    pub(crate) effective: u64,
+    /// Those that may be used.
+    pub(crate) permitted: u64,
+    /// Those that programs may keep.
+    pub(crate) inheritable: u64,
+}
+
+/// Users, groups, capabilities. The default is root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Credentials {
     /// The users.
@@ -38,10 +75,10 @@ pub(crate) struct Credentials {
     pub(crate) groups: Ids,
     /// The other groups, sorted as Linux does.
     pub(crate) supplementary: Vec<u32>,
-    /// Whether capabilities may be used again when the effective user is root.
-    is_permitted: bool,
-    /// Whether capabilities are in use.
-    is_capable: bool,
+    /// What may be done besides.
+    pub(crate) capabilities: Capabilities,
+    /// Whether capabilities stay permitted when root becomes another user.
+    pub(crate) keeps_capabilities: bool,
 }
 
 impl Default for Credentials {
@@ -50,8 +87,12 @@ impl Default for Credentials {
             users: Ids::default(),
             groups: Ids::default(),
             supplementary: Vec::new(),
-            is_permitted: true,
-            is_capable: true,
+            capabilities: Capabilities {
+                effective: ALL,
+                permitted: ALL,
+                inheritable: 0,
+            },
+            keeps_capabilities: false,
         }
     }
 }
@@ -66,9 +107,17 @@ pub(crate) enum Kind {
 }
 
 impl Credentials {
-    /// Whether the thread has the capabilities of root.
-    pub(crate) fn is_capable(&self) -> bool {
-        self.is_capable
+    /// Whether the thread may use a capability.
+    pub(crate) fn has(&self, capability: Capability) -> bool {
+        self.capabilities.effective & 1 << capability as u32 != 0
+    }
+
+    /// Whether the thread may become whoever it wants.
+    fn may_become(&self, kind: Kind) -> bool {
+        self.has(match kind {
+            Kind::User => Capability::SetUid,
+            Kind::Group => Capability::SetGid,
+        })
     }
 
     /// Whether the thread is in a group.
@@ -89,15 +138,16 @@ impl Credentials {
             Kind::Group => self.groups = ids,
             Kind::User => {
                 self.users = ids;
-                if before.has(0) && !ids.has(0) {
-                    self.is_permitted = false;
-                    self.is_capable = false;
+                let capabilities = &mut self.capabilities;
+                if before.has(0) && !ids.has(0) && !self.keeps_capabilities {
+                    capabilities.permitted = 0;
+                    capabilities.effective = 0;
                 }
                 if before.effective == 0 && ids.effective != 0 {
-                    self.is_capable = false;
+                    capabilities.effective = 0;
                 }
                 if before.effective != 0 && ids.effective == 0 {
-                    self.is_capable = self.is_permitted;
+                    capabilities.effective = capabilities.permitted;
                 }
             }
         }
@@ -109,7 +159,7 @@ impl Credentials {
             return Err(libc::EINVAL);
         }
         let mut ids = self.ids(kind);
-        if self.is_capable {
+        if self.may_become(kind) {
             (ids.real, ids.saved) = (id, id);
         } else if id != ids.real && id != ids.saved {
             return Err(libc::EPERM);
@@ -125,13 +175,13 @@ impl Credentials {
         let mut ids = before;
         if real != UNCHANGED {
             ids.real = real;
-            if !self.is_capable && real != before.real && real != before.effective {
+            if !self.may_become(kind) && real != before.real && real != before.effective {
                 return Err(libc::EPERM);
             }
         }
         if effective != UNCHANGED {
             ids.effective = effective;
-            if !self.is_capable && !before.has(effective) {
+            if !self.may_become(kind) && !before.has(effective) {
                 return Err(libc::EPERM);
             }
         }
@@ -150,7 +200,7 @@ impl Credentials {
         [real, effective, saved]: [u32; 3],
     ) -> Result<(), Errno> {
         let before = self.ids(kind);
-        let is_allowed = |id| id == UNCHANGED || self.is_capable || before.has(id);
+        let is_allowed = |id| id == UNCHANGED || self.may_become(kind) || before.has(id);
         if ![real, effective, saved].into_iter().all(is_allowed) {
             return Err(libc::EPERM);
         }
@@ -170,11 +220,20 @@ impl Credentials {
     pub(crate) fn set_file_system(&mut self, kind: Kind, id: u32) -> u32 {
         let mut ids = self.ids(kind);
         let before = ids.file_system;
-        if id != UNCHANGED && (self.is_capable || ids.has(id) || id == before) {
+        if id != UNCHANGED && (self.may_become(kind) || ids.has(id) || id == before) {
             ids.file_system = id;
             match kind {
-                Kind::User => self.users = ids,
                 Kind::Group => self.groups = ids,
+                Kind::User => {
+                    self.users = ids;
+                    let capabilities = &mut self.capabilities;
+                    if before == 0 && id != 0 {
+                        capabilities.effective &= !OF_FILES;
+                    }
+                    if before != 0 && id == 0 {
+                        capabilities.effective |= capabilities.permitted & OF_FILES;
+                    }
+                }
             }
         }
         before
@@ -182,7 +241,7 @@ impl Credentials {
 
     /// `setgroups`.
     pub(crate) fn set_groups(&mut self, mut groups: Vec<u32>) -> Result<(), Errno> {
-        if !self.is_capable {
+        if !self.may_become(Kind::Group) {
             return Err(libc::EPERM);
         }
         if groups.len() > MOST_GROUPS || groups.contains(&UNCHANGED) {
@@ -193,6 +252,20 @@ impl Credentials {
         Ok(())
     }
 
+    /// `capset`.
+    pub(crate) fn set_capabilities(&mut self, wanted: Capabilities) -> Result<(), Errno> {
+        let before = self.capabilities;
+        let is_within = |some: u64, others: u64| some & !others == 0;
+        if !is_within(wanted.permitted, before.permitted)
+            || !is_within(wanted.effective, wanted.permitted)
+            || !is_within(wanted.inheritable, before.inheritable | ALL)
+        {
+            return Err(libc::EPERM);
+        }
+        self.capabilities = wanted;
+        Ok(())
+    }
+
     /// A program is run; it may have another user or group than whoever runs it.
     pub(crate) fn run(&mut self, user: Option<u32>, group: Option<u32>) {
         for (ids, id) in [(&mut self.users, user), (&mut self.groups, group)] {
@@ -200,7 +273,78 @@ impl Credentials {
             ids.saved = ids.effective;
             ids.file_system = ids.effective;
         }
-        self.is_permitted = self.users.real == 0 || self.users.effective == 0;
-        self.is_capable = self.users.effective == 0;
+        let Ids {
+            real, effective, ..
+        } = self.users;
+        self.keeps_capabilities = false;
+        self.capabilities.permitted = if real == 0 || effective == 0 { ALL } else { 0 };
+        self.capabilities.effective = if effective == 0 { ALL } else { 0 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users(credentials: &Credentials) -> [u32; 4] {
+        let Ids {
+            real,
+            effective,
+            saved,
+            file_system,
+        } = credentials.users;
+        [real, effective, saved, file_system]
+    }
+
+    /// setreuid(2), which `tests/calls.rs` has no way to make.
+    #[test]
+    fn two_users_are_set() {
+        let mut root = Credentials::default();
+        root.set_two(Kind::User, 1, 2).unwrap();
+        assert_eq!(users(&root), [1, 2, 2, 2]);
+        assert!(!root.has(Capability::Chown));
+        assert_eq!(root.set_two(Kind::User, 3, UNCHANGED), Err(libc::EPERM));
+        root.set_two(Kind::User, 2, 1).unwrap();
+        assert_eq!(users(&root), [2, 1, 1, 1]);
+
+        let mut kept = Credentials::default();
+        kept.set_two(Kind::User, UNCHANGED, 5).unwrap();
+        assert_eq!(users(&kept), [0, 5, 5, 5]);
+        kept.set_two(Kind::User, UNCHANGED, 0).unwrap();
+        assert_eq!(users(&kept), [0, 0, 5, 0]);
+        assert!(kept.has(Capability::Chown));
+    }
+
+    #[test]
+    fn files_are_made_for_somebody_else() {
+        let mut root = Credentials::default();
+        assert_eq!(root.set_file_system(Kind::User, 7), 0);
+        assert_eq!(users(&root), [0, 0, 0, 7]);
+        assert!(!root.has(Capability::Chown) && root.has(Capability::SetUid));
+        assert_eq!(root.set_file_system(Kind::User, UNCHANGED), 7);
+        assert_eq!(root.set_file_system(Kind::User, 0), 7);
+        assert!(root.has(Capability::Chown));
+    }
+
+    #[test]
+    fn a_program_of_root_makes_root() {
+        let mut user = Credentials::default();
+        user.set(Kind::User, 7).unwrap();
+        user.run(None, None);
+        assert_eq!(users(&user), [7; 4]);
+        assert!(!user.has(Capability::SetUid));
+        user.run(Some(0), None);
+        assert_eq!(users(&user), [7, 0, 0, 0]);
+        assert!(user.has(Capability::SetUid));
+    }
+
+    #[test]
+    fn groups_are_sorted_and_not_endless() {
+        let mut root = Credentials::default();
+        root.set_groups(vec![3, 1, 2]).unwrap();
+        assert_eq!(root.supplementary, [1, 2, 3]);
+        assert!(root.is_in(3) && root.is_in(0) && !root.is_in(4));
+        assert_eq!(root.set_groups(vec![0; MOST_GROUPS + 1]), Err(libc::EINVAL));
+        assert_eq!(root.set_groups(vec![UNCHANGED]), Err(libc::EINVAL));
     }
 }

@@ -1,7 +1,7 @@
 //! What root's calls about inodes answer and change, from what is remembered and who calls: decisions
 //! without any effect but on what is remembered.
 
-use crate::state::credentials::{Credentials, Errno, UNCHANGED};
+use crate::state::credentials::{Capability, Credentials, Errno, UNCHANGED};
 use crate::state::inode::{Found, Inodes, PERMISSIONS, Remembered, SET_ID, TYPE, View, Xattrs};
 
 /// The longest name of an extended attribute, Linux's `XATTR_NAME_MAX`.
@@ -12,7 +12,7 @@ pub(crate) const LARGEST_XATTR: usize = 65_536;
 const CAPABILITY: &[u8] = b"security.capability";
 
 fn owns(credentials: &Credentials, view: &View) -> bool {
-    credentials.is_capable() || credentials.users.file_system == view.uid
+    credentials.has(Capability::FileOwner) || credentials.users.file_system == view.uid
 }
 
 /// `chmod`: gives the permissions that the file system is to keep.
@@ -27,10 +27,11 @@ pub(crate) fn change_mode(
         return Err(libc::EPERM);
     }
     let mut set_id = mode & SET_ID;
-    if !credentials.is_capable() && !credentials.is_in(view.gid) {
+    if !credentials.has(Capability::FileSetId) && !credentials.is_in(view.gid) {
         set_id &= !libc::S_ISGID;
     }
-    if set_id != view.mode & SET_ID {
+    // The file system keeps none, even if it had some.
+    if (set_id | view.mode) & SET_ID != 0 {
         inodes.set_id(found, set_id);
     }
     Ok(mode & PERMISSIONS)
@@ -45,7 +46,7 @@ pub(crate) fn change_owner(
     gid: u32,
 ) -> Result<(), Errno> {
     let view = inodes.view(found);
-    if !credentials.is_capable() {
+    if !credentials.has(Capability::Chown) {
         let is_owner = credentials.users.file_system == view.uid;
         let keeps_user = uid == UNCHANGED || is_owner && uid == view.uid;
         let may_group = gid == UNCHANGED || is_owner && (credentials.is_in(gid) || gid == view.gid);
@@ -53,30 +54,46 @@ pub(crate) fn change_owner(
             return Err(libc::EPERM);
         }
     }
+    let kept = if view.is_directory() {
+        view.mode & SET_ID
+    } else {
+        kept_by_others(&view)
+    };
+    // To take the rest away is to change the mode.
+    if kept != view.mode & SET_ID && !owns(credentials, &view) {
+        return Err(libc::EPERM);
+    }
     if uid != UNCHANGED {
         inodes.remember(found.id).uid = Some(uid);
     }
     if gid != UNCHANGED {
         inodes.remember(found.id).gid = Some(gid);
     }
+    if kept != view.mode & SET_ID {
+        inodes.set_id(found, kept);
+    }
     if !view.is_directory() {
-        lose_privileges(inodes, found, &view);
+        lose_capabilities(inodes, found);
     }
     Ok(())
 }
 
+/// The bits of [`SET_ID`] that stay when a file gets another owner.
+fn kept_by_others(view: &View) -> u32 {
+    // Without the right to execute, setgid once meant that locks are mandatory.
+    if view.mode & libc::S_IXGRP == 0 {
+        view.mode & libc::S_ISGID
+    } else {
+        0
+    }
+}
+
 /// What a program may do that others may not goes with its owner.
-fn lose_privileges(inodes: &mut Inodes, found: &Found, view: &View) {
-    let mut set_id = view.mode & SET_ID & !libc::S_ISUID;
-    // Without the right to execute it once meant that locks are mandatory, and stays.
-    if view.mode & libc::S_IXGRP != 0 {
-        set_id &= !libc::S_ISGID;
-    }
-    if set_id != view.mode & SET_ID {
-        inodes.set_id(found, set_id);
-    }
+fn lose_capabilities(inodes: &mut Inodes, found: &Found) {
+    // A value that takes all away stays.
     if let Some(remembered) = inodes.get(found.id)
-        && remembered.xattrs.contains_key(CAPABILITY)
+        && let Some(value) = remembered.xattrs.get(CAPABILITY)
+        && !value.is_empty()
     {
         inodes.remember(found.id).xattrs.remove(CAPABILITY);
     }
@@ -112,7 +129,7 @@ pub(crate) fn created(
         if is_directory {
             set_id |= libc::S_ISGID;
         } else if found.mode & libc::S_IXGRP != 0
-            && !credentials.is_capable()
+            && !credentials.has(Capability::FileSetId)
             && !credentials.is_in(gid)
         {
             set_id &= !libc::S_ISGID;
@@ -132,14 +149,14 @@ pub(crate) fn created(
 
 /// Whether somebody may make a device.
 pub(crate) fn may_make_device(credentials: &Credentials) -> Result<(), Errno> {
-    if credentials.is_capable() {
+    if credentials.has(Capability::MakeNode) {
         Ok(())
     } else {
         Err(libc::EPERM)
     }
 }
 
-/// What the name of an extended attribute allows.
+/// Whether somebody may write or read an extended attribute of this name (xattr(7)).
 fn check_xattr(
     view: &View,
     credentials: &Credentials,
@@ -147,31 +164,30 @@ fn check_xattr(
     writes: bool,
 ) -> Result<(), Errno> {
     let refused = if writes { libc::EPERM } else { libc::ENODATA };
-    if name.starts_with(b"trusted.") {
-        return if credentials.is_capable() {
-            Ok(())
-        } else {
-            Err(refused)
-        };
-    }
-    if name.starts_with(b"user.") {
-        let kind = view.mode & TYPE;
-        if kind != libc::S_IFREG && kind != libc::S_IFDIR {
-            return Err(refused);
-        }
-        return if writes && !owns(credentials, view) {
-            Err(libc::EPERM)
-        } else {
-            Ok(())
-        };
-    }
-    if !name.starts_with(b"security.") {
+    let Some(dot) = name.iter().position(|byte| *byte == b'.') else {
         return Err(libc::EOPNOTSUPP);
+    };
+    let for_security = match name {
+        CAPABILITY => Capability::SetFileCapabilities,
+        _ => Capability::SystemAdministrator,
+    };
+    let (class, name) = name.split_at(dot + 1);
+    match class {
+        b"trusted." if !credentials.has(Capability::SystemAdministrator) => return Err(refused),
+        b"security." if writes && !credentials.has(for_security) => return Err(libc::EPERM),
+        b"user." => {
+            let kind = view.mode & TYPE;
+            if kind != libc::S_IFREG && kind != libc::S_IFDIR {
+                return Err(refused);
+            }
+            if writes && !owns(credentials, view) {
+                return Err(libc::EPERM);
+            }
+        }
+        b"trusted." | b"security." => {}
+        _ => return Err(libc::EOPNOTSUPP),
     }
-    if writes && !credentials.is_capable() {
-        return Err(libc::EPERM);
-    }
-    if [&b"user."[..], b"trusted.", b"security."].contains(&name) {
+    if name.is_empty() {
         return Err(libc::EINVAL);
     }
     Ok(())
@@ -194,7 +210,8 @@ pub(crate) fn set_xattr(
     flags: u32,
 ) -> Result<(), Errno> {
     check_xattr(&inodes.view(found), credentials, name, true)?;
-    if name == CAPABILITY {
+    // Linux takes none for one that takes all away.
+    if name == CAPABILITY && !value.is_empty() {
         check_capability(value)?;
     }
     let is_there = has_xattr(inodes, found, name);
@@ -236,7 +253,12 @@ pub(crate) fn xattr<'a>(
     check_xattr(&inodes.view(found), credentials, name, false)?;
     let remembered = inodes.get(found.id);
     let value = remembered.and_then(|remembered| remembered.xattrs.get(name));
-    value.map(Vec::as_slice).ok_or(libc::ENODATA)
+    match value {
+        // As it is no value, Linux shows none.
+        Some(value) if name == CAPABILITY && value.is_empty() => Err(libc::EINVAL),
+        Some(value) => Ok(value),
+        None => Err(libc::ENODATA),
+    }
 }
 
 /// `removexattr`.
@@ -259,11 +281,90 @@ pub(crate) fn xattr_list(inodes: &Inodes, credentials: &Credentials, found: &Fou
     let none = Xattrs::new();
     let remembered: Option<&Remembered> = inodes.get(found.id);
     let xattrs = remembered.map_or(&none, |remembered| &remembered.xattrs);
-    let is_shown = |name: &&Vec<u8>| credentials.is_capable() || !name.starts_with(b"trusted.");
+    let sees_all = credentials.has(Capability::SystemAdministrator);
+    let is_shown = |name: &&Vec<u8>| sees_all || !name.starts_with(b"trusted.");
     let mut list = Vec::new();
     for name in xattrs.keys().filter(is_shown) {
         list.extend_from_slice(name);
         list.push(0);
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::credentials::Kind;
+    use crate::state::inode::InodeId;
+    use proptest::prelude::*;
+
+    fn file(number: u64, mode: u32) -> Found {
+        Found {
+            id: InodeId { device: 1, number },
+            mode,
+            links: 1,
+            device: 0,
+        }
+    }
+
+    #[test]
+    fn directories_give_their_group_to_what_is_made_in_them() {
+        let (mut inodes, root) = (Inodes::default(), Credentials::default());
+        let parent = file(1, libc::S_IFDIR | 0o755);
+        change_owner(&mut inodes, &root, &parent, UNCHANGED, 50).unwrap();
+        assert!(!inodes.has_group_directories());
+        assert_eq!(change_mode(&mut inodes, &root, &parent, 0o2775), Ok(0o775));
+        assert!(inodes.has_group_directories());
+        let view = inodes.view(&parent);
+        assert_eq!((view.mode, view.gid), (libc::S_IFDIR | 0o2755, 50));
+        for (number, kind, expected) in [(2, libc::S_IFREG, 0), (3, libc::S_IFDIR, 0o2000)] {
+            let made = file(number, kind | 0o755);
+            created(&mut inodes, &root, &made, Some(&view), Made::default());
+            let seen = inodes.view(&made);
+            assert_eq!((seen.uid, seen.gid), (0, 50));
+            assert_eq!(seen.mode & SET_ID, expected);
+        }
+    }
+
+    /// The number of a file that is no more is given to another one.
+    #[test]
+    fn what_is_made_is_new() {
+        let (mut inodes, root) = (Inodes::default(), Credentials::default());
+        let before = file(1, libc::S_IFREG | 0o644);
+        change_owner(&mut inodes, &root, &before, 5, 6).unwrap();
+        created(&mut inodes, &root, &before, None, Made::default());
+        assert_eq!(inodes, Inodes::default());
+    }
+
+    proptest! {
+        /// What was set is what is seen, whatever there was before.
+        #[test]
+        fn root_gets_what_it_sets(
+            uid in 0..u32::MAX, gid in 0..u32::MAX, mode in 0..0o10_000_u32, before in 0..0o10_000_u32,
+        ) {
+            let (mut inodes, root) = (Inodes::default(), Credentials::default());
+            let mut found = file(1, libc::S_IFREG | before);
+            change_owner(&mut inodes, &root, &found, uid, gid).unwrap();
+            let kept = change_mode(&mut inodes, &root, &found, mode).unwrap();
+            found.mode = libc::S_IFREG | kept;
+            let view = inodes.view(&found);
+            prop_assert_eq!((view.uid, view.gid), (uid, gid));
+            prop_assert_eq!(view.mode, libc::S_IFREG | mode);
+        }
+
+        /// Nobody but root takes files from others.
+        #[test]
+        fn others_are_refused(user in 1..100_u32, owner in 100..200_u32, mode in 0..0o10_000_u32) {
+            let (mut inodes, mut other) = (Inodes::default(), Credentials::default());
+            let found = file(1, libc::S_IFREG | 0o644);
+            change_owner(&mut inodes, &other, &found, owner, owner).unwrap();
+            other.set(Kind::User, user).unwrap();
+            let before = inodes.clone();
+            prop_assert_eq!(change_owner(&mut inodes, &other, &found, user, UNCHANGED), Err(libc::EPERM));
+            prop_assert_eq!(change_mode(&mut inodes, &other, &found, mode), Err(libc::EPERM));
+            let value = (&b"user.a"[..], &b"v"[..]);
+            prop_assert_eq!(set_xattr(&mut inodes, &other, &found, value, 0), Err(libc::EPERM));
+            prop_assert_eq!(inodes, before);
+        }
+    }
 }

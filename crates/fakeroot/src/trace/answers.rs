@@ -2,8 +2,10 @@
 //! into the caller's memory.
 
 use super::tracee::{self, Tracee};
-use crate::kernel::calls::{Call, Place};
-use crate::state::credentials::{Credentials, Errno, Ids, Kind, MOST_GROUPS};
+use crate::kernel::calls::{self, Call, Place};
+use crate::state::credentials::{
+    Capabilities, Capability, Credentials, Errno, Ids, Kind, MOST_GROUPS,
+};
 use crate::state::decide;
 use crate::state::inode::Inodes;
 
@@ -15,7 +17,7 @@ const SET_FLAGS: u32 = (libc::XATTR_CREATE | libc::XATTR_REPLACE).cast_unsigned(
 /// What a call gives.
 pub(crate) fn answer(
     call: Call,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &mut Inodes,
     credentials: &mut Credentials,
 ) -> Result<u64, Errno> {
@@ -65,14 +67,14 @@ pub(crate) fn answer(
 fn change_mode(
     place: Place,
     mode: u32,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &mut Inodes,
     credentials: &Credentials,
 ) -> Result<u64, Errno> {
     let opened = tracee.look_up(place)?;
     let before = inodes.get(opened.found.id).cloned();
     let permissions = decide::change_mode(inodes, credentials, &opened.found, mode)?;
-    let result = opened.set_permissions(permissions);
+    let result = tracee.set_permissions(&opened, permissions);
     if result.is_err() {
         // A file system that cannot be written keeps what it had.
         match before {
@@ -83,14 +85,14 @@ fn change_mode(
     result.map(|()| 0)
 }
 
-fn xattr_name(tracee: Tracee, address: u64) -> Result<Vec<u8>, Errno> {
+fn xattr_name(tracee: Tracee<'_>, address: u64) -> Result<Vec<u8>, Errno> {
     let name = tracee::read_text(tracee.pid, address, NAME, libc::ERANGE)?;
     decide::check_xattr_name(&name)?;
     Ok(name)
 }
 
 /// Hands over bytes to a caller that has room for so many, or asks with none how many there are.
-fn give(tracee: Tracee, address: u64, room: u64, bytes: &[u8]) -> Result<u64, Errno> {
+fn give(tracee: Tracee<'_>, address: u64, room: u64, bytes: &[u8]) -> Result<u64, Errno> {
     let size = bytes.len() as u64;
     if room > 0 {
         if room < size {
@@ -101,7 +103,11 @@ fn give(tracee: Tracee, address: u64, room: u64, bytes: &[u8]) -> Result<u64, Er
     Ok(size)
 }
 
-fn of_credentials(call: Call, tracee: Tracee, credentials: &mut Credentials) -> Result<u64, Errno> {
+fn of_credentials(
+    call: Call,
+    tracee: Tracee<'_>,
+    credentials: &mut Credentials,
+) -> Result<u64, Errno> {
     let ids = |credentials: &Credentials, kind| match kind {
         Kind::User => credentials.users,
         Kind::Group => credentials.groups,
@@ -115,7 +121,7 @@ fn of_credentials(call: Call, tracee: Tracee, credentials: &mut Credentials) -> 
         Call::SetFileSystem(kind, id) => Ok(u64::from(credentials.set_file_system(kind, id))),
         Call::SetGroups(count, address) => {
             let count = usize::try_from(count).map_err(|_| libc::EINVAL)?;
-            if !credentials.is_capable() {
+            if !credentials.has(Capability::SetGid) {
                 return Err(libc::EPERM);
             }
             if count > MOST_GROUPS {
@@ -159,7 +165,62 @@ fn of_credentials(call: Call, tracee: Tracee, credentials: &mut Credentials) -> 
             }
             Ok(count)
         }
+        Call::GetCapabilities(header, data) => {
+            let words = capability_words(tracee, header)?;
+            if data == 0 {
+                return Ok(0);
+            }
+            let Capabilities {
+                effective,
+                permitted,
+                inheritable,
+            } = credentials.capabilities;
+            for word in 0..words {
+                let half = |set: u64| calls::low(set >> (32 * word)).to_ne_bytes();
+                let bytes = [effective, permitted, inheritable].map(half).concat();
+                tracee::write(tracee.pid, data + word * CAPABILITY_WORD, &bytes)?;
+            }
+            Ok(0)
+        }
+        Call::SetCapabilities(header, data) => {
+            let words = capability_words(tracee, header)?;
+            let mut sets = [0_u64; 3];
+            for word in 0..words {
+                let mut bytes = [0; 12];
+                tracee::read(tracee.pid, data + word * CAPABILITY_WORD, &mut bytes)?;
+                let (halves, _) = bytes.as_chunks();
+                for (set, half) in sets.iter_mut().zip(halves) {
+                    *set |= u64::from(u32::from_ne_bytes(*half)) << (32 * word);
+                }
+            }
+            let [effective, permitted, inheritable] = sets;
+            let wanted = Capabilities {
+                effective,
+                permitted,
+                inheritable,
+            };
+            credentials.set_capabilities(wanted).map(|()| 0)
+        }
         // The others are made.
         _ => Err(libc::ENOSYS),
     }
+}
+
+/// How many bytes there are for each 32 capabilities: one set in use, one permitted, one inheritable.
+const CAPABILITY_WORD: u64 = 12;
+
+/// How many times 32 capabilities a caller of `capget` has room for (capget(2)); one that asks for a version that
+/// there is not is told the newest.
+fn capability_words(tracee: Tracee<'_>, header: u64) -> Result<u64, Errno> {
+    /// `_LINUX_CAPABILITY_VERSION_1` to `_3`.
+    const VERSIONS: [(u32, u64); 3] = [(0x1998_0330, 1), (0x2007_1026, 2), (NEWEST, 2)];
+    const NEWEST: u32 = 0x2008_0522;
+    let mut version = [0; 4];
+    tracee::read(tracee.pid, header, &mut version)?;
+    let version = u32::from_ne_bytes(version);
+    if let Some((_, words)) = VERSIONS.iter().find(|(known, _)| *known == version) {
+        return Ok(*words);
+    }
+    tracee::write(tracee.pid, header, &NEWEST.to_ne_bytes())?;
+    Err(libc::EINVAL)
 }

@@ -1,7 +1,7 @@
 //! A stopped thread's memory, and the files that it means, looked up as Linux would for it.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,9 @@ const PAGE: usize = 4096;
 
 /// A stopped thread.
 #[derive(Clone, Copy)]
-pub(crate) struct Tracee {
+pub(crate) struct Tracee<'a> {
+    /// `/proc` from outside, which no script can unmount.
+    pub(crate) proc: BorrowedFd<'a>,
     /// Which one.
     pub(crate) pid: Pid,
     /// Whether there may be processes whose root is another one.
@@ -103,16 +105,6 @@ impl Opened {
         let found = found(&rustix::fs::fstat(&handle).map_err(errno)?);
         Ok(Self { handle, found })
     }
-
-    /// Sets its permissions.
-    pub(crate) fn set_permissions(&self, permissions: u32) -> Result<(), Errno> {
-        if self.found.mode & TYPE == libc::S_IFLNK {
-            return Err(libc::EOPNOTSUPP);
-        }
-        let path = format!("/proc/self/fd/{}", self.handle.as_raw_fd());
-        let mode = Mode::from_raw_mode(permissions);
-        rustix::fs::chmodat(CWD, path, mode, AtFlags::empty()).map_err(errno)
-    }
 }
 
 /// What is looked at of a file's `struct stat`.
@@ -130,9 +122,32 @@ pub(crate) fn found(stat: &rustix::fs::Stat) -> Found {
     }
 }
 
-impl Tracee {
-    fn proc(self, rest: &str) -> String {
-        format!("/proc/{}/{rest}", self.pid)
+impl Tracee<'_> {
+    /// The path below `/proc` of something of the thread.
+    fn of_thread(self, rest: &str) -> String {
+        format!("{}/{rest}", self.pid)
+    }
+
+    fn handle(self, rest: &str) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        rustix::fs::openat(self.proc, self.of_thread(rest), flags, Mode::empty())
+    }
+
+    fn link(self, rest: &str) -> Option<PathBuf> {
+        let link = rustix::fs::readlinkat(self.proc, self.of_thread(rest), Vec::new()).ok()?;
+        Some(PathBuf::from(std::ffi::OsString::from_vec(
+            link.into_bytes(),
+        )))
+    }
+
+    /// Sets the permissions of a file.
+    pub(crate) fn set_permissions(self, opened: &Opened, permissions: u32) -> Result<(), Errno> {
+        if opened.found.mode & TYPE == libc::S_IFLNK {
+            return Err(libc::EOPNOTSUPP);
+        }
+        let path = format!("self/fd/{}", opened.handle.as_raw_fd());
+        let mode = Mode::from_raw_mode(permissions);
+        rustix::fs::chmodat(self.proc, path, mode, AtFlags::empty()).map_err(errno)
     }
 
     /// The path of a place that has one.
@@ -191,16 +206,17 @@ impl Tracee {
 
     /// Looks at what is open as a number.
     pub(crate) fn descriptor(self, number: i32) -> Result<Opened, Errno> {
-        let path = self.proc(&format!("fd/{number}"));
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(CWD, path, flags, Mode::empty());
+        let opened = self.handle(&format!("fd/{number}"));
         Opened::of(opened.map_err(|_| libc::EBADF)?)
     }
 
     /// Whether what is open can be used for looking things up only, so that calls refuse it.
     fn is_only_a_path(self, number: i32) -> bool {
-        let text = std::fs::read_to_string(self.proc(&format!("fdinfo/{number}")));
-        let text = text.unwrap_or_default();
+        let path = self.of_thread(&format!("fdinfo/{number}"));
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(self.proc, path, flags, Mode::empty());
+        let text = opened.map(|file| std::io::read_to_string(std::fs::File::from(file)));
+        let text = text.map(Result::unwrap_or_default).unwrap_or_default();
         let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
         let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
         flags.is_some_and(|flags| flags & libc::O_PATH != 0)
@@ -208,9 +224,7 @@ impl Tracee {
 
     /// The program that it runs.
     pub(crate) fn program(self) -> Result<Opened, Errno> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(CWD, self.proc("exe"), flags, Mode::empty());
-        Opened::of(opened.map_err(errno)?)
+        Opened::of(self.handle("exe").map_err(errno)?)
     }
 
     fn open(self, directory: i32, path: &[u8], follow: bool) -> Result<Opened, Errno> {
@@ -222,16 +236,16 @@ impl Tracee {
             flags |= OFlags::NOFOLLOW;
         }
         if let Some(own) = self.own_path(path) {
-            let opened = rustix::fs::openat(CWD, own, flags, Mode::empty());
+            let opened = rustix::fs::openat(self.proc, own, flags, Mode::empty());
             return Opened::of(opened.map_err(errno)?);
         }
         let base = match directory {
             _ if path.starts_with(b"/") => None,
-            libc::AT_FDCWD => Some(self.proc("cwd")),
-            number => Some(self.proc(&format!("fd/{number}"))),
+            libc::AT_FDCWD => Some("cwd".to_owned()),
+            number => Some(format!("fd/{number}")),
         };
         if self.may_have_other_root
-            && let Ok(root) = std::fs::read_link(self.proc("root"))
+            && let Some(root) = self.link("root")
             && root != Path::new("/")
         {
             return self.open_in(&root, base, path, flags);
@@ -239,9 +253,8 @@ impl Tracee {
         let opened = match base {
             None => rustix::fs::openat(CWD, path, flags, Mode::empty()),
             Some(base) => {
-                let of_directory = OFlags::PATH | OFlags::CLOEXEC;
-                let base = rustix::fs::openat(CWD, base, of_directory, Mode::empty());
-                rustix::fs::openat(base.map_err(|_| libc::EBADF)?, path, flags, Mode::empty())
+                let base = self.handle(&base).map_err(|_| libc::EBADF)?;
+                rustix::fs::openat(base, path, flags, Mode::empty())
             }
         };
         Opened::of(opened.map_err(errno)?)
@@ -257,7 +270,7 @@ impl Tracee {
     ) -> Result<Opened, Errno> {
         let mut whole = PathBuf::new();
         if let Some(base) = base {
-            let base = std::fs::read_link(base).map_err(|_| libc::EBADF)?;
+            let base = self.link(&base).ok_or(libc::EBADF)?;
             // What is outside of its root is looked up from the root, which is all that can be said of it.
             whole.push(base.strip_prefix(root).unwrap_or(Path::new("")));
         }
@@ -267,17 +280,15 @@ impl Tracee {
         if whole.is_empty() {
             whole.push(b'.');
         }
-        let root = self.proc("root");
-        let of_root = OFlags::PATH | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(CWD, root, of_root, Mode::empty()).map_err(errno)?;
+        let root = self.handle("root").map_err(errno)?;
         let opened = rustix::fs::openat2(root, whole, flags, Mode::empty(), ResolveFlags::IN_ROOT);
         Opened::of(opened.map_err(errno)?)
     }
 
-    /// A path that means something else for each process, as it is for this one.
+    /// The path below `/proc` of a path that means something else for each process.
     fn own_path(self, path: &[u8]) -> Option<Vec<u8>> {
         let of = |rest: &[u8]| {
-            let mut own = self.proc("").into_bytes();
+            let mut own = self.of_thread("").into_bytes();
             own.extend_from_slice(rest);
             own
         };

@@ -4,11 +4,12 @@
 //! is remembered (`answers`); what is made is looked at before or after (`watch`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rustix::process::{WaitOptions, waitpid};
+use rustix::process::{WaitOptions, wait, waitpid};
 
 use super::answers::answer;
 use super::tracee::Tracee;
@@ -48,6 +49,7 @@ struct Task {
 }
 
 struct Tracer {
+    proc: OwnedFd,
     tasks: BTreeMap<i32, Task>,
     /// New threads that stopped before the one that made them.
     early: BTreeSet<i32>,
@@ -56,8 +58,9 @@ struct Tracer {
 }
 
 /// Follows a child that asked to be traced and stopped itself; it is continued here. Ends when it has ended,
-/// and ends whatever it left running.
-pub(crate) fn trace(child: Pid, inodes: Inodes) -> Result<(End, Inodes)> {
+/// and ends whatever it left running. `proc` is `/proc` from
+/// outside.
+pub(crate) fn trace(child: Pid, proc: OwnedFd, inodes: Inodes) -> Result<(End, Inodes)> {
     let options = Options::PTRACE_O_TRACESYSGOOD
         | Options::PTRACE_O_TRACEFORK
         | Options::PTRACE_O_TRACEVFORK
@@ -68,6 +71,7 @@ pub(crate) fn trace(child: Pid, inodes: Inodes) -> Result<(End, Inodes)> {
     ptrace::setoptions(child, options).map_err(|error| refused("PTRACE_SETOPTIONS", error))?;
     ptrace::cont(child, None).map_err(|error| refused("PTRACE_CONT", error))?;
     let mut tracer = Tracer {
+        proc,
         tasks: BTreeMap::from([(child.as_raw(), Task::default())]),
         early: BTreeSet::new(),
         inodes,
@@ -96,14 +100,14 @@ fn unsupported(message: String) -> Error {
     Error::Command {
         command: "script".to_owned(),
         message,
-        hint: "docs/internals/root-without-a-vm.md lists what a script cannot do".to_owned(),
+        hint: "the page \"Root without a VM\" of the book lists what a script cannot do".to_owned(),
     }
 }
 
 impl Tracer {
     fn follow(&mut self, script: i32) -> Result<End> {
         loop {
-            let (pid, status) = match waitpid(None, ALL) {
+            let (pid, status) = match wait(ALL) {
                 Ok(Some((pid, status))) => (pid.as_raw_nonzero().get(), status),
                 Ok(None) | Err(rustix::io::Errno::INTR) => continue,
                 Err(_) => return Ok(End::Killed(libc::SIGKILL)),
@@ -134,7 +138,7 @@ impl Tracer {
             .keys()
             .chain(&self.early)
             .for_each(|pid| end(*pid));
-        while let Ok(found) = waitpid(None, ALL) {
+        while let Ok(found) = wait(ALL) {
             if let Some((pid, status)) = found
                 && status.stopped()
             {
@@ -201,7 +205,11 @@ impl Tracer {
         {
             self.tasks.insert(pid.as_raw(), task);
         }
-        let tracee = self.tracee(pid);
+        let tracee = Tracee {
+            pid,
+            proc: self.proc.as_fd(),
+            may_have_other_root: self.may_have_other_root,
+        };
         let Some(task) = self.tasks.get_mut(&pid.as_raw()) else {
             return;
         };
@@ -211,13 +219,6 @@ impl Tracer {
         let user = with(libc::S_ISUID).map(|view| view.uid);
         let group = with(libc::S_ISGID).map(|view| view.gid);
         task.credentials.run(user, group);
-    }
-
-    fn tracee(&self, pid: Pid) -> Tracee {
-        Tracee {
-            pid,
-            may_have_other_root: self.may_have_other_root,
-        }
     }
 
     /// A call was not made, because it is one that is answered.
@@ -235,7 +236,11 @@ impl Tracer {
                 program.display()
             )));
         }
-        let tracee = self.tracee(pid);
+        let tracee = Tracee {
+            pid,
+            proc: self.proc.as_fd(),
+            may_have_other_root: self.may_have_other_root,
+        };
         let task = self.tasks.entry(pid.as_raw()).or_default();
         if let Ok(mut registers) = Registers::of(pid) {
             if let Some(call) = Call::decode(registers.number(), registers.arguments()) {
@@ -250,7 +255,11 @@ impl Tracer {
     }
 
     fn before_call(&mut self, pid: Pid) {
-        let tracee = self.tracee(pid);
+        let tracee = Tracee {
+            pid,
+            proc: self.proc.as_fd(),
+            may_have_other_root: self.may_have_other_root,
+        };
         let task = self.tasks.entry(pid.as_raw()).or_default();
         let Ok(mut registers) = Registers::of(pid) else {
             return;
@@ -278,13 +287,23 @@ impl Tracer {
     }
 
     fn after_call(&mut self, pid: Pid) {
-        let tracee = self.tracee(pid);
+        let tracee = Tracee {
+            pid,
+            proc: self.proc.as_fd(),
+            may_have_other_root: self.may_have_other_root,
+        };
         let task = self.tasks.entry(pid.as_raw()).or_default();
         if let Some(after) = task.after.take()
             && let Ok(registers) = Registers::of(pid)
             && let Some(result) = registers.success()
         {
-            watch::after(&after, result, tracee, &mut self.inodes, &task.credentials);
+            watch::after(
+                &after,
+                result,
+                tracee,
+                &mut self.inodes,
+                &mut task.credentials,
+            );
         }
         resume(pid, 0);
     }

@@ -27,6 +27,8 @@ pub(crate) enum After {
     Opened(Option<View>, Made),
     /// Something was made here.
     Made(Place, Option<View>, Made),
+    /// The thread keeps its capabilities, or no longer.
+    KeepsCapabilities(bool),
     /// The last name of an inode was taken away.
     Removed(crate::state::inode::InodeId),
 }
@@ -44,7 +46,7 @@ impl From<After> for Watched {
 pub(crate) fn before(
     call: Call,
     arguments: [u64; 6],
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &Inodes,
     credentials: &Credentials,
 ) -> Watched {
@@ -85,7 +87,9 @@ pub(crate) fn before(
             inodes,
             credentials,
         ),
-        Call::Remove(place) | Call::Rename(place, false) => removed(place, tracee, inodes),
+        Call::KeepCapabilities(keeps) => After::KeepsCapabilities(keeps).into(),
+        Call::Remove(place) => removed(place, None, tracee, inodes),
+        Call::Rename(old, new, false) => removed(new, Some(old), tracee, inodes),
         _ => Watched::default(),
     }
 }
@@ -99,7 +103,7 @@ fn matters(inodes: &Inodes, credentials: &Credentials) -> bool {
     !inodes.is_empty() || owner != (0, 0)
 }
 
-fn parent(place: Place, tracee: Tracee, inodes: &Inodes) -> Option<View> {
+fn parent(place: Place, tracee: Tracee<'_>, inodes: &Inodes) -> Option<View> {
     if !inodes.has_group_directories() {
         return None;
     }
@@ -110,7 +114,7 @@ fn parent(place: Place, tracee: Tracee, inodes: &Inodes) -> Option<View> {
 fn open(
     place: Place,
     mode: Option<(usize, u64)>,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &Inodes,
     credentials: &Credentials,
 ) -> Watched {
@@ -138,7 +142,7 @@ fn make_node(
     place: Place,
     (mode, mode_argument): (u32, usize),
     device: u64,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &Inodes,
     credentials: &Credentials,
 ) -> Watched {
@@ -161,7 +165,7 @@ fn make_node(
 }
 
 /// A name goes, or another file takes its place; with the last one, what is remembered goes.
-fn removed(place: Place, tracee: Tracee, inodes: &Inodes) -> Watched {
+fn removed(place: Place, by: Option<Place>, tracee: Tracee<'_>, inodes: &Inodes) -> Watched {
     if inodes.is_empty() {
         return Watched::default();
     }
@@ -170,7 +174,12 @@ fn removed(place: Place, tracee: Tracee, inodes: &Inodes) -> Watched {
     };
     let found = there.found;
     let is_last = found.links <= 1 || found.mode & TYPE == libc::S_IFDIR;
-    if is_last && inodes.get(found.id).is_some() {
+    if !is_last || inodes.get(found.id).is_none() {
+        return Watched::default();
+    }
+    // A name in whose place the same file comes stays.
+    let other = by.and_then(|by| tracee.look_up(by).ok());
+    if other.is_none_or(|other| other.found.id != found.id) {
         After::Removed(found.id).into()
     } else {
         Watched::default()
@@ -181,9 +190,9 @@ fn removed(place: Place, tracee: Tracee, inodes: &Inodes) -> Watched {
 pub(crate) fn after(
     after: &After,
     result: u64,
-    tracee: Tracee,
+    tracee: Tracee<'_>,
     inodes: &mut Inodes,
-    credentials: &Credentials,
+    credentials: &mut Credentials,
 ) {
     match after {
         After::Stat(address) => {
@@ -216,6 +225,7 @@ pub(crate) fn after(
                 decide::created(inodes, credentials, &opened.found, parent.as_ref(), *made);
             }
         }
+        After::KeepsCapabilities(keeps) => credentials.keeps_capabilities = *keeps,
         After::Removed(id) => inodes.forget(*id),
     }
 }
