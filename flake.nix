@@ -56,6 +56,7 @@
 
       legacyPackages = forEachSystem (pkgs: {
         examples = examplesFor pkgs;
+        inherit (strataFor pkgs) dockerTools;
       });
 
       checks = forEachSystem (

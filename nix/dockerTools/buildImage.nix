@@ -86,10 +86,13 @@
 
   ```nix
   strata.dockerTools.buildImage {
-    name = "redis";
-    copyToRoot = pkgs.buildEnv { name = "root"; paths = [ pkgs.redis ]; pathsToLink = [ "/bin" ]; };
-    runAsRoot = "mkdir -p /data";
-    config.Cmd = [ "/bin/redis-server" ];
+    name = "hello";
+    copyToRoot = pkgs.buildEnv { name = "root"; paths = [ pkgs.hello ]; pathsToLink = [ "/bin" ]; };
+    runAsRoot = ''
+      mkdir -p /data
+      chown 1000:1000 /data
+    '';
+    config.Cmd = [ "/bin/hello" ];
   }
   ```
 */

@@ -95,6 +95,7 @@ lib.makeOverridable (
     binSh = import ./binSh.nix { inherit bashInteractive tools; };
     caCertificates = import ./caCertificates.nix { inherit cacert tools; };
 
+    tests = import ./tests.nix { inherit internal examples lib; };
     examples = import ./examples.nix {
       inherit pkgs tools;
       dockerTools = {

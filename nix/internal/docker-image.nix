@@ -98,6 +98,10 @@ rec {
       storeDir,
       finish ? "",
     }:
+    let
+      stateDirectory = "${dirOf storeDir}/var/nix";
+      profileRoots = "${stateDirectory}/gcroots/profiles";
+    in
     tools.runCommand name
       {
         inherit unprivileged privileged;
@@ -112,11 +116,16 @@ rec {
         ${lib.optionalString (database != null) ''
           cp -dR ${database}/database/. root/
           chmod -R u+w root
+          # Scripts make it, and would follow it out of here.
+          rm root${profileRoots}
         ''}
         if [ -n "$unprivileged" ]; then
           (cd root; eval "$unprivileged")
         fi
         unset unprivileged
+        ${lib.optionalString (database != null) ''
+          [ -L root${profileRoots} ] || ln -s ${stateDirectory}/profiles root${profileRoots}
+        ''}
         mkdir -p $out
         strata-fakeroot layer --output $out/layer.tar --directory root --store ${storeDir} ${
           lib.concatStringsSep " " (

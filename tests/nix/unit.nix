@@ -563,6 +563,140 @@ let
         false
       ];
     };
+    "dockerTools: what is wrong is told before anything is built" =
+      let
+        inherit (strata.dockerTools)
+          buildImage
+          buildLayeredImage
+          streamLayeredImage
+          streamNixShellImage
+          ;
+        fails = value: !(builtins.tryEval value.drvPath).success;
+      in
+      {
+        actual = map fails [
+          (buildImage {
+            name = "a";
+            compressor = "xz";
+          })
+          (buildLayeredImage {
+            name = "a";
+            compressor = "xz";
+          })
+          (buildImage {
+            name = "a";
+            contents = [ ];
+            copyToRoot = [ ];
+          })
+          (streamLayeredImage {
+            name = "a";
+            maxLayers = 1;
+          })
+          (streamNixShellImage {
+            drv = pkgs.hello;
+            run = "";
+            command = "";
+          })
+          (streamNixShellImage { drv = strata.buildImage { name = "a"; }; })
+          (streamLayeredImage {
+            name = "a";
+            maxLayers = 1;
+            layeringPipeline = [ [ "popularity_contest" ] ];
+          })
+        ];
+        expected = [
+          true
+          true
+          true
+          true
+          true
+          true
+          false
+        ];
+      };
+    "dockerTools: mistakes in arguments are sentences" = {
+      actual = lib.concatMap (mistakes: map (lib.replaceStrings [ "\n" ] [ " " ]) mistakes) [
+        (strata.dockerTools.streamLayeredImage.mistakes {
+          name = "a";
+          copyToRoot = [ ];
+        })
+        (strata.dockerTools.buildImage.mistakes {
+          name = "a";
+          fakeRootCommands = "";
+        })
+        (strata.dockerTools.buildImage.mistakes { name = 1; })
+        (strata.dockerTools.buildNixShellImage.mistakes { name = "a"; })
+      ];
+      expected = [
+        "streamLayeredImage: there is no argument `copyToRoot` hint: it is called `contents` here, and its files are linked, not copied"
+        "dockerTools.buildImage: there is no argument `fakeRootCommands` hint: say `runAsRoot`"
+        "dockerTools.buildImage: attribute name: expected a string, found the number 1 hint: write it in quotes"
+        "buildNixShellImage: the argument `drv` is missing hint: write buildNixShellImage { drv = ..; }"
+      ];
+    };
+    "dockerTools: results have the attributes of nixpkgs" =
+      let
+        inherit (strata.dockerTools) buildImage buildLayeredImage streamLayeredImage;
+        named = {
+          name = "Registry:5000/Some/Image";
+          tag = "T";
+          passthru.mine = 1;
+        };
+        stream = streamLayeredImage named;
+        layered = buildLayeredImage named;
+        image = buildImage {
+          name = "A";
+          meta.description = "d";
+        };
+      in
+      {
+        actual = [
+          stream.imageName
+          stream.imageTag
+          stream.isExe
+          stream.mine
+          stream.passthru.mine
+          stream.name
+          layered.name
+          layered.imageTag
+          (layered ? isExe)
+          layered.stream.isExe
+          (layered.conf.drvPath == stream.conf.drvPath)
+          image.name
+          image.imageName
+          (image.imageTag == builtins.substring 11 32 image.outPath)
+          image.buildArgs.name
+          image.meta.description
+          (image.override { compressor = "zstd"; }).name
+          (image.overrideAttrs (_: {
+            extra = "x";
+          })).drvAttrs.extra
+          (image ? copyTo && layered ? copyTo && stream ? copyTo)
+          (strata.dockerTools.override { storeDir = "/store"; } ? buildImage)
+        ];
+        expected = [
+          "registry:5000/some/image"
+          "T"
+          true
+          1
+          1
+          "stream-Image"
+          "Image.tar.gz"
+          "T"
+          false
+          true
+          true
+          "docker-image-A.tar.gz"
+          "a"
+          true
+          "A"
+          "d"
+          "docker-image-A.tar.zst"
+          "x"
+          true
+          true
+        ];
+      };
     # Issue 11, new users 4.
     "nix2container: its skopeo says what to run" =
       let

@@ -188,7 +188,17 @@ fn unmatched_anywhere(unmatched: &[PathRule], plan: &Plan) -> Vec<PathRule> {
         let sources: BTreeSet<&str> = same.map(|rule| rule.path.as_str()).collect();
         sources.len() == at_root
     };
+    // A rule about everything matches nothing where there is nothing: no mistake.
+    let is_about_all = |rule: &&PathRule| {
+        let everywhere = rule
+            .rule
+            .within
+            .as_ref()
+            .is_some_and(|path| path.0.is_empty());
+        everywhere && rule.rule.regex.is_empty()
+    };
     let of_image = plan.perms.iter().filter(is_of_image);
+    let of_image = of_image.filter(|rule| !is_about_all(rule));
     let of_image: Vec<PathRule> = of_image.filter(matches_nothing).cloned().collect();
     let of_sources = unmatched.iter().filter(|rule| !is_of_image(rule)).cloned();
     of_sources.chain(of_image).collect()

@@ -171,7 +171,7 @@ fn b6_b7_b8_files_go_where_they_should() {
             name = "below";
             extraCommands = "mkdir -p usr/bin; echo old > usr/bin/old; ln -s usr/bin bin";
           };
-          copyToRoot = pkgs.writeTextDir "bin/from root" "new";
+          copyToRoot = pkgs.runCommand "named" { } "mkdir -p $out/bin; echo new > \"$out/bin/from root\"";
           extraCommands = "echo new > 'bin/from script'";
         }).ociLayout"#,
     );

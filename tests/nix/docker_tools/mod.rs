@@ -10,15 +10,16 @@ mod nix_docker;
 mod runs;
 mod shells;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock};
-use std::{collections::BTreeSet, process::Output};
 
 use serde_json::Value;
 use support::engines::{self, Engine};
+use support::keeper::Keeper;
 use support::nix::build;
 use support::registry::run;
 
@@ -40,28 +41,40 @@ fn example(name: &str) -> PathBuf {
 }
 
 /// The archive that a result is or writes, not compressed.
-fn archive_of(result: &Path) -> tempfile::TempPath {
-    let mut archive = tempfile::NamedTempFile::new().unwrap();
+fn archive_of(result: &Path) -> PathBuf {
+    static ARCHIVES: OnceLock<(Keeper, Mutex<BTreeMap<PathBuf, PathBuf>>)> = OnceLock::new();
+    let (keeper, known) = ARCHIVES.get_or_init(|| (Keeper::directory(), Mutex::default()));
+    let mut known = known.lock().unwrap();
+    let number = known.len();
+    let make = || {
+        let path = keeper.path().join(format!("{number}.tar"));
+        unpack(result, &path);
+        path
+    };
+    known.entry(result.to_owned()).or_insert_with(make).clone()
+}
+
+fn unpack(result: &Path, path: &Path) {
+    let mut archive = File::create(path).unwrap();
+    let mut file = File::open(result).unwrap();
     let mut head = [0; 4];
-    File::open(result).unwrap().read_exact(&mut head).unwrap();
+    file.read_exact(&mut head).unwrap();
+    file.rewind().unwrap();
     match head {
         [b'#', b'!', ..] => {
-            let output = archive.reopen().unwrap();
-            let status = Command::new(result).arg("--quiet").stdout(output).status();
+            let status = Command::new(result).arg("--quiet").stdout(archive).status();
             assert!(status.unwrap().success(), "{}", result.display());
         }
         [0x1f, 0x8b, ..] => {
-            let mut reader = flate2::read::MultiGzDecoder::new(File::open(result).unwrap());
-            io::copy(&mut reader, &mut archive).unwrap();
+            let mut gzip = Command::new("gzip");
+            let status = gzip.arg("-cd").stdin(file).stdout(archive).status();
+            assert!(status.unwrap().success(), "{}", result.display());
         }
-        [0x28, 0xb5, 0x2f, 0xfd] => {
-            zstd::stream::copy_decode(File::open(result).unwrap(), &mut archive).unwrap();
-        }
+        [0x28, 0xb5, 0x2f, 0xfd] => zstd::stream::copy_decode(file, archive).unwrap(),
         _ => {
-            io::copy(&mut File::open(result).unwrap(), &mut archive).unwrap();
+            io::copy(&mut file, &mut archive).unwrap();
         }
     }
-    archive.into_temp_path()
 }
 
 /// A file in an archive.
@@ -113,21 +126,21 @@ fn says(name: &str, arguments: &[&str]) -> String {
 
 /// podman with an example, whether that goes well or not.
 fn try_run(name: &str, options: &[&str], arguments: &[&str]) -> Output {
-    let image = loaded(name);
+    run_image(&loaded(name), options, arguments)
+}
+
+/// podman with an image, whether that goes well or not.
+fn run_image(image: &str, options: &[&str], arguments: &[&str]) -> Output {
     let image = if image.contains('/') {
-        image
+        image.to_owned()
     } else {
         format!("docker.io/library/{image}")
     };
     let mut command = engines::podman().command(&["run", "--rm", "--pull", "never"]);
     command
         .args(["--network", "none"])
-        .args([
-            "--ulimit",
-            "nofile=1024:4096",
-            "--ulimit",
-            "nproc=1000:1000",
-        ])
+        .args(["--ulimit", "nofile=1024:4096"])
+        .args(["--ulimit", "nproc=1000:1000"])
         .args(options)
         .arg(image)
         .args(arguments)

@@ -104,8 +104,8 @@ const ROWS: &[Row] = &[
     (
         "T35",
         "noStorePaths",
-        &["/bin/sh", "-c", "ls /nix/store"],
-        "busybox",
+        &["/bin/sh", "-c", "ls -d /nix 2>/dev/null || echo none"],
+        "none",
     ),
     ("T40", "prefixedLayeredImage", &[], "Hello, world!"),
     (
@@ -242,19 +242,16 @@ fn t11_t46_all_compressors_load() {
 
 #[test]
 fn t12_t36_t55_t56_nix_knows_what_is_in_the_image() {
-    let closure = "set -e; nix-store -qR $(readlink -f /bin/nix) | grep -q glibc; echo known";
-    let verify =
-        "nix-store --verify --check-contents 2>&1 | grep -i -e error -e 'not valid' || echo intact";
+    let closure = "nix-store -qR $(readlink -f /bin/nix) 2>&1";
+    let verify = "nix-store --verify --check-contents 2>&1 && echo verified";
     for name in ["nix", "nixLayered"] {
-        assert_eq!(
-            says(name, &["/bin/bash", "-c", closure]).trim(),
-            "known",
-            "T12, T56: {name}"
-        );
-        assert_eq!(
-            says(name, &["/bin/bash", "-c", verify]).trim(),
-            "intact",
-            "T36: {name}"
+        let known = says(name, &["/bin/bash", "-c", closure]);
+        assert!(known.contains("-glibc-"), "T12, T56: {name}: {known}");
+        let said = says(name, &["/bin/bash", "-c", verify]);
+        let is_intact = said.ends_with("verified\n") && !said.contains("error");
+        assert!(
+            is_intact && !said.contains("not valid"),
+            "T36: {name}: {said}"
         );
         let roots = says(name, &["/bin/ls", "/nix/var/nix/gcroots/docker"]);
         assert!(roots.contains("-bash-"), "{name}: {roots}");
