@@ -4,6 +4,7 @@
 # make test-foreign  what both programs make on other processors, under qemu-user
 # make test-newer  layers that clients fetch in parts, shown to the engines of Debian 13
 # make bench   how fast layers are digested and copied
+# make bench-layering  how much updates send again, by how a closure is cut
 # make docs    the book, with its links checked
 # make fuzz    a minute of random input for each reader of what nobody checked
 # make fmt     format Rust and Nix
@@ -12,7 +13,7 @@
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test test-foreign test-newer stress bench docs fuzz fmt check build
+.PHONY: demo test test-foreign test-newer stress bench bench-layering docs fuzz fmt check build
 
 demo:
 	@scripts/setup demo
@@ -41,6 +42,9 @@ test-newer:
 bench:
 	@scripts/setup test
 	@scripts/bench
+
+bench-layering:
+	@scripts/bench layering
 
 docs:
 	@scripts/docs

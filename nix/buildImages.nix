@@ -39,10 +39,14 @@ let
   ];
   mistakes =
     images:
-    lib.optional (!lib.isAttrs images || images == { }) ''
-      expected images by their names
-      hint: write buildImages { web = { config = ..; }; worker = { .. }; }''
-    ++ lib.concatLists (
+    if !lib.isAttrs images || images == { } then
+      [
+        ''
+          expected images by their names
+          hint: write buildImages { web = { config = ..; }; worker = { .. }; }''
+      ]
+    else
+      lib.concatLists (
       lib.mapAttrsToList (
         name: arguments:
         lib.optional (name == "copyTo" || builtins.match "[a-zA-Z0-9_][a-zA-Z0-9._-]*" name == null) ''
@@ -59,21 +63,27 @@ let
             (lib.filter (argument: arguments ? ${argument}) refused)
       ) images
     );
+
+  build =
+    images:
+    let
+      named = lib.mapAttrs (name: arguments: { inherit name; } // arguments) images;
+      # What they would be one by one: only what they ask for is looked at.
+      asking = lib.mapAttrs (_: buildImage) named;
+      plan = internal.runBuilder {
+        name = "layers-of-images";
+        closure = lib.concatMap (image: image.exportReferencesGraph.closure) (lib.attrValues asking);
+        request.images = lib.mapAttrs (_: image: image.request) asking;
+      };
+      planned = lib.mapAttrs (
+        name: arguments: buildImage (arguments // { layersFile = "${plan}/${name}.json"; })
+      ) named;
+    in
+    planned // { copyTo = internal.copyAll (lib.attrValues planned); };
+
+  told = images: map (mistake: "buildImages: ${mistake}") (mistakes images);
 in
-images:
-lib.throwIf (mistakes images != [ ]) "buildImages: ${lib.head (mistakes images)}" (
-  let
-    named = lib.mapAttrs (name: arguments: { inherit name; } // arguments) images;
-    # What they would be one by one: only what they ask for is looked at.
-    asking = lib.mapAttrs (_: buildImage) named;
-    plan = internal.runBuilder {
-      name = "layers-of-images";
-      closure = lib.concatMap (image: image.exportReferencesGraph.closure) (lib.attrValues asking);
-      request.images = lib.mapAttrs (_: image: image.request) asking;
-    };
-    planned = lib.mapAttrs (
-      name: arguments: buildImage (arguments // { layersFile = "${plan}/${name}.json"; })
-    ) named;
-  in
-  planned // { copyTo = internal.copyAll (lib.attrValues planned); }
-)
+{
+  mistakes = told;
+  __functor = _: images: lib.throwIf (told images != [ ]) (lib.head (told images)) (build images);
+}

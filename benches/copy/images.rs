@@ -24,7 +24,7 @@ impl<'a> Images<'a> {
         let mut packages: Vec<ClosureEntry> =
             corpus.closure.iter().step_by(step).cloned().collect();
         for number in 1..packages.len() {
-            let references = [number / 2, number * 2 / 3].map(|other| packages[other].path.clone());
+            let references = [number / 2, number * 2 / 3].map(|other| packages[other].path.as_str().into());
             packages[number].references = references.to_vec();
         }
         Self { corpus, packages }
@@ -37,7 +37,7 @@ impl<'a> Images<'a> {
         application.references = self
             .packages
             .iter()
-            .map(|entry| entry.path.clone())
+            .map(|entry| entry.path.as_str().into())
             .collect();
         let name = format!("image-{version}-of-{}", self.packages.len());
         let out = self.corpus.output(&name);

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ impl Generator {
                 .map(|_| number + 1 + self.random.below(later))
                 .collect();
             let references = references.iter().map(|number| self.store_path(*number));
-            let references = references.map(|path| path.display().to_string());
+            let references = references.map(|path| path.display().to_string().into());
             closure.push(entry(&path, references.collect())?);
         }
         let files = self.files;
@@ -166,7 +167,7 @@ impl Generator {
     }
 }
 
-fn entry(path: &Path, references: Vec<String>) -> Result<ClosureEntry> {
+fn entry(path: &Path, references: Vec<Arc<str>>) -> Result<ClosureEntry> {
     let nar = nar::hash(path)?;
     let path = path.display().to_string();
     Ok(ClosureEntry {

@@ -38,6 +38,7 @@ fn main() {
     );
     write("database", &[database()]);
     write("credentials", &CREDENTIALS.map(|text| text.as_bytes().to_vec()));
+    write("listing", &LISTINGS.map(|text| text.as_bytes().to_vec()));
     // A symlink to a directory, files below it, links and whiteouts, in three layers.
     let entries = [
         0, 0, 0, 1, 3, 0, 3, 1, 0, 1, 5, 0, 4, 2, 3, 90, 8, 0, 88, 11, 0, 87, 4, 0, 175, 15, 0, 176, 6, 1,
@@ -50,6 +51,17 @@ const CREDENTIALS: [&str; 3] = [
     r#"{"auths":{"r.example:5000":{"auth":"dTpw"},"r.example:5000/a":null,"https://index.docker.io/v1/":{"username":"u","password":"secret"}},"credsStore":"x"}"#,
     r#"{"Auths":{"ghcr.io":{"identitytoken":"secret","auth":null}},"credHelpers":{"ghcr.io":"y"}}"#,
     "machine r.example login u password secret\ndefault login d password secret\n",
+];
+
+/// Closure graphs in each form, with all that a plan may heed.
+const LISTINGS: [&str; 4] = [
+    r#"[{"path":"/s/b","narSize":2,"references":["/s/b"]},{"path":"/s/a","narSize":1,"references":["/s/b"]}]"#,
+    r#"{"/s/b":{"narSize":2,"references":[]},"/s/a":{"narSize":1,"references":["/s/b"]}}"#,
+    r#"{"info":{"b":{"narSize":2,"references":[]},"a":{"narSize":1,"references":["b"]}},"storeDir":"/s","version":2}"#,
+    r#"{"fleet":[{"graph":[{"path":"/s/a","narSize":1,"references":["/s/b"]},{"path":"/s/b","narSize":9000000,"references":[]},
+{"path":"/s/c","narSize":70000,"references":["/s/b"]},{"path":"/s/d","narSize":1,"references":["/s/a","/s/c"]}],
+"roots":["/s/d"],"previous":[["/s/a","/s/b"]],"alongside":[[["/s/c"]]],"hints":{"stable":["/s/b"],"volatile":["/s/a"],
+"together":[["/s/a","/s/c"]],"alone":["/s/c"]}},{"graph":[{"path":"/s/b","narSize":9000000,"references":[]}]}],"max_layers":3}"#,
 ];
 
 /// A database of two paths, one of which refers to the other and was built by a derivation.

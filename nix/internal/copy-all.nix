@@ -1,6 +1,9 @@
 /**
   The script that copies several images to one place.
 
+  One copy tells the next through the cache which repository has which layer and how it is compressed. Where there is no
+  cache, as on many machines that test, there is one while the script runs.
+
   # Inputs
 
   The images, a list.
@@ -22,6 +25,12 @@ tools.writeShellScriptBin "copy-to" ''
   esac
   destination=$1
   shift
+  cache=''${XDG_CACHE_HOME:-''${HOME-}/.cache}
+  if ! { mkdir -p "$cache/strata" && [ -w "$cache/strata" ]; } 2>/dev/null; then
+    XDG_CACHE_HOME=$(mktemp -d)
+    export XDG_CACHE_HOME
+    trap 'rm -rf "$XDG_CACHE_HOME"' EXIT
+  fi
   export STRATA_USAGE='copyTo <DESTINATION> [OPTIONS]'
   ${lib.concatMapStrings (image: ''
     ${strata}/bin/strata copy ${image} "$destination"${lib.escapeShellArg image.imageRefUnsafe} "$@"

@@ -5,6 +5,7 @@ mod compression;
 mod copies;
 mod crashes;
 mod help;
+mod layers;
 mod merge;
 mod stumbled;
 mod terminals;

@@ -2,7 +2,7 @@
 
 use strata_testing as support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -123,5 +123,52 @@ fn images_that_live_together_are_one_command() {
         let url = format!("http://{}/v2/apps/{repository}/tags/list", registry.host);
         let tags = run(Command::new("curl").args(["-fsS", &url]));
         assert!(tags.contains("tags"), "{tags}");
+    }
+}
+
+/// Ten images in ten repositories: the registry gets what the layers of all of them are together, each once, also from a
+/// machine that keeps no cache.
+#[test]
+fn a_fleet_sends_each_layer_once() {
+    let fleet = r#"
+        (strata.buildImages (builtins.listToAttrs (builtins.genList (number: {
+          name = "image${toString number}";
+          value = {
+            tag = "1";
+            config.Cmd = [
+              "${pkgs.bash}/bin/bash" "${pkgs.busybox}/bin/busybox"
+              "${pkgs.writeText "app${toString number}" (toString number)}"
+            ];
+          };
+        }) 10))).copyTo
+    "#;
+    let script = build(fleet).join("bin/copy-to");
+    let place = tempfile::tempdir().unwrap();
+    for cache in [place.path(), Path::new("/dev/null/cache")] {
+        let registry = Registry::start(Setup::default());
+        let before = registry.bytes_read().unwrap();
+        run(Command::new(&script)
+            .arg(format!("docker://{}/", registry.host))
+            .env("XDG_CACHE_HOME", cache));
+        let received = registry.bytes_read().unwrap() - before;
+        let mut union = BTreeMap::new();
+        for number in 0..10 {
+            let url = format!("http://{}/v2/image{number}/manifests/1", registry.host);
+            let accept = "Accept: application/vnd.oci.image.manifest.v1+json";
+            let manifest = run(Command::new("curl").args(["-fsS", "-H", accept, &url]));
+            let manifest: Value = serde_json::from_str(&manifest).unwrap();
+            for layer in manifest["layers"].as_array().unwrap() {
+                union.insert(layer["digest"].to_string(), layer["size"].as_u64().unwrap());
+            }
+        }
+        let union: u64 = union.values().sum();
+        // What is said about them, and twice of what is small.
+        let most = union + union / 10 + 10 * 20_000;
+        assert!(
+            received <= most,
+            "{received} for {union}, {}",
+            cache.display()
+        );
+        assert!(union > 500_000, "{union}");
     }
 }

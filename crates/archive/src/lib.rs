@@ -9,6 +9,7 @@
 //! - `archive_entry`: an entry as others have it; `reader` reads it with
 //!   what `header` says, `writer` copies it
 //! - `member`: headers word for word, as they come
+//! - `tarsum`: Docker's sum of an archive
 //! - `pax`, `path`: records and paths, for both
 //! - `decompress`: how a stream is compressed, and what it was before
 
@@ -25,6 +26,7 @@ mod metadata;
 mod path;
 mod pax;
 mod reader;
+mod tarsum;
 mod writer;
 
 pub use archive_entry::{ArchiveEntry, ArchiveEntryKind, Special};
@@ -34,4 +36,5 @@ pub use member::{Head, Member, MemberKind, read_head};
 pub use metadata::{Metadata, Mode};
 pub use path::clean_path;
 pub use reader::ArchiveReader;
+pub use tarsum::tarsum;
 pub use writer::{ArchiveWriter, MODIFICATION_TIME, write_error};

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::{fleet, index, layers, system};
+use super::{fleet, index, layers, root_tree, system};
 use strata_error::{Error, Result};
 use strata_nix::{Attrs, Requested, Store};
 
@@ -20,18 +20,17 @@ pub struct Settings {
 
 /// Builds what `.attrs.json` asks for; gives warnings for the build log.
 pub fn run(settings: &Settings) -> Result<Vec<String>> {
-    let bytes = std::fs::read(&settings.attrs_file)
-        .map_err(|error| Error::io("read", &settings.attrs_file)(error))?;
     let Attrs {
         out,
         outputs,
         request,
-    } = Attrs::parse(&bytes)?;
+    } = read(&settings.attrs_file)?;
     let mut store = match &request {
         Requested::Layers { request, .. } => Store::new(request.store_dir.clone()),
         Requested::Fleet { request, .. } => Store::new(request.store_dir.clone()),
         Requested::System(request) => Store::new(request.store_dir.clone()),
         Requested::Index(request) => Store::new(request.store_dir.clone()),
+        Requested::Tree(request) => Store::new(request.store_dir.clone()),
     };
     if let Some(location) = &settings.store_location {
         store.location.clone_from(location);
@@ -52,7 +51,14 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
             index::build(*request, &store, &out)?;
             Ok(Vec::new())
         }
+        Requested::Tree(request) => root_tree::build(&request.tree, &out, &store),
     }
+}
+
+/// The attributes. The file's bytes, of a large closure many, are needed no longer than this takes.
+fn read(file: &Path) -> Result<Attrs> {
+    let bytes = std::fs::read(file).map_err(|error| Error::io("read", file)(error))?;
+    Attrs::parse(&bytes)
 }
 
 /// The file that Nix wrote the attributes to.

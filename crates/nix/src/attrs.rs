@@ -1,30 +1,32 @@
 //! `.attrs.json`, the file in which Nix hands a derivation's structured attributes to its builder.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::value::{RawValue, Value};
 
-use super::closure::ClosureEntry;
+use super::closure::{ClosureEntry, Entries};
 use super::diagnostic::{Diagnostic, explain};
-use super::index_request::IndexRequest;
 use super::request::{FleetRequest, Request, VERSION};
-use super::system_request::SystemRequest;
+use super::requests::index::IndexRequest;
+use super::requests::system::SystemRequest;
+use super::requests::tree::TreeRequest;
 use strata_error::{Error, Result};
 
 /// The file's name in the build directory.
 const ATTRS_FILE: &str = ".attrs.json";
 
 /// Objects of the request whose fields are arguments of the functions. The first that fits counts.
-const CARRIERS: [&str; 5] = [
+const CARRIERS: [&str; 6] = [
     "image.",
     "index.",
     "system.profile.",
     "system.channel.",
     "system.",
+    "tree.",
 ];
 
 /// The attributes that Strata reads. Nix writes many more.
@@ -59,6 +61,8 @@ pub enum Requested {
     System(Box<SystemRequest>),
     /// An index of images.
     Index(Box<IndexRequest>),
+    /// A tree for the root of an image.
+    Tree(TreeRequest),
 }
 
 impl Attrs {
@@ -70,17 +74,19 @@ impl Attrs {
             #[serde(flatten)]
             others: BTreeMap<String, String>,
         }
-        let mut attrs: Map<String, Value> =
-            serde_json::from_slice(bytes).map_err(|source| Error::Document {
-                document: ATTRS_FILE.into(),
-                message: format!("not the attributes of a derivation: {source}"),
-                hint: "the file is damaged; is the disk of the build directory full?".into(),
-            })?;
-        let outputs: Outputs = take(&mut attrs, "outputs")?;
+        let attrs: Raw<'_> = serde_json::from_slice(bytes).map_err(|source| Error::Document {
+            document: ATTRS_FILE.into(),
+            message: format!("not the attributes of a derivation: {source}"),
+            hint: "the file is damaged; is the disk of the build directory full?".into(),
+        })?;
+        let outputs: Outputs = attrs.get("outputs")?;
         // The version goes first: a request of another version has other fields.
-        let version = attrs
-            .get("request")
-            .and_then(|request| request.get("version"));
+        let about: Option<Value> = match attrs.0.get("request") {
+            Some(_) => Some(attrs.get("request")?),
+            None => None,
+        };
+        let about = |field: &str| about.as_ref()?.get(field);
+        let version = about("version");
         if let Some(version) = version.filter(|version| version.as_u64() != Some(VERSION.into())) {
             return Err(Error::Attribute {
                 attribute: "request.version".into(),
@@ -89,24 +95,23 @@ impl Attrs {
                     .into(),
             });
         }
-        let has = |field: &str| {
-            let request = attrs.get("request");
-            request.is_some_and(|request| request.get(field).is_some())
-        };
+        let has = |field: &str| about(field).is_some();
         let (is_system, is_index, is_fleet) = (has("system"), has("index"), has("images"));
-        let request = if is_system {
-            Requested::System(take(&mut attrs, "request")?)
+        let request = if has("tree") {
+            Requested::Tree(attrs.get("request")?)
+        } else if is_system {
+            Requested::System(attrs.get("request")?)
         } else if is_index {
-            Requested::Index(take(&mut attrs, "request")?)
+            Requested::Index(attrs.get("request")?)
         } else if is_fleet {
             Requested::Fleet {
-                request: take(&mut attrs, "request")?,
-                closure: take(&mut attrs, "closure")?,
+                request: attrs.get("request")?,
+                closure: attrs.get::<Entries>("closure")?.0,
             }
         } else {
             Requested::Layers {
-                request: take(&mut attrs, "request")?,
-                closure: take(&mut attrs, "closure")?,
+                request: attrs.get("request")?,
+                closure: attrs.get::<Entries>("closure")?.0,
             }
         };
         Ok(Self {
@@ -117,39 +122,77 @@ impl Attrs {
     }
 }
 
-/// Takes an attribute out of the file; an error names the attribute inside it that is wrong.
-fn take<T: DeserializeOwned>(attrs: &mut Map<String, Value>, name: &str) -> Result<T> {
-    let value = attrs.remove(name).ok_or_else(|| Error::Attribute {
-        attribute: name.to_owned(),
-        message: "is missing".into(),
-        hint: "build images with Strata's Nix functions; they set it".into(),
-    })?;
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        // Users know the arguments of the functions, not the object that carries them.
-        let attribute = match (name, path.as_str()) {
-            (name, ".") => name.to_owned(),
-            ("request", path) => CARRIERS
-                .iter()
-                .find_map(|carrier| path.strip_prefix(carrier))
-                .unwrap_or(path)
-                .to_owned(),
-            (name, path) => format!("{name}.{path}"),
+/// The attributes of the file as they are written: what is not asked for is not made into values, and a closure not
+/// twice, which is almost all of the file.
+#[derive(Deserialize)]
+struct Raw<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+impl<'a> Raw<'a> {
+    /// An attribute; an error names what inside it is wrong.
+    fn get<T: Deserialize<'a>>(&self, name: &str) -> Result<T> {
+        let raw = self.0.get(name).ok_or_else(|| Error::Attribute {
+            attribute: name.to_owned(),
+            message: "is missing".into(),
+            hint: "build images with Strata's Nix functions; they set it".into(),
+        })?;
+        let mut text = serde_json::Deserializer::from_str(raw.get());
+        serde_path_to_error::deserialize(&mut text).map_err(|error| {
+            let path = written(error.path());
+            wrong(name, &path, &error.into_inner())
+        })
+    }
+}
+
+/// The error about what is at `path` in the attribute `name`.
+fn wrong(name: &str, path: &str, error: &serde_json::Error) -> Error {
+    // Users know the arguments of the functions, not the object that carries them.
+    let attribute = match (name, path) {
+        (name, ".") => name.to_owned(),
+        ("request", path) => CARRIERS
+            .iter()
+            .find_map(|carrier| path.strip_prefix(carrier))
+            .unwrap_or(path)
+            .to_owned(),
+        (name, path) => format!("{name}.{path}"),
+    };
+    // Users do not see the file, so its lines tell them nothing.
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let message = error.to_string();
+    let Diagnostic {
+        missing,
+        message,
+        hint,
+    } = explain(message.strip_suffix(&place).unwrap_or(&message));
+    Error::Attribute {
+        attribute: match missing {
+            Some(missing) => format!("{attribute}.{missing}"),
+            None => attribute,
+        },
+        message,
+        hint,
+    }
+}
+
+/// A path to an attribute as it is written in Nix: names that are none there are in quotes.
+fn written(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let is_plain = |name: &str| {
+        let is_inside = |character: char| {
+            character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '\'')
         };
-        let Diagnostic {
-            missing,
-            message,
-            hint,
-        } = explain(&error.into_inner().to_string());
-        Error::Attribute {
-            attribute: match missing {
-                Some(missing) => format!("{attribute}.{missing}"),
-                None => attribute,
-            },
-            message,
-            hint,
-        }
-    })
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(is_inside)
+    };
+    let parts = path.iter().map(|segment| match segment {
+        Segment::Map { key } if !is_plain(key) => format!(".{key:?}"),
+        Segment::Seq { .. } => segment.to_string(),
+        segment => format!(".{segment}"),
+    });
+    let text: String = parts.collect();
+    match text.strip_prefix('.').unwrap_or(&text) {
+        "" => ".".to_owned(),
+        text => text.to_owned(),
+    }
 }
 
 /// Where the file is: Nix before 2.14 names a path in `NIX_ATTRS_JSON_FILE` that does not exist in

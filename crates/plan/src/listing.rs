@@ -4,7 +4,8 @@
 //! [{"path": .., "narSize": .., "references": [..]}, ..]      exportReferencesGraph, `nix path-info --json`
 //! {"/nix/store/..": {"narSize": .., "references": [..]}, ..}  `nix path-info --json` since Nix 2.19
 //! {"info": {"..": {..}}, "storeDir": "/nix/store", ..}        the same with `--json-format 2`
-//! {"graph": LIST, "max_layers": 60, "previous": [[PATH]], "alongside": [[[PATH]]]}
+//! {"graph": LIST, "max_layers": 60, "previous": [[PATH]], "alongside": [[[PATH]]], "roots": [PATH],
+//!  "hints": {"stable": [PATH], "volatile": [PATH], "together": [[PATH]], "alone": [PATH]}}
 //! {"fleet": [{"graph": LIST}, ..], "max_layers": 60}
 //! ```
 //!
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use strata_error::{Error, Result};
 
-use crate::strategy::{Fault, Graph, Node};
+use crate::strategy::{Budget, Fault, Graph, Hints, Node, Request};
 
 /// What is to be planned.
 #[derive(Debug, Default)]
@@ -40,6 +41,25 @@ pub struct ListedImage {
     pub previous: Vec<Vec<u32>>,
     /// Layers of other images.
     pub alongside: Vec<Vec<u32>>,
+    /// What the user names and edits; empty for the paths without users.
+    pub roots: Vec<u32>,
+    /// What the user knows better.
+    pub hints: Hints,
+}
+
+impl ListedImage {
+    /// What a strategy is asked to make of the image. `members` are all its paths.
+    pub fn request<'a>(&'a self, members: &'a [u32], budget: Budget) -> Request<'a> {
+        Request {
+            graph: &self.graph,
+            members,
+            roots: &self.roots,
+            budget,
+            previous: &self.previous,
+            alongside: &self.alongside,
+            hints: &self.hints,
+        }
+    }
 }
 
 /// Reads a listing from JSON that may come from anywhere.
@@ -58,24 +78,31 @@ pub fn parse(bytes: &[u8]) -> Result<Listing> {
     };
     let is_fleet = document.fleet.is_some();
     let lists = match (document.graph, document.fleet) {
-        (Some(nodes), None) => vec![ListedGraph {
-            graph: nodes,
-            previous: document.previous,
-            alongside: document.alongside,
-        }],
-        (None, Some(fleet)) => fleet,
+        (Some(nodes), None) => vec![(nodes, document.heeded)],
+        (None, Some(fleet)) if document.heeded.is_nothing() => {
+            let fleet = fleet.into_iter();
+            fleet.map(|image| (image.graph, image.heeded)).collect()
+        }
+        (None, Some(_)) => {
+            return Err(wrong(
+                "says beside a fleet what an image of it is to heed".into(),
+            ));
+        }
         (Some(_), Some(_)) => return Err(wrong("has a graph and a fleet".into())),
         (None, None) => return Err(wrong("has neither a graph nor a fleet".into())),
     };
+    let images = lists
+        .into_iter()
+        .map(|(nodes, heeded)| image(nodes, &heeded));
     Ok(Listing {
-        images: lists.into_iter().map(image).collect::<Result<_>>()?,
+        images: images.collect::<Result<_>>()?,
         is_fleet,
         max_layers,
     })
 }
 
-fn image(list: ListedGraph<'_>) -> Result<ListedImage> {
-    let graph = Graph::new(list.graph.0).map_err(|fault| match fault {
+fn image(nodes: Nodes<'_>, heeded: &Heeded<'_>) -> Result<ListedImage> {
+    let graph = Graph::new(nodes.0).map_err(|fault| match fault {
         Fault::Twice(path) => wrong(format!("{path} is listed twice")),
         Fault::Missing(path, reference) => {
             wrong(format!("{path} refers to {reference}, which is not listed"))
@@ -85,9 +112,32 @@ fn image(list: ListedGraph<'_>) -> Result<ListedImage> {
     let layer = |layer: &Vec<Text<'_>>| -> Option<Vec<u32>> {
         layer.iter().map(|path| graph.find(&path.0)).collect()
     };
+    let all = |field: &str, paths: &[Text<'_>]| -> Result<Vec<u32>> {
+        let number = |path: &Text<'_>| {
+            let found = graph.find(&path.0);
+            found.ok_or_else(|| wrong(format!("{field} has {}, which is not listed", path.0)))
+        };
+        paths.iter().map(number).collect()
+    };
+    let given = &heeded.hints;
+    let together = given.together.iter();
     Ok(ListedImage {
-        previous: list.previous.iter().filter_map(layer).collect(),
-        alongside: list.alongside.iter().flatten().filter_map(layer).collect(),
+        previous: heeded.previous.iter().filter_map(layer).collect(),
+        alongside: heeded
+            .alongside
+            .iter()
+            .flatten()
+            .filter_map(layer)
+            .collect(),
+        roots: all("roots", &heeded.roots)?,
+        hints: Hints {
+            stable: all("hints.stable", &given.stable)?,
+            volatile: all("hints.volatile", &given.volatile)?,
+            together: together
+                .map(|paths| all("hints.together", paths))
+                .collect::<Result<_>>()?,
+            alone: all("hints.alone", &given.alone)?,
+        },
         graph,
     })
 }
@@ -106,8 +156,7 @@ struct Document<'a> {
     graph: Option<Nodes<'a>>,
     fleet: Option<Vec<ListedGraph<'a>>>,
     max_layers: Option<u64>,
-    previous: Vec<Vec<Text<'a>>>,
-    alongside: Vec<Vec<Vec<Text<'a>>>>,
+    heeded: Heeded<'a>,
 }
 
 /// An image of a fleet.
@@ -115,10 +164,47 @@ struct Document<'a> {
 struct ListedGraph<'a> {
     #[serde(borrow)]
     graph: Nodes<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, flatten)]
+    heeded: Heeded<'a>,
+}
+
+/// What the plan of an image is to heed.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Heeded<'a> {
+    #[serde(borrow)]
     previous: Vec<Vec<Text<'a>>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     alongside: Vec<Vec<Vec<Text<'a>>>>,
+    #[serde(borrow)]
+    roots: Vec<Text<'a>>,
+    #[serde(borrow)]
+    hints: ListedHints<'a>,
+}
+
+impl Heeded<'_> {
+    fn is_nothing(&self) -> bool {
+        let hints = &self.hints;
+        let lists = [&self.roots, &hints.stable, &hints.volatile, &hints.alone];
+        lists.iter().all(|list| list.is_empty())
+            && self.previous.is_empty()
+            && self.alongside.is_empty()
+            && hints.together.is_empty()
+    }
+}
+
+/// What the user knows better.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ListedHints<'a> {
+    #[serde(borrow)]
+    stable: Vec<Text<'a>>,
+    #[serde(borrow)]
+    volatile: Vec<Text<'a>>,
+    #[serde(borrow)]
+    together: Vec<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    alone: Vec<Text<'a>>,
 }
 
 /// The paths of a closure in any of the forms of Nix.
@@ -254,8 +340,10 @@ fn read_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Document<'de>, A::Erro
             "graph" => document.graph = Some(map.next_value()?),
             "fleet" => document.fleet = Some(map.next_value()?),
             "max_layers" => document.max_layers = map.next_value()?,
-            "previous" => document.previous = map.next_value()?,
-            "alongside" => document.alongside = map.next_value()?,
+            "previous" => document.heeded.previous = map.next_value()?,
+            "alongside" => document.heeded.alongside = map.next_value()?,
+            "roots" => document.heeded.roots = map.next_value()?,
+            "hints" => document.heeded.hints = map.next_value()?,
             "info" => below_store = Some(map.next_value::<Infos<'de>>()?.0),
             "storeDir" => store_directory = Some(map.next_value::<Text<'de>>()?.0),
             "version" => drop(map.next_value::<IgnoredAny>()?),
@@ -363,6 +451,24 @@ mod tests {
     }
 
     #[test]
+    fn roots_and_hints_are_paths_of_the_graph() {
+        let text = r#"{"fleet":[{"graph":[{"path":"/s/a","narSize":1,"references":[]},
+            {"path":"/s/b","narSize":1,"references":[]}],"roots":["/s/b"],"hints":{"stable":["/s/a"],
+            "volatile":["/s/b"],"together":[["/s/b","/s/a"]],"alone":["/s/a"]}}]}"#;
+        let listing = parse(text.as_bytes()).unwrap();
+        let image = &listing.images[0];
+        assert_eq!(image.roots, [1]);
+        let Hints {
+            stable,
+            volatile,
+            together,
+            alone,
+        } = &image.hints;
+        assert_eq!((stable, volatile, alone), (&vec![0], &vec![1], &vec![0]));
+        assert_eq!(*together, [[1, 0]]);
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_a_way_out() {
         let a = r#"{"path":"/s/a","narSize":1,"references":[]}"#;
         for (text, said) in [
@@ -391,6 +497,22 @@ mod tests {
             (
                 &format!(r#"{{"graph":[{a}],"fleet":[]}}"#),
                 "a graph and a fleet",
+            ),
+            (
+                &format!(r#"{{"graph":[{a}],"roots":["/s/b"]}}"#),
+                "roots has /s/b, which is not listed",
+            ),
+            (
+                &format!(r#"{{"graph":[{a}],"hints":{{"together":[["/s/a","/s/b"]]}}}}"#),
+                "hints.together has /s/b, which is not listed",
+            ),
+            (
+                &format!(r#"{{"graph":[{a}],"hints":{{"often":["/s/a"]}}}}"#),
+                "unknown field `often`",
+            ),
+            (
+                r#"{"fleet":[],"roots":["/s/a"]}"#,
+                "says beside a fleet what an image of it is to heed",
             ),
             (
                 &format!(r#"{{"graph":{{"fleet":[{{"graph":[{a}]}}]}}}}"#),

@@ -138,11 +138,11 @@ impl<'a> ImagePlan<'a> {
             let references = source
                 .references
                 .iter()
-                .filter(|path| there.contains(path.as_str()));
+                .filter(|path| there.contains(&***path));
             nodes.push(Node {
                 path: source.store_path.as_str().into(),
                 size: source.nar_size,
-                references: references.map(|path| path.as_str().into()).collect(),
+                references: references.map(|path| (&**path).into()).collect(),
             });
         }
         let graph = Graph::new(nodes).map_err(|_| Error::Document {

@@ -11,7 +11,7 @@ use crate::cli::printer::Printer;
 use strata_error::{Error, Result};
 use strata_nix::StrategyName;
 use strata_plan::listing::{self, ListedImage, Listing};
-use strata_plan::strategy::{self, Budget, Hints, MOST_WORTHWHILE, PlannedLayer, Request};
+use strata_plan::strategy::{self, Budget, MOST_WORTHWHILE, PlannedLayer, Request};
 
 /// More is read from nobody: a hundred times what the largest closures are.
 const LARGEST: u64 = 4 << 30;
@@ -25,10 +25,12 @@ const LARGEST: u64 = 4 << 30;
 #[command(after_long_help = "\
 The input is the graph alone, or with what the plan is to heed:
 
-    {\"graph\": [..], \"max_layers\": 60, \"previous\": [[PATH]], \"alongside\": [[[PATH]]]}
+    {\"graph\": [..], \"max_layers\": 60, \"previous\": [[PATH]], \"alongside\": [[[PATH]]], \"roots\": [PATH],
+     \"hints\": {\"stable\": [PATH], \"volatile\": [PATH], \"together\": [[PATH]], \"alone\": [PATH]}}
 
 `previous` is an earlier answer, whose layers stay if they can; `alongside` has answers for other images, whose layers \
-are used where that costs little. Images that live together are planned at once, which gives a list of answers:
+are used where that costs little. `roots` is what an edit changes; without it, it is what no other path needs. `hints` \
+are those of `layerHints` of the Nix functions. Images that live together are planned at once, which gives a list of answers:
 
     {\"fleet\": [{\"graph\": [..]}, ..], \"max_layers\": 60}
 
@@ -99,7 +101,6 @@ fn plan(arguments: &LayersArgs, listing: &Listing) -> Vec<Vec<PlannedLayer>> {
         Some(most) => Budget::AtMost(most),
         None => Budget::Worthwhile(MOST_WORTHWHILE),
     };
-    let hints = Hints::default();
     let members: Vec<Vec<u32>> = listing
         .images
         .iter()
@@ -109,15 +110,7 @@ fn plan(arguments: &LayersArgs, listing: &Listing) -> Vec<Vec<PlannedLayer>> {
         .images
         .iter()
         .zip(&members)
-        .map(|(image, members)| Request {
-            graph: &image.graph,
-            members,
-            roots: &[],
-            budget,
-            previous: &image.previous,
-            alongside: &image.alongside,
-            hints: &hints,
-        })
+        .map(|(image, members)| image.request(members, budget))
         .collect();
     let name = arguments.strategy;
     if listing.is_fleet && name == StrategyName::Auto {

@@ -6,6 +6,9 @@ use strata_nix::{Closure, StorePath};
 
 /// Some store paths with references among them. A reference that leads out of the graph is no part of it,
 /// and neither is one from a path to itself.
+///
+/// It is not a part of the strategies' graph: where operations cut, references are gone for good, also when what was cut
+/// is put together again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph<'a> {
     /// The paths: the smallest archive first, equal ones by path.
@@ -31,7 +34,7 @@ impl<'a> Graph<'a> {
                 .into_iter()
                 .flat_map(|entry| &entry.references);
             let places: BTreeSet<usize> = all
-                .filter_map(|reference| places.get(reference.as_str()).copied())
+                .filter_map(|reference| places.get(&**reference).copied())
                 .filter(|place| *place != own)
                 .collect();
             places.into_iter().collect()

@@ -34,7 +34,7 @@ fn closure(paths: &[(&str, u64, Vec<&str>)]) -> Closure {
             path: path(name),
             nar_hash: String::new(),
             nar_size: *size,
-            references: references.iter().map(|name| path(name)).collect(),
+            references: references.iter().map(|name| path(name).into()).collect(),
         };
         (store_path(name), entry)
     }))

@@ -6,8 +6,8 @@ use super::super::reach::Reach;
 pub(super) const ONE: i64 = 1 << 18;
 
 /// What a layer costs at each update, in bytes: its HEAD when a registry is asked what it has, its entries in the
-/// manifest and the config, and the extraction when it is new. One more of 60 layers is some milliseconds for each
-/// of them, and in a millisecond a line of a gigabit carries 128 KB.
+/// manifest and the config, and the extraction when it is new. docs/internals/layering.md says what was measured: about a
+/// millisecond, in which a line of a gigabit carries 128 KB.
 pub(super) const PRICE: i64 = 128 << 10;
 
 /// Powers are computed in 2^-32.
