@@ -57,8 +57,8 @@ fn fill(arguments: &LayerArguments, output: File, show: Show) -> Result<Vec<Stri
         .canonicalize()
         .map_err(Error::io("read", directory))?;
     namespace::enter(arguments.has_root)?;
-    let mut inodes = Inodes::default();
     if arguments.bases.is_empty() {
+        let inodes = Inodes::default();
         let snapshot = Snapshot::empty(&directory)?;
         let inodes = run_script(arguments, &directory, inodes, show)?;
         return write_layer(arguments, &directory, &inodes, &snapshot, output);
@@ -67,18 +67,34 @@ fn fill(arguments: &LayerArguments, output: File, show: Show) -> Result<Vec<Stri
     let beside = directory.parent().unwrap_or(&directory);
     let mut staging = tempfile::Builder::new();
     let staging = staging.prefix(".strata-root-").tempdir_in(beside);
-    let staging = staging.map_err(Error::io("create a directory in", beside))?;
-    let root = staging.path();
+    let mut staging = staging.map_err(Error::io("create a directory in", beside))?;
+    // To remove it while something is mounted in it would remove what is mounted.
+    staging.disable_cleanup(true);
+    let result = fill_on_bases(arguments, &directory, staging.path(), output, show);
+    namespace::unmount_below(staging.path())?;
+    staging.disable_cleanup(false);
+    result
+}
+
+/// Makes the layer with `root` for the bases and what is in `directory` over them.
+fn fill_on_bases(
+    arguments: &LayerArguments,
+    directory: &Path,
+    root: &Path,
+    output: File,
+    show: Show,
+) -> Result<Vec<String>> {
     // As engines have it, unless a base says something else.
     let permissions = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(root, permissions).map_err(Error::io("change", root))?;
+    let mut inodes = Inodes::default();
     let store = Store::new(arguments.store.to_string_lossy());
     for image in &arguments.bases {
         base::unpack(image, &arguments.architecture, &store, root, &mut inodes)?;
     }
     let snapshot = Snapshot::of(root, &inodes)?;
     std::thread::sleep(CLOCK_TICK);
-    base::merge(&directory, root, root, &mut inodes)?;
+    base::merge(directory, root, root, &mut inodes)?;
     let inodes = run_script(arguments, root, inodes, show)?;
     write_layer(arguments, root, &inodes, &snapshot, output)
 }

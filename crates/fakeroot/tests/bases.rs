@@ -449,3 +449,38 @@ fn what_is_mounted_is_not_in_the_layer() {
         assert_eq!(listed.lines().collect::<Vec<_>>(), expected, "{script}");
     }
 }
+
+/// What is mounted in a root is never removed with it, also if not all could be mounted.
+#[test]
+fn what_is_outside_stays_when_something_is_in_the_way() {
+    let place = directory();
+    let file = place.path().join("1");
+    layer_of("touch blocked", &file);
+    let base = place.path().join("base.tar");
+    archive(&[file], &base);
+    let place = Place::new(Some(&base));
+    let outside = place.path().join("outside");
+    run(as_user("mkdir").arg(&outside));
+    run(as_user("touch").arg(outside.join("file")));
+    let base = place.base();
+    let mut command = place.make(&[&base], &["true"]);
+    let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+    let program = command.get_program().to_owned();
+    let end = words.iter().position(|word| word == "--chroot").unwrap();
+    command = Command::new(program);
+    command.args(&words[..=end]).arg("--bind").arg(&outside);
+    command.args(["--bind", "/blocked"]).args(&words[end + 1..]);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        text.contains("/blocked: the image has something else there"),
+        "{text}"
+    );
+    assert!(outside.join("file").exists());
+    let left = fs::read_dir(place.path()).unwrap();
+    let left = left.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with(".strata-root")
+    });
+    assert_eq!(left.count(), 0);
+}
