@@ -41,7 +41,9 @@ let
       types
       ;
   };
+  overriding = import ./overridable.nix { inherit lib; };
   dockerImage = import ./docker-image.nix {
+    inherit (overriding) overridable;
     inherit
       pkgs
       tools
@@ -64,6 +66,7 @@ in
   inherit (storePaths) configRoots toPaths wholePath;
   inherit (import ./env.nix { inherit lib; }) envOf mergeEnv;
   inherit runBuilder;
+  inherit (overriding) extend overridable;
   accounts = import ./accounts.nix { inherit lib; };
   annotations = import ./annotations.nix { inherit lib; };
   baseAnnotations = import ./base-annotations.nix { inherit lib; };
@@ -100,7 +103,6 @@ in
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   layerFields = import ./layer-fields.nix { inherit lib; };
   nixpkgsSource = import ./nixpkgs-source.nix;
-  inherit (import ./overridable.nix { inherit lib; }) extend overridable;
   profilePackage = import ./profile-package.nix { inherit lib; };
   # What nix2container, its forks and dockerTools have, and their users bring along.
   refusedEverywhere = {

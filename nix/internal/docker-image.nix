@@ -13,6 +13,7 @@
   strata-builder,
   strata-fakeroot,
   storePaths,
+  overridable,
   runBuilder,
   derive,
   layering,
@@ -327,30 +328,7 @@ rec {
   };
 
   /**
-    The derivation of `attributes`, as `finish` completes it, with `overrideAttrs`.
-  */
-  overridable =
-    attributes: finish:
-    finish (derivation attributes)
-    // {
-      overrideAttrs =
-        change:
-        let
-          once = change attributes;
-          changed =
-            if !lib.isFunction change then
-              change
-            else if lib.isFunction once then
-              change final attributes
-            else
-              once;
-          final = attributes // changed;
-        in
-        overridable final finish;
-    };
-
-  /**
-    A derivation whose builder is the command line.
+    A derivation whose builder is the command line, as `finish`, which is its last argument, completes it.
   */
   runStrata =
     {
@@ -359,14 +337,16 @@ rec {
       attributes ? { },
     }:
     overridable (
-      {
-        name = lib.strings.sanitizeDerivationName name;
-        inherit args;
-        inherit (tools.stdenv.buildPlatform) system;
-        builder = "${strata}/bin/strata";
-        preferLocalBuild = true;
-      }
-      // attributes
+      derivation (
+        {
+          name = lib.strings.sanitizeDerivationName name;
+          inherit args;
+          inherit (tools.stdenv.buildPlatform) system;
+          builder = "${strata}/bin/strata";
+          preferLocalBuild = true;
+        }
+        // attributes
+      )
     );
 
   /**
