@@ -613,7 +613,7 @@ makeOverridable (
     ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
     tars = internal.toPaths "buildImage: `tarLayers`" tarLayers;
   in
-  internal.overridable derived (
+  internal.overridable derived.drvAttrs (
     image:
     let
       imageTag =

@@ -98,7 +98,7 @@ makeOverridable (
     imageName = lib.toLower name;
     ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
   in
-  internal.overridable derived (
+  internal.overridable derived.drvAttrs (
     index:
     let
       imageTag =

@@ -170,48 +170,50 @@ makeOverridable (
   let
     given = internal.copyToRoot "buildLayer" { inherit copyToRoot contents; };
   in
-  internal.overridable (internal.derive {
-    name = "layer";
-    more = internal.layerFields {
-      inherit
-        uid
-        gid
-        mtime
-        includeStorePaths
-        ;
-    };
-    copyToRoot = given;
-    files = internal.files "buildLayer" {
-      inherit files;
-      inherit (given) users groups;
-    };
-    deps = internal.toPaths "buildLayer: `deps`" deps;
-    ignore = if ignore == null then [ ] else internal.toPaths "buildLayer: `ignore`" ignore;
-    layers = internal.toPaths "buildLayer: `layers`" layers;
-    perms =
-      perms
-      ++ map (
-        {
-          path,
-          regex ? "",
-          caps,
-        }:
-        {
-          inherit path regex;
-          capabilities = caps;
-        }
-      ) capabilities;
-    inherit compression metadata reproducible;
-    layering = internal.layering.request "buildLayer" {
-      inherit
-        maxLayers
-        strategy
-        layerHints
-        previousLayers
-        alongside
-        layersFile
-        layeringPipeline
-        ;
-    };
-  }) (layer: layer)
+  internal.overridable
+    (internal.derive {
+      name = "layer";
+      more = internal.layerFields {
+        inherit
+          uid
+          gid
+          mtime
+          includeStorePaths
+          ;
+      };
+      copyToRoot = given;
+      files = internal.files "buildLayer" {
+        inherit files;
+        inherit (given) users groups;
+      };
+      deps = internal.toPaths "buildLayer: `deps`" deps;
+      ignore = if ignore == null then [ ] else internal.toPaths "buildLayer: `ignore`" ignore;
+      layers = internal.toPaths "buildLayer: `layers`" layers;
+      perms =
+        perms
+        ++ map (
+          {
+            path,
+            regex ? "",
+            caps,
+          }:
+          {
+            inherit path regex;
+            capabilities = caps;
+          }
+        ) capabilities;
+      inherit compression metadata reproducible;
+      layering = internal.layering.request "buildLayer" {
+        inherit
+          maxLayers
+          strategy
+          layerHints
+          previousLayers
+          alongside
+          layersFile
+          layeringPipeline
+          ;
+      };
+    }).drvAttrs
+    (layer: layer)
 )

@@ -231,7 +231,7 @@ makeOverridable (
             digest = imageDigest;
             inherit platform;
             hash = lib.head hashes;
-          })
+          }).drvAttrs
           (
             drv:
             drv

@@ -18,8 +18,6 @@ const MB: u64 = 1_000_000;
 
 /// Where programs are; on some machines only in the second.
 const ROOTS: [&str; 2] = ["/usr", "/nix/store"];
-/// How many store paths there are.
-const PATHS: u64 = 300;
 /// The mean size of one, in bytes.
 const PATH: u64 = 5 * MB;
 /// The largest file, in bytes. With a larger one the small image would not be small.
@@ -32,17 +30,17 @@ const SMALL_FILE: u64 = 50 * KB;
 pub(crate) struct Corpus {
     /// The store directory.
     pub(crate) store: PathBuf,
-    /// About 1.5 GB, if the machine has as much; no path refers to another.
+    /// About 5 MB each, if the machine has as much; no path refers to another.
     pub(crate) closure: Vec<ClosureEntry>,
     /// Versions of a small application, of which an image has one.
     pub(crate) applications: Vec<ClosureEntry>,
 }
 
 impl Corpus {
-    /// The corpus in `directory` with so many `versions` of the application, collected if it is not
+    /// The corpus in `directory` with so many `paths` and `versions` of the application, collected if it is not
     /// there.
-    pub(crate) fn open(directory: &Path, versions: usize) -> Result<Self> {
-        let list = directory.join(format!("corpus-{VERSION}-{versions}.json"));
+    pub(crate) fn open(directory: &Path, paths: u64, versions: usize) -> Result<Self> {
+        let list = directory.join(format!("corpus-{VERSION}-{paths}-{versions}.json"));
         if let Ok(bytes) = fs::read(&list) {
             return Ok(serde_json::from_slice(&bytes)?);
         }
@@ -50,15 +48,15 @@ impl Corpus {
             fs::remove_dir_all(directory)?;
         }
         let store = directory.join("store");
-        let mut machine = Machine::new()?;
-        let closure = (0..PATHS).map(|number| {
+        let mut machine = Machine::new(paths)?;
+        let closure = (0..paths).map(|number| {
             let files = machine.part(number);
             entry(&store, &format!("{number:032}-package"), &files, None)
         });
         let closure = closure.collect::<Result<_>>()?;
         let files = machine.small(MB);
         let applications = (0..versions).map(|version| {
-            let name = format!("{:032}-application", PATHS + version as u64);
+            let name = format!("{:032}-application", paths + version as u64);
             entry(&store, &name, &files, Some(version))
         });
         let corpus = Self {
@@ -85,6 +83,8 @@ struct Source {
 
 /// The files of this machine, those of a directory beside each other.
 struct Machine {
+    /// How many parts it is cut into.
+    parts: u64,
     files: Vec<Source>,
     size: u64,
     /// How many files were passed, and their bytes.
@@ -95,7 +95,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn new() -> Result<Self> {
+    fn new(parts: u64) -> Result<Self> {
         let mut files = Vec::new();
         for root in ROOTS.map(Path::new) {
             if root.exists() {
@@ -103,6 +103,7 @@ impl Machine {
             }
         }
         Ok(Self {
+            parts,
             size: files.iter().map(|file| file.size).sum(),
             files,
             passed: 0,
@@ -113,7 +114,7 @@ impl Machine {
 
     /// Files for the store path of this number. All paths together are spread evenly over the machine.
     fn part(&mut self, number: u64) -> Vec<&Source> {
-        while self.offset < self.size / PATHS * number && self.passed < self.files.len() {
+        while self.offset < self.size / self.parts * number && self.passed < self.files.len() {
             self.pass();
         }
         let begin = self.passed;

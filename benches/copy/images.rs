@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use strata_nix::ClosureEntry;
+use strata_nix::{ClosureEntry, nar};
 
 use crate::corpus::Corpus;
 use crate::measure::run;
@@ -14,35 +14,88 @@ use crate::measure::run;
 /// An image with each version of a small application, on the same packages.
 pub(crate) struct Images<'a> {
     corpus: &'a Corpus,
+    name: &'static str,
     /// The packages. Each refers to two that come before it, as libraries do: the first is needed by all.
     packages: Vec<ClosureEntry>,
+    /// The most layers; none for as many as Strata makes by itself.
+    max_layers: Option<usize>,
 }
 
 impl<'a> Images<'a> {
     /// Images with every so-manieth package of the corpus.
-    pub(crate) fn new(corpus: &'a Corpus, step: usize) -> Self {
-        let mut packages: Vec<ClosureEntry> =
-            corpus.closure.iter().step_by(step).cloned().collect();
+    pub(crate) fn some(corpus: &'a Corpus, name: &'static str, step: usize) -> Self {
+        let packages = corpus.closure.iter().step_by(step).cloned();
+        Self::new(corpus, name, packages.collect())
+    }
+
+    /// Images with all packages so many times: what differs is a file with their number.
+    pub(crate) fn several(corpus: &'a Corpus, name: &'static str, times: usize) -> Result<Self> {
+        let mut packages = corpus.closure.clone();
+        for time in 1..times {
+            for entry in &corpus.closure {
+                packages.push(again(entry, &format!("copy{time}"))?);
+            }
+        }
+        Ok(Self::new(corpus, name, packages))
+    }
+
+    fn new(corpus: &'a Corpus, name: &'static str, mut packages: Vec<ClosureEntry>) -> Self {
         for number in 1..packages.len() {
-            let references = [number / 2, number * 2 / 3].map(|other| packages[other].path.as_str().into());
+            let references = needed(number).map(|other| packages[other].path.as_str().into());
             packages[number].references = references.to_vec();
         }
-        Self { corpus, packages }
+        Self {
+            corpus,
+            name,
+            packages,
+            max_layers: None,
+        }
+    }
+
+    /// The same images in one layer.
+    pub(crate) fn in_one_layer(&self) -> Self {
+        Self {
+            corpus: self.corpus,
+            name: "one-layer",
+            packages: self.packages.clone(),
+            max_layers: Some(1),
+        }
     }
 
     /// Builds the image with this version of the application.
     pub(crate) fn with_application(&self, version: usize) -> Result<PathBuf> {
+        self.build(version, &self.packages, &version.to_string())
+    }
+
+    /// Builds the image with this version of the application, and a library rebuilt for the so-manieth time, with all
+    /// that need it.
+    pub(crate) fn with_library(&self, version: usize, rebuilt: usize) -> Result<PathBuf> {
+        let mut packages = self.packages.clone();
+        let mut is_new = vec![false; packages.len()];
+        // Of the later half each is needed by few.
+        let library = packages.len() / 2;
+        for number in library..packages.len() {
+            if number == library || needed(number).iter().any(|other| is_new[*other]) {
+                is_new[number] = true;
+                let mut new = again(&packages[number], &format!("rebuilt{rebuilt}"))?;
+                let references = needed(number).map(|other| packages[other].path.as_str().into());
+                new.references = references.to_vec();
+                packages[number] = new;
+            }
+        }
+        self.build(version, &packages, &format!("{version}-rebuilt-{rebuilt}"))
+    }
+
+    fn build(&self, version: usize, packages: &[ClosureEntry], label: &str) -> Result<PathBuf> {
         let application = self.corpus.applications.get(version);
         let mut application = application.context("there are fewer versions")?.clone();
-        application.references = self
-            .packages
+        application.references = packages
             .iter()
             .map(|entry| entry.path.as_str().into())
             .collect();
-        let name = format!("image-{version}-of-{}", self.packages.len());
-        let out = self.corpus.output(&name);
+        let out = self.corpus.output(&format!("{}-{label}", self.name));
         remove(&out)?;
-        let request = json!({
+        let mut request = json!({
             "version": 1,
             "storeDir": self.corpus.store,
             "deps": [application.path],
@@ -50,7 +103,10 @@ impl<'a> Images<'a> {
                 "name": "bench", "tag": "latest", "arch": "amd64", "created": "1970-01-01T00:00:01Z",
             },
         });
-        let closure: Vec<&ClosureEntry> = self.packages.iter().chain([&application]).collect();
+        if let Some(layers) = self.max_layers {
+            request["maxLayers"] = json!(layers);
+        }
+        let closure: Vec<&ClosureEntry> = packages.iter().chain([&application]).collect();
         let attrs = json!({ "outputs": { "out": out }, "closure": closure, "request": request });
         let file = out.with_extension("json");
         fs::write(&file, serde_json::to_vec(&attrs)?)?;
@@ -58,6 +114,42 @@ impl<'a> Images<'a> {
         fs::remove_file(file)?;
         Ok(out)
     }
+}
+
+/// Which packages the package of this number needs.
+fn needed(number: usize) -> [usize; 2] {
+    [number / 2, number * 2 / 3]
+}
+
+/// A package with the same files, and one more that says what it is.
+fn again(entry: &ClosureEntry, what: &str) -> Result<ClosureEntry> {
+    let path = PathBuf::from(format!("{}-{what}", entry.path));
+    if !path.exists() {
+        link_all(Path::new(&entry.path), &path)?;
+        fs::write(path.join(what), what)?;
+    }
+    let nar = nar::hash(&path)?;
+    Ok(ClosureEntry {
+        path: path.display().to_string(),
+        nar_hash: nar.hash,
+        nar_size: nar.size,
+        references: Vec::new(),
+    })
+}
+
+/// Hard links to all files of a directory.
+fn link_all(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            link_all(&entry.path(), &to)?;
+        } else {
+            fs::hard_link(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(directory: &Path) -> Result<()> {

@@ -17,7 +17,7 @@ const TOP: f64 = 88.0;
 const ROW: f64 = 34.0;
 const BAR: f64 = 20.0;
 
-const STYLE: &str = r##"  <style>
+const STYLE: &str = r#"  <style>
     .panel { fill: #ffffff; stroke: #d0d7de; }
     .other { fill: #afb8c1; }
     .own { fill: #2f8f4e; }
@@ -34,7 +34,7 @@ const STYLE: &str = r##"  <style>
       .quiet { fill: #9198a1; }
     }
   </style>
-"##;
+"#;
 
 /// The strategies, each planning for itself and without a memory, by what they send too much.
 pub(crate) fn svg(rows: &[Row]) -> Result<String> {

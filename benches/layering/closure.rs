@@ -10,9 +10,11 @@ use crate::universe::{Universe, draw};
 
 const KB: u64 = 1 << 10;
 
-/// An image: what it is called, the areas of its packages, how many somebody chose, and in KB its application and
-/// what is private to that.
-const IMAGES: [(&str, &[usize], usize, u64, &[u64]); 16] = [
+/// What an image is called, the areas of its packages, how many somebody chose, and in KB its application and what is
+/// private to that.
+type About = (&'static str, &'static [usize], usize, u64, &'static [u64]);
+
+const IMAGES: [About; 16] = [
     ("cache", &[], 3, 10, &[200]),
     ("static-site", &[], 5, 31_000, &[800]),
     ("service", &[0], 4, 24_000, &[900]),
@@ -61,7 +63,7 @@ impl State {
     /// The packages of the image.
     pub(crate) fn packages(&self, universe: &Universe) -> BTreeSet<usize> {
         let mut found = BTreeSet::new();
-        let mut todo = self.chosen(universe);
+        let mut todo = self.chosen();
         while let Some(package) = todo.pop() {
             if found.insert(package) {
                 todo.extend(universe.needs(package, self.version(universe, package)));
@@ -70,9 +72,9 @@ impl State {
         found
     }
 
-    fn chosen(&self, universe: &Universe) -> Vec<usize> {
+    fn chosen(&self) -> Vec<usize> {
         let (name, areas, count, ..) = IMAGES[self.image];
-        universe.choose(name, areas, count)
+        Universe::choose(name, areas, count)
     }
 
     fn version(&self, universe: &Universe, package: usize) -> u32 {
@@ -103,7 +105,7 @@ impl Closure {
             path_of.insert(package, path);
         }
         let (name, _, _, size, private) = IMAGES[state.image];
-        let chosen = state.chosen(universe);
+        let chosen = state.chosen();
         let mut needs: Vec<String> = chosen.iter().map(|need| path_of[need].clone()).collect();
         for (number, size) in private.iter().enumerate() {
             let edits = if number == 0 { state.private_edits } else { 0 };

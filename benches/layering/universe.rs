@@ -55,7 +55,7 @@ impl Universe {
     }
 
     /// So many packages of these areas, which somebody installs, and some tools and data beside them.
-    pub(crate) fn choose(&self, image: &str, areas: &[usize], count: usize) -> Vec<usize> {
+    pub(crate) fn choose(image: &str, areas: &[usize], count: usize) -> Vec<usize> {
         let mut chosen: Vec<usize> = (0..count)
             .map(|number| {
                 let key = format!("{image} chooses {number}");
@@ -93,13 +93,11 @@ impl Universe {
     /// The bytes of a package, after so many new versions of it.
     pub(crate) fn size(&self, number: usize, versions: u32) -> u64 {
         let package = self.get(number);
-        match versions {
-            0 => package.size,
-            _ => {
-                let key = format!("{} {versions} has the size", package.name);
-                package.size / 100 * (95 + draw(&key, 16) as u64)
-            }
+        if versions == 0 {
+            return package.size;
         }
+        let key = format!("{} {versions} has the size", package.name);
+        package.size / 100 * (95 + draw(&key, 16) as u64)
     }
 
     /// How often a source is updated beside others: few often, most hardly ever.
@@ -129,18 +127,12 @@ impl Universe {
                 _ if is_platform => (20 + draw(&format!("{name} MB"), 160) as u64) * MB,
                 _ => size(&name),
             },
-            needs: self.first_needs(number, &name, area, is_of_last),
+            needs: Self::first_needs(number, &name, area, is_of_last),
             name,
         }
     }
 
-    fn first_needs(
-        &self,
-        number: usize,
-        name: &str,
-        area: Option<usize>,
-        is_of_last: bool,
-    ) -> Vec<usize> {
+    fn first_needs(number: usize, name: &str, area: Option<usize>, is_of_last: bool) -> Vec<usize> {
         if number < FIRST_BASE {
             return Vec::new();
         }

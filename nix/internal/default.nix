@@ -41,9 +41,7 @@ let
       types
       ;
   };
-  overriding = import ./overridable.nix { inherit lib; };
   dockerImage = import ./docker-image.nix {
-    inherit (overriding) overridable;
     inherit
       pkgs
       tools
@@ -56,7 +54,9 @@ let
       layering
       commands
       ;
+    inherit (changes) overridable;
   };
+  changes = import ./overridable.nix { inherit lib; };
   runBuilder = import ./run-builder.nix {
     inherit lib strata-builder;
     inherit (pkgs.stdenv.buildPlatform) system;
@@ -66,7 +66,6 @@ in
   inherit (storePaths) configRoots toPaths wholePath;
   inherit (import ./env.nix { inherit lib; }) envOf mergeEnv;
   inherit runBuilder;
-  inherit (overriding) extend overridable;
   accounts = import ./accounts.nix { inherit lib; };
   annotations = import ./annotations.nix { inherit lib; };
   baseAnnotations = import ./base-annotations.nix { inherit lib; };
@@ -103,6 +102,7 @@ in
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   layerFields = import ./layer-fields.nix { inherit lib; };
   nixpkgsSource = import ./nixpkgs-source.nix;
+  inherit (changes) extend overridable;
   profilePackage = import ./profile-package.nix { inherit lib; };
   # What nix2container, its forks and dockerTools have, and their users bring along.
   refusedEverywhere = {

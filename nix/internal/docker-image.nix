@@ -13,11 +13,11 @@
   strata-builder,
   strata-fakeroot,
   storePaths,
-  overridable,
   runBuilder,
   derive,
   layering,
   commands,
+  overridable,
 }:
 let
   inherit (pkgs) lib;
@@ -328,7 +328,7 @@ rec {
   };
 
   /**
-    A derivation whose builder is the command line, as `finish`, which is its last argument, completes it.
+    A derivation whose builder is the command line.
   */
   runStrata =
     {
@@ -337,16 +337,14 @@ rec {
       attributes ? { },
     }:
     overridable (
-      derivation (
-        {
-          name = lib.strings.sanitizeDerivationName name;
-          inherit args;
-          inherit (tools.stdenv.buildPlatform) system;
-          builder = "${strata}/bin/strata";
-          preferLocalBuild = true;
-        }
-        // attributes
-      )
+      {
+        name = lib.strings.sanitizeDerivationName name;
+        inherit args;
+        inherit (tools.stdenv.buildPlatform) system;
+        builder = "${strata}/bin/strata";
+        preferLocalBuild = true;
+      }
+      // attributes
     );
 
   /**

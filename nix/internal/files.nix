@@ -53,9 +53,8 @@ let
 
   known =
     path: kind: field: name: accounts:
-    accounts.${name} or (mistake path ".${kind}"
-      "${builtins.toJSON name} is no ${kind} of the image's `baseSystem`"
-      (
+    accounts.${name}
+      or (mistake path ".${kind}" "${builtins.toJSON name} is no ${kind} of the image's `baseSystem`" (
         "give the number: ${field} = 1000"
         + (
           if accounts == { } then
@@ -63,8 +62,7 @@ let
           else
             "; there are ${lib.concatStringsSep ", " (lib.attrNames accounts)}"
         )
-      )
-    );
+      ));
   ownerOf =
     path: file:
     let
@@ -86,8 +84,7 @@ let
           gname = file.group;
         }
       else if file ? user && !(file ? gid) then
-        { inherit gid; }
-        // lib.optionalAttrs (names ? ${toString gid}) { gname = names.${toString gid}; }
+        { inherit gid; } // lib.optionalAttrs (names ? ${toString gid}) { gname = names.${toString gid}; }
       else
         { }
     );

@@ -57,9 +57,12 @@ let
 in
 {
   /**
-    What `finish` makes of a derivation, and of those that it is changed to.
+    What `finish` makes of the derivation of `attributes`, and of those that it is changed to.
   */
-  overridable = drv: make drv.drvAttrs;
+  overridable = make;
 
+  /**
+    A result with what `more` makes of it, and of those that it is changed to.
+  */
   inherit extend;
 }

@@ -62,7 +62,7 @@ fn strip_hashes(text: &str) -> String {
 type Mistake = (&'static str, fn(&mut Case), &'static str);
 
 /// Says this of `/x` in `files`.
-fn with_file(case: &mut Case, file: Value) {
+fn with_file(case: &mut Case, file: &Value) {
     case.request["files"] = json!({ "/x": file });
 }
 
@@ -97,52 +97,52 @@ const MISTAKES: &[Mistake] = &[
     // `files`.
     (
         "file_that_says_nothing",
-        |case| with_file(case, json!({ "mode": "0755" })),
+        |case| with_file(case, &json!({ "mode": "0755" })),
         "attribute files.\"/x\": does not say what it is",
     ),
     (
         "file_with_a_mode_that_is_none",
-        |case| with_file(case, json!({ "type": "directory", "mode": "9999" })),
+        |case| with_file(case, &json!({ "type": "directory", "mode": "9999" })),
         "attribute files.\"/x\".mode: \"9999\" is not an octal mode",
     ),
     (
         "file_with_a_number_as_mode",
-        |case| with_file(case, json!({ "type": "directory", "mode": 755 })),
+        |case| with_file(case, &json!({ "type": "directory", "mode": 755 })),
         "attribute files.\"/x\".mode: expected a string, found the number 755",
     ),
     (
         "file_with_an_unknown_attribute",
-        |case| with_file(case, json!({ "type": "directory", "owner": "app" })),
+        |case| with_file(case, &json!({ "type": "directory", "owner": "app" })),
         "attribute files.\"/x\".owner: is not an attribute of this",
     ),
     (
         "file_of_an_unknown_type",
-        |case| with_file(case, json!({ "type": "socket" })),
+        |case| with_file(case, &json!({ "type": "socket" })),
         "attribute files.\"/x\".type: \"socket\" is not known",
     ),
     (
         "file_of_two_types",
-        |case| with_file(case, json!({ "type": "fifo", "link": "y" })),
+        |case| with_file(case, &json!({ "type": "fifo", "link": "y" })),
         "attribute files.\"/x\".type: is \"fifo\", but there is a `link`",
     ),
     (
         "file_that_is_two_things",
-        |case| with_file(case, json!({ "link": "y", "hardlink": "/y" })),
+        |case| with_file(case, &json!({ "link": "y", "hardlink": "/y" })),
         "attribute files.\"/x\": has both `link` and `hardlink`",
     ),
     (
         "file_without_content",
-        |case| with_file(case, json!({ "type": "file" })),
+        |case| with_file(case, &json!({ "type": "file" })),
         "attribute files.\"/x\".source: is missing",
     ),
     (
         "file_from_outside_of_the_store",
-        |case| with_file(case, json!({ "source": "/etc/passwd" })),
+        |case| with_file(case, &json!({ "source": "/etc/passwd" })),
         "attribute files.\"/x\".source: \"/etc/passwd\" is not in the store directory STORE",
     ),
     (
         "file_from_above_its_package",
-        |case| with_file(case, json!({ "source": format!("{}/../x", case.app) })),
+        |case| with_file(case, &json!({ "source": format!("{}/../x", case.app) })),
         "attribute files.\"/x\".source: \"STORE/app/../x\" is not a plain path",
     ),
     (
@@ -150,14 +150,14 @@ const MISTAKES: &[Mistake] = &[
         |case| {
             with_file(
                 case,
-                json!({ "source": format!("{}/bin/nothing", case.app) }),
-            )
+                &json!({ "source": format!("{}/bin/nothing", case.app) }),
+            );
         },
         "attribute files.\"/x\".source: STORE/app/bin/nothing: No such file or directory (os error 2)",
     ),
     (
         "file_that_is_a_directory",
-        |case| with_file(case, json!({ "type": "file", "source": case.app })),
+        |case| with_file(case, &json!({ "type": "file", "source": case.app })),
         "attribute files.\"/x\".type: is \"file\", but STORE/app is a directory",
     ),
     (
@@ -166,7 +166,7 @@ const MISTAKES: &[Mistake] = &[
             let out = case
                 .store
                 .add("out", &[Item::Symlink("l", "/etc/passwd")], &[]);
-            with_file(case, json!({ "source": format!("{out}/l") }));
+            with_file(case, &json!({ "source": format!("{out}/l") }));
         },
         "attribute files.\"/x\".source: STORE/out/l leads to /etc/passwd, out of the store",
     ),
@@ -174,13 +174,18 @@ const MISTAKES: &[Mistake] = &[
         "file_in_a_package_whose_name_is_a_whiteout",
         |case| {
             let out = case.store.add("out", &[Item::File(".wh.a", "")], &[]);
-            with_file(case, json!({ "source": out }));
+            with_file(case, &json!({ "source": out }));
         },
         "store path STORE/out: .wh.a: no image can have a file whose name begins with .wh.",
     ),
     (
         "file_with_capabilities_that_are_none",
-        |case| with_file(case, json!({ "source": case.app, "capabilities": ["fly"] })),
+        |case| {
+            with_file(
+                case,
+                &json!({ "source": case.app, "capabilities": ["fly"] }),
+            );
+        },
         "attribute files.\"/x\".capabilities: \"fly\" is not a capability",
     ),
     (
@@ -188,8 +193,8 @@ const MISTAKES: &[Mistake] = &[
         |case| {
             with_file(
                 case,
-                json!({ "source": case.app, "capabilities": ["kill+x"] }),
-            )
+                &json!({ "source": case.app, "capabilities": ["kill+x"] }),
+            );
         },
         "attribute files.\"/x\".capabilities: \"kill+x\" has flags other than e, i and p",
     ),
@@ -198,8 +203,8 @@ const MISTAKES: &[Mistake] = &[
         |case| {
             with_file(
                 case,
-                json!({ "type": "directory", "capabilities": ["kill"] }),
-            )
+                &json!({ "type": "directory", "capabilities": ["kill"] }),
+            );
         },
         "attribute files.\"/x\".capabilities: is for programs, which are regular files",
     ),
@@ -208,19 +213,24 @@ const MISTAKES: &[Mistake] = &[
         |case| {
             with_file(
                 case,
-                json!({ "source": case.app, "capabilities": ["kill"] }),
-            )
+                &json!({ "source": case.app, "capabilities": ["kill"] }),
+            );
         },
         "attribute files.\"/x\".capabilities: STORE/app is a directory, and programs have these",
     ),
     (
         "file_with_an_xattr_without_namespace",
-        |case| with_file(case, json!({ "source": case.app, "xattrs": { "a": "b" } })),
+        |case| with_file(case, &json!({ "source": case.app, "xattrs": { "a": "b" } })),
         "attribute files.\"/x\".xattrs: \"a\" begins with none of user., trusted., security., system., and Linux has no others",
     ),
     (
         "fifo_with_xattrs",
-        |case| with_file(case, json!({ "type": "fifo", "xattrs": { "user.a": "b" } })),
+        |case| {
+            with_file(
+                case,
+                &json!({ "type": "fifo", "xattrs": { "user.a": "b" } }),
+            );
+        },
         "attribute files.\"/x\".xattrs: is for regular files and directories",
     ),
     (
@@ -228,24 +238,24 @@ const MISTAKES: &[Mistake] = &[
         |case| {
             with_file(
                 case,
-                json!({ "type": "directory", "uid": 4_294_967_295_u64 }),
-            )
+                &json!({ "type": "directory", "uid": 4_294_967_295_u64 }),
+            );
         },
         "attribute files.\"/x\".uid: is larger than Linux allows",
     ),
     (
         "link_with_a_mode",
-        |case| with_file(case, json!({ "link": "y", "mode": "0755" })),
+        |case| with_file(case, &json!({ "link": "y", "mode": "0755" })),
         "attribute files.\"/x\".mode: is not heeded of symlinks",
     ),
     (
         "link_to_nothing",
-        |case| with_file(case, json!({ "link": "" })),
+        |case| with_file(case, &json!({ "link": "" })),
         "attribute files.\"/x\".link: is nothing that a symlink can lead to",
     ),
     (
         "device_without_a_number",
-        |case| with_file(case, json!({ "type": "block", "major": 8 })),
+        |case| with_file(case, &json!({ "type": "block", "major": 8 })),
         "attribute files.\"/x\".minor: is missing",
     ),
     (
@@ -253,19 +263,19 @@ const MISTAKES: &[Mistake] = &[
         |case| {
             with_file(
                 case,
-                json!({ "type": "character", "major": 4096, "minor": 0 }),
-            )
+                &json!({ "type": "character", "major": 4096, "minor": 0 }),
+            );
         },
         "attribute files.\"/x\".major: is 4096, and Linux has none above 4095",
     ),
     (
         "file_with_the_number_of_a_device",
-        |case| with_file(case, json!({ "type": "fifo", "minor": 0 })),
+        |case| with_file(case, &json!({ "type": "fifo", "minor": 0 })),
         "attribute files.\"/x\".minor: is for devices",
     ),
     (
         "hard_link_to_what_is_not_there",
-        |case| with_file(case, json!({ "hardlink": "/etc/conf" })),
+        |case| with_file(case, &json!({ "hardlink": "/etc/conf" })),
         "attribute files.\"/x\".hardlink: \"/etc/conf\" is not in `files`",
     ),
     (

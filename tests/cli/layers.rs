@@ -44,7 +44,7 @@ fn plan(arguments: &[&str], input: &Value) -> Value {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.ends_with("\n"));
+    assert!(text.ends_with('\n'));
     serde_json::from_str(&text.replace(&path(""), "")).unwrap()
 }
 

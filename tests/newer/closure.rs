@@ -32,6 +32,8 @@ pub struct Change {
 /// An image in a store.
 pub struct Built {
     pub image: Image,
+    /// Where it is.
+    pub path: PathBuf,
     /// Each file below the store with its digest, in order, as `sha256sum` tells it.
     pub sums: Vec<String>,
     /// How many bytes the files have that are others than in the first version, beside store paths.
@@ -117,8 +119,10 @@ pub fn build(store: &mut FakeStore, change: Change) -> Built {
     request["deps"] = json!(paths);
     request["image"]["config"] = json!({ "Cmd": ["/none"] });
     let image = store.build(&request).unwrap();
+    let path = store.locate(&image);
     Built {
-        image: Image::open(&store.locate(&image)).unwrap(),
+        image: Image::open(&path).unwrap(),
+        path,
         sums: sums(store, &paths),
         changed,
     }

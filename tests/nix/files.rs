@@ -108,10 +108,15 @@ fn check_attributes(root: &Path) {
         .args(["--create", "--xattrs", "--xattrs-include=*", "--directory"])
         .arg(root)
         .args(["--use-compress-program", "cat -v", "srv/conf", "srv/grep"]));
-    assert!(found.contains("SCHILY.xattr.user.origin=nix"), "{root:?}");
+    assert!(
+        found.contains("SCHILY.xattr.user.origin=nix"),
+        "{}",
+        root.display()
+    );
     assert!(
         found.contains("SCHILY.xattr.security.capability="),
-        "{root:?}"
+        "{}",
+        root.display()
     );
 }
 

@@ -28,9 +28,11 @@ fn image(name: &str, tag: &str, text: &str) -> String {
 
 /// The scripts of both services for these images.
 fn services(engine: &str, images: &[String]) -> [PathBuf; 2] {
-    let images: String = (images.iter().enumerate())
+    let images = images.iter().enumerate();
+    let images: Vec<String> = images
         .map(|(number, image)| format!("image{number} = {image};"))
         .collect();
+    let images = images.join("\n");
     let scripts = build_all(&format!(
         r#"
         let

@@ -143,6 +143,18 @@ impl LayersFile {
 
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        json::to_bytes(self)
+        // Almost all of them are of layers.
+        let rest = Self {
+            version: self.version,
+            store_dir: self.store_dir.clone(),
+            image: self.image.clone(),
+            format: self.format,
+            nested: self.nested.clone(),
+            perms: self.perms.clone(),
+            accounts: self.accounts.clone(),
+            base: self.base.clone(),
+            layers: Vec::new(),
+        };
+        json::to_bytes_with_list(&rest, "layers", &self.layers)
     }
 }

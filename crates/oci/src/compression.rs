@@ -39,8 +39,8 @@ impl Compression {
     pub const GZIP: Self = Self::Gzip { level: 3 };
     /// Zstandard at its default level, the fastest at which programs get smaller than with gzip.
     pub const ZSTD: Self = Self::Zstd { level: 2 };
-    /// Zstandard in frames at its default level.
-    pub const ZSTD_CHUNKED: Self = Self::ZstdChunked { level: 3 };
+    /// Zstandard in frames at its default level, the first at which layers are as small as skopeo makes them.
+    pub const ZSTD_CHUNKED: Self = Self::ZstdChunked { level: 4 };
 
     /// Whether the bytes depend on the byte order of the machine that compresses, as those of Zstandard do from
     /// level 5 (1.5.7, `zstd_preSplit.c`).

@@ -82,6 +82,8 @@ fn request(store: &FakeStore, files: Value) -> Value {
 
 #[test]
 fn everything_that_the_store_cannot_hold_is_in_the_layer() {
+    use tar::EntryType::{Block, Char, Directory, Fifo, Link, Regular, Symlink};
+
     let mut store = FakeStore::new();
     let text = store.add_file("conf", "port = 80");
     let tools = store.add("tools", &[Item::Executable("bin/ping", "#!")], &[]);
@@ -111,7 +113,6 @@ fn everything_that_the_store_cannot_hold_is_in_the_layer() {
         xattrs: BTreeMap::new(),
         content: String::new(),
     };
-    use tar::EntryType::{Block, Char, Directory, Fifo, Link, Regular, Symlink};
     let capability = BTreeMap::from([(
         "security.capability".to_owned(),
         vec![

@@ -5,6 +5,7 @@ use strata_testing as support;
 
 mod archives;
 mod derivations;
+mod fakeroot;
 mod nix_docker;
 mod runs;
 mod shells;

@@ -111,11 +111,16 @@ let
             makeOverridable f (arguments // (if isFunction changes then changes arguments else changes));
           # Either keeps what the other has changed.
           overrideAttrs =
-            changes: makeOverridable (setFunctionArgs (arguments: (f arguments).overrideAttrs changes) (functionArgs f)) arguments;
+            changes:
+            makeOverridable (setFunctionArgs (arguments: (f arguments).overrideAttrs changes) (
+              functionArgs f
+            )) arguments;
         in
         if isAttrs result then
           result
-          // { inherit override; }
+          // {
+            inherit override;
+          }
           // (if result ? overrideAttrs then { inherit overrideAttrs; } else { })
         else
           result

@@ -5,13 +5,14 @@
 //! by its digest. A chunk costs about a hundred bytes in the table and a little of the compression, so that
 //! hashes that are close to each other are in one chunk.
 
-/// The largest chunk, in bytes: what compresses as well as more does.
-pub(super) const LARGEST: usize = 1024 * 1024;
+/// The largest chunk, in bytes. Of 155 MB of programs, libraries and Python half of it made 0.5 % more, and twice
+/// as much 0.1 % less.
+pub(super) const LARGEST: usize = 2 * 1024 * 1024;
 /// How much behind a chunk decides where it ends, in bytes.
 pub(super) const AHEAD: usize = HASH + 1;
 
 /// The smallest chunk that is cut by its content.
-const SMALLEST: usize = 256 * 1024;
+const SMALLEST: usize = 1024 * 1024;
 /// So many bytes without a hash are worth a chunk.
 const WORTH: usize = 4096;
 /// The characters of a hash in a store path.
@@ -53,13 +54,14 @@ fn next_hash(bytes: &[u8]) -> Option<usize> {
     let mut hyphens = memchr::memchr_iter(b'-', bytes);
     hyphens.find_map(|hyphen| {
         let start = hyphen.checked_sub(HASH)?;
-        let is_hash = bytes[start..hyphen].iter().rev().all(is_base32);
+        let mut characters = bytes[start..hyphen].iter().rev();
+        let is_hash = characters.all(|byte| is_base32(*byte));
         is_hash.then_some(start)
     })
 }
 
 /// Nix's own base 32 has no `e`, `o`, `u` and `t`.
-fn is_base32(byte: &u8) -> bool {
+fn is_base32(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'd' | b'f'..=b'n' | b'p'..=b's' | b'v'..=b'z')
 }
 

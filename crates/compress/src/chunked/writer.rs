@@ -103,7 +103,7 @@ impl Chunked {
         writer: &mut impl Write,
     ) -> io::Result<BTreeMap<String, String>> {
         let is_whole = match &self.position {
-            Position::Rest => self.waiting().len() as u64 % BLOCK == 0,
+            Position::Rest => (self.waiting().len() as u64).is_multiple_of(BLOCK),
             // Without an end there is nothing wrong with it for readers.
             Position::Head(_) | Position::Padding(_) => self.waiting().is_empty(),
             Position::Content(_) => false,

@@ -14,8 +14,14 @@ use super::count::Count;
 use super::graph::Graph;
 use super::value::Value;
 
+/// How many numbers a mask of a block has. Each block is a walk over all references, which takes most of the time.
+const WORDS: usize = 8;
+
 /// How many paths' users are looked for at once: the bits of a mask.
-const BLOCK: usize = u64::BITS as usize;
+const BLOCK: usize = WORDS * u64::BITS as usize;
+
+/// Which paths of a block a path is or is needed by.
+type Mask = [u64; WORDS];
 
 /// Each path alone, that with the highest score first; equal ones by name, then by hash.
 pub(super) fn contest(graph: Graph<'_>) -> Value<'_> {
@@ -42,27 +48,36 @@ fn scores(graph: &Graph<'_>) -> Vec<Count> {
         position[*place] = Some(number);
     }
     // From here on, paths are called by their position: references lead to later ones.
-    let references: Vec<Vec<usize>> = order
+    let references: Vec<Vec<u32>> = order
         .iter()
         .map(|place| graph.references()[*place].iter())
-        .map(|references| references.filter_map(|place| position[*place]).collect())
+        .map(|references| references.filter_map(|place| position[*place]))
+        .map(|references| {
+            references
+                .filter_map(|place| u32::try_from(place).ok())
+                .collect()
+        })
         .collect();
     let ways = ways(&references);
     let mut sums = vec![Count::ZERO; order.len()];
-    let mut masks = vec![0_u64; order.len()];
+    let mut masks = vec![Mask::default(); order.len()];
     for start in (0..order.len()).step_by(BLOCK) {
-        // Which paths of this block each path is or is needed by. Those before it are needed by none.
+        // Those before the block are needed by none of it.
         let sums_of_block = SumsOfBlock::new(&ways[start..order.len().min(start + BLOCK)]);
-        masks[start..].fill(0);
+        masks[start..].fill(Mask::default());
         for own in start..order.len() {
             if own - start < BLOCK {
-                masks[own] |= 1 << (own - start);
+                let bit = own - start;
+                masks[own][bit / u64::BITS as usize] |= 1 << (bit % u64::BITS as usize);
             }
             let mask = masks[own];
-            if mask != 0 {
-                sums[own] = sums[own].plus(sums_of_block.get(mask));
+            if mask != Mask::default() {
+                sums[own] = sums[own].plus(sums_of_block.get(&mask));
                 for reference in &references[own] {
-                    masks[*reference] |= mask;
+                    let of_reference = &mut masks[*reference as usize];
+                    for (word, own) in of_reference.iter_mut().zip(mask) {
+                        *word |= own;
+                    }
                 }
             }
         }
@@ -95,8 +110,9 @@ impl SumsOfBlock {
     }
 
     /// The sum of the numbers whose bits are set.
-    fn get(&self, mask: u64) -> Count {
-        let bytes = mask.to_le_bytes().into_iter().zip(&self.of_bytes);
+    fn get(&self, mask: &Mask) -> Count {
+        let bytes = mask.iter().flat_map(|word| word.to_le_bytes());
+        let bytes = bytes.zip(&self.of_bytes);
         let set = bytes.filter(|(byte, _)| *byte != 0);
         set.fold(Count::ZERO, |sum, (byte, sums)| {
             sum.plus(sums[usize::from(byte)])
@@ -105,17 +121,18 @@ impl SumsOfBlock {
 }
 
 /// How many ways lead to each path from those that nothing refers to; for those it is one.
-fn ways(references: &[Vec<usize>]) -> Vec<Count> {
+fn ways(references: &[Vec<u32>]) -> Vec<Count> {
     let mut has_users = vec![false; references.len()];
     for reference in references.iter().flatten() {
-        has_users[*reference] = true;
+        has_users[*reference as usize] = true;
     }
     let of_root = |has_users: &bool| Count::new(u128::from(!has_users));
     let mut ways: Vec<Count> = has_users.iter().map(of_root).collect();
     for (own, references) in references.iter().enumerate() {
         let passed_on = ways[own];
         for reference in references {
-            ways[*reference] = ways[*reference].plus(passed_on);
+            let of_reference = &mut ways[*reference as usize];
+            *of_reference = of_reference.plus(passed_on);
         }
     }
     ways
@@ -164,8 +181,10 @@ mod tests {
     /// More paths than a block has.
     #[test]
     fn scores_of_a_chain_go_up_by_one() {
-        let edges: Vec<String> = (0..199).map(|n| format!("n{n:03}>n{:03}", n + 1)).collect();
-        let expected: Vec<Count> = (1..=200).map(Count::new).collect();
+        let edges: Vec<String> = (0..1199)
+            .map(|n| format!("n{n:04}>n{:04}", n + 1))
+            .collect();
+        let expected: Vec<Count> = (1..=1200).map(Count::new).collect();
         assert_eq!(scores_of(&edges.join(" ")), expected);
     }
 }
