@@ -47,22 +47,22 @@ let
       ]
     else
       lib.concatLists (
-      lib.mapAttrsToList (
-        name: arguments:
-        lib.optional (name == "copyTo" || builtins.match "[a-zA-Z0-9_][a-zA-Z0-9._-]*" name == null) ''
-          ${builtins.toJSON name} is no name for an image here
-          hint: take letters, digits, `-` and `_`; with `name` in its arguments it is called what you like''
-        ++ lib.optional (!lib.isAttrs arguments || lib.isDerivation arguments) ''
-          attribute ${name}: expected the arguments of buildImage
-          hint: write ${name} = { config = ..; }''
-        ++
-          map
-            (argument: ''
-              attribute ${name}.${argument}: the layers of all images are planned together
-              hint: leave it out, or build this image with `buildImage`'')
-            (lib.filter (argument: arguments ? ${argument}) refused)
-      ) images
-    );
+        lib.mapAttrsToList (
+          name: arguments:
+          lib.optional (name == "copyTo" || builtins.match "[a-zA-Z0-9_][a-zA-Z0-9._-]*" name == null) ''
+            ${builtins.toJSON name} is no name for an image here
+            hint: take letters, digits, `-` and `_`; with `name` in its arguments it is called what you like''
+          ++ lib.optional (!lib.isAttrs arguments || lib.isDerivation arguments) ''
+            attribute ${name}: expected the arguments of buildImage
+            hint: write ${name} = { config = ..; }''
+          ++
+            map
+              (argument: ''
+                attribute ${name}.${argument}: the layers of all images are planned together
+                hint: leave it out, or build this image with `buildImage`'')
+              (lib.filter (argument: arguments ? ${argument}) refused)
+        ) images
+      );
 
   build =
     images:
