@@ -2,6 +2,7 @@
 # make test    every test
 # make stress  copies and pulls at once, and copies that are killed, again and again
 # make test-foreign  what both programs make on other processors, under qemu-user
+# make test-newer  layers that clients fetch in parts, shown to the engines of Debian 13
 # make bench   how fast layers are digested and copied
 # make bench-layering  how much updates send again, by how a closure is cut
 # make docs    the book, with its links checked
@@ -12,7 +13,7 @@
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test test-foreign stress bench bench-layering docs fuzz fmt check build
+.PHONY: demo test test-foreign test-newer stress bench bench-layering docs fuzz fmt check build
 
 demo:
 	@scripts/setup demo
@@ -33,6 +34,10 @@ test-foreign:
 	@scripts/setup foreign
 	@scripts/build
 	@scripts/test-foreign
+
+test-newer:
+	@scripts/setup newer
+	@scripts/test-newer
 
 bench:
 	@scripts/setup test

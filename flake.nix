@@ -30,7 +30,7 @@
         };
     in
     {
-      # The functions (buildImage, buildLayer, baseSystem, ..) and the two binaries.
+      # The functions (buildImage, buildLayer, baseSystem, ..) and the programs.
       lib = forEachSystem strataFor;
 
       overlays.default = final: prev: { strata = strataFor final; };
@@ -42,7 +42,7 @@
         in
         {
           default = functions.strata;
-          inherit (functions) strata strata-builder;
+          inherit (functions) strata strata-builder strata-fakeroot;
           # A flake that uses nix2container works with this one as its input instead.
           nix2container = functions.strata // functions;
           # There is none; it says so, and what to run.
@@ -56,6 +56,7 @@
 
       legacyPackages = forEachSystem (pkgs: {
         examples = examplesFor pkgs;
+        inherit (strataFor pkgs) dockerTools;
       });
 
       checks = forEachSystem (
@@ -87,6 +88,9 @@
           );
         };
       });
+
+      # For NixOS: `virtualisation.strata.images.NAME = image;`.
+      nixosModules.default = ./nix/nixos-module.nix;
 
       # For flake-parts: `perSystem.images.NAME = { .. }`.
       flakeModules.default = {

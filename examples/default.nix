@@ -8,6 +8,7 @@ in
   basic = example ./basic.nix;
   capabilities = example ./capabilities.nix;
   created = example ./created.nix;
+  files = example ./files.nix;
   fleet = example ./fleet.nix;
   hello = example ./hello;
   layered = example ./layered.nix;

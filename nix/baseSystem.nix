@@ -350,6 +350,9 @@ makeOverridable (
     # Variables of the image.
     # Not `env`, which packages of Haskell and Ruby have.
     imageEnv = foreign.env or [ ];
+    # Those whom `files` of an image may name.
+    imageUsers = accounts.users;
+    imageGroups = accounts.groups;
     # Those that nobody asked for give way to the ones of `fromImage`.
     accounts = [
       {

@@ -106,6 +106,7 @@
       files, such as `/nix/store/..-files/home/app` (with a path of the image: `/tmp/file`), in RE2's syntax;
     - `mode`: an octal string, not for symlinks;
     - `orMode`: an octal string, bits that are added to the mode;
+    - `directoryMode`: an octal string, the mode of directories alone;
     - `uid`, `gid`: integers;
     - `uname`, `gname`: names. A number other than 0 without a name leaves the name empty;
     - `capabilities`: a list of names such as `"CAP_NET_BIND_SERVICE"`, for regular files;
@@ -116,6 +117,37 @@
       { path = files; regex = "/tmp$"; mode = "1777"; }
       { path = files; regex = "/home/app"; uid = 1000; gid = 1000; uname = "app"; gname = "app"; }
     ];
+    ```
+
+  `files` (attribute set of attribute sets; default: `{ }`)
+  : Files and directories by their absolute paths in the image, with what the store cannot hold: owners, setuid bits,
+    capabilities, devices. The directories above them are made by themselves. [Files](../../guides/files.md) shows how
+    each is used. Each has one of
+
+    - `text`: what is in the file;
+    - `source`: a file or a directory in the store (`"${pkgs.iputils}/bin/ping"`, `./conf`), of which a copy is put
+      there;
+    - `link`: where the symlink leads;
+    - `hardlink`: the path of another file in `files`, of which this is a second name;
+    - `type`: `"directory"`, `"fifo"`, or `"character"` and `"block"` with the numbers `major` and `minor` of a device;
+
+    and may have
+
+    - `mode`: an octal string such as `"4755"`; without it `"0755"` for directories and programs and `"0644"` for other
+      files. Of a directory with a `source`, the mode of its top;
+    - `user`, `group`: names of `system`, or of a `baseSystem` in `copyToRoot`; without `group`, it is that of the user;
+    - `uid`, `gid`: numbers instead. A directory with a `source` belongs to them with all that is in it;
+    - `capabilities`: a list of names such as `"CAP_NET_RAW"`, or as `setcap` takes them (`"cap_net_raw+ep"`);
+    - `xattrs`: an attribute set of strings, such as `{ "user.mime_type" = "text/plain"; }`, for files and directories.
+
+    What `copyToRoot` has at the same path must be the same. `perms` are not about `files`.
+
+    ```nix
+    files = {
+      "/var/lib/app" = { type = "directory"; user = "app"; };
+      "/etc/app.conf".text = "port = 80";
+      "/bin/ping" = { source = "${pkgs.iputils}/bin/ping"; capabilities = [ "CAP_NET_RAW" ]; };
+    };
     ```
 
   `fromImage` (image, path, string, or attribute set; default: `null`)
@@ -160,8 +192,9 @@
 
   `compression` (string; default: `null`)
   : How layers that do not say so themselves are compressed where they go to a registry: `"gzip"`,
-    `"zstd"`, `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image,
-    where gzip is the default.
+    `"zstd"`, `"zstd:chunked"`, `"none"`, or with a level, such as `"zstd:19"`. Of layers in `zstd:chunked` podman
+    and CRI-O fetch only what changed, and others read them as Zstandard. `null` leaves it to whoever copies the
+    image, where gzip is the default.
 
   `metadata` (attribute set; default: `null`)
   : `created_by`, `author` and `comment` of the image's own layers in its history, which `docker history`
@@ -195,6 +228,24 @@
   : Whether `nixUid` and `nixGid` own all store paths in the image, too. A user who runs Nix without
     a daemon can then remove and repair them.
 
+  `uid` (integer; default: `0`)
+  : Who owns the store paths in the image, the store directory and what is above it.
+
+  `gid` (integer; default: `0`)
+  : Which group owns them.
+
+  `mtime` (string or path; default: `null`)
+  : The time of everything in the image's own layers: RFC 3339 such as `"2024-12-31T23:59:59Z"`, `"now"`, which is
+    not reproducible, or a file that has one of them. `null` is a second after the start of 1970, as in the store.
+
+  `includeStorePaths` (boolean; default: `true`)
+  : Whether the image has the store paths that it needs. If not, it is for machines that mount their own store
+    into containers.
+
+  `tarLayers` (list of paths; default: `[ ]`)
+  : Tar archives that are layers as they are, above all others, the lowest first, such as those that scripts made. What
+    the derivations that they lie in refer to is in the image.
+
   `meta` (attribute set; default: `{ }`)
   : The `meta` of the derivation. `description`, `homepage`, `license`, `title`, `version`,
     `source`, `documentation` and `vendor` also become annotations (`org.opencontainers.image.*`).
@@ -204,7 +255,7 @@
 
   # Attributes
 
-  The image has these attributes, besides `meta` and what `passthru` holds. Commands are run with
+  The image has `override` with other arguments and `overrideAttrs` as packages of nixpkgs do, and these attributes, besides `meta` and what `passthru` holds. Commands are run with
   `nix run .#image.copyTo`, and take the flags of `strata` after `--`.
 
   `copyTo` (command)
@@ -238,8 +289,7 @@
   : Makes every layer again and names what changed.
 
   `stream` (script)
-  : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG`, as the first
-    argument, calls the image so.
+  : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG` calls the image so.
 
   `archive` (derivation)
   : A docker-archive in the store, for those who need a file.
@@ -267,11 +317,18 @@
   `imageRefUnsafe` (string)
   : `NAME:TAG` without a dependency on the image.
 
+  `imageReferences` (list of strings)
+  : The same for all of its tags.
+
   `fromImage` (as it was given)
   : The image below: `image.fromImage.getManifest`.
 
   `override` (function)
   : Changes arguments: `image.override { tag = "2.0"; }`.
+
+  `overrideAttrs` (function)
+  : Changes the derivation's attributes, `meta` and `passthru`, as with packages of nixpkgs. The commands follow, and
+    so does a later `override`.
 
   # Examples
 
@@ -310,7 +367,7 @@ let
   inherit (pkgs) lib;
 
   # What people bring along from other functions.
-  nothingRuns = "nothing runs in the image while it is built: make files in a derivation for `copyToRoot`, and give owners and modes with `perms`";
+  nothingRuns = "nothing runs in the image while it is built: make files in a derivation for `copyToRoot`, and give owners and modes with `perms` or `files`";
   chooses = "say `fromImage = { image = ..; name = ..; tag = ..; }`";
   notNeeded = "leave it out";
   ofLayers = "it is one of `buildLayer`, whose result goes into `layers`";
@@ -334,6 +391,7 @@ let
       variant = orNull string;
       platform = orNull string;
       perms = rules;
+      inherit files;
       inherit (internal.layering.types)
         maxLayers
         strategy
@@ -350,6 +408,11 @@ let
       nixUid = number;
       nixGid = number;
       nixOwnStore = boolean;
+      uid = number;
+      gid = number;
+      mtime = orNull path;
+      includeStorePaths = boolean;
+      tarLayers = paths;
       created = string;
       annotations = attributes;
       meta = attributes;
@@ -370,7 +433,6 @@ let
       deps = ofLayers;
       diskSize = notNeeded;
       enableFakechroot = nothingRuns;
-      ensureDirs = "say `system.directories = [ .. ]`";
       extraCommands = nothingRuns;
       fakeRootCommands = nothingRuns;
       fromImageName = chooses;
@@ -403,6 +465,7 @@ makeOverridable (
     variant ? null,
     platform ? null,
     perms ? [ ],
+    files ? { },
     maxLayers ? null,
     strategy ? "auto",
     layerHints ? { },
@@ -417,22 +480,44 @@ makeOverridable (
     nixUid ? 0,
     nixGid ? 0,
     nixOwnStore ? false,
+    uid ? 0,
+    gid ? 0,
+    mtime ? null,
+    includeStorePaths ? true,
+    tarLayers ? [ ],
     created ? "1970-01-01T00:00:01Z",
     annotations ? { },
     meta ? { },
     passthru ? { },
   }:
   let
-    image = internal.derive {
+    derived = internal.derive {
       name = "image-${baseName}";
       copyToRoot = {
         paths = given.paths ++ systemRoot.paths;
         perms = given.perms ++ systemRoot.perms;
         accounts = given.accounts ++ systemRoot.accounts;
       };
-      deps = internal.configRoots ownConfig;
+      deps = internal.configRoots ownConfig ++ tars;
+      # They are layers themselves.
+      ignore = map internal.wholePath tars;
       layers = internal.toPaths "buildImage: `layers`" layers;
+      more =
+        internal.layerFields {
+          inherit
+            uid
+            gid
+            mtime
+            includeStorePaths
+            ;
+        }
+        // lib.optionalAttrs (tars != [ ]) { tarLayers = tars; };
       inherit perms compression metadata;
+      files = internal.files "buildImage" {
+        inherit files;
+        users = given.users // systemRoot.users;
+        groups = given.groups // systemRoot.groups;
+      };
       layering = internal.layering.request "buildImage" {
         inherit
           maxLayers
@@ -526,71 +611,80 @@ makeOverridable (
     baseName = baseNameOf imageName;
     imageName = lib.toLower name;
     ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
-    imageTag =
-      if ownTag != null then
-        ownTag
-      else
-        builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
-    moreTags = lib.remove imageTag tags;
-    reference = "${imageName}:${imageTag}";
+    tars = internal.toPaths "buildImage: `tarLayers`" tarLayers;
   in
-  image
-  // internal.commands {
-    inherit
-      image
-      baseName
-      reference
-      moreTags
-      ;
-  }
-  // {
-    inherit
-      fromImage
-      imageName
-      imageTag
-      meta
-      passthru
-      ;
-    imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+  internal.overridable derived.drvAttrs (
+    image:
+    let
+      imageTag =
+        if ownTag != null then
+          ownTag
+        else
+          builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext image.outPath));
+      moreTags = lib.remove imageTag tags;
+      reference = "${imageName}:${imageTag}";
+    in
+    image
+    // internal.commands {
+      inherit
+        image
+        baseName
+        reference
+        moreTags
+        ;
+    }
+    // {
+      inherit
+        fromImage
+        imageName
+        imageTag
+        meta
+        passthru
+        ;
+      imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+      imageReferences = map (tag: builtins.unsafeDiscardStringContext "${imageName}:${tag}") (
+        [ imageTag ] ++ moreTags
+      );
 
-    # On top, so that the layers stay what they are.
-    debug =
-      internal.publicFunction
-        {
-          name = "debug";
-          types.packages = with internal.types; listOf package;
-        }
-        (
+      # On top, so that the layers stay what they are.
+      debug =
+        internal.publicFunction
           {
-            packages ? [ pkgs.busybox ],
-          }:
-          removeAttrs (buildImage (
+            name = "debug";
+            types.packages = with internal.types; listOf package;
+          }
+          (
             {
-              inherit
-                name
-                compression
-                created
-                meta
-                ;
-              tag = "${imageTag}-debug";
-              fromImage = image;
-              copyToRoot = internal.debugTools packages;
-              config.Env = map (path: "${path}:/usr/local/bin") (pathOf ownConfig fromImage);
-              annotations = internal.baseAnnotations fromImage // annotations;
-            }
-            // runsOn
-            // lib.optionalAttrs (platform == null) { inherit os; }
-            // lib.optionalAttrs initializeNixDatabase {
-              inherit
-                initializeNixDatabase
-                nixUid
-                nixGid
-                nixOwnStore
-                ;
-            }
-          )) [ "debug" ]
-        )
-        { };
-  }
-  // passthru
+              packages ? [ pkgs.busybox ],
+            }:
+            removeAttrs (buildImage (
+              {
+                inherit
+                  name
+                  compression
+                  created
+                  meta
+                  ;
+                tag = "${imageTag}-debug";
+                fromImage = image;
+                copyToRoot = internal.debugTools packages;
+                config.Env = map (path: "${path}:/usr/local/bin") (pathOf ownConfig fromImage);
+                annotations = internal.baseAnnotations fromImage // annotations;
+              }
+              // runsOn
+              // lib.optionalAttrs (platform == null) { inherit os; }
+              // lib.optionalAttrs initializeNixDatabase {
+                inherit
+                  initializeNixDatabase
+                  nixUid
+                  nixGid
+                  nixOwnStore
+                  ;
+              }
+            )) [ "debug" ]
+          )
+          { };
+    }
+    // passthru
+  )
 )

@@ -84,7 +84,7 @@ makeOverridable (
     passthru ? { },
   }:
   let
-    index = internal.runBuilder {
+    derived = internal.runBuilder {
       name = "index-${baseName}";
       request.index = {
         inherit name;
@@ -97,80 +97,88 @@ makeOverridable (
     baseName = baseNameOf imageName;
     imageName = lib.toLower name;
     ownTag = if tag == null && tags != [ ] then lib.head tags else tag;
-    imageTag =
-      if ownTag != null then
-        ownTag
-      else
-        builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext index.outPath));
-    moreTags = lib.remove imageTag tags;
-    reference = "${imageName}:${imageTag}";
   in
-  index
-  // internal.commands {
-    image = index;
-    inherit baseName reference moreTags;
-  }
-  // {
-    inherit
-      imageName
-      imageTag
-      meta
-      passthru
-      ;
-    imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+  internal.overridable derived.drvAttrs (
+    index:
+    let
+      imageTag =
+        if ownTag != null then
+          ownTag
+        else
+          builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext index.outPath));
+      moreTags = lib.remove imageTag tags;
+      reference = "${imageName}:${imageTag}";
+    in
+    index
+    // internal.commands {
+      image = index;
+      inherit baseName reference moreTags;
+    }
+    // {
+      inherit
+        imageName
+        imageTag
+        meta
+        passthru
+        ;
+      imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+      imageReferences = map (tag: builtins.unsafeDiscardStringContext "${imageName}:${tag}") (
+        [ imageTag ] ++ moreTags
+      );
 
-    # Of those that have one.
-    debug =
-      internal.publicFunction
-        {
-          name = "debug";
-          types.packages = with internal.types; orNull (listOf package);
-        }
-        (
+      # Of those that have one.
+      debug =
+        internal.publicFunction
           {
-            packages ? null,
-          }:
-          removeAttrs (buildIndex {
-            inherit name annotations meta;
-            tag = "${imageTag}-debug";
-            images = map (
-              image:
-              if !(image ? debug) then
-                image
-              else if packages == null then
-                image.debug
-              else
-                image.debug.override { inherit packages; }
-            ) images;
-          }) [ "debug" ]
-        )
-        { };
+            name = "debug";
+            types.packages = with internal.types; orNull (listOf package);
+          }
+          (
+            {
+              packages ? null,
+            }:
+            removeAttrs (buildIndex {
+              inherit name annotations meta;
+              tag = "${imageTag}-debug";
+              images = map (
+                image:
+                if !(image ? debug) then
+                  image
+                else if packages == null then
+                  image.debug
+                else
+                  image.debug.override { inherit packages; }
+              ) images;
+            }) [ "debug" ]
+          )
+          { };
 
-    # What is compressed already stays as it is.
-    compressed =
-      internal.publicFunction
-        {
-          name = "compressed";
-          types.compression = with internal.types; orNull string;
-        }
-        (
+      # What is compressed already stays as it is.
+      compressed =
+        internal.publicFunction
           {
-            compression ? null,
-          }:
-          removeAttrs (buildIndex {
-            inherit
-              name
-              annotations
-              meta
-              tags
-              ;
-            tag = imageTag;
-            images = map (
-              image: if image ? compressed then image.compressed.override { inherit compression; } else image
-            ) images;
-          }) [ "compressed" ]
-        )
-        { };
-  }
-  // passthru
+            name = "compressed";
+            types.compression = with internal.types; orNull string;
+          }
+          (
+            {
+              compression ? null,
+            }:
+            removeAttrs (buildIndex {
+              inherit
+                name
+                annotations
+                meta
+                tags
+                ;
+              tag = imageTag;
+              images = map (
+                image: if image ? compressed then image.compressed.override { inherit compression; } else image
+              ) images;
+            }) [ "compressed" ]
+          )
+          { };
+    }
+    // passthru
+  )
 )

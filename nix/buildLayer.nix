@@ -29,6 +29,10 @@
   `perms` (list of attribute sets; default: `[ ]`)
   : Ownership and modes, as for `buildImage`. Rules of an image come after those of its layers.
 
+  `files` (attribute set of attribute sets; default: `{ }`)
+  : Files and directories by their paths in the image, as for `buildImage`; `user` and `group` are those of a
+    `baseSystem` in `copyToRoot`.
+
   `maxLayers` (positive integer; default: `1`)
   : How many layers to make at most. `null` makes as many as are worth the requests that they cost, 60 at most.
 
@@ -52,7 +56,7 @@
 
   `compression` (string; default: `null`)
   : How the layers are compressed where they go to a registry: `"gzip"`, `"zstd"`,
-    `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
+    `"zstd:chunked"`, `"none"`, or with a level, such as `"zstd:19"`. `null` leaves it to whoever copies the image.
 
   `metadata` (attribute set; default: `null`)
   : `created_by`, `author` and `comment` of the layers in the history of the image. `null` names the largest
@@ -61,6 +65,18 @@
   `capabilities` (list of attribute sets; default: `[ ]`)
   : File capabilities. `path` and `regex` as in `perms`, `caps` is a list of names
     (`"CAP_NET_BIND_SERVICE"`).
+
+  `uid` (integer; default: `0`)
+  : Who owns the store paths in the layers.
+
+  `gid` (integer; default: `0`)
+  : Which group owns them.
+
+  `mtime` (string or path; default: `null`)
+  : The time of everything in the layers, as for `buildImage`.
+
+  `includeStorePaths` (boolean; default: `true`)
+  : Whether the layers have store paths, or only what goes to `/`.
 
   # Examples
 
@@ -86,6 +102,7 @@ let
       layers = paths;
       reproducible = boolean;
       perms = rules;
+      inherit files;
       inherit (internal.layering.types)
         maxLayers
         strategy
@@ -97,6 +114,10 @@ let
         ;
       compression = orNull string;
       metadata = orNull attributes;
+      uid = number;
+      gid = number;
+      mtime = orNull path;
+      includeStorePaths = boolean;
       capabilities = listOf (record {
         fields = {
           inherit path;
@@ -130,6 +151,7 @@ makeOverridable (
     layers ? [ ],
     reproducible ? true,
     perms ? [ ],
+    files ? { },
     maxLayers ? 1,
     strategy ? "auto",
     layerHints ? { },
@@ -140,37 +162,58 @@ makeOverridable (
     compression ? null,
     metadata ? null,
     capabilities ? [ ],
+    uid ? 0,
+    gid ? 0,
+    mtime ? null,
+    includeStorePaths ? true,
   }:
-  internal.derive {
-    name = "layer";
-    copyToRoot = internal.copyToRoot "buildLayer" { inherit copyToRoot contents; };
-    deps = internal.toPaths "buildLayer: `deps`" deps;
-    ignore = if ignore == null then [ ] else internal.toPaths "buildLayer: `ignore`" ignore;
-    layers = internal.toPaths "buildLayer: `layers`" layers;
-    perms =
-      perms
-      ++ map (
-        {
-          path,
-          regex ? "",
-          caps,
-        }:
-        {
-          inherit path regex;
-          capabilities = caps;
-        }
-      ) capabilities;
-    inherit compression metadata reproducible;
-    layering = internal.layering.request "buildLayer" {
-      inherit
-        maxLayers
-        strategy
-        layerHints
-        previousLayers
-        alongside
-        layersFile
-        layeringPipeline
-        ;
-    };
-  }
+  let
+    given = internal.copyToRoot "buildLayer" { inherit copyToRoot contents; };
+  in
+  internal.overridable
+    (internal.derive {
+      name = "layer";
+      more = internal.layerFields {
+        inherit
+          uid
+          gid
+          mtime
+          includeStorePaths
+          ;
+      };
+      copyToRoot = given;
+      files = internal.files "buildLayer" {
+        inherit files;
+        inherit (given) users groups;
+      };
+      deps = internal.toPaths "buildLayer: `deps`" deps;
+      ignore = if ignore == null then [ ] else internal.toPaths "buildLayer: `ignore`" ignore;
+      layers = internal.toPaths "buildLayer: `layers`" layers;
+      perms =
+        perms
+        ++ map (
+          {
+            path,
+            regex ? "",
+            caps,
+          }:
+          {
+            inherit path regex;
+            capabilities = caps;
+          }
+        ) capabilities;
+      inherit compression metadata reproducible;
+      layering = internal.layering.request "buildLayer" {
+        inherit
+          maxLayers
+          strategy
+          layerHints
+          previousLayers
+          alongside
+          layersFile
+          layeringPipeline
+          ;
+      };
+    }).drvAttrs
+    (layer: layer)
 )

@@ -65,6 +65,9 @@
   `perms` (list of attribute sets; default: `[ ]`)
   : Owners and modes, as for `buildImage`.
 
+  `files` (attribute set of attribute sets; default: `{ }`)
+  : Files and directories by their paths in the image, as for `buildImage`.
+
   `fromImage` (image, path, string, or attribute set; default: `null`)
   : The image below, as for `buildImage`. Where it has a directory `/usr/share`, `remove` takes that away,
     since a link to the profile's is in its place. `/etc/os-release` is then the base's.
@@ -208,6 +211,7 @@ makeOverridable (
     config ? { },
     system ? { },
     perms ? [ ],
+    files ? { },
     fromImage ? null,
     remove ? [ ],
     compression ? null,
@@ -353,6 +357,7 @@ makeOverridable (
         maxLayers
         meta
         perms
+        files
         fromImage
         remove
         compression
@@ -397,13 +402,12 @@ makeOverridable (
     nameOf = variable: lib.head (lib.splitString "=" variable);
   in
   lib.throwIf (mistakes != [ ]) "buildNixImage: ${lib.head mistakes}" (
-    image
-    // {
+    internal.extend image (image: {
       baseSystem = ownBaseSystem;
       tarball = internal.tarball {
         inherit image;
         description = "Archive of the container image with ${title}";
       };
-    }
+    })
   )
 )

@@ -13,7 +13,8 @@ let
   tools = pkgs.buildPackages;
 
   strata = tools.callPackage ./package.nix { };
-  strata-builder = tools.callPackage ./package.nix { cli = false; };
+  strata-builder = tools.callPackage ./package.nix { pname = "strata-builder"; };
+  strata-fakeroot = tools.callPackage ./package.nix { pname = "strata-fakeroot"; };
 
   internal = import ./internal {
     inherit
@@ -21,11 +22,12 @@ let
       tools
       strata
       strata-builder
+      strata-fakeroot
       ;
   };
 in
 rec {
-  inherit strata strata-builder;
+  inherit strata strata-builder strata-fakeroot;
 
   # These functions for another package set, such as one of `pkgsCross`.
   forPackages = pkgs: import ./. { inherit pkgs; };
@@ -53,7 +55,7 @@ rec {
   pullImage = import ./pullImage.nix { inherit pkgs internal; };
   pullImageFromManifest = import ./pullImageFromManifest.nix { inherit pkgs internal; };
 
-  inherit (internal) dockerTools;
+  dockerTools = import ./dockerTools { inherit pkgs internal; };
 
   # Of nix2container.
   skopeo-nix2container = throw internal.skopeoNix2container.message;

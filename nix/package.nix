@@ -1,5 +1,5 @@
 /**
-  One of the two programs of the Cargo workspace.
+  One of the programs of the Cargo workspace.
 
   Only the files that a program is made of are in its source, so that a change elsewhere in the tree
   rebuilds nothing, and a change of the command line, or of a crate that only that one needs, does not
@@ -7,18 +7,18 @@
 
   # Inputs
 
-  `cli` (boolean, default: `true`)
-  : Whether to build `strata`, which people run. Otherwise `strata-builder`, which Nix runs as the
-    builder of layers and images.
+  `pname` (string, default: `"strata"`)
+  : Which one: `strata`, which people run, `strata-builder`, which Nix runs as the builder of layers and
+    images, or `strata-fakeroot`, which runs scripts as root and writes layers of what they did.
 */
 {
   lib,
   stdenv,
   rustPlatform,
-  cli ? true,
+  pname ? "strata",
 }:
 let
-  pname = if cli then "strata" else "strata-builder";
+  cli = pname == "strata";
   manifest = builtins.fromTOML (builtins.readFile ../Cargo.toml);
   workspace = import ./internal/cargo-workspace.nix {
     root = ../.;
@@ -81,7 +81,12 @@ rustPlatform.buildRustPackage {
 
   meta = {
     description =
-      if cli then manifest.package.description else "The builder of Strata's layers and images";
+      {
+        strata = manifest.package.description;
+        strata-builder = "The builder of Strata's layers and images";
+        strata-fakeroot = "Runs scripts as root in Nix's sandbox and writes layers of what they did";
+      }
+      .${pname};
     homepage = manifest.workspace.package.repository;
     license = with lib.licenses; [
       mit

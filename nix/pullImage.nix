@@ -18,7 +18,7 @@
   The result has the attributes `imageName`, `imageTag` (null without a lock file that has one),
   `imageDigest`, `baseName` and `baseDigest` (what an image on top of it says in its annotations
   `org.opencontainers.image.base.name` and `.digest`; of a lock file that is the digest of the index, if the
-  name is one of several images) and `override`.
+  name is one of several images), `override` and `overrideAttrs`.
 
   An image on a pulled one says so in its annotations (`org.opencontainers.image.base.name` and
   `.digest`).
@@ -182,19 +182,20 @@ makeOverridable (
       lib.throwIf (file.version or null != 1)
         "pullImage: ${toString lock} is no lock file of this version of Strata\nhint: write it anew with `strata lock`"
         (
-          fetch.join {
-            name = nameFor file.name;
-            manifest = fetch.manifest image.manifest.digest;
-            inherit (image) config layers;
-          }
-          // {
-            imageName = file.name;
-            imageTag = file.tag or null;
-            imageDigest = image.manifest.digest;
-            # What the name refers to: the index, if there is one (image-spec, annotations.md).
-            baseDigest = file.index.digest or image.manifest.digest;
-            baseName = file.name + lib.optionalString (file ? tag) ":${file.tag}";
-          }
+          internal.extend
+            (fetch.join {
+              name = nameFor file.name;
+              manifest = fetch.manifest image.manifest.digest;
+              inherit (image) config layers;
+            })
+            (_: {
+              imageName = file.name;
+              imageTag = file.tag or null;
+              imageDigest = image.manifest.digest;
+              # What the name refers to: the index, if there is one (image-spec, annotations.md).
+              baseDigest = file.index.digest or image.manifest.digest;
+              baseName = file.name + lib.optionalString (file ? tag) ":${file.tag}";
+            })
         );
 
     # Who names no variant takes the only one that there is.
@@ -224,18 +225,23 @@ makeOverridable (
       else if lib.length hashes != 1 then
         error "one of `sha256` and `hash` is needed" "with \"\" Nix says what it should be; a lock file needs none"
       else
-        (fetcher imageName).image {
-          name = nameFor imageName;
-          digest = imageDigest;
-          inherit platform;
-          hash = lib.head hashes;
-        }
-        // {
-          inherit imageName imageDigest;
-          imageTag = null;
-          baseDigest = imageDigest;
-          baseName = fullName imageName;
-        };
+        internal.overridable
+          ((fetcher imageName).image {
+            name = nameFor imageName;
+            digest = imageDigest;
+            inherit platform;
+            hash = lib.head hashes;
+          }).drvAttrs
+          (
+            drv:
+            drv
+            // {
+              inherit imageName imageDigest;
+              imageTag = null;
+              baseDigest = imageDigest;
+              baseName = fullName imageName;
+            }
+          );
   in
   if lock == null then
     fixed

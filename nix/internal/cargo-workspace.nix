@@ -28,10 +28,12 @@
 let
   inherit (builtins)
     attrNames
+    attrValues
     concatMap
     concatStringsSep
     elem
     filter
+    foldl'
     genericClosure
     head
     intersectAttrs
@@ -72,7 +74,14 @@ let
       "dev-dependencies"
       "lints"
     ];
-  dependenciesOf = name: attrNames (manifestOf name).dependencies;
+  # Those of every system, since the lock file is for all.
+  dependenciesOf =
+    name:
+    let
+      manifest = manifestOf name;
+      ofSystems = map (system: system.dependencies) (attrValues manifest.target or { });
+    in
+    attrNames (foldl' (all: some: all // some) manifest.dependencies ofSystems);
   members = map (entry: entry.key) (genericClosure {
     startSet = [ { key = package; } ];
     operator = entry: map (key: { inherit key; }) (filter isMember (dependenciesOf entry.key));

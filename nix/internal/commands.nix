@@ -97,11 +97,29 @@ in
   # of `streamLayeredImage` does.
   stream = tools.writeShellScript "stream-${baseName}" ''
     name=${escapeShellArg reference}
-    case $1 in
-      -t | --repo_tag) name=$2; shift 2 ;;
-      --repo_tag=*) name=''${1#*=}; shift ;;
-    esac
-    exec ${strata}/bin/strata copy ${image} "docker-archive:-:$name" "$@"
+    usage="usage: stream-${baseName} [-t NAME:TAG] [OPTIONS]
+
+    Writes the image $name to standard output, as an archive for docker load and podman load.
+
+      -t, --repo_tag NAME:TAG  call it so in the archive
+      --quiet                  say nothing but errors
+      --help                   show this"
+    arguments=()
+    while [ $# -gt 0 ]; do
+      case $1 in
+        -h | --help) echo "$usage"; exit ;;
+        -t | --repo_tag)
+          [ $# -gt 1 ] || { echo "error: $1 is the last word, and NAME:TAG follows it" >&2; exit 2; }
+          name=$2
+          shift
+          ;;
+        -t*) name=''${1#-t} ;;
+        --repo_tag=*) name=''${1#*=} ;;
+        *) arguments+=("$1") ;;
+      esac
+      shift
+    done
+    STRATA_USAGE='stream-${baseName} [-t NAME:TAG] [OPTIONS]' exec ${strata}/bin/strata copy ${image} "docker-archive:-:$name" "''${arguments[@]}"
   '';
 
   archive = toArchive "${baseName}.tar" "docker-archive";

@@ -1,6 +1,6 @@
 /**
   What goes to the root of the file system, under its new name and the one before: its `paths`, and
-  the `perms`, `accounts` and `imageEnv` that come with them, as with a `baseSystem`.
+  the `perms`, `accounts`, `imageEnv`, `users` and `groups` that come with them, as with a `baseSystem`.
 
   # Inputs
 
@@ -24,6 +24,8 @@ let
       contents
     else
       [ ];
+  merged =
+    attribute: lib.foldl' (all: source: all // source.${attribute} or { }) { } (lib.flatten given);
 in
 lib.throwIf (copyToRoot != null && contents != null)
   ''
@@ -35,5 +37,7 @@ lib.throwIf (copyToRoot != null && contents != null)
       accounts = lib.concatMap (source: source.accounts or [ ]) (lib.flatten given);
       perms = lib.concatMap (source: source.perms or [ ]) (lib.flatten given);
       imageEnv = lib.concatMap (source: source.imageEnv or [ ]) (lib.flatten given);
+      users = merged "imageUsers";
+      groups = merged "imageGroups";
     }
   )

@@ -18,6 +18,12 @@
   `perms` (list of attribute sets)
   : The rules of the user, which win over those of `copyToRoot`.
 
+  `files` (attribute set; default: none)
+  : What is there file by file, as of `internal.files`.
+
+  `more` (attribute set; default: `{ }`)
+  : More fields of the request, as of `internal.layerFields`.
+
   `layering` (attribute set)
   : How it is cut, as of `internal.layering.request`.
 */
@@ -27,15 +33,23 @@
   copyToRoot,
   deps,
   perms,
+  files ? {
+    request = { };
+    sources = [ ];
+    deps = [ ];
+  },
+  more ? { },
   layering,
   ...
 }@arguments:
 let
-  wholeDeps = storePaths.unique (map storePaths.wholePath deps);
+  wholeDeps = storePaths.unique (map storePaths.wholePath (deps ++ files.deps));
 in
 runBuilder {
   inherit name;
-  closure = storePaths.unique (wholeDeps ++ map storePaths.wholePath copyToRoot.paths);
+  closure = storePaths.unique (
+    wholeDeps ++ map storePaths.wholePath copyToRoot.paths ++ files.sources
+  );
   request = {
     ignore = [ ];
     reproducible = true;
@@ -44,14 +58,18 @@ runBuilder {
     image = null;
   }
   // removeAttrs arguments [
+    "files"
     "layering"
+    "more"
     "name"
   ]
   // layering
+  // more
   // {
     copyToRoot = copyToRoot.paths;
     perms = copyToRoot.perms ++ perms;
     deps = wholeDeps;
   }
+  // (if files.request == { } then { } else { files = files.request; })
   // (if copyToRoot.accounts == [ ] then { } else { inherit (copyToRoot) accounts; });
 }

@@ -13,6 +13,9 @@
   `closure` (list of store paths; default: `[ ]`)
   : Whose closure the builder gets to know.
 
+  `attributes` (attribute set; default: `{ }`)
+  : More attributes of the derivation.
+
   `request` (attribute set)
   : What is asked for, without `version` and `storeDir`.
 */
@@ -25,20 +28,24 @@
   name,
   outputs ? [ "out" ],
   closure ? [ ],
+  attributes ? { },
   request,
 }:
-derivation {
-  name = lib.strings.sanitizeDerivationName name;
-  inherit outputs system;
-  builder = "${strata-builder}/bin/strata-builder";
-  # What is read is much more than what is written: sending it to another machine costs more.
-  preferLocalBuild = true;
+derivation (
+  attributes
+  // {
+    name = lib.strings.sanitizeDerivationName name;
+    inherit outputs system;
+    builder = "${strata-builder}/bin/strata-builder";
+    # What is read is much more than what is written: sending it to another machine costs more.
+    preferLocalBuild = true;
 
-  __structuredAttrs = true;
-  exportReferencesGraph.closure = closure;
-  request = {
-    version = 1;
-    inherit (builtins) storeDir;
+    __structuredAttrs = true;
+    exportReferencesGraph.closure = closure;
+    request = {
+      version = 1;
+      inherit (builtins) storeDir;
+    }
+    // request;
   }
-  // request;
-}
+)

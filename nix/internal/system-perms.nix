@@ -33,7 +33,7 @@
   `owned` (list of attribute sets)
   : Directories of somebody: `path`, and `user`, `group` and `mode` where they are given.
 */
-{ lib }:
+{ lib, groups-of }:
 {
   system,
   users,
@@ -65,16 +65,8 @@ let
       home = user.home or "/var/empty";
     in
     user.createHome or (home != "/var/empty") && home != "/";
-  # A number that the builder will refuse must not be refused here first, with another message.
-  gidOf =
-    name: user:
-    let
-      gid = user.gid or groups.${name}.gid or 65534;
-    in
-    if gid == null then 65534 else gid;
-  groupNames = lib.mapAttrs' (
-    name: group: lib.nameValuePair (toString (group.gid or "")) name
-  ) groups;
+  gidOf = groups-of.gidOf groups;
+  groupNames = groups-of.names groups;
   homeRules =
     name: user:
     let

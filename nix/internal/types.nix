@@ -77,6 +77,36 @@ rec {
 
   rules = hinted ''write it in brackets, as in [ { path = files; mode = "0755"; } ]'' list;
 
+  # What is put into an image file by file. Which modes, types and capabilities there are, the builder knows.
+  files = attrsOf (
+    name: value:
+    if lib.isAttrs value && !lib.isDerivation value then
+      file name value
+    else
+      hinted "write ${name}.source = .., or .text or .link" attributes name value
+  );
+  file = record {
+    closed = true;
+    fields = {
+      type = string;
+      text = string;
+      source = path;
+      link = path;
+      hardlink = string;
+      major = number;
+      minor = number;
+      mode = hinted ''write it in quotes, as in "0755"'' string;
+      uid = hinted "a name is `user`" number;
+      gid = hinted "a name is `group`" number;
+      user = hinted "a number is `uid`" string;
+      group = hinted "a number is `gid`" string;
+      capabilities = simple "a list of names" ''write it in brackets, as in [ "CAP_NET_RAW" ]'' (
+        value: lib.isString value || lib.isList value && lib.all lib.isString value
+      );
+      xattrs = attrsOf string;
+    };
+  };
+
   # Which operations there are, and what they take, only the builder knows.
   pipeline =
     name: value:

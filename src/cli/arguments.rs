@@ -6,9 +6,10 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::commands::generated::{completions, man};
 use super::commands::{
-    completions, compress, copy, explain, export, index, inspect, layers, lock, lock_layers, man,
-    merge, pull, serve, verify,
+    compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull, serve,
+    tarsum, verify,
 };
 use super::usage;
 use strata_progress::Detail;
@@ -61,6 +62,7 @@ pub(super) enum Command {
     Pull(Box<pull::PullArgs>),
     Lock(Box<lock::LockArgs>),
     LockLayers(lock_layers::LockLayersArgs),
+    Tarsum(tarsum::TarsumArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

@@ -28,10 +28,12 @@ pub(super) fn check(destination: &dyn Destination, compression: Option<Compressi
 fn check_compression(compression: Option<Compression>) -> Result<()> {
     match compression {
         None | Some(Compression::Gzip { .. }) => Ok(()),
-        Some(Compression::None | Compression::Zstd { .. }) => Err(wrong(
-            "its layers are compressed with gzip",
-            "leave out --compression and --preserve-digests, or write --format oci",
-        )),
+        Some(Compression::None | Compression::Zstd { .. } | Compression::ZstdChunked { .. }) => {
+            Err(wrong(
+                "its layers are compressed with gzip",
+                "leave out --compression and --preserve-digests, or write --format oci",
+            ))
+        }
     }
 }
 

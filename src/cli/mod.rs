@@ -32,9 +32,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
+use commands::generated::{completions, man};
 use commands::{
-    completions, compress, copy, explain, export, index, inspect, layers, lock, lock_layers, man,
-    merge, pull, serve, verify,
+    compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull, serve,
+    tarsum, verify,
 };
 use failure::Failure;
 use interruption::Interruption;
@@ -75,6 +76,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Export(arguments) => export::run(&arguments, &printer, &interruption),
         Command::Index(arguments) => index::run(arguments, &printer, &interruption),
         Command::Merge(arguments) => merge::run(&arguments, &printer, &interruption),
+        Command::Tarsum(_) => tarsum::run(&printer),
         Command::Completions(arguments) => {
             completions::run(&arguments, arguments::command(), &printer)
         }

@@ -13,6 +13,7 @@ use strata_image::{Image, ManifestOrIndexRef};
 use strata_oci::{Descriptor, Digest};
 use strata_progress::{Detail, Outcome, Progress};
 use strata_registry::pull::RemoteImage;
+use strata_tree::Recipe;
 
 /// Draws again at most so many times a second.
 const DRAWS_PER_SECOND: u8 = 10;
@@ -99,12 +100,12 @@ impl<'a> Reporter<'a> {
     /// A reporter for reading the layers of images and each of their store paths.
     pub(super) fn for_verification(images: &[&Image], printer: &'a Printer) -> Self {
         let layers = layers(images).map(|layer| layer.size);
-        let sources = images
+        let contents = images
             .iter()
             .flat_map(|image| &image.layers)
             .filter_map(|layer| layer.recipe())
-            .flat_map(|recipe| &recipe.sources);
-        let total = layers.chain(sources.map(|source| source.nar_size)).sum();
+            .flat_map(Recipe::store_contents);
+        let total = layers.chain(contents.map(|content| content.nar_size)).sum();
         Self::new(self::layers(images), total, printer)
     }
 

@@ -15,7 +15,7 @@ use strata_registry::{ManifestFormat, PushOptions};
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "they are flags")]
 pub(super) struct PushArgs {
-    /// How to compress layers for a registry: none, gzip[:LEVEL] or zstd[:LEVEL]
+    /// How to compress layers for a registry: none, gzip[:LEVEL], zstd[:LEVEL] or zstd:chunked[:LEVEL]
     #[arg(long, value_name = "METHOD")]
     compression: Option<Compression>,
 
@@ -27,7 +27,7 @@ pub(super) struct PushArgs {
     #[arg(long, hide = true)]
     dest_compress: bool,
 
-    /// The same as --compression, in skopeo's words: gzip or zstd
+    /// The same as --compression, in skopeo's words: gzip, zstd or zstd:chunked
     #[arg(
         long,
         value_name = "FORMAT",
@@ -192,6 +192,7 @@ impl PushArgs {
         };
         let name = match self.dest_compress_format.unwrap_or_default() {
             Compression::Zstd { .. } => "zstd",
+            Compression::ZstdChunked { .. } => "zstd:chunked",
             Compression::None | Compression::Gzip { .. } => "gzip",
         };
         let value = format!("{name}:{level}");
@@ -199,7 +200,7 @@ impl PushArgs {
             what: "compression",
             value,
             message,
-            hint: "write --compression=gzip:LEVEL or zstd:LEVEL".to_owned(),
+            hint: "write --compression=gzip:LEVEL, zstd:LEVEL or zstd:chunked:LEVEL".to_owned(),
         })
     }
 }
@@ -273,8 +274,8 @@ fn cache(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 /// skopeo's words for methods of compression that a registry's layers can have.
 fn compression_format(text: &str) -> Result<Compression, String> {
     match text {
-        "gzip" | "zstd" => text.parse(),
-        _ => Err("write gzip or zstd".to_owned()),
+        "gzip" | "zstd" | "zstd:chunked" => text.parse(),
+        _ => Err("write gzip, zstd or zstd:chunked".to_owned()),
     }
 }
 

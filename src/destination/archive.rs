@@ -197,8 +197,8 @@ pub fn is_stdout(path: &Path) -> bool {
 }
 
 /// What files of other kinds are called.
-const OTHER_ARCHIVES: [&str; 12] = [
-    "7z", "bz2", "cpio", "lz4", "rar", "tbz2", "tgz", "txz", "tzst", "xz", "zip", "zst",
+const OTHER_ARCHIVES: [&str; 11] = [
+    "7z", "bz2", "cpio", "lz4", "rar", "tbz2", "tgz", "txz", "tzst", "xz", "zip",
 ];
 
 /// Refuses to write an archive under the name of something else. `what` the path is, as the error says.
@@ -209,7 +209,7 @@ pub fn check_archive_name(what: &'static str, path: &Path) -> Result<()> {
             what,
             value: path.display().to_string(),
             message: format!("what is written is not .{extension}"),
-            hint: "end it with .tar, or with .tar.gz to compress it".to_owned(),
+            hint: "end it with .tar, or with .tar.gz or .tar.zst to compress it".to_owned(),
         }),
         None => Ok(()),
     }

@@ -61,6 +61,11 @@ fn strip_hashes(text: &str) -> String {
 
 type Mistake = (&'static str, fn(&mut Case), &'static str);
 
+/// Says this of `/x` in `files`.
+fn with_file(case: &mut Case, file: &Value) {
+    case.request["files"] = json!({ "/x": file });
+}
+
 /// Puts a file into the image, at the root or in the store, whose name begins with `.wh.`.
 fn with_whiteout(case: &mut Case, item: Item<'_>, attribute: &str) {
     let path = case.store.add("files", &[item], &[]);
@@ -88,6 +93,301 @@ const MISTAKES: &[Mistake] = &[
         "whiteout_that_is_a_symlink",
         |case| with_whiteout(case, Item::Symlink("a/.wh.b", "c"), "deps"),
         "store path STORE/files: a/.wh.b: no image can have a file whose name begins with .wh.",
+    ),
+    // `files`.
+    (
+        "file_that_says_nothing",
+        |case| with_file(case, &json!({ "mode": "0755" })),
+        "attribute files.\"/x\": does not say what it is",
+    ),
+    (
+        "file_with_a_mode_that_is_none",
+        |case| with_file(case, &json!({ "type": "directory", "mode": "9999" })),
+        "attribute files.\"/x\".mode: \"9999\" is not an octal mode",
+    ),
+    (
+        "file_with_a_number_as_mode",
+        |case| with_file(case, &json!({ "type": "directory", "mode": 755 })),
+        "attribute files.\"/x\".mode: expected a string, found the number 755",
+    ),
+    (
+        "file_with_an_unknown_attribute",
+        |case| with_file(case, &json!({ "type": "directory", "owner": "app" })),
+        "attribute files.\"/x\".owner: is not an attribute of this",
+    ),
+    (
+        "file_of_an_unknown_type",
+        |case| with_file(case, &json!({ "type": "socket" })),
+        "attribute files.\"/x\".type: \"socket\" is not known",
+    ),
+    (
+        "file_of_two_types",
+        |case| with_file(case, &json!({ "type": "fifo", "link": "y" })),
+        "attribute files.\"/x\".type: is \"fifo\", but there is a `link`",
+    ),
+    (
+        "file_that_is_two_things",
+        |case| with_file(case, &json!({ "link": "y", "hardlink": "/y" })),
+        "attribute files.\"/x\": has both `link` and `hardlink`",
+    ),
+    (
+        "file_without_content",
+        |case| with_file(case, &json!({ "type": "file" })),
+        "attribute files.\"/x\".source: is missing",
+    ),
+    (
+        "file_from_outside_of_the_store",
+        |case| with_file(case, &json!({ "source": "/etc/passwd" })),
+        "attribute files.\"/x\".source: \"/etc/passwd\" is not in the store directory STORE",
+    ),
+    (
+        "file_from_above_its_package",
+        |case| with_file(case, &json!({ "source": format!("{}/../x", case.app) })),
+        "attribute files.\"/x\".source: \"STORE/app/../x\" is not a plain path",
+    ),
+    (
+        "file_that_its_package_does_not_have",
+        |case| {
+            with_file(
+                case,
+                &json!({ "source": format!("{}/bin/nothing", case.app) }),
+            );
+        },
+        "attribute files.\"/x\".source: STORE/app/bin/nothing: No such file or directory (os error 2)",
+    ),
+    (
+        "file_that_is_a_directory",
+        |case| with_file(case, &json!({ "type": "file", "source": case.app })),
+        "attribute files.\"/x\".type: is \"file\", but STORE/app is a directory",
+    ),
+    (
+        "file_that_leads_out_of_the_store",
+        |case| {
+            let out = case
+                .store
+                .add("out", &[Item::Symlink("l", "/etc/passwd")], &[]);
+            with_file(case, &json!({ "source": format!("{out}/l") }));
+        },
+        "attribute files.\"/x\".source: STORE/out/l leads to /etc/passwd, out of the store",
+    ),
+    (
+        "file_in_a_package_whose_name_is_a_whiteout",
+        |case| {
+            let out = case.store.add("out", &[Item::File(".wh.a", "")], &[]);
+            with_file(case, &json!({ "source": out }));
+        },
+        "store path STORE/out: .wh.a: no image can have a file whose name begins with .wh.",
+    ),
+    (
+        "file_with_capabilities_that_are_none",
+        |case| {
+            with_file(
+                case,
+                &json!({ "source": case.app, "capabilities": ["fly"] }),
+            );
+        },
+        "attribute files.\"/x\".capabilities: \"fly\" is not a capability",
+    ),
+    (
+        "file_with_flags_that_are_none",
+        |case| {
+            with_file(
+                case,
+                &json!({ "source": case.app, "capabilities": ["kill+x"] }),
+            );
+        },
+        "attribute files.\"/x\".capabilities: \"kill+x\" has flags other than e, i and p",
+    ),
+    (
+        "directory_with_capabilities",
+        |case| {
+            with_file(
+                case,
+                &json!({ "type": "directory", "capabilities": ["kill"] }),
+            );
+        },
+        "attribute files.\"/x\".capabilities: is for programs, which are regular files",
+    ),
+    (
+        "tree_with_capabilities",
+        |case| {
+            with_file(
+                case,
+                &json!({ "source": case.app, "capabilities": ["kill"] }),
+            );
+        },
+        "attribute files.\"/x\".capabilities: STORE/app is a directory, and programs have these",
+    ),
+    (
+        "file_with_an_xattr_without_namespace",
+        |case| with_file(case, &json!({ "source": case.app, "xattrs": { "a": "b" } })),
+        "attribute files.\"/x\".xattrs: \"a\" begins with none of user., trusted., security., system., and Linux has no others",
+    ),
+    (
+        "fifo_with_xattrs",
+        |case| {
+            with_file(
+                case,
+                &json!({ "type": "fifo", "xattrs": { "user.a": "b" } }),
+            );
+        },
+        "attribute files.\"/x\".xattrs: is for regular files and directories",
+    ),
+    (
+        "file_of_nobody",
+        |case| {
+            with_file(
+                case,
+                &json!({ "type": "directory", "uid": 4_294_967_295_u64 }),
+            );
+        },
+        "attribute files.\"/x\".uid: is larger than Linux allows",
+    ),
+    (
+        "link_with_a_mode",
+        |case| with_file(case, &json!({ "link": "y", "mode": "0755" })),
+        "attribute files.\"/x\".mode: is not heeded of symlinks",
+    ),
+    (
+        "link_to_nothing",
+        |case| with_file(case, &json!({ "link": "" })),
+        "attribute files.\"/x\".link: is nothing that a symlink can lead to",
+    ),
+    (
+        "device_without_a_number",
+        |case| with_file(case, &json!({ "type": "block", "major": 8 })),
+        "attribute files.\"/x\".minor: is missing",
+    ),
+    (
+        "device_with_a_number_that_is_too_large",
+        |case| {
+            with_file(
+                case,
+                &json!({ "type": "character", "major": 4096, "minor": 0 }),
+            );
+        },
+        "attribute files.\"/x\".major: is 4096, and Linux has none above 4095",
+    ),
+    (
+        "file_with_the_number_of_a_device",
+        |case| with_file(case, &json!({ "type": "fifo", "minor": 0 })),
+        "attribute files.\"/x\".minor: is for devices",
+    ),
+    (
+        "hard_link_to_what_is_not_there",
+        |case| with_file(case, &json!({ "hardlink": "/etc/conf" })),
+        "attribute files.\"/x\".hardlink: \"/etc/conf\" is not in `files`",
+    ),
+    (
+        "hard_link_to_a_hard_link",
+        |case| {
+            case.request["files"] = json!({
+                "/a": { "source": case.app }, "/b": { "hardlink": "/a" }, "/x": { "hardlink": "/b" }
+            });
+        },
+        "attribute files.\"/x\".hardlink: \"/b\" is such a link itself",
+    ),
+    (
+        "hard_link_to_a_tree",
+        |case| {
+            case.request["files"] =
+                json!({ "/a": { "source": case.app }, "/x": { "hardlink": "/a" } });
+        },
+        "attribute files.\"/x\".hardlink: \"/a\" is a directory, which has one name only",
+    ),
+    (
+        "hard_link_to_a_directory",
+        |case| {
+            case.request["files"] =
+                json!({ "/a": { "type": "directory" }, "/x": { "hardlink": "/a" } });
+        },
+        "attribute files.\"/x\".hardlink: \"/a\" is no file with content",
+    ),
+    (
+        "hard_link_with_an_owner",
+        |case| {
+            case.request["files"] =
+                json!({ "/a": { "source": case.app }, "/x": { "hardlink": "/a", "uid": 1 } });
+        },
+        "attribute files.\"/x\".uid: is not that of a name",
+    ),
+    (
+        "file_at_a_relative_path",
+        |case| case.request["files"] = json!({ "etc/x": { "type": "directory" } }),
+        "attribute files.\"etc/x\": is not an absolute path",
+    ),
+    (
+        "file_above_the_root",
+        |case| case.request["files"] = json!({ "/../x": { "type": "directory" } }),
+        "attribute files.\"/../x\": the path leads out of the archive",
+    ),
+    (
+        "file_at_a_path_that_is_not_plain",
+        |case| case.request["files"] = json!({ "/etc//x/": { "type": "directory" } }),
+        "attribute files.\"/etc//x/\": is not written plainly",
+    ),
+    (
+        "file_that_is_the_root",
+        |case| case.request["files"] = json!({ "/": { "type": "directory", "mode": "0700" } }),
+        "attribute files.\"/\": is the root of the image",
+    ),
+    (
+        "file_in_the_store",
+        |case| {
+            let path = format!("{}/x", case.app);
+            case.request["files"] = json!({ path: { "type": "directory" } });
+        },
+        "attribute files.\"STORE/app/x\": is in the store",
+    ),
+    (
+        "file_with_the_name_of_a_whiteout",
+        |case| case.request["files"] = json!({ "/a/.wh.x": { "type": "fifo" } }),
+        "attribute files.\"/a/.wh.x\": has a name that begins with .wh.",
+    ),
+    (
+        "file_that_differs_from_what_goes_to_the_root",
+        |case| case.request["files"] = json!({ "/etc/conf": { "link": "x" } }),
+        "conflict at /etc/conf: STORE/env and files.\"/etc/conf\" disagree about its content",
+    ),
+    (
+        "file_with_another_mode_than_at_the_root",
+        |case| {
+            let conf = case.store.add_file("conf", "1");
+            case.request["files"] = json!({ "/etc/conf": { "source": conf } });
+        },
+        "conflict at /etc/conf: STORE/env and files.\"/etc/conf\" disagree about its mode or owner",
+    ),
+    (
+        "directory_where_a_file_goes_to_the_root",
+        |case| case.request["files"] = json!({ "/etc/conf": { "type": "directory" } }),
+        "conflict at /etc/conf: STORE/env and files.\"/etc/conf\" disagree about whether it is a directory",
+    ),
+    (
+        "file_below_a_file_at_the_root",
+        |case| case.request["files"] = json!({ "/etc/conf/x": { "link": "y" } }),
+        "conflict at /etc/conf: STORE/env and files.\"/etc/conf/x\" disagree about whether it is a directory",
+    ),
+    (
+        "file_below_a_file",
+        |case| case.request["files"] = json!({ "/a": { "link": "y" }, "/a/b": { "type": "fifo" } }),
+        "conflict at /a: files.\"/a\" and files.\"/a/b\" disagree about whether it is a directory",
+    ),
+    (
+        "directory_about_which_a_rule_says_otherwise",
+        |case| {
+            case.request["perms"] = json!([{ "path": case.env, "regex": "/tmp$", "mode": "1777" }]);
+            case.request["files"] = json!({ "/tmp": { "type": "directory", "mode": "0700" } });
+        },
+        "conflict at /tmp: STORE/env and files.\"/tmp\" disagree about mode",
+    ),
+    (
+        "file_where_the_store_is",
+        |case| {
+            let first = case.store.dir.split('/').nth(1).unwrap().to_owned();
+            case.request["copyToRoot"] = json!([]);
+            case.request["files"] = json!({ format!("/{first}"): { "type": "fifo" } });
+        },
+        "conflict at /tmp: STORE/app and files.\"/tmp\" disagree about whether it is a directory",
     ),
     (
         "missing_store_path",
@@ -376,6 +676,26 @@ const MISTAKES: &[Mistake] = &[
         "created_that_is_no_time",
         |case| case.request["image"]["created"] = json!("yesterday"),
         "attribute created: \"yesterday\" is not a time",
+    ),
+    (
+        "mtime_that_is_no_time",
+        |case| case.request["mtime"] = json!("yesterday"),
+        "attribute mtime: \"yesterday\" is not a time",
+    ),
+    (
+        "mtime_before_all_others",
+        |case| case.request["mtime"] = json!("1969-12-31T23:59:59Z"),
+        "attribute mtime: \"1969-12-31T23:59:59Z\" is before 1970, where the time of files begins",
+    ),
+    (
+        "store_owner_that_linux_does_not_know",
+        |case| case.request["storeOwner"] = json!({ "uid": 4_294_967_295_u64 }),
+        "attribute uid: is larger than Linux allows",
+    ),
+    (
+        "tar_that_is_not_in_the_store",
+        |case| case.request["tarLayers"] = json!(["/tmp/layer.tar"]),
+        "attribute tarLayers[0]: \"/tmp/layer.tar\" is not in the store directory STORE",
     ),
     (
         "unknown_argument",

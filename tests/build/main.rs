@@ -4,6 +4,8 @@ mod bad_input;
 mod base;
 mod bytes;
 mod database;
+mod files;
+mod given;
 mod indexes;
 mod inheritance;
 mod layering;

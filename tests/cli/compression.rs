@@ -211,6 +211,44 @@ fn compressed_images_promise_what_they_give() {
     }
 }
 
+/// The places of the table are in the manifest that is promised, and stay there.
+#[test]
+fn layers_with_a_table_are_promised() {
+    let scene = Scene::new(None, Some("zstd:chunked"));
+    let compressed = scene.compress("compressed", &["--compression", "zstd:chunked"]);
+    let image = Image::open(&compressed).unwrap();
+    for (layer, bytes) in image.layers.iter().zip(bytes_of(&compressed)) {
+        let layer = layer.descriptor();
+        assert_eq!(layer.table_annotations().len(), 3);
+        assert_eq!(
+            (layer.digest, layer.size),
+            (Digest::of(&bytes), bytes.len() as u64)
+        );
+    }
+    let verified = strata(&["verify", compressed.to_str().unwrap()], &[]);
+    assert!(verified.status.success(), "{verified:?}");
+    let registry = Registry::start(Setup::default());
+    let name = format!("docker://{}/name:tag", registry.host);
+    let pushed = strata(
+        &[
+            "copy",
+            "--dest-tls-verify=false",
+            compressed.to_str().unwrap(),
+        ],
+        &[&name],
+    );
+    assert!(pushed.status.success(), "{pushed:?}");
+    let digest = fs::read(compressed.join("digest")).unwrap();
+    assert!(pushed.stdout.ends_with(&digest), "{pushed:?}");
+    let arguments = ["copy", &scene.image, &name, "--format=docker"];
+    let refused = strata(&arguments, &["--compression=zstd:chunked"]);
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        message.contains("its layers are compressed with gzip"),
+        "{message}"
+    );
+}
+
 #[test]
 fn the_command_is_stronger_than_the_layers() {
     let scene = Scene::new(Some("zstd"), Some("none"));

@@ -176,7 +176,7 @@ fn bash_completes_commands_and_flags() {
     let archives = complete(&["strata", "copy", "result", "oci"]);
     assert_eq!(archives, ["oci:", "oci-archive:"]);
     let methods = complete(&["strata", "copy", "result", "oci:x", "--compression", ""]);
-    assert_eq!(methods, ["gzip", "zstd", "none"]);
+    assert_eq!(methods, ["gzip", "zstd", "zstd:chunked", "none"]);
 }
 
 #[test]

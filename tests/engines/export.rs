@@ -233,7 +233,13 @@ fn the_bytes_follow_from_the_image() {
     // Neither the store's place nor compression matter.
     let other = Scene::new();
     let mut again = Vec::new();
-    flatten(&Image::open(&other.image).unwrap(), &mut again, &|_| Ok(())).unwrap();
+    flatten(
+        &Image::open(&other.image).unwrap(),
+        &mut again,
+        b"",
+        &|_| Ok(()),
+    )
+    .unwrap();
     assert_eq!(Digest::of(&again), Digest::of(&bytes));
     assert_eq!(files(scene.directory.path()), ["one.tar", "one.tar.gz"]);
     drop(scene.store);
@@ -285,7 +291,7 @@ fn strange_layer() -> Vec<u8> {
 
 fn flat(layers: Vec<MemoryLayer>) -> strata_error::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    flatten(&image(layers), &mut bytes, &|_| Ok(())).map(|()| bytes)
+    flatten(&image(layers), &mut bytes, b"", &|_| Ok(())).map(|()| bytes)
 }
 
 #[test]
@@ -375,6 +381,7 @@ fn what_cannot_be_exported_is_named() {
     let stopped = flatten(
         &image(vec![MemoryLayer::new(one)]),
         &mut Vec::new(),
+        b"",
         &|_| Err(Error::Interrupted),
     );
     assert!(matches!(stopped, Err(Error::Interrupted)));

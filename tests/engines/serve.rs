@@ -463,9 +463,27 @@ fn parts_of_blobs_are_served() {
             );
             assert_eq!(reply.field("content-range"), "bytes */10");
         }
-        // Several ranges, or those of another blob, are the whole.
+        let reply = ask(&["Range: bytes=0-1, 3-4,9-"]);
+        assert_eq!(reply.status, 206);
+        let boundary = digest.hex();
+        assert_eq!(
+            reply.field("content-type"),
+            format!("multipart/byteranges; boundary={boundary}")
+        );
+        let part = |range: &str, bytes: &str| {
+            format!(
+                "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+                 Content-Range: bytes {range}/10\r\n\r\n{bytes}"
+            )
+        };
+        let parts = [part("0-1", "01"), part("3-4", "34"), part("9-9", "9")].concat();
+        assert_eq!(
+            String::from_utf8(reply.body).unwrap(),
+            format!("{parts}\r\n--{boundary}--\r\n")
+        );
+        // Ranges in another order than the blob's, or those of another blob, are the whole.
         for fields in [
-            &["Range: bytes=0-1,3-4"][..],
+            &["Range: bytes=3-4,0-1"][..],
             &["Range: bytes=0-1", "If-Range: \"x\""],
         ] {
             let reply = ask(fields);

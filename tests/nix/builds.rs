@@ -594,17 +594,25 @@ fn nix2container_127_a_store_path_that_changed() {
     assert!(!output.status.success() && said.contains(release), "{said}");
 }
 
-/// What is in the source that Nix gives to cargo is enough for cargo. There is less of it for
-/// `strata-builder`.
+/// What is in the source that Nix gives to cargo is enough for cargo. There is less of it for `strata-builder` and
+/// `strata-fakeroot`.
 #[test]
-fn the_source_of_the_builder_is_whole() {
-    let copy = r#"pkgs.runCommand "copy" { } ''
-        cp -r ${strata.strata-builder.src} $out
-        chmod -R u+w $out
-        cd $out
-        ${strata.strata-builder.prePatch}
-    ''"#;
-    let source = build(copy);
+fn the_sources_of_what_nix_runs_are_whole() {
+    for program in ["strata-builder", "strata-fakeroot"] {
+        check_source(program);
+    }
+}
+
+fn check_source(program: &str) {
+    let copy = format!(
+        r#"pkgs.runCommand "copy" {{ }} ''
+            cp -r ${{strata.{program}.src}} $out
+            chmod -R u+w $out
+            cd $out
+            ${{strata.{program}.prePatch}}
+        ''"#
+    );
+    let source = build(&copy);
     assert!(!source.join("src").exists());
     assert!(!source.join("crates/registry").exists());
     // Cargo writes the lock file in its own words.

@@ -34,7 +34,7 @@ const NIX: &str = r"
 ";
 
 /// Each example, and the example of nix2container that it is the counterpart of.
-const EXAMPLES: [(&str, Option<&str>, Run); 20] = [
+const EXAMPLES: [(&str, Option<&str>, Run); 21] = [
     (
         "bash",
         Some("bash.nix"),
@@ -62,6 +62,18 @@ const EXAMPLES: [(&str, Option<&str>, Run); 20] = [
         Run::Says(&["Hello, world!"]),
     ),
     ("fleet", None, Run::Says(&["I serve."])),
+    (
+        "files",
+        None,
+        Run::Says(&[
+            "750 1000:1000 2 /var/lib/app",
+            "644 0:0 1 /etc/app.conf",
+            "4755 0:0 2 /bin/whoami",
+            "4755 0:0 2 /bin/logname",
+            "777 0:0 1 /bin/reader",
+            "666 0:0 1 /srv/null",
+        ]),
+    ),
     (
         "hello",
         Some("hello.nix"),

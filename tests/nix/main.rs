@@ -1,8 +1,11 @@
 //! What goes through Nix: derivations, examples, flakes, and images in which Nix works.
 
 mod builds;
+mod docker_tools;
 mod examples;
+mod files;
 mod flake;
 mod flakes;
 mod image;
 mod layers;
+mod nixos;

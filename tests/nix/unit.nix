@@ -192,6 +192,87 @@ let
             "buildImage"
             {
               name = "x";
+              files = [ ];
+            }
+            "buildImage: attribute files: expected an attribute set, found a list"
+            "write { .. }"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              files."/etc/x" = "text";
+            }
+            "buildImage: attribute files.\"/etc/x\": expected an attribute set, found the string \"text\""
+            "write files.\"/etc/x\".source = .., or .text or .link"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              files."/x".mode = 755;
+            }
+            "buildImage: attribute files.\"/x\".mode: expected a string, found the number 755"
+            "write it in quotes, as in \"0755\""
+          ]
+          [
+            "buildLayer"
+            { files."/x".owner = "app"; }
+            "buildLayer: attribute files.\"/x\".owner: is not an attribute of this"
+            "write one of capabilities, gid, group, hardlink, link, major, minor, mode, source, text, type, uid, user, xattrs"
+          ]
+          [
+            "buildLayer"
+            { files."/x".user = 1000; }
+            "buildLayer: attribute files.\"/x\".user: expected a string, found the number 1000"
+            "a number is `uid`"
+          ]
+          [
+            "buildLayer"
+            { files."/x".xattrs."user.a" = true; }
+            "buildLayer: attribute files.\"/x\".xattrs.\"user.a\": expected a string, found true"
+            "write it in quotes"
+          ]
+          [
+            "buildLayer"
+            { files."/x".capabilities = [ 5 ]; }
+            "buildLayer: attribute files.\"/x\".capabilities: expected a list of names, found a list"
+            "write it in brackets, as in [ \"CAP_NET_RAW\" ]"
+          ]
+          [
+            "buildLayer"
+            { compressor = "zstd"; }
+            "buildLayer: there is no argument `compressor`"
+            "it is called `compression` here: \"gzip\", \"zstd\" or \"none\""
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              keepContentsDirlinks = true;
+            }
+            "buildImage: there is no argument `keepContentsDirlinks`"
+            "links to directories in `copyToRoot` stay links here: leave it out; `pkgs.symlinkJoin` makes directories of them"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              fromTar = ./x.tar;
+            }
+            "buildImage: there is no argument `fromTar`"
+            "`tarLayers` of `buildImage` are layers as they are; or unpack it in a derivation for `copyToRoot`, and give owners and modes with `perms` or `files`"
+          ]
+          [
+            "buildLayer"
+            { ensureDirs = [ "/tmp" ]; }
+            "buildLayer: there is no argument `ensureDirs`"
+            "say `files.\"/tmp\" = { type = \"directory\"; mode = \"1777\"; }` for each"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
               system = "x86_64-linux";
             }
             "buildImage: attribute system: expected an attribute set, found the string \"x86_64-linux\""
@@ -482,20 +563,140 @@ let
         false
       ];
     };
-    "dockerTools: what is not there says so, and only when it is used" = {
-      actual = map (name: (builtins.tryEval (builtins.seq strata.dockerTools.${name} true)).success) [
-        "buildImage"
-        "buildLayeredImage"
-        "streamLayeredImage"
-        "fakeNss"
+    "dockerTools: what is wrong is told before anything is built" =
+      let
+        inherit (strata.dockerTools)
+          buildImage
+          buildLayeredImage
+          streamLayeredImage
+          streamNixShellImage
+          ;
+        fails = value: !(builtins.tryEval value.drvPath).success;
+      in
+      {
+        actual = map fails [
+          (buildImage {
+            name = "a";
+            compressor = "xz";
+          })
+          (buildLayeredImage {
+            name = "a";
+            compressor = "xz";
+          })
+          (buildImage {
+            name = "a";
+            contents = [ ];
+            copyToRoot = [ ];
+          })
+          (streamLayeredImage {
+            name = "a";
+            maxLayers = 1;
+          })
+          (streamNixShellImage {
+            drv = pkgs.hello;
+            run = "";
+            command = "";
+          })
+          (streamNixShellImage { drv = strata.buildImage { name = "a"; }; })
+          (streamLayeredImage {
+            name = "a";
+            maxLayers = 1;
+            layeringPipeline = [ [ "popularity_contest" ] ];
+          })
+        ];
+        expected = [
+          true
+          true
+          true
+          true
+          true
+          true
+          false
+        ];
+      };
+    "dockerTools: mistakes in arguments are sentences" = {
+      actual = lib.concatMap (mistakes: map (lib.replaceStrings [ "\n" ] [ " " ]) mistakes) [
+        (strata.dockerTools.streamLayeredImage.mistakes {
+          name = "a";
+          copyToRoot = [ ];
+        })
+        (strata.dockerTools.buildImage.mistakes {
+          name = "a";
+          fakeRootCommands = "";
+        })
+        (strata.dockerTools.buildImage.mistakes { name = 1; })
+        (strata.dockerTools.buildNixShellImage.mistakes { name = "a"; })
       ];
       expected = [
-        false
-        false
-        false
-        false
+        "streamLayeredImage: there is no argument `copyToRoot` hint: it is called `contents` here, and its files are linked, not copied"
+        "dockerTools.buildImage: there is no argument `fakeRootCommands` hint: say `runAsRoot`"
+        "dockerTools.buildImage: attribute name: expected a string, found the number 1 hint: write it in quotes"
+        "buildNixShellImage: the argument `drv` is missing hint: write buildNixShellImage { drv = ..; }"
       ];
     };
+    "dockerTools: results have the attributes of nixpkgs" =
+      let
+        inherit (strata.dockerTools) buildImage buildLayeredImage streamLayeredImage;
+        named = {
+          name = "Registry:5000/Some/Image";
+          tag = "T";
+          passthru.mine = 1;
+        };
+        stream = streamLayeredImage named;
+        layered = buildLayeredImage named;
+        image = buildImage {
+          name = "A";
+          meta.description = "d";
+        };
+      in
+      {
+        actual = [
+          stream.imageName
+          stream.imageTag
+          stream.isExe
+          stream.mine
+          stream.passthru.mine
+          stream.name
+          layered.name
+          layered.imageTag
+          (layered ? isExe)
+          layered.stream.isExe
+          (layered.conf.drvPath == stream.conf.drvPath)
+          image.name
+          image.imageName
+          (image.imageTag == builtins.substring 11 32 image.outPath)
+          image.buildArgs.name
+          image.meta.description
+          (image.override { compressor = "zstd"; }).name
+          (image.overrideAttrs (_: {
+            extra = "x";
+          })).drvAttrs.extra
+          (image ? copyTo && layered ? copyTo && stream ? copyTo)
+          (strata.dockerTools.override { storeDir = "/store"; } ? buildImage)
+        ];
+        expected = [
+          "registry:5000/some/image"
+          "T"
+          true
+          1
+          1
+          "stream-Image"
+          "Image.tar.gz"
+          "T"
+          false
+          true
+          true
+          "docker-image-A.tar.gz"
+          "a"
+          true
+          "A"
+          "d"
+          "docker-image-A.tar.zst"
+          "x"
+          true
+          true
+        ];
+      };
     # Issue 11, new users 4.
     "nix2container: its skopeo says what to run" =
       let
@@ -819,6 +1020,121 @@ let
           { }
         ];
       };
+    "image: files as the builder reads them" =
+      let
+        image = strata.buildImage {
+          name = "x";
+          system = {
+            users.app = {
+              uid = 1000;
+              gid = 100;
+            };
+            users.other.uid = 7;
+            groups.app.gid = 1000;
+            groups.users.gid = 100;
+          };
+          files = {
+            "/data" = {
+              type = "directory";
+              user = "app";
+            };
+            "/more" = {
+              type = "directory";
+              user = "other";
+              group = "app";
+            };
+            "/root" = {
+              type = "directory";
+              user = "root";
+              gid = 5;
+            };
+            "/bin/app" = {
+              source = "${app}/bin/app";
+              capabilities = "cap_net_raw+ep";
+            };
+            "/conf".source = other;
+            "/bin/other".link = "${multi}/bin/other";
+          };
+        };
+        inherit (image.request) files;
+      in
+      {
+        actual = {
+          owners = map (path: removeAttrs files.${path} [ "type" ]) [
+            "/data"
+            "/more"
+            "/root"
+          ];
+          inherit (files."/bin/app") capabilities;
+          sources = map (path: files.${path}.source) [
+            "/bin/app"
+            "/conf"
+          ];
+          # The base system is not known by its path here.
+          deps = map free image.request.deps;
+          closure = lib.subtractLists (map free image.request.copyToRoot) (
+            map free image.exportReferencesGraph.closure
+          );
+        };
+        expected = {
+          owners = [
+            {
+              uid = 1000;
+              uname = "app";
+              gid = 100;
+              gname = "users";
+            }
+            {
+              uid = 7;
+              uname = "other";
+              gid = 1000;
+              gname = "app";
+            }
+            {
+              uid = 0;
+              uname = "root";
+              gid = 5;
+            }
+          ];
+          capabilities = [ "cap_net_raw+ep" ];
+          sources = [
+            "${app}/bin/app"
+            "${other}"
+          ];
+          deps = [ (free "${multi}") ];
+          closure = map free (unique [
+            "${app}"
+            "${multi}"
+            "${other}"
+          ]);
+        };
+      };
+    "image: users that files name and nobody knows" = throws (
+      (strata.buildImage {
+        name = "x";
+        files."/data" = {
+          type = "directory";
+          user = "app";
+        };
+      }).request.files."/data".uid
+    );
+    "layer: files with two owners" = throws (
+      (strata.buildLayer {
+        files."/data" = {
+          type = "directory";
+          user = "root";
+          uid = 5;
+        };
+      }).request.files."/data".uid
+    );
+    "layer: files with two contents" = throws (
+      (strata.buildLayer {
+        files."/data" = {
+          text = "";
+          source = app;
+        };
+      }).request.files."/data".source
+    );
     "image: a name that no derivation could have" = {
       actual = (strata.buildImage { name = "a/b@c"; }).name;
       expected = "image-b-c";
@@ -843,6 +1159,187 @@ let
         ];
       };
     # Those of nix2container under its names.
+    "results: overrideAttrs and override keep each other" =
+      let
+        image = strata.buildImage {
+          name = "x";
+          tag = "1";
+          passthru.mine = 1;
+          meta.description = "d";
+        };
+        rename = previous: { name = "${previous.name}-renamed"; };
+        both = (image.overrideAttrs rename).override { tag = "2"; };
+        other = (image.override { tag = "2"; }).overrideAttrs rename;
+        passed = image.overrideAttrs (previous: {
+          passthru = previous.passthru // {
+            more = 2;
+          };
+          meta = previous.meta // {
+            homepage = "h";
+          };
+        });
+        final = image.overrideAttrs (
+          final: previous: {
+            passthru.is = final.name;
+            name = "y";
+          }
+        );
+        isAbout = drv: lib.hasInfix (free "${drv}") drv.copyTo.text;
+        # Of all that is in it, the small set has nothing.
+        nixImage = strata.buildNixImage (
+          {
+            tag = "1";
+            nix = app // {
+              pname = "nix";
+            };
+            bashInteractive = app;
+            nixConf.substituters = [ ];
+          }
+          // lib.genAttrs [
+            "cacert"
+            "coreutils-full"
+            "curl"
+            "findutils"
+            "gitMinimal"
+            "gnugrep"
+            "gnutar"
+            "gzip"
+            "iana-etc"
+            "less"
+            "libxml2"
+            "man"
+            "openssh"
+            "shadow"
+            "sqlite"
+            "wget"
+            "which"
+          ] (_: app)
+        );
+        changed = nixImage.overrideAttrs rename;
+        others = lib.mapAttrs (_: result: (result.overrideAttrs rename).name == "${result.name}-renamed") {
+          layer = strata.buildLayer { };
+          index = strata.buildIndex {
+            name = "x";
+            images = [ image ];
+          };
+          ofSeveral = (strata.buildImages { web = { }; }).web;
+          pulled = strata.pullImage {
+            imageName = "alpine";
+            imageDigest = "sha256:${zeros}";
+            sha256 = zeros;
+          };
+        };
+      in
+      {
+        actual = {
+          inherit others;
+          same = both.drvPath == other.drvPath;
+          inherit (both) name imageRefUnsafe;
+          commands = [
+            (isAbout both)
+            (isAbout changed)
+            (isAbout passed)
+            (passed.drvPath == image.drvPath)
+          ];
+          passed = [
+            passed.mine
+            passed.more
+            passed.meta.homepage
+            passed.meta.description
+          ];
+          final = [
+            final.is
+            final.name
+          ];
+          nix = [
+            changed.name
+            (changed ? baseSystem)
+            (changed.tarball.drvPath != nixImage.tarball.drvPath)
+          ];
+        };
+        expected = {
+          others = {
+            layer = true;
+            index = true;
+            ofSeveral = true;
+            pulled = true;
+          };
+          same = true;
+          name = "image-x-renamed";
+          imageRefUnsafe = "x:2";
+          commands = [
+            true
+            true
+            true
+            true
+          ];
+          passed = [
+            1
+            2
+            "h"
+            "d"
+          ];
+          final = [
+            "y"
+            "y"
+          ];
+          nix = [
+            "image-nix-renamed"
+            true
+            true
+          ];
+        };
+      };
+    "image: what its layers have besides content" = {
+      actual =
+        let
+          inherit
+            (strata.buildImage {
+              name = "x";
+              uid = 1000;
+              mtime = "now";
+              includeStorePaths = false;
+              tarLayers = [ "${app}/layer.tar" ];
+            })
+            request
+            exportReferencesGraph
+            ;
+        in
+        [
+          (lib.filterAttrs (
+            name: _:
+            lib.elem name [
+              "includeStorePaths"
+              "mtime"
+              "storeOwner"
+              "tarLayers"
+              "ignore"
+            ]
+          ) request)
+          exportReferencesGraph.closure
+          (lib.filter (field: (strata.buildImage { name = "x"; }).request ? ${field}) [
+            "files"
+            "includeStorePaths"
+            "mtime"
+            "storeOwner"
+            "tarLayers"
+          ])
+        ];
+      expected = [
+        {
+          includeStorePaths = false;
+          mtime = "now";
+          storeOwner = {
+            uid = 1000;
+            gid = 0;
+          };
+          tarLayers = [ "${app}/layer.tar" ];
+          ignore = [ "${app}" ];
+        }
+        [ "${app}" ]
+        [ ]
+      ];
+    };
     "image: commands" =
       let
         image = strata.buildImage {
@@ -1406,6 +1903,107 @@ let
           true
           true
           [ "given" ]
+        ];
+      };
+
+    # For NixOS (issue 13), with a stand-in for its module system.
+    "nixos: services of images" =
+      let
+        system =
+          settings:
+          import ./nixos.nix {
+            inherit pkgs;
+            settings.virtualisation = settings;
+          };
+        image = strata.buildImage {
+          name = "app";
+          tag = "1";
+          tags = [ "2" ];
+        };
+        inherit
+          (system {
+            strata.images = { inherit image; };
+            oci-containers = {
+              backend = "docker";
+              containers = {
+                first.image = "app:1";
+                second.image = "app:2";
+                third.image = "alpine:3";
+              };
+            };
+          })
+          systemd
+          virtualisation
+          assertions
+          ;
+        inherit (systemd.services) strata-images strata-images-prune;
+        wrong = system { strata.images.app = image.stream; };
+        alone = system { strata.images.app = image; };
+        removed = system { strata.enable = true; };
+        kept = system {
+          strata = {
+            images.app = image;
+            prune = false;
+          };
+        };
+      in
+      {
+        actual = [
+          strata-images.requiredBy
+          strata-images.before
+          strata-images.requires
+          strata-images-prune.after
+          virtualisation
+          (map (check: check.assertion) assertions)
+          (map (check: lib.hasInfix "hint: give the result" check.message) wrong.assertions)
+          alone.virtualisation
+          (lib.attrNames alone.systemd.services)
+          alone.systemd.services.strata-images.before
+          (lib.attrNames removed.systemd.services)
+          (lib.attrNames kept.systemd.services)
+          (system { })
+        ];
+        expected = [
+          [
+            "docker-first.service"
+            "docker-second.service"
+          ]
+          [
+            "docker-first.service"
+            "docker-second.service"
+          ]
+          [
+            "docker.service"
+            "docker.socket"
+          ]
+          [
+            "docker.service"
+            "docker.socket"
+            "strata-images.service"
+            "docker-first.service"
+            "docker-second.service"
+          ]
+          {
+            docker.enable = true;
+            podman = { };
+          }
+          [ true ]
+          [ true ]
+          {
+            docker = { };
+            podman.enable = true;
+          }
+          [
+            "strata-images"
+            "strata-images-prune"
+          ]
+          [ ]
+          [
+            "strata-images"
+            "strata-images-prune"
+          ]
+          [ "strata-images" ]
+          { }
         ];
       };
 

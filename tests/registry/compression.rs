@@ -91,7 +91,8 @@ fn the_manifest_describes_what_was_sent(#[case] compression: Compression, #[case
 /// The bytes follow from the layer, the method and the level.
 #[rstest]
 fn compressing_again_gives_the_same(
-    #[values(Compression::GZIP, Compression::ZSTD)] compression: Compression,
+    #[values(Compression::GZIP, Compression::ZSTD, Compression::ZSTD_CHUNKED)]
+    compression: Compression,
 ) {
     let digest = || {
         let registry = FakeRegistry::start(|_| None);
@@ -108,6 +109,7 @@ fn compressing_again_gives_the_same(
 #[case::none(Compression::None)]
 #[case::gzip(Compression::GZIP)]
 #[case::zstd(Compression::ZSTD)]
+#[case::zstd_chunked(Compression::ZSTD_CHUNKED)]
 fn other_tools_read_each_compression(#[case] compression: Compression) {
     let registry = Registry::start(Setup::default());
     let busybox = std::fs::read("/bin/busybox").expect("busybox-static is needed");
@@ -131,7 +133,10 @@ fn other_tools_read_each_compression(#[case] compression: Compression) {
     ]);
     run(&mut skopeo);
     // umoci 0.4 knows no zstd.
-    if !matches!(compression, Compression::Zstd { .. }) {
+    if !matches!(
+        compression,
+        Compression::Zstd { .. } | Compression::ZstdChunked { .. }
+    ) {
         let unpacked = copy.path().join("unpacked");
         run(Command::new("umoci")
             .args(["raw", "unpack", "--image", &layout["oci:".len()..]])
@@ -164,4 +169,46 @@ fn a_compression_that_does_nothing_is_said(
     assert_eq!(pushed.warnings.len(), warnings, "{:?}", pushed.warnings);
     let said = |warning: &String| warning.starts_with("1 of 2 layers are compressed in the image");
     assert!(pushed.warnings.iter().all(said), "{:?}", pushed.warnings);
+}
+
+/// A layer that was pushed before is described as it was then: with the places of its table. One without a
+/// table is none of those that were asked for, and the other way round one with a table is Zstandard.
+#[test]
+fn a_reused_layer_keeps_its_table() {
+    let registry = Registry::start(Setup::default());
+    let shared = |other: &str| {
+        image(vec![
+            MemoryLayer::programs(&[("shared", b"the same")]),
+            MemoryLayer::programs(&[("text", other.as_bytes())]),
+        ])
+    };
+    let push_to = |tag: &str, other: &str, compression: Compression| -> Value {
+        let reference = Reference::parse(&format!("{}/name:{tag}", registry.host)).unwrap();
+        let (options, push_options) = (options(), compressed(compression));
+        let image = shared(other);
+        push(
+            &image,
+            &reference,
+            &options,
+            &push_options,
+            Context::silent(),
+        )
+        .unwrap();
+        let url = format!("http://{}/v2/name/manifests/{tag}", registry.host);
+        let accept = "application/vnd.oci.image.manifest.v1+json";
+        let response = ureq::get(&url).header("Accept", accept).call().unwrap();
+        let manifest = response.into_body().read_to_vec().unwrap();
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        manifest["layers"][0].clone()
+    };
+    let annotations = |layer: &Value| layer["annotations"].as_object().map(serde_json::Map::len);
+    let plain = push_to("latest", "first", Compression::ZSTD);
+    assert_eq!(annotations(&plain), None);
+    let chunked = push_to("latest", "second", Compression::ZSTD_CHUNKED);
+    assert_eq!(annotations(&chunked), Some(3));
+    assert_ne!(chunked["digest"], plain["digest"]);
+    let again = push_to("1", "third", Compression::ZSTD_CHUNKED);
+    assert_eq!(again, chunked);
+    let zstd = push_to("2", "fourth", Compression::ZSTD);
+    assert_eq!(zstd, chunked);
 }

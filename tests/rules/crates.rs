@@ -13,8 +13,8 @@ const DOCUMENT: &str = "ARCHITECTURE.md";
 const START: &str = "<!-- crates: scripts/diagram -->\n\n";
 const END: &str = "\n<!-- /crates -->\n";
 
-/// The packages of the two programs.
-const PROGRAMS: [&str; 2] = ["strata", "strata-builder"];
+/// The packages of the programs.
+const PROGRAMS: [&str; 3] = ["strata", "strata-builder", "strata-fakeroot"];
 
 #[test]
 fn the_diagram_shows_the_crates() {

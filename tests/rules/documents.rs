@@ -264,8 +264,10 @@ fn every_attribute_of_an_image_is_described() {
         "imageName",
         "imageTag",
         "imageRefUnsafe",
+        "imageReferences",
         "debug",
         "override",
+        "overrideAttrs",
     ];
     attributes.extend(more.map(str::to_owned));
     let reference = read("docs/reference/functions/buildImage.md");
@@ -581,7 +583,7 @@ fn pieces_of_nix_evaluate() {
     }
     // What the offline set has not.
     let here = root();
-    let scope = "let more = { python3 = pkgs.hello; buildGoModule = _: pkgs.hello; }; all = pkgs; in \
+    let scope = "let more = { python3 = pkgs.hello; buildGoModule = _: pkgs.hello; iputils = pkgs.hello; }; all = pkgs; in \
                  let inputs.strata = \"HERE\"; pkgs = all // more; app = pkgs.hello; files = app; base = app; \
                    image = strata.buildImage { name = \"app\"; }; \
                    config.virtualisation.podman.package = pkgs.hello; in";
@@ -664,14 +666,20 @@ fn whole(piece: &str) -> (&'static str, String) {
         ("flake", outputs)
     } else if piece.starts_with("inputs") {
         ("input", format!("{{ {piece} }}.inputs.nix2container.url"))
-    } else if ["perms", "layeringPipeline", "layerHints"]
+    } else if ["perms", "layeringPipeline", "layerHints", "files"]
         .iter()
         .any(|name| piece.starts_with(name))
     {
         let image = format!(
-            "(strata.buildImage ({{ name = \"x\"; copyToRoot = files; {piece} }})).drvPath"
+            "(strata.buildImage ({{ \
+               name = \"x\"; copyToRoot = files; system.users.app.uid = 1000; {piece} \
+             }})).drvPath"
         );
         ("argument", image)
+    } else if piece.starts_with("{ inputs") {
+        let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; }";
+        let module = format!("({piece}) {{ inherit pkgs; inputs.strata = {inputs}; }}");
+        ("module", format!("builtins.toJSON ({module})"))
     } else if piece.starts_with("virtualisation") {
         ("module", format!("builtins.toJSON {{ {piece} }}"))
     } else if piece.starts_with("strata.buildImages") {

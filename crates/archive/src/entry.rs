@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use strata_nix::walk::OpenFile;
 
+use super::archive_entry::Special;
 use super::metadata::Metadata;
 
 /// One entry of a layer.
@@ -29,6 +30,13 @@ pub enum EntryKind<'a> {
     },
     /// A regular file.
     File(OpenFile),
+    /// Another name of an earlier entry.
+    HardLink {
+        /// The path of that entry, relative to `/`.
+        target: &'a [u8],
+    },
+    /// A device or a pipe.
+    Special(Special),
     /// A sign that the file of this name in the layers under it is hidden (OCI layer.md, "Whiteouts").
     Whiteout,
 }

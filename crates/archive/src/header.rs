@@ -64,6 +64,8 @@ pub(super) struct Header {
     pub(super) minor: i64,
     /// Whether more of the map of a sparse file follows.
     pub(super) is_extended: bool,
+    /// Whether GNU's times beside the one of the content are said.
+    pub(super) has_times: bool,
 }
 
 impl Header {
@@ -89,6 +91,8 @@ impl Header {
             major: 0,
             minor: 0,
             is_extended: format == Format::Gnu && block[GNU_EXTENDED] != 0,
+            has_times: format == Format::Gnu
+                && GNU_TIMES.into_iter().any(|field| block[field.start] != 0),
         };
         if format == Format::V7 {
             return Ok(header);

@@ -8,6 +8,8 @@
 //! - `metadata`, `entry`: what an entry of a layer of ours is; `writer` writes it
 //! - `archive_entry`: an entry as others have it; `reader` reads it with
 //!   what `header` says, `writer` copies it
+//! - `member`: headers word for word, as they come
+//! - `tarsum`: Docker's sum of an archive
 //! - `pax`, `path`: records and paths, for both
 //! - `decompress`: how a stream is compressed, and what it was before
 
@@ -19,16 +21,20 @@ mod archive_entry;
 mod decompress;
 mod entry;
 mod header;
+mod member;
 mod metadata;
 mod path;
 mod pax;
 mod reader;
+mod tarsum;
 mod writer;
 
 pub use archive_entry::{ArchiveEntry, ArchiveEntryKind, Special};
 pub use decompress::{CompressionFormat, decompress, foreign_compression, open_archive};
 pub use entry::{Entry, EntryKind, WHITEOUT_PREFIX};
+pub use member::{Head, Member, MemberKind, read_head};
 pub use metadata::{Metadata, Mode};
 pub use path::clean_path;
 pub use reader::ArchiveReader;
+pub use tarsum::tarsum;
 pub use writer::{ArchiveWriter, MODIFICATION_TIME, write_error};

@@ -12,7 +12,7 @@ use super::pax::Records;
 use strata_error::{Error, Result};
 use strata_nix::walk;
 
-/// The time of every entry, in seconds since 1970: what Nix gives files in the store.
+/// The time of entries that nobody gave another one, in seconds since 1970: what Nix gives files in the store.
 pub const MODIFICATION_TIME: u64 = 1;
 
 /// The size of a block.
@@ -28,6 +28,8 @@ pub struct ArchiveWriter<W> {
     writer: W,
     buffer: Vec<u8>,
     what: String,
+    modified: u64,
+    prefix: Vec<u8>,
 }
 
 impl<W: Write> ArchiveWriter<W> {
@@ -37,7 +39,23 @@ impl<W: Write> ArchiveWriter<W> {
             writer,
             buffer: vec![0; BUFFER],
             what: what.into(),
+            modified: MODIFICATION_TIME,
+            prefix: Vec::new(),
         }
+    }
+
+    /// Begins all names with `prefix`, also those that hard links lead to.
+    #[must_use]
+    pub fn below(mut self, prefix: &[u8]) -> Self {
+        self.prefix = prefix.to_vec();
+        self
+    }
+
+    /// Gives all entries another time, in seconds since 1970.
+    #[must_use]
+    pub fn modified_at(mut self, modified: u64) -> Self {
+        self.modified = modified;
+        self
     }
 
     /// Adds an entry of a layer.
@@ -57,6 +75,20 @@ impl<W: Write> ArchiveWriter<W> {
                 self.header(path, metadata, EntryType::Symlink, 0, target)
             }
             EntryKind::Whiteout => self.header(path, metadata, EntryType::Regular, 0, b""),
+            EntryKind::HardLink { target } => {
+                self.header(path, metadata, EntryType::Link, 0, target)
+            }
+            EntryKind::Special(special) => {
+                let (entry_type, device) = special_type(special);
+                let fields = Fields {
+                    entry_type,
+                    size: 0,
+                    link: b"",
+                    modified: self.modified,
+                    device,
+                };
+                self.header_of(path, metadata, &fields)
+            }
             EntryKind::File(mut opened) => {
                 self.header(path, metadata, EntryType::Regular, opened.size, b"")?;
                 let mut left = opened.size;
@@ -121,11 +153,10 @@ impl<W: Write> ArchiveWriter<W> {
             ArchiveEntryKind::File => (EntryType::Regular, none, (0, 0)),
             ArchiveEntryKind::HardLink(target) => (EntryType::Link, target.as_slice(), (0, 0)),
             ArchiveEntryKind::Symlink(target) => (EntryType::Symlink, target.as_slice(), (0, 0)),
-            ArchiveEntryKind::Special(special) => match *special {
-                Special::Character(major, minor) => (EntryType::Char, none, (major, minor)),
-                Special::Block(major, minor) => (EntryType::Block, none, (major, minor)),
-                Special::Pipe => (EntryType::Fifo, none, (0, 0)),
-            },
+            ArchiveEntryKind::Special(special) => {
+                let (entry_type, device) = special_type(*special);
+                (entry_type, none, device)
+            }
         };
         let path = match entry_type {
             EntryType::Directory => [path, b"/"].concat(),
@@ -167,7 +198,7 @@ impl<W: Write> ArchiveWriter<W> {
             entry_type,
             size,
             link,
-            modified: MODIFICATION_TIME,
+            modified: self.modified,
             device: (0, 0),
         };
         self.header_of(path, metadata, &fields)
@@ -181,6 +212,11 @@ impl<W: Write> ArchiveWriter<W> {
             modified,
             device,
         } = *fields;
+        let path = &*[&self.prefix, path].concat();
+        let link = match entry_type {
+            EntryType::Link => &*[&self.prefix, link].concat(),
+            _ => link,
+        };
         let mut header = Header::new_ustar();
         let mut records = Records::default();
         if !set_path(&mut header, path) {
@@ -271,6 +307,15 @@ struct Fields<'a> {
     modified: u64,
     /// The major and minor number of a device.
     device: (u32, u32),
+}
+
+/// The type of a device or a pipe, and the numbers of the device.
+fn special_type(special: Special) -> (EntryType, (u32, u32)) {
+    match special {
+        Special::Character(major, minor) => (EntryType::Char, (major, minor)),
+        Special::Block(major, minor) => (EntryType::Block, (major, minor)),
+        Special::Pipe => (EntryType::Fifo, (0, 0)),
+    }
 }
 
 /// Errors of ours that came through an `io::Write` come out as they went in.

@@ -7,7 +7,7 @@ use super::Base;
 use super::damaged::{DAMAGED, damaged};
 use strata_archive::{ArchiveEntryKind, ArchiveReader, EntryKind, Metadata, decompress};
 use strata_error::{Error, Result};
-use strata_layer::{BaseRecord, open_stored};
+use strata_layer::{BaseRecord, open_stored, read_tar};
 use strata_nix::Store;
 use strata_tree::{Budget, ImagePath, LayerTree, Recipe, Stored};
 
@@ -71,6 +71,9 @@ impl Base {
                 own.and_then(|own| self.layers.get(own)),
             ) {
                 (Some(record), _) => from_blob(record, &wanted, limits, store, &mut found)?,
+                (None, Some(record)) if record.recipe.tar.is_some() => {
+                    from_tar(&record.recipe, &wanted, limits, store, &mut found)?;
+                }
                 (None, Some(record)) => {
                     from_recipe(&record.recipe, &wanted, limits, store, &mut found)?;
                 }
@@ -114,6 +117,35 @@ fn from_blob<'a>(
         left -= times;
     }
     Ok(())
+}
+
+fn from_tar<'a>(
+    recipe: &Recipe,
+    wanted: &Wanted<'a>,
+    limits: &mut Limits,
+    store: &Store,
+    found: &mut Found<'a>,
+) -> Result<()> {
+    let Some(tar) = &recipe.tar else {
+        return Ok(());
+    };
+    read_tar(recipe, tar, store, &mut |entry, mut content| {
+        let here = wanted
+            .iter()
+            .filter(|((stored, _), _)| stored.offset == entry.offset);
+        let here: Vec<(&ImagePath, &Vec<&str>)> =
+            here.map(|((_, place), paths)| (place, paths)).collect();
+        let Some((place, _)) = here
+            .first()
+            .filter(|_| entry.kind == ArchiveEntryKind::File)
+        else {
+            return Ok(());
+        };
+        let times = here.iter().map(|(_, paths)| paths.len()).sum();
+        let content = read(&mut content, entry.size, limits, times, place)?;
+        add(found, &here, &entry.metadata(), content);
+        Ok(())
+    })
 }
 
 fn from_recipe<'a>(

@@ -18,10 +18,9 @@ use strata_tree::{BaseEntry, ImagePath, Rule, Source};
 const DIRECTORY: &str = "database";
 
 /// Directories that Nix works in and would otherwise make itself, as whoever runs it.
-const STATE: [&str; 6] = [
+const STATE: [&str; 5] = [
     "gcroots/auto",
     "gcroots/per-user",
-    "gcroots/strata",
     "profiles/per-user",
     "temproots",
     "userpool",
@@ -42,12 +41,12 @@ pub(super) fn add(
     plan: &mut Plan,
     base: &Base,
     compression: Option<Compression>,
-    owner: NixDatabase,
+    settings: &NixDatabase,
     store: &Store,
     out: &str,
 ) -> Result<()> {
-    if owner.own_store {
-        give_away(&mut plan.layers, owner);
+    if settings.own_store {
+        give_away(&mut plan.layers, settings);
     }
     let path = format!("{out}/{DIRECTORY}");
     let directory = store.locate_below(&path);
@@ -62,36 +61,28 @@ pub(super) fn add(
             }
         }
     }
-    let roots: Vec<String> = paths.keys().cloned().collect();
-    merge(&mut paths, inherited)?;
-    write(&directory, &paths, &roots, store)?;
-    let source = source(path, owner, store)?;
-    let number = match plan.layers.len() {
-        count if count > plan.parents => count - 1,
-        count => {
-            plan.layers.push(LayerSpec {
-                sources: Vec::new(),
-                whiteouts: Vec::new(),
-                history: History {
-                    created_by: Some("strata: Nix database".into()),
-                    ..History::default()
-                },
-                reason: None,
-                keep_tar: false,
-                compression,
-            });
-            count
-        }
+    let roots = Roots {
+        directory: &settings.gc_roots,
+        paths: paths.keys().cloned().collect(),
     };
-    // It is there, as it is the last one.
-    if let Some(layer) = plan.layers.get_mut(number) {
-        layer.sources.push(source);
-        layer
-            .sources
-            .sort_by(|one, other| one.store_path.cmp(&other.store_path));
-        layer.whiteouts.extend(left_behind(base, &database));
-        layer.whiteouts.sort_unstable();
+    merge(&mut paths, inherited)?;
+    let time = i64::try_from(settings.registration_time).unwrap_or(i64::MAX);
+    for registration in paths.values_mut() {
+        registration.time = time;
     }
+    write(&directory, &paths, &roots, store)?;
+    let source = source(path, settings, store)?;
+    let history = History {
+        created_by: Some("strata: Nix database".into()),
+        ..History::default()
+    };
+    let layer = plan.top(history, compression);
+    layer.sources.push(source);
+    layer
+        .sources
+        .sort_by(|one, other| one.store_path.cmp(&other.store_path));
+    layer.whiteouts.extend(left_behind(base, &database));
+    layer.whiteouts.sort_unstable();
     Ok(())
 }
 
@@ -168,7 +159,7 @@ fn left_behind(base: &Base, database: &ImagePath) -> Vec<ImagePath> {
 }
 
 /// Gives the store paths to `owner`, as far as no rule is about them.
-fn give_away(layers: &mut [LayerSpec], owner: NixDatabase) {
+fn give_away(layers: &mut [LayerSpec], owner: &NixDatabase) {
     let rule = Rule {
         uid: Some(owner.uid),
         gid: Some(owner.gid),
@@ -212,12 +203,19 @@ fn in_image(path: &str) -> &str {
     path.trim_start_matches('/')
 }
 
+/// Links that keep the garbage collector from paths.
+struct Roots<'a> {
+    /// Where they are, below `gcroots`.
+    directory: &'a str,
+    paths: Vec<String>,
+}
+
 /// The tree that goes to `/`: the database, roots that keep the garbage collector from paths, and the
 /// directories that Nix works in.
 fn write(
     directory: &Path,
     paths: &BTreeMap<String, Registration>,
-    roots: &[String],
+    roots: &Roots<'_>,
     store: &Store,
 ) -> Result<()> {
     let create = |path: &Path| std::fs::create_dir_all(path).map_err(Error::io("create", path));
@@ -237,9 +235,11 @@ fn write(
         &format!("{state_directory}/profiles"),
         &state.join("gcroots/profiles"),
     )?;
-    for path in roots {
+    let links = state.join("gcroots").join(roots.directory);
+    create(&links)?;
+    for path in &roots.paths {
         let name = path.rsplit('/').next().unwrap_or(path);
-        link(path, &state.join("gcroots/strata").join(name))?;
+        link(path, &links.join(name))?;
     }
     let db = state.join("db");
     create(&db)?;
@@ -248,7 +248,7 @@ fn write(
 
 /// The tree as a source; all of it belongs to whoever runs Nix, also the directories above that
 /// other layers name.
-fn source(path: String, owner: NixDatabase, store: &Store) -> Result<Source> {
+fn source(path: String, owner: &NixDatabase, store: &Store) -> Result<Source> {
     let info = nar::hash(&store.locate_below(&path))?;
     let rule = |regex: &str, mode: Option<&str>| Rule {
         regex: regex.to_owned(),
@@ -281,7 +281,11 @@ mod tests {
     fn the_database_is_where_the_store_has_its_state() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::new("/opt/nix/objects");
-        write(directory.path(), &BTreeMap::new(), &[], &store).unwrap();
+        let roots = Roots {
+            directory: "strata",
+            paths: Vec::new(),
+        };
+        write(directory.path(), &BTreeMap::new(), &roots, &store).unwrap();
         for path in [
             "opt/nix/objects/.links",
             "opt/nix/var/log/nix/drvs",

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::inputs::{base_image, parent_layers};
+use super::layers;
 use super::output::Output;
-use super::{base_image, layers, parent_layers};
 use strata_base::Base;
 use strata_error::{Error, Result};
 use strata_layer::{LayersFile, LayersLock};

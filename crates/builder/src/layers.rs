@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use super::base_image::{self, BaseImage};
+use super::inputs::base_image::{self, BaseImage};
+use super::inputs::{known_layers, parent_layers, pipeline_file, tar_layers, times};
 use super::output::Output;
-use super::{accounts, database, known_layers, parent_layers, pipeline_file, startup};
+use super::{accounts, database, files, startup};
 use strata_base::{Base, inherit};
 use strata_error::{Error, Result};
 use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
 use strata_nix::{Closure, ClosureEntry, Request, Store};
 use strata_oci::{Config, json};
 use strata_plan::{BaseLayers, CheckedRequest, LayerSpec, MOST_LAYERS, Plan, check, plan};
-use strata_tree::{BaseTree, ImagePath, Recipe, Redirect, RootSource, Surroundings, merge};
+use strata_tree::{
+    BaseTree, ImagePath, Recipe, Redirect, RootFile, RootSource, Surroundings, merge,
+};
 
 /// Builds a layer or an image; gives the warnings.
 pub(super) fn build(
@@ -22,6 +25,7 @@ pub(super) fn build(
     out: &str,
     threads: NonZeroUsize,
 ) -> Result<Vec<String>> {
+    times::settle(&mut request, store)?;
     request.layering_pipeline = pipeline_file::read(request.layering_pipeline, store)?;
     let request = check(request, store, out)?;
     let closure = parse_closure(closure, store)?;
@@ -42,20 +46,23 @@ pub(super) fn build(
         plan.parents += 1;
     }
     let output = Output::create(store.locate_below(out))?;
+    files::add(&mut plan, &request, store)?;
     if request.image.is_some() {
         let inherited = parents.iter().flat_map(|file| &file.accounts);
         let accounts: Vec<_> = inherited.chain(&request.accounts).collect();
         accounts::merge(&mut plan.layers, &accounts, &base, store, out)?;
     }
-    if let Some(owner) = request.image.as_ref().and_then(|image| image.nix_database) {
-        database::add(&mut plan, &base, request.compression, owner, store, out)?;
+    let image = request.image.as_ref();
+    if let Some(settings) = image.and_then(|image| image.nix_database.as_ref()) {
+        database::add(&mut plan, &base, request.compression, settings, store, out)?;
     }
 
     let mut warnings = std::mem::take(&mut plan.warnings);
-    let (recipes, unmatched) = settle(&plan.layers, &base.tree, store)?;
+    let tars = tar_layers::read(&plan.layers, &base, store)?;
+    let (recipes, unmatched) = settle(&plan, &request, &base.tree, tars.recipes, store)?;
     let mut unmatched = unmatched_anywhere(&unmatched, &plan);
     let config = config(&request, &base);
-    let startup_warnings = startup::check(&request, &config, &recipes, &base, store)?;
+    let startup_warnings = startup::check(&request, &config, &recipes, &tars.tree, &base, store)?;
     let own_from = if request.image.is_some() {
         0
     } else {
@@ -103,17 +110,30 @@ pub(super) fn parse_closure(entries: Vec<ClosureEntry>, store: &Store) -> Result
 
 /// Merges what goes to the root and completes the recipes; gives the rules that match no file.
 fn settle(
-    layers: &[LayerSpec],
+    plan: &Plan,
+    request: &CheckedRequest,
     base: &BaseTree,
+    mut tars: BTreeMap<usize, Recipe>,
     store: &Store,
 ) -> Result<(Vec<Recipe>, Vec<PathRule>)> {
+    let layers = &plan.layers;
     let mut root = Vec::new();
+    let mut files = Vec::new();
     let mut in_store = BTreeMap::new();
     let mut whiteouts = BTreeMap::new();
     for (layer, planned) in layers.iter().enumerate() {
         if !planned.whiteouts.is_empty() {
             whiteouts.insert(layer, planned.whiteouts.clone());
         }
+        files.extend(planned.files.iter().map(|file| RootFile {
+            layer,
+            file,
+            name: if layer < plan.parents {
+                format!("{} of a layer in `layers`", file.attribute())
+            } else {
+                file.attribute()
+            },
+        }));
         for source in &planned.sources {
             if source.to_root {
                 root.push(RootSource { layer, source });
@@ -122,30 +142,35 @@ fn settle(
             }
         }
     }
+    let store_directory = ImagePath::from(store.dir.as_str());
+    let owner = request.store_owner.as_ref();
     let surroundings = Surroundings {
+        store_owner: owner.map(|owner| (&store_directory, owner)),
         in_store: &in_store,
         whiteouts: &whiteouts,
         base,
     };
-    let mut merged = merge(&root, &surroundings, store)?;
+    let mut merged = merge(&root, &files, &surroundings, store)?;
     let redirect = |(path, to)| Redirect { path, to };
-    let recipes = layers.iter().enumerate().map(|(number, layer)| Recipe {
-        directories: merged.directories.remove(&number).unwrap_or_default(),
-        sources: layer.sources.clone(),
-        omit: merged
-            .omit
-            .remove(&number)
-            .unwrap_or_default()
-            .into_iter()
-            .collect(),
-        redirects: merged
-            .redirects
-            .remove(&number)
-            .unwrap_or_default()
-            .into_iter()
-            .map(redirect)
-            .collect(),
-        whiteouts: layer.whiteouts.clone(),
+    let recipes = layers.iter().enumerate().map(|(number, layer)| {
+        if let Some(tar) = tars.remove(&number) {
+            return tar;
+        }
+        let omit = merged.omit.remove(&number).unwrap_or_default();
+        let redirects = merged.redirects.remove(&number).unwrap_or_default();
+        Recipe {
+            directories: merged.directories.remove(&number).unwrap_or_default(),
+            sources: layer.sources.clone(),
+            files: layer.files.clone(),
+            omit: omit.into_iter().collect(),
+            redirects: redirects.into_iter().map(redirect).collect(),
+            whiteouts: layer.whiteouts.clone(),
+            mtime: layer.mtime.or(request.mtime),
+            store_owner: (layer.store_owner.as_ref())
+                .or(request.store_owner.as_ref())
+                .cloned(),
+            tar: None,
+        }
     });
     let recipes = recipes.collect();
     let rule = |(path, rule)| PathRule { path, rule };
@@ -163,7 +188,17 @@ fn unmatched_anywhere(unmatched: &[PathRule], plan: &Plan) -> Vec<PathRule> {
         let sources: BTreeSet<&str> = same.map(|rule| rule.path.as_str()).collect();
         sources.len() == at_root
     };
+    // A rule about everything matches nothing where there is nothing: no mistake.
+    let is_about_all = |rule: &&PathRule| {
+        let everywhere = rule
+            .rule
+            .within
+            .as_ref()
+            .is_some_and(|path| path.0.is_empty());
+        everywhere && rule.rule.regex.is_empty()
+    };
     let of_image = plan.perms.iter().filter(is_of_image);
+    let of_image = of_image.filter(|rule| !is_about_all(rule));
     let of_image: Vec<PathRule> = of_image.filter(matches_nothing).cloned().collect();
     let of_sources = unmatched.iter().filter(|rule| !is_of_image(rule)).cloned();
     of_sources.chain(of_image).collect()

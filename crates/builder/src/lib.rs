@@ -8,11 +8,11 @@
 //!
 //! - `run`: which kind of request it is
 //! - `layers`: a layer or an image, from the request to its records
-//! - `base_image`, `parent_layers`: what lies below: an image, and outputs of `buildLayer`
-//! - `pipeline_file`: a `layeringPipeline` that is a file
+//! - `inputs`: what a request names: a base image, layers of other outputs, tars, files, times
+//! - `files`: what is put into an image file by file
 //! - `accounts`, `database`: files that follow from what is below
 //! - `startup`: whether a container of the image can start
-//! - `index`, `system`: the other kinds
+//! - `index`, `system`, `root_tree`: the other kinds
 //! - `output`: what is written, and removed again after an error
 
 #![warn(missing_docs, unreachable_pub)]
@@ -20,15 +20,14 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod accounts;
-mod base_image;
 mod database;
+mod files;
 mod fleet;
 mod index;
-mod known_layers;
+mod inputs;
 mod layers;
 mod output;
-mod parent_layers;
-mod pipeline_file;
+mod root_tree;
 mod run;
 mod startup;
 mod system;

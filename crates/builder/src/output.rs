@@ -1,7 +1,6 @@
 //! Writing the output of a derivation.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
@@ -13,7 +12,7 @@ use strata_layer::{
 use strata_nix::Store;
 use strata_oci::{
     Config, Descriptor, HashingWriter, ImageConfig, Index, Manifest, Reference, json, layout,
-    media_type, rfc3339,
+    media_type,
 };
 use strata_plan::CheckedImage;
 use strata_tree::Recipe;
@@ -78,16 +77,11 @@ impl Output {
         config: Config,
         base: Option<ImageConfig>,
     ) -> Result<()> {
-        let created = if image.created == "now" {
-            now()
-        } else {
-            image.created
-        };
         // The base's config has the layers of its own already.
         let inherited = base.as_ref().map_or(0, |base| base.rootfs.diff_ids.len());
         let own = layers.layers.iter().skip(inherited - layers.base.len());
         let history = own.map(|layer| (layer.digest, layer.history.clone()));
-        let mut config = ImageConfig::new(image.platform, created, config, history);
+        let mut config = ImageConfig::new(image.platform, image.created, config, history);
         if let Some(base) = base {
             config = config.on_top_of(base);
         }
@@ -175,12 +169,4 @@ impl Drop for Output {
 /// Removes what was begun; Nix ignores the output of a builder that failed, so errors do no harm.
 fn remove(directory: &Path) {
     let _ = std::fs::remove_dir_all(directory);
-}
-
-/// The time as RFC 3339 in UTC, to the second.
-fn now() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
-    rfc3339(seconds)
 }

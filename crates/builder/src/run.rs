@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::{fleet, index, layers, system};
+use super::{fleet, index, layers, root_tree, system};
 use strata_error::{Error, Result};
 use strata_nix::{Attrs, Requested, Store};
 
@@ -30,6 +30,7 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
         Requested::Fleet { request, .. } => Store::new(request.store_dir.clone()),
         Requested::System(request) => Store::new(request.store_dir.clone()),
         Requested::Index(request) => Store::new(request.store_dir.clone()),
+        Requested::Tree(request) => Store::new(request.store_dir.clone()),
     };
     if let Some(location) = &settings.store_location {
         store.location.clone_from(location);
@@ -50,6 +51,7 @@ pub fn run(settings: &Settings) -> Result<Vec<String>> {
             index::build(*request, &store, &out)?;
             Ok(Vec::new())
         }
+        Requested::Tree(request) => root_tree::build(&request.tree, &out, &store),
     }
 }
 

@@ -1,9 +1,11 @@
 //! A writer that compresses.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use strata_oci::Compression;
 
+use super::chunked::Chunked;
 use super::pieces::Pieces;
 
 /// A writer that compresses what is written to it, for another writer.
@@ -12,9 +14,15 @@ use super::pieces::Pieces;
 /// nobody compresses yet are not compressed. After an error nothing more is written.
 pub struct Compressor<W: Write> {
     writer: W,
-    /// None if the input is passed on as it is.
-    pieces: Option<Pieces>,
+    method: Method,
     has_failed: bool,
+}
+
+enum Method {
+    /// The input is passed on as it is.
+    None,
+    Pieces(Pieces),
+    Chunked(Box<Chunked>),
 }
 
 impl<W: Write> Compressor<W> {
@@ -22,21 +30,34 @@ impl<W: Write> Compressor<W> {
     pub fn new(writer: W, compression: Compression) -> Self {
         Self {
             writer,
-            pieces: match compression {
-                Compression::None => None,
-                compression => Some(Pieces::new(compression)),
+            method: match compression {
+                Compression::None => Method::None,
+                Compression::ZstdChunked { level } => {
+                    Method::Chunked(Box::new(Chunked::new(level)))
+                }
+                compression => Method::Pieces(Pieces::new(compression)),
             },
             has_failed: false,
         }
     }
 
     /// Writes what is left and gives the writer back. Without this the output has no end.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub fn finish(self) -> io::Result<W> {
+        self.finish_layer().map(|(writer, _)| writer)
+    }
+
+    /// The same; gives also the annotations that lead to the table, if the output has one.
+    pub(super) fn finish_layer(mut self) -> io::Result<(W, BTreeMap<String, String>)> {
         self.check()?;
-        if let Some(pieces) = self.pieces {
-            pieces.finish(&mut self.writer)?;
-        }
-        Ok(self.writer)
+        let annotations = match self.method {
+            Method::None => BTreeMap::new(),
+            Method::Pieces(pieces) => {
+                pieces.finish(&mut self.writer)?;
+                BTreeMap::new()
+            }
+            Method::Chunked(chunked) => chunked.finish(&mut self.writer)?,
+        };
+        Ok((self.writer, annotations))
     }
 
     /// What follows an error would lack what was lost with it.
@@ -51,10 +72,11 @@ impl<W: Write> Compressor<W> {
 impl<W: Write> Write for Compressor<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.check()?;
-        let Some(pieces) = &mut self.pieces else {
-            return self.writer.write(bytes);
+        let result = match &mut self.method {
+            Method::None => return self.writer.write(bytes),
+            Method::Pieces(pieces) => pieces.write(bytes, &mut self.writer),
+            Method::Chunked(chunked) => chunked.write(bytes, &mut self.writer),
         };
-        let result = pieces.write(bytes, &mut self.writer);
         self.has_failed = result.is_err();
         result
     }

@@ -36,9 +36,11 @@ pub(super) fn encode(piece: &[u8], compression: Compression) -> io::Result<Vec<u
             Ok(output)
         }),
         // A frame that tells the length of its content, which lets readers reserve no more.
-        Compression::Zstd { level } => kept(&ZSTD, level, new_zstd, |compressor| {
-            compressor.compress(piece)
-        }),
+        Compression::Zstd { level } | Compression::ZstdChunked { level } => {
+            kept(&ZSTD, level, new_zstd, |compressor| {
+                compressor.compress(piece)
+            })
+        }
     }
 }
 

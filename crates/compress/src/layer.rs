@@ -9,7 +9,7 @@ use strata_oci::{Compression, Descriptor, HashingWriter};
 use super::compressor::Compressor;
 
 /// Compresses what `make` writes, for `writer`; gives the descriptor of the compressed layer, with what
-/// else the one of the `layer` says.
+/// else the one of the `layer` says, and where the table is if it has one.
 pub fn compress_layer(
     layer: &Descriptor,
     compression: Compression,
@@ -18,12 +18,15 @@ pub fn compress_layer(
 ) -> Result<Descriptor> {
     let mut compressor = Compressor::new(HashingWriter::new(writer), compression);
     make(&mut compressor)?;
-    let writer = compressor.finish();
-    let (digest, size) = writer.map_err(write_error("a compressed layer"))?.finish();
-    Ok(Descriptor {
+    let finished = compressor.finish_layer();
+    let (writer, table) = finished.map_err(write_error("a compressed layer"))?;
+    let (digest, size) = writer.finish();
+    let mut descriptor = Descriptor {
         media_type: compression.media_type().to_owned(),
         digest,
         size,
         ..layer.clone()
-    })
+    };
+    descriptor.set_table_annotations(table);
+    Ok(descriptor)
 }

@@ -8,14 +8,17 @@
 //! is opened here.
 //!
 //! - [`compress_layer`]: a layer's bytes, and the descriptor of what was made
-//! - [`Compressor`]: the writer, over `pieces` (in order, on all cores) and `encoder` (one piece)
+//! - [`Compressor`]: the writer, over `pieces` or, for layers that can be fetched in parts, `chunked`
+//! - `encoder`: compressing one piece; `in_order`: work on all cores whose results keep their order
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod chunked;
 mod compressor;
 mod encoder;
+mod in_order;
 mod layer;
 mod pieces;
 

@@ -7,7 +7,15 @@ use proptest::prelude::*;
 use super::*;
 use strata_oci::{Compression, Digest};
 
-const METHODS: [&str; 6] = ["none", "gzip", "gzip:1", "gzip:9", "zstd", "zstd:1"];
+const METHODS: [&str; 7] = [
+    "none",
+    "gzip",
+    "gzip:1",
+    "gzip:9",
+    "zstd",
+    "zstd:1",
+    "zstd:chunked",
+];
 
 fn parse(text: &str) -> Compression {
     text.parse().unwrap()
@@ -44,7 +52,7 @@ fn decompress(bytes: &[u8], compression: Compression) -> Vec<u8> {
     let program = match compression {
         Compression::None => "cat",
         Compression::Gzip { .. } => "gzip",
-        Compression::Zstd { .. } => "zstd",
+        Compression::Zstd { .. } | Compression::ZstdChunked { .. } => "zstd",
     };
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
@@ -269,7 +277,7 @@ proptest! {
             Compression::Gzip { .. } => {
                 flate2::read::MultiGzDecoder::new(found.as_slice()).read_to_end(&mut read).unwrap();
             }
-            Compression::Zstd { .. } => {
+            Compression::Zstd { .. } | Compression::ZstdChunked { .. } => {
                 zstd::Decoder::new(found.as_slice()).unwrap().read_to_end(&mut read).unwrap();
             }
         }

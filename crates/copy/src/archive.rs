@@ -6,6 +6,7 @@
 //! layout's blobs. Its bytes follow from the image and its name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 
@@ -25,6 +26,8 @@ use strata_progress::{Context, Outcome};
 
 /// Docker's list of the images in an archive.
 const DOCKER_MANIFEST: &str = "manifest.json";
+/// Its names and tags, each with its uppermost layer.
+const REPOSITORIES: &str = "repositories";
 
 /// An image or index, and what it is called in an archive.
 pub type Named<'a> = (ManifestOrIndexRef<'a>, &'a CopyName);
@@ -42,24 +45,34 @@ pub fn write<'a>(
 /// Copies images and indexes to the archive at `path`.
 ///
 /// An archive that is there already is replaced, as by [`write_file`], so that the same command works
-/// twice; skopeo refuses. What is called `*.gz` is compressed.
+/// twice; skopeo refuses. What is called `*.gz` or `*.zst` is compressed.
 pub fn write_all(all: &[Named<'_>], path: &Path, context: Context<'_>) -> Result<()> {
-    to_file(path, context, |writer| {
+    to_file(path, compression_of(path), context, |writer| {
         stream_all(all, writer, &BTreeSet::new(), context)
     })
 }
 
-/// Lets `write` give the bytes of an archive to what is at `path`, as [`write_all`] says.
+/// How an archive with this name is compressed.
+pub fn compression_of(path: &Path) -> Compression {
+    match path.extension().and_then(OsStr::to_str) {
+        Some("gz") => Compression::GZIP,
+        Some("zst") => Compression::ZSTD,
+        _ => Compression::None,
+    }
+}
+
+/// Lets `write` give the bytes of an archive, which are compressed, to what is at `path`.
 pub fn to_file(
     path: &Path,
+    compression: Compression,
     context: Context<'_>,
     write: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    if path.extension() != Some("gz".as_ref()) {
+    if compression == Compression::None {
         return write_file(path, context, write);
     }
     write_file(path, context, |writer| {
-        let mut compressor = Compressor::new(writer, Compression::GZIP);
+        let mut compressor = Compressor::new(writer, compression);
         write(&mut compressor)?;
         compressor.finish().map_err(write_error("archive"))?;
         Ok(())
@@ -83,6 +96,28 @@ pub fn stream_all(
     all: &[Named<'_>],
     writer: &mut dyn Write,
     leave_out: &BTreeSet<Digest>,
+    context: Context<'_>,
+) -> Result<()> {
+    stream_listed(all, writer, leave_out, &[], context)
+}
+
+/// Writes the archive with `repositories` besides, the list of names from the time before `manifest.json`.
+pub fn stream_with_repositories(
+    all: &[Named<'_>],
+    writer: &mut dyn Write,
+    context: Context<'_>,
+) -> Result<()> {
+    let repositories = repositories(all);
+    let more = [(REPOSITORIES, repositories.as_slice())];
+    stream_listed(all, writer, &BTreeSet::new(), &more, context)
+}
+
+/// Writes the archive with `more` files at its end.
+fn stream_listed(
+    all: &[Named<'_>],
+    writer: &mut dyn Write,
+    leave_out: &BTreeSet<Digest>,
+    more: &[(&str, &[u8])],
     context: Context<'_>,
 ) -> Result<()> {
     let file = Metadata::root(Mode::of_file(false));
@@ -112,7 +147,27 @@ pub fn stream_all(
     writer.index(&index)?;
     writer.beside(DOCKER_MANIFEST, &docker_manifest(all))?;
     writer.marker()?;
+    for (name, bytes) in more {
+        archive.file(name, &file, bytes)?;
+    }
     archive.finish()?.flush().map_err(write_error("archive"))
+}
+
+fn repositories(all: &[Named<'_>]) -> Vec<u8> {
+    let mut repositories: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
+    for (root, name) in all {
+        let name = name
+            .familiar
+            .as_deref()
+            .and_then(|name| name.rsplit_once(':'));
+        let image = root.images().into_iter().next();
+        let layer = image.and_then(|image| image.layers.last());
+        if let (Some((name, tag)), Some(layer)) = (name, layer) {
+            let id = layer.diff_id().hex();
+            repositories.entry(name).or_default().insert(tag, id);
+        }
+    }
+    canonical::to_bytes(&repositories)
 }
 
 /// Docker's list. A name in it is one image: of an index, the first.
@@ -209,6 +264,21 @@ mod tests {
             annotations[Index::CONTAINERD_NAME],
             "docker.io/library/hello:latest"
         );
+    }
+
+    #[test]
+    fn repositories_are_named_where_they_are_asked_for() {
+        let image = fixture::image(&[b"one", b"two"]);
+        let mut bytes = Vec::new();
+        let (name, silent) = (name(), Context::silent());
+        stream_with_repositories(&[((&image).into(), &name)], &mut bytes, silent).unwrap();
+        let mut with = entries(&bytes);
+        let (last, repositories) = with.pop().unwrap();
+        assert_eq!(last, REPOSITORIES);
+        let repositories: Value = serde_json::from_slice(&repositories).unwrap();
+        let upper = Digest::of(b"two").hex();
+        assert_eq!(repositories, json!({ "hello": { "latest": upper } }));
+        assert_eq!(with, entries(&bytes_of(&image)));
     }
 
     #[test]

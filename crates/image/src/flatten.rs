@@ -16,10 +16,12 @@ use strata_tree::{Budget, SymlinksBelow};
 /// Writes the root file system of `image`: without what upper layers hide or replace, and with names
 /// that several layers give one file as hard links. The bytes follow from the image.
 ///
-/// `advance` hears how many bytes of layers were read, each layer twice; its error ends the work.
+/// Every name begins with `prefix`. `advance` hears how many bytes of layers were read, each layer twice; its error
+/// ends the work.
 pub fn flatten(
     image: &Image,
     writer: &mut dyn Write,
+    prefix: &[u8],
     advance: &dyn Fn(u64) -> Result<()>,
 ) -> Result<()> {
     let mut tree = Tree::default();
@@ -44,7 +46,7 @@ pub fn flatten(
         message,
         hint: replay::HINT.to_owned(),
     })?;
-    let mut archive = ArchiveWriter::new(writer, "archive");
+    let mut archive = ArchiveWriter::new(writer, "archive").below(prefix);
     let nobodys = Metadata::root(Mode::ANCESTOR);
     for (path, entry) in &winners.directories {
         match entry {

@@ -198,10 +198,11 @@ impl StoreLayer {
 
     /// The first store path that is not what it was.
     fn changed(&self, store: &Store) -> Option<&str> {
-        let changed = self.recipe.sources.iter().find(|source| {
-            let info = nar::hash(&store.locate_below(&source.store_path)).ok();
-            info.is_none_or(|info| info.hash != source.nar_hash)
+        let mut contents = self.recipe.store_contents();
+        let changed = contents.find(|content| {
+            let info = nar::hash(&store.locate_below(content.path)).ok();
+            info.is_none_or(|info| info.hash != content.nar_hash)
         });
-        changed.map(|source| source.store_path.as_str())
+        changed.map(|content| content.path)
     }
 }

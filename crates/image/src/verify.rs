@@ -10,7 +10,7 @@ use strata_layer::Layer;
 use strata_nix::nar;
 use strata_nix::nar::NarInfo;
 use strata_oci::Hasher;
-use strata_tree::{Budget, Source, SymlinksBelow};
+use strata_tree::{Budget, Recipe, StoreContent, SymlinksBelow};
 
 /// The layers of one image, lowest first, as they are verified.
 #[derive(Default)]
@@ -42,8 +42,9 @@ impl Verification {
         advance: &dyn Fn(u64) -> Result<()>,
     ) -> Result<Vec<Error>> {
         let mut findings = Vec::new();
-        for source in layer.recipe().iter().flat_map(|recipe| &recipe.sources) {
-            findings.extend(verify_source(source, name, advance)?);
+        let recipes = layer.recipe().into_iter();
+        for content in recipes.flat_map(Recipe::store_contents) {
+            findings.extend(verify_content(&content, name, advance)?);
         }
         let Err(error) = self.lay(layer, name, advance) else {
             return Ok(findings);
@@ -119,8 +120,8 @@ impl Verification {
     }
 }
 
-fn verify_source(
-    source: &Source,
+fn verify_content(
+    content: &StoreContent<'_>,
     layer: &str,
     advance: &dyn Fn(u64) -> Result<()>,
 ) -> Result<Option<Error>> {
@@ -128,7 +129,7 @@ fn verify_source(
         writer: Hasher::default(),
         advance,
     };
-    let found = match nar::write(Path::new(&source.store_path), &mut writer) {
+    let found = match nar::write(Path::new(content.path), &mut writer) {
         Ok(()) => NarInfo::from(writer.writer).hash,
         Err(Error::Stream { what, source }) => match write_error(&what)(source) {
             Error::Interrupted => return Err(Error::Interrupted),
@@ -136,15 +137,12 @@ fn verify_source(
         },
         Err(error) => error.to_string(),
     };
-    let differs = found != source.nar_hash;
+    let differs = found != content.nar_hash;
     Ok(differs.then(|| Error::Mismatch {
-        what: format!("{layer}: store path {}", source.store_path),
-        expected: source.nar_hash.clone(),
+        what: format!("{layer}: store path {}", content.path),
+        expected: content.nar_hash.to_owned(),
         found,
-        hint: format!(
-            "repair it with `nix-store --repair-path {}`",
-            source.store_path
-        ),
+        hint: format!("repair it with `nix-store --repair-path {}`", content.path),
     }))
 }
 

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
+use super::tar_layer::write_tar;
 use super::{Layer, PathRule};
-use strata_archive::ArchiveWriter;
+use strata_archive::{ArchiveWriter, MODIFICATION_TIME};
 use strata_error::{Error, Result};
 use strata_nix::Store;
 use strata_oci::{Digest, Hasher};
@@ -38,8 +39,13 @@ pub fn write_layer(
     store: &Store,
     writer: &mut dyn Write,
 ) -> Result<Vec<PathRule>> {
+    if let Some(tar) = &recipe.tar {
+        write_tar(recipe, tar, store, writer)?;
+        return Ok(Vec::new());
+    }
     let tree = LayerTree::new(recipe, store)?;
-    let mut archive = ArchiveWriter::new(writer, "a layer");
+    let time = recipe.mtime.unwrap_or(MODIFICATION_TIME);
+    let mut archive = ArchiveWriter::new(writer, "a layer").modified_at(time);
     tree.visit(&mut |entry| archive.entry(entry))?;
     archive.finish()?;
     let unmatched = tree.unmatched().filter(|(source, _)| !source.to_root);
@@ -57,11 +63,8 @@ pub fn digest_recipes(
     threads: NonZeroUsize,
 ) -> Result<Vec<Digested>> {
     let size = |recipe: &Recipe| {
-        recipe
-            .sources
-            .iter()
-            .map(|source| source.nar_size)
-            .sum::<u64>()
+        let contents = recipe.store_contents();
+        contents.map(|content| content.nar_size).sum::<u64>()
     };
     let total: u64 = recipes.iter().map(|recipe| size(recipe)).sum();
     let mut largest_first: Vec<usize> = (0..recipes.len()).collect();

@@ -10,21 +10,23 @@ use serde_json::value::{RawValue, Value};
 
 use super::closure::{ClosureEntry, Entries};
 use super::diagnostic::{Diagnostic, explain};
-use super::index_request::IndexRequest;
 use super::request::{FleetRequest, Request, VERSION};
-use super::system_request::SystemRequest;
+use super::requests::index::IndexRequest;
+use super::requests::system::SystemRequest;
+use super::requests::tree::TreeRequest;
 use strata_error::{Error, Result};
 
 /// The file's name in the build directory.
 const ATTRS_FILE: &str = ".attrs.json";
 
 /// Objects of the request whose fields are arguments of the functions. The first that fits counts.
-const CARRIERS: [&str; 5] = [
+const CARRIERS: [&str; 6] = [
     "image.",
     "index.",
     "system.profile.",
     "system.channel.",
     "system.",
+    "tree.",
 ];
 
 /// The attributes that Strata reads. Nix writes many more.
@@ -59,6 +61,8 @@ pub enum Requested {
     System(Box<SystemRequest>),
     /// An index of images.
     Index(Box<IndexRequest>),
+    /// A tree for the root of an image.
+    Tree(TreeRequest),
 }
 
 impl Attrs {
@@ -93,7 +97,9 @@ impl Attrs {
         }
         let has = |field: &str| about(field).is_some();
         let (is_system, is_index, is_fleet) = (has("system"), has("index"), has("images"));
-        let request = if is_system {
+        let request = if has("tree") {
+            Requested::Tree(attrs.get("request")?)
+        } else if is_system {
             Requested::System(attrs.get("request")?)
         } else if is_index {
             Requested::Index(attrs.get("request")?)
@@ -131,7 +137,7 @@ impl<'a> Raw<'a> {
         })?;
         let mut text = serde_json::Deserializer::from_str(raw.get());
         serde_path_to_error::deserialize(&mut text).map_err(|error| {
-            let path = error.path().to_string();
+            let path = written(error.path());
             wrong(name, &path, &error.into_inner())
         })
     }
@@ -164,6 +170,28 @@ fn wrong(name: &str, path: &str, error: &serde_json::Error) -> Error {
         },
         message,
         hint,
+    }
+}
+
+/// A path to an attribute as it is written in Nix: names that are none there are in quotes.
+fn written(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let is_plain = |name: &str| {
+        let is_inside = |character: char| {
+            character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '\'')
+        };
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(is_inside)
+    };
+    let parts = path.iter().map(|segment| match segment {
+        Segment::Map { key } if !is_plain(key) => format!(".{key:?}"),
+        Segment::Seq { .. } => segment.to_string(),
+        segment => format!(".{segment}"),
+    });
+    let text: String = parts.collect();
+    match text.strip_prefix('.').unwrap_or(&text) {
+        "" => ".".to_owned(),
+        text => text.to_owned(),
     }
 }
 

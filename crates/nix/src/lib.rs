@@ -5,7 +5,7 @@
 //! `strata_system`. What is read of the store is the same on every machine.
 //!
 //! - `build_cores`: how many threads Nix allots
-//! - `attrs`: `.attrs.json`, which is one of `request`, `system_request` and `index_request`, and
+//! - `attrs`: `.attrs.json`, which is one of `request` and `requests`, and
 //!   `diagnostic`, what is wrong with it in the words of those who write Nix
 //! - `store`, `closure`, `derivation`, [`base32`]: store paths and what is known of them
 //! - [`walk`] and [`nar`]: the files of a store path in their order, and as an archive
@@ -23,11 +23,10 @@ mod database;
 mod database_reader;
 mod derivation;
 mod diagnostic;
-mod index_request;
 pub mod nar;
 mod request;
+mod requests;
 mod store;
-mod system_request;
 pub mod walk;
 
 pub use attrs::{Attrs, Requested, find_attrs_file};
@@ -36,13 +35,14 @@ pub use closure::{Closure, ClosureEntry};
 pub use database::{Registration, write_database};
 pub use database_reader::{DATABASE_FILES, read_database};
 pub use derivation::{DerivationOutput, parse_outputs};
-pub use index_request::{IndexArguments, IndexRequest};
 pub use request::{
-    AccountsRequest, FleetRequest, FromImage, ImageRequest, InheritRequest, LayerHints,
-    NixDatabase, PermsRule, Request, StrategyName,
+    AccountsRequest, FileRequest, FileType, FleetRequest, FromImage, ImageRequest, InheritRequest,
+    LayerHints, NixDatabase, OwnerRequest, PermsRule, Request, StrategyName,
 };
-pub use store::{Store, StorePath};
-pub use system_request::{
+pub use requests::index::{IndexArguments, IndexRequest};
+pub use requests::system::{
     ChannelRequest, FlakeRegistryRequest, GroupRequest, PackageRequest, ProfileRequest, System,
     SystemRequest, USUAL_PRIORITY, UserRequest,
 };
+pub use requests::tree::{TreeArguments, TreeForm, TreeRequest};
+pub use store::{Store, StorePath};

@@ -36,6 +36,9 @@ pub struct Request {
     /// Ownership and modes.
     #[serde(default)]
     pub perms: Vec<PermsRule>,
+    /// What is put into the image file by file, by absolute paths in the image.
+    #[serde(default)]
+    pub files: BTreeMap<String, FileRequest>,
     /// How many layers to cut the remaining paths into at most, at least 1; null makes as many as are worth
     /// their requests, in an image of at most 60 layers.
     #[serde(default)]
@@ -70,6 +73,25 @@ pub struct Request {
     /// `gzip:9`, `zstd:1` to `zstd:19`; for an image, those layers that do not say so themselves.
     #[serde(default)]
     pub compression: Option<String>,
+    /// The time of what is in the layers: RFC 3339, `now`, or the path of a file at or below a store path that has
+    /// one of them. Null is a second after the start of 1970, as in the store.
+    #[serde(default)]
+    pub mtime: Option<String>,
+    /// Whose the store paths are, the store directory and what is above it. Null is root.
+    #[serde(default)]
+    pub store_owner: Option<OwnerRequest>,
+    /// Whether there are layers of store paths. If not, there is what goes to the root, and what it refers to is
+    /// expected to be mounted.
+    #[serde(default = "yes")]
+    pub include_store_paths: bool,
+    /// Whether what goes to the root is in a layer of its own above the store paths. It counts as one of
+    /// `maxLayers`, and a strategy or `layeringPipeline` has no say in it.
+    #[serde(default)]
+    pub root_apart: bool,
+    /// Tars that are layers as they are, above all others, lowest first: paths at or below a store path. What they
+    /// refer to is in the closure.
+    #[serde(default)]
+    pub tar_layers: Vec<String>,
     /// The base systems in `copyToRoot`.
     #[serde(default)]
     pub accounts: Vec<AccountsRequest>,
@@ -91,6 +113,24 @@ pub struct FleetRequest {
     pub store_dir: String,
     /// What each image asks for, by its name.
     pub images: BTreeMap<String, Request>,
+}
+
+/// A user and a group.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerRequest {
+    /// The user's number, below 4294967295.
+    #[serde(default)]
+    pub uid: u64,
+    /// The group's number, below 4294967295.
+    #[serde(default)]
+    pub gid: u64,
+    /// The user's name, without `:`, line breaks and nulls; null is `root` for 0, and else none.
+    #[serde(default)]
+    pub uname: Option<String>,
+    /// The group's name, likewise.
+    #[serde(default)]
+    pub gname: Option<String>,
 }
 
 /// What the user knows of store paths of the image.
@@ -150,7 +190,7 @@ pub struct ImageRequest {
     /// The form of the manifest where it is copied to, if the place can hold it: `oci` or `docker`.
     #[serde(default)]
     pub format: Option<Format>,
-    /// RFC 3339, or `now`.
+    /// RFC 3339, `now`, or the path of a file at or below a store path that has one of them.
     pub created: String,
     /// The OCI config, an object. Known keys may be in any case; unknown keys are kept, but those that
     /// differ from a known one by a letter or two are refused.
@@ -211,7 +251,7 @@ impl Default for InheritRequest {
 }
 
 /// Who owns the database of Nix in an image, the store directory and what is above it.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NixDatabase {
     /// The user's number.
@@ -223,6 +263,12 @@ pub struct NixDatabase {
     /// Whether every store path in the image is theirs, too.
     #[serde(default)]
     pub own_store: bool,
+    /// The directory below `gcroots` that has the links which keep the garbage collector from paths.
+    #[serde(default = "usual_roots")]
+    pub gc_roots: String,
+    /// When all paths were registered, in seconds since 1970.
+    #[serde(default = "first_second")]
+    pub registration_time: u64,
 }
 
 /// A rule about the files of one store path, or of a path of the image. The last matching rule wins, field by field; null is absent.
@@ -242,6 +288,9 @@ pub struct PermsRule {
     /// Bits in octal that are added after `mode`; a later `mode` forgets them.
     #[serde(default)]
     pub or_mode: Option<String>,
+    /// The mode of directories alone, in octal; a later `mode` forgets it.
+    #[serde(default)]
+    pub directory_mode: Option<String>,
     /// The owner's number, below 4294967295.
     #[serde(default)]
     pub uid: Option<u64>,
@@ -260,6 +309,86 @@ pub struct PermsRule {
     /// Extended attributes, for files and directories.
     #[serde(default)]
     pub xattrs: Option<BTreeMap<String, String>>,
+}
+
+/// Something at a path of the image that is said on its own.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FileRequest {
+    /// What it is; null tells it from the other fields.
+    #[serde(default, rename = "type")]
+    pub file_type: Option<FileType>,
+    /// The file or the tree of files that it is: a path at or below a store path. Symlinks are followed.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Where the symlink leads that it is.
+    #[serde(default)]
+    pub link: Option<String>,
+    /// The absolute path of the file that it is another name of: a file of the same `files`.
+    #[serde(default)]
+    pub hardlink: Option<String>,
+    /// The major number of a device.
+    #[serde(default)]
+    pub major: Option<u32>,
+    /// The minor number of a device.
+    #[serde(default)]
+    pub minor: Option<u32>,
+    /// The mode in octal, as in `"4755"`. Of a tree, that of its top.
+    #[serde(default)]
+    pub mode: Option<String>,
+    /// The owner's number, below 4294967295. Of a tree, that of all in it; so are the fields that follow.
+    #[serde(default)]
+    pub uid: Option<u64>,
+    /// The group's number, below 4294967295.
+    #[serde(default)]
+    pub gid: Option<u64>,
+    /// The owner's name, without `:`, line breaks and nulls.
+    #[serde(default)]
+    pub uname: Option<String>,
+    /// The group's name, likewise.
+    #[serde(default)]
+    pub gname: Option<String>,
+    /// File capabilities of a regular file, as in `CAP_NET_RAW` or `cap_net_raw+ep`.
+    #[serde(default)]
+    pub capabilities: Option<Vec<String>>,
+    /// Extended attributes of a regular file or a directory.
+    #[serde(default)]
+    pub xattrs: Option<BTreeMap<String, String>>,
+}
+
+/// What something at a path of the image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FileType {
+    /// What `source` is: a file, or a tree.
+    File,
+    /// A directory.
+    Directory,
+    /// A symlink.
+    Link,
+    /// Another name of a file.
+    Hardlink,
+    /// A character device.
+    Character,
+    /// A block device.
+    Block,
+    /// A named pipe.
+    Fifo,
+}
+
+impl FileType {
+    /// The name as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Link => "link",
+            Self::Hardlink => "hardlink",
+            Self::Character => "character",
+            Self::Block => "block",
+            Self::Fifo => "fifo",
+        }
+    }
 }
 
 /// The ways of cutting a closure into layers.
@@ -311,6 +440,14 @@ impl StrategyName {
 
 fn yes() -> bool {
     true
+}
+
+fn usual_roots() -> String {
+    "strata".to_owned()
+}
+
+fn first_second() -> u64 {
+    1
 }
 
 fn empty_object() -> Value {

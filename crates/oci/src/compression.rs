@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::media_type;
 
+/// What skopeo and podman call Zstandard in frames with a table.
+const CHUNKED: &str = "zstd:chunked";
+
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -23,6 +26,12 @@ pub enum Compression {
         /// 1 (fast) to 19 (small).
         level: u8,
     },
+    /// Zstandard in frames that a client may fetch one by one, with a table of what is in them: what podman,
+    /// CRI-O and buildah call `zstd:chunked`. Everybody else reads it as Zstandard.
+    ZstdChunked {
+        /// 1 (fast) to 19 (small).
+        level: u8,
+    },
 }
 
 impl Compression {
@@ -30,11 +39,13 @@ impl Compression {
     pub const GZIP: Self = Self::Gzip { level: 3 };
     /// Zstandard at its default level, the fastest at which programs get smaller than with gzip.
     pub const ZSTD: Self = Self::Zstd { level: 2 };
+    /// Zstandard in frames at its default level, the first at which layers are as small as skopeo makes them.
+    pub const ZSTD_CHUNKED: Self = Self::ZstdChunked { level: 4 };
 
     /// Whether the bytes depend on the byte order of the machine that compresses, as those of Zstandard do from
     /// level 5 (1.5.7, `zstd_preSplit.c`).
     pub fn depends_on_byte_order(self) -> bool {
-        matches!(self, Self::Zstd { level } if level >= 5)
+        matches!(self, Self::Zstd { level } | Self::ZstdChunked { level } if level >= 5)
     }
 
     /// The media type of a layer that is compressed like this.
@@ -42,7 +53,7 @@ impl Compression {
         match self {
             Self::None => media_type::LAYER_TAR,
             Self::Gzip { .. } => media_type::LAYER_TAR_GZIP,
-            Self::Zstd { .. } => media_type::LAYER_TAR_ZSTD,
+            Self::Zstd { .. } | Self::ZstdChunked { .. } => media_type::LAYER_TAR_ZSTD,
         }
     }
 }
@@ -56,11 +67,15 @@ impl Default for Compression {
 impl FromStr for Compression {
     type Err = String;
 
-    /// Parses `none`, `gzip[:LEVEL]` or `zstd[:LEVEL]`.
+    /// Parses `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]` or `zstd:chunked[:LEVEL]`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, level) = match text.split_once(':') {
-            Some((name, level)) => (name, Some(level)),
-            None => (text, None),
+        let (name, level) = match text.strip_prefix(CHUNKED) {
+            Some("") => (CHUNKED, None),
+            Some(level) if level.starts_with(':') => (CHUNKED, level.get(1..)),
+            _ => match text.split_once(':') {
+                Some((name, level)) => (name, Some(level)),
+                None => (text, None),
+            },
         };
         let between = |least: u8, most: u8| {
             level
@@ -76,7 +91,10 @@ impl FromStr for Compression {
             ("none", None) => Ok(Self::None),
             ("gzip", _) => Ok(between(1, 9)?.map_or(Self::GZIP, |level| Self::Gzip { level })),
             ("zstd", _) => Ok(between(1, 19)?.map_or(Self::ZSTD, |level| Self::Zstd { level })),
-            _ => Err("write none, gzip, zstd, gzip:LEVEL or zstd:LEVEL".to_owned()),
+            (CHUNKED, _) => {
+                Ok(between(1, 19)?.map_or(Self::ZSTD_CHUNKED, |level| Self::ZstdChunked { level }))
+            }
+            _ => Err("write none, gzip, zstd or zstd:chunked, with or without :LEVEL".to_owned()),
         }
     }
 }
@@ -88,6 +106,7 @@ impl fmt::Display for Compression {
             Self::None => formatter.write_str("none"),
             Self::Gzip { level } => write!(formatter, "gzip:{level}"),
             Self::Zstd { level } => write!(formatter, "zstd:{level}"),
+            Self::ZstdChunked { level } => write!(formatter, "{CHUNKED}:{level}"),
         }
     }
 }
@@ -112,17 +131,38 @@ mod tests {
 
     #[test]
     fn compressions_are_shown_as_they_are_typed() {
-        for text in ["none", "gzip:1", "gzip:9", "zstd:1", "zstd:19"] {
+        for text in [
+            "none",
+            "gzip:1",
+            "gzip:9",
+            "zstd:1",
+            "zstd:19",
+            "zstd:chunked:1",
+            "zstd:chunked:19",
+        ] {
             assert_eq!(text.parse::<Compression>().unwrap().to_string(), text);
         }
         assert_eq!("gzip".parse(), Ok(Compression::GZIP));
         assert_eq!("zstd".parse(), Ok(Compression::ZSTD));
+        assert_eq!("zstd:chunked".parse(), Ok(Compression::ZSTD_CHUNKED));
     }
 
     #[test]
     fn other_words_and_levels_are_refused() {
         for text in [
-            "", "xz", "none:1", "gzip:", "gzip:0", "gzip:10", "zstd:20", "zstd:-1",
+            "",
+            "xz",
+            "none:1",
+            "gzip:",
+            "gzip:0",
+            "gzip:10",
+            "zstd:20",
+            "zstd:-1",
+            "zstd:chunked:",
+            "zstd:chunked:0",
+            "zstd:chunked:20",
+            "zstd:chunkedly",
+            "zstd:Chunked",
         ] {
             assert!(text.parse::<Compression>().is_err(), "{text}");
         }

@@ -9,6 +9,19 @@ use serde::{Deserialize, Serialize};
 use super::lenient::{if_it_fits, texts};
 use super::{Digest, media_type};
 
+/// The annotations that say where the table of a `zstd:chunked` layer is (containers/storage, `pkg/chunked`).
+///
+/// The digest of the table as it is compressed in the blob.
+pub const TABLE_DIGEST: &str = "io.github.containers.zstd-chunked.manifest-checksum";
+/// Where the table is: `OFFSET:LENGTH:UNCOMPRESSED LENGTH:1`, in bytes.
+pub const TABLE_POSITION: &str = "io.github.containers.zstd-chunked.manifest-position";
+/// Where what belongs around the files to make the tar is: `OFFSET:LENGTH:UNCOMPRESSED LENGTH`, in bytes.
+pub const TAR_SPLIT_POSITION: &str = "io.github.containers.zstd-chunked.tarsplit-position";
+/// All that say where the table is.
+const TABLE_ANNOTATIONS: [&str; 3] = [TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION];
+/// The annotation of the table of an eStargz layer (containerd's stargz-snapshotter).
+const STARGZ_TABLE: &str = "containerd.io/snapshot/stargz/toc.digest";
+
 /// What a blob is, how it is called and how long it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,6 +63,25 @@ impl Descriptor {
             annotations: BTreeMap::new(),
             platform: None,
         }
+    }
+
+    /// Those annotations that say where the table of a `zstd:chunked` layer is: they are about the bytes of the
+    /// blob, and all others about the layer. Empty if the blob has no table.
+    pub fn table_annotations(&self) -> BTreeMap<String, String> {
+        let found = TABLE_ANNOTATIONS
+            .map(|name| Some((name.to_owned(), self.annotations.get(name)?.clone())));
+        // One without the others is of no use.
+        found.into_iter().collect::<Option<_>>().unwrap_or_default()
+    }
+
+    /// Replaces the annotations that [`Self::table_annotations`] gives, and takes away those of other tables: a
+    /// client refuses a layer that has two.
+    pub fn set_table_annotations(&mut self, table: BTreeMap<String, String>) {
+        let others = TABLE_ANNOTATIONS.into_iter().chain([STARGZ_TABLE]);
+        for name in others {
+            self.annotations.remove(name);
+        }
+        self.annotations.extend(table);
     }
 
     /// The same as Docker's schema 2 has it, without annotations. `None` if that has no name for it.

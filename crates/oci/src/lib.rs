@@ -32,7 +32,7 @@ mod user_config;
 
 pub use compression::Compression;
 pub use config::{Config, History, HistoryEntry, ImageConfig};
-pub use descriptor::{Descriptor, Platform};
+pub use descriptor::{Descriptor, Platform, TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION};
 pub use digest::{Digest, Hasher, HashingReader, HashingWriter};
 pub use document::{
     Document, IndexEntry, check_config_keys, check_docker_archive_keys, check_index_keys,
@@ -42,5 +42,5 @@ pub use index::Index;
 pub use lenient::{go_fields, go_object};
 pub use manifest::{Format, Manifest};
 pub use reference::{Reference, split_registry, validate_tag, without_password};
-pub use timestamp::{is_rfc3339, rfc3339};
+pub use timestamp::{is_rfc3339, rfc3339, seconds_of};
 pub use user_config::{UserConfig, canonical_user_config};

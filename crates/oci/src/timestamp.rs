@@ -37,6 +37,33 @@ pub fn is_rfc3339(text: &str) -> bool {
         && (zone == "Z" || matches(zone, "+00:00") && is_clock(&zone[1..3], &zone[4..6]))
 }
 
+/// The seconds from the start of 1970 to a time of RFC 3339, without the fraction; none if it is no such time.
+///
+/// Dates to days by Howard Hinnant's `days_from_civil`.
+pub fn seconds_of(text: &str) -> Option<i64> {
+    if !is_rfc3339(text) {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
+    let (month, day) = (number(5..7)?, number(8..10)?);
+    let year = number(0..4)? - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    let seconds = number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
+    let zone = text.get(text.len().checked_sub("+00:00".len())?..)?;
+    let ahead = match zone.as_bytes() {
+        [sign @ (b'+' | b'-'), ..] => {
+            let minutes =
+                zone.get(1..3)?.parse::<i64>().ok()? * 60 + zone.get(4..6)?.parse::<i64>().ok()?;
+            if *sign == b'-' { -minutes } else { minutes }
+        }
+        _ => 0,
+    };
+    Some(days * 86_400 + seconds - ahead * 60)
+}
+
 /// How many days a month has in the Gregorian calendar; one that is none has no day.
 fn days(year: u32, month: u32) -> u32 {
     let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
@@ -74,6 +101,24 @@ pub fn rfc3339(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_are_those_of_date() {
+        // `date -d TEXT +%s`
+        for (text, seconds) in [
+            ("1970-01-01T00:00:01Z", 1),
+            ("1969-12-31T23:59:59Z", -1),
+            ("1980-01-01T00:00:00+00:00", 315_532_800),
+            ("2024-02-29T12:34:56.789Z", 1_709_210_096),
+            ("2024-02-29T12:34:56+01:30", 1_709_204_696),
+            ("2024-02-29T12:34:56-01:30", 1_709_215_496),
+            ("2000-03-01T00:00:00Z", 951_868_800),
+            ("0001-01-01T00:00:00Z", -62_135_596_800),
+        ] {
+            assert_eq!(seconds_of(text), Some(seconds), "{text}");
+        }
+        assert_eq!(seconds_of("now"), None);
+    }
 
     #[test]
     fn times_are_those_of_date() {

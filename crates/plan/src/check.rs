@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use super::files::{CheckedFile, check_files};
 use super::pipeline::Pipeline;
 use super::platform::check_platform;
 use strata_archive::{Mode, clean_path};
@@ -10,14 +11,14 @@ use strata_base::{Inheritance, Selection};
 use strata_error::{Error, Result};
 use strata_layer::PathRule;
 use strata_nix::{
-    AccountsRequest, FromImage, ImageRequest, LayerHints, NixDatabase, PermsRule, Request, Store,
-    StorePath, StrategyName,
+    AccountsRequest, FromImage, ImageRequest, LayerHints, NixDatabase, OwnerRequest, PermsRule,
+    Request, Store, StorePath, StrategyName,
 };
 use strata_oci::{
     Compression, Config, Format, History, Platform, Reference, UserConfig, canonical_user_config,
-    is_rfc3339, validate_tag,
+    is_rfc3339, seconds_of, validate_tag,
 };
-use strata_tree::{ImagePath, Rule};
+use strata_tree::{ImagePath, Owner, Rule};
 
 /// A request whose values are known to be good.
 pub struct CheckedRequest {
@@ -31,6 +32,8 @@ pub struct CheckedRequest {
     pub layers: Vec<StorePath>,
     /// The rules, in order.
     pub perms: Vec<PathRule>,
+    /// What is put into the image file by file, sorted by path.
+    pub files: Vec<CheckedFile>,
     /// At least one; none leaves it to the strategy.
     pub max_layers: Option<NonZeroUsize>,
     /// How layers are cut.
@@ -45,6 +48,16 @@ pub struct CheckedRequest {
     pub alongside: Vec<String>,
     /// How they are cut instead.
     pub pipeline: Option<Pipeline>,
+    /// The time of entries, in seconds since 1970; none is that of the store.
+    pub mtime: Option<u64>,
+    /// Whose the store paths are, if not root's.
+    pub store_owner: Option<Owner>,
+    /// Whether store paths are in layers.
+    pub include_store_paths: bool,
+    /// Whether what goes to the root is in a layer of its own.
+    pub root_apart: bool,
+    /// Tars that are layers, lowest first: at or below a store path.
+    pub tar_layers: Vec<String>,
     /// Whether tars need not be kept.
     pub reproducible: bool,
     /// How layers are compressed that do not say so themselves.
@@ -81,7 +94,7 @@ pub struct CheckedImage {
     pub platform: Platform,
     /// The form of the manifest where it is copied to.
     pub format: Option<Format>,
-    /// RFC 3339, or `now`.
+    /// RFC 3339.
     pub created: String,
     /// Known keys in their own spelling.
     pub config: Config,
@@ -108,7 +121,7 @@ pub struct CheckedBase {
     pub remove: Vec<ImagePath>,
 }
 
-/// Checks a request whose output is `out`.
+/// Checks a request whose output is `out`, and in which nothing depends on the clock or on files any more.
 pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedRequest> {
     let paths = |attribute: &str, paths: &[String]| check_paths(attribute, paths, store);
     let set = |attribute, list: &[String]| Ok(paths(attribute, list)?.into_iter().collect());
@@ -120,6 +133,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         ignore: set("ignore", &request.ignore)?,
         layers: paths("layers", &request.layers)?,
         perms: check_perms(request.perms, store)?,
+        files: check_files(request.files, store)?,
         max_layers: request.max_layers.map(check_max_layers).transpose()?,
         strategy: request.strategy,
         hints: check_hints(&request.layer_hints, store)?,
@@ -127,6 +141,11 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         layers_file: request.layers_file,
         alongside: request.alongside,
         pipeline: pipeline.transpose()?,
+        mtime: request.mtime.as_deref().map(check_mtime).transpose()?,
+        store_owner: request.store_owner.map(check_owner).transpose()?,
+        include_store_paths: request.include_store_paths,
+        root_apart: request.root_apart,
+        tar_layers: check_tars(request.tar_layers, store)?,
         reproducible: request.reproducible,
         compression: check_compression(request.compression.as_deref())?,
         accounts: request.accounts,
@@ -147,6 +166,61 @@ fn check_paths(attribute: &str, paths: &[String], store: &Store) -> Result<Vec<S
         })
     };
     paths.iter().enumerate().map(number).collect()
+}
+
+fn check_mtime(mtime: &str) -> Result<u64> {
+    let seconds = seconds_of(mtime).ok_or_else(|| not_a_time("mtime", mtime))?;
+    u64::try_from(seconds).map_err(|_| Error::Attribute {
+        attribute: "mtime".into(),
+        message: format!("{mtime:?} is before 1970, where the time of files begins"),
+        hint: "write a later time, or leave it out".into(),
+    })
+}
+
+fn not_a_time(attribute: &str, text: &str) -> Error {
+    Error::Attribute {
+        attribute: attribute.into(),
+        message: format!("{text:?} is not a time"),
+        hint: "write it as in 2024-12-31T23:59:59Z, or \"now\"".into(),
+    }
+}
+
+fn check_owner(owner: OwnerRequest) -> Result<Owner> {
+    let rule = Rule {
+        uid: Some(owner.uid),
+        gid: Some(owner.gid),
+        uname: owner.uname.clone(),
+        gname: owner.gname.clone(),
+        ..Rule::default()
+    };
+    rule.check().map_err(|(field, message)| Error::Attribute {
+        attribute: field.into(),
+        message,
+        hint: "give numbers below 4294967295, and names as in /etc/passwd".into(),
+    })?;
+    let name = |name: Option<String>, number| {
+        let usual = if number == 0 { "root" } else { "" };
+        name.unwrap_or_else(|| usual.to_owned())
+    };
+    Ok(Owner {
+        uname: name(owner.uname, owner.uid),
+        gname: name(owner.gname, owner.gid),
+        uid: owner.uid,
+        gid: owner.gid,
+    })
+}
+
+fn check_tars(paths: Vec<String>, store: &Store) -> Result<Vec<String>> {
+    for (number, path) in paths.iter().enumerate() {
+        store
+            .parse_below(path)
+            .map_err(|message| Error::Attribute {
+                attribute: format!("tarLayers[{number}]"),
+                message,
+                hint: "give a tar that is in the store".into(),
+            })?;
+    }
+    Ok(paths)
 }
 
 fn check_max_layers(max_layers: u64) -> Result<NonZeroUsize> {
@@ -185,12 +259,8 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
     let platform = check_platform(&image)?;
     let name = check_name(&image.name)?;
     let tag = check_tag(image.tag, out)?;
-    if image.created != "now" && !is_rfc3339(&image.created) {
-        return Err(Error::Attribute {
-            attribute: "created".into(),
-            message: format!("{:?} is not a time", image.created),
-            hint: "write it as in 2024-12-31T23:59:59Z, or \"now\"".into(),
-        });
+    if !is_rfc3339(&image.created) {
+        return Err(not_a_time("created", &image.created));
     }
     let inheritance = Inheritance::check(&image.inherit_config)?;
     let remove = check_remove(&image.remove)?;
@@ -323,7 +393,7 @@ fn check_perms(perms: Vec<PermsRule>, store: &Store) -> Result<Vec<PathRule>> {
             attribute: format!("perms[{number}].{field}"),
             message,
             hint: match field {
-                "mode" | "orMode" => {
+                "mode" | "orMode" | "directoryMode" => {
                     "write four octal digits in quotes, as in \"0755\" or \"1777\""
                 }
                 "regex" => "regular expressions have RE2 syntax; write \"\" to match every file",
@@ -348,6 +418,7 @@ fn check_perms(perms: Vec<PermsRule>, store: &Store) -> Result<Vec<PathRule>> {
             within,
             mode: mode("mode", perms.mode)?,
             or_mode: mode("orMode", perms.or_mode)?,
+            directory_mode: mode("directoryMode", perms.directory_mode)?,
             uid: perms.uid,
             gid: perms.gid,
             uname: perms.uname,

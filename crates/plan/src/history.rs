@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use strata_oci::History;
-use strata_tree::{ImagePath, Source};
+use strata_tree::{FileRecord, ImagePath, Source};
 
 /// As many names as fit in a line of a terminal beside the other columns, and tell a layer from others.
 const NAMES: usize = 3;
@@ -37,6 +37,11 @@ fn name_of(store_path: &str) -> &str {
     base.split_once('-').map_or(base, |(_, name)| name)
 }
 
+/// The entry of a layer that scripts made.
+pub(super) fn of_scripts() -> History {
+    entry("what scripts made")
+}
+
 /// The entry of a layer that hides paths of a base image.
 pub fn of_whiteouts(whiteouts: &[ImagePath]) -> History {
     let names: Vec<String> = whiteouts.iter().map(ToString::to_string).collect();
@@ -44,6 +49,12 @@ pub fn of_whiteouts(whiteouts: &[ImagePath]) -> History {
         "without {}",
         shortened(names.iter().map(String::as_str))
     ))
+}
+
+/// The entry of a layer of files that are described one by one.
+pub fn of_files(files: &[FileRecord]) -> History {
+    let names: Vec<String> = files.iter().map(|file| format!("/{}", file.path)).collect();
+    entry(&shortened(names.iter().map(String::as_str)))
 }
 
 fn entry(created_by: &str) -> History {

@@ -3,7 +3,7 @@
 //!
 //! This crate is pure: it reads no file and no clock, and the same request makes the same plan.
 //!
-//! - `check` (with `platform`): from a request as Nix wrote it to values that are known to be good
+//! - `check` (with `platform` and `files`): from a request as Nix wrote it to values that are known to be good
 //! - `plan`: the layers, the parent layers and the base in one
 //! - `history`: what the layers are called where nobody described them
 //! - `layering`: from a request to what a strategy is asked, and its answer
@@ -18,6 +18,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod check;
+mod files;
 mod history;
 mod layering;
 pub mod listing;
@@ -29,7 +30,10 @@ pub mod strategy;
 mod updates;
 
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
-pub use history::{main_packages, of_whiteouts as history_of_whiteouts};
+pub use files::{CheckedFile, FileContent, FileSource, file_error};
+pub use history::{
+    main_packages, of_files as history_of_files, of_whiteouts as history_of_whiteouts,
+};
 pub use layering::{KnownLayers, MOST_LAYERS};
 pub use pipeline::Pipeline;
 pub use plan::{BaseLayers, FleetLayers, FleetMember, LayerSpec, Plan, plan, plan_fleet};

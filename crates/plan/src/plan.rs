@@ -6,7 +6,7 @@ use strata_error::{Error, Result};
 use strata_layer::{LayerRecord, LayersFile, PathRule};
 use strata_nix::{Closure, ClosureEntry, StorePath};
 use strata_oci::{Compression, History};
-use strata_tree::{ImagePath, Rule, Source};
+use strata_tree::{FileRecord, ImagePath, Owner, Rule, Source};
 
 use super::check::CheckedRequest;
 use super::history;
@@ -18,6 +18,8 @@ use super::strategy;
 pub struct LayerSpec {
     /// What goes in, sorted by store path; rules are those of the whole image.
     pub sources: Vec<Source>,
+    /// What is in it file by file. Sorted by path.
+    pub files: Vec<FileRecord>,
     /// What it hides of a base image. Sorted.
     pub whiteouts: Vec<ImagePath>,
     /// The layer's entry in the history.
@@ -28,6 +30,30 @@ pub struct LayerSpec {
     pub keep_tar: bool,
     /// How it is compressed where it goes to a registry, if anybody said so.
     pub compression: Option<Compression>,
+    /// A tar that is the layer instead: at or below a store path.
+    pub tar: Option<String>,
+    /// The time of what is in it, if it has one of its own.
+    pub mtime: Option<u64>,
+    /// Whose its store paths are, if they are somebody's of their own.
+    pub store_owner: Option<Owner>,
+}
+
+impl LayerSpec {
+    /// A layer of nothing.
+    pub fn new(history: History, compression: Option<Compression>) -> Self {
+        Self {
+            sources: Vec::new(),
+            files: Vec::new(),
+            whiteouts: Vec::new(),
+            history,
+            reason: None,
+            keep_tar: false,
+            compression,
+            tar: None,
+            mtime: None,
+            store_owner: None,
+        }
+    }
 }
 
 /// The layers of an image, or of a layer with its parent layers.
@@ -41,6 +67,21 @@ pub struct Plan {
     pub perms: Vec<PathRule>,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// The uppermost layer that is the image's own, made with this `history` if there is none. It is below tars, whose
+    /// scripts may have given what is in it to somebody.
+    pub fn top(&mut self, history: History, compression: Option<Compression>) -> &mut LayerSpec {
+        let end = self.layers.iter().rposition(|layer| layer.tar.is_none());
+        let end = end.map_or(0, |number| number + 1);
+        if end > self.parents {
+            return &mut self.layers[end - 1];
+        }
+        self.layers
+            .insert(end, LayerSpec::new(history, compression));
+        &mut self.layers[end]
+    }
 }
 
 /// The layers of a base image, as far as the plan depends on them.
@@ -70,24 +111,43 @@ pub fn plan(
 
     let room = room(request, base.count, layers.len())?;
     let mut members = members(request, closure, &mut placed)?;
+    let apart = if request.root_apart {
+        take_root(&mut members)
+    } else {
+        Vec::new()
+    };
+    if !members.is_empty() {
+        check_room(request, base.count)?;
+    }
     let paths: BTreeSet<&StorePath> = members.keys().copied().collect();
     let (groups, warnings) = layering::groups(request, closure, &paths, room, known)?;
-    for group in groups {
-        let sources = group.paths.iter().filter_map(|path| members.remove(path));
-        let mut sources: Vec<Source> = sources.flatten().collect();
+    let add = |(mut sources, reason): (Vec<Source>, String)| {
         sources.sort_by(|one, other| {
             (&one.store_path, one.to_root).cmp(&(&other.store_path, other.to_root))
         });
         let history = request.history.clone();
-        layers.push(LayerSpec {
-            history: history.unwrap_or_else(|| history::of_sources(&sources)),
+        let history = history.unwrap_or_else(|| history::of_sources(&sources));
+        LayerSpec {
             sources,
-            reason: Some(group.reason),
-            whiteouts: Vec::new(),
+            reason: Some(reason),
             keep_tar: !request.reproducible,
-            compression: request.compression,
-        });
-    }
+            ..LayerSpec::new(history, request.compression)
+        }
+    };
+    let groups = groups.into_iter().map(|group| {
+        let sources = group.paths.iter().filter_map(|path| members.remove(path));
+        (sources.flatten().collect(), group.reason)
+    });
+    let apart = Some((apart, "what goes to the root".to_owned()));
+    let apart = apart.filter(|(sources, _)| !sources.is_empty());
+    layers.extend(groups.chain(apart).map(add));
+    layers.extend(request.tar_layers.iter().map(|tar| LayerSpec {
+        tar: Some(tar.clone()),
+        ..LayerSpec::new(
+            (request.history.clone()).unwrap_or_else(history::of_scripts),
+            request.compression,
+        )
+    }));
     apply_rules(&mut layers, &rules, request)?;
     Ok(Plan {
         layers,
@@ -166,21 +226,27 @@ impl Below {
             let sources: Vec<Source> = sources.cloned().collect();
             layers.push(LayerSpec {
                 sources,
-                whiteouts: Vec::new(),
-                history: record.history.clone(),
+                files: record.recipe.files.clone(),
+                mtime: record.recipe.mtime,
+                store_owner: record.recipe.store_owner.clone(),
                 reason: record.reason.clone(),
                 keep_tar: record.tar.is_some(),
-                compression: record.compression.or(request.compression),
+                ..LayerSpec::new(
+                    record.history.clone(),
+                    record.compression.or(request.compression),
+                )
             });
         }
-        layers.retain(|layer| !layer.sources.is_empty());
+        layers.retain(|layer| !layer.sources.is_empty() || !layer.files.is_empty());
         Ok(Self { placed, layers })
     }
 }
 
 /// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
-/// but at least one.
+/// but at least one. Tars and what is apart count as if they were the base's.
 fn room(request: &CheckedRequest, base: usize, parents: usize) -> Result<Room> {
+    let root = usize::from(request.root_apart && !request.copy_to_root.is_empty());
+    let base = base + request.tar_layers.len() + root;
     if base > 0 && base + parents >= MOST_LAYERS {
         return Err(Error::Attribute {
             attribute: "fromImage".into(),
@@ -191,6 +257,33 @@ fn room(request: &CheckedRequest, base: usize, parents: usize) -> Result<Room> {
         });
     }
     Ok(layering::room(request, base, parents))
+}
+
+/// Refuses fewer layers than the base, the root and the store paths need, where these are not together.
+fn check_room(request: &CheckedRequest, base: usize) -> Result<()> {
+    let used = base + request.tar_layers.len().max(1);
+    match request.max_layers {
+        Some(most) if request.root_apart && request.pipeline.is_none() && most.get() <= used => {
+            Err(Error::Attribute {
+                attribute: "maxLayers".into(),
+                message: format!(
+                    "is {most}, but the base image and what goes to the root take {used} layers, and the store paths one more"
+                ),
+                hint: format!("set maxLayers to {} or more", used + 1),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes what goes to the root.
+fn take_root(members: &mut BTreeMap<&StorePath, Vec<Source>>) -> Vec<Source> {
+    let mut taken = Vec::new();
+    for sources in members.values_mut() {
+        taken.extend(sources.extract_if(.., |source| source.to_root));
+    }
+    members.retain(|_, sources| !sources.is_empty());
+    taken
 }
 
 /// The store paths that are in a layer already, those at the root apart from those in the store.
@@ -218,9 +311,12 @@ fn members<'a>(
     closure: &'a Closure,
     placed: &mut Placed,
 ) -> Result<BTreeMap<&'a StorePath, Vec<Source>>> {
+    let sources = request.files.iter().filter_map(|file| file.source());
+    let sources: BTreeSet<StorePath> = sources.map(|source| source.store_path.clone()).collect();
     for (attribute, paths) in [
         ("copyToRoot", &request.copy_to_root),
         ("deps", &request.deps),
+        ("files", &sources),
     ] {
         if let Some(path) = paths.iter().find(|path| closure.get(path).is_none()) {
             return Err(Error::Attribute {
@@ -238,7 +334,7 @@ fn members<'a>(
         }
     }
     for (path, entry) in closure.iter() {
-        if !is_moved_away(path, request, closure) {
+        if request.include_store_paths && !is_moved_away(path, request, closure) {
             add(&mut members, placed, path, source(entry, false));
         }
     }
@@ -257,8 +353,8 @@ fn add<'a>(
     }
 }
 
-/// Whether a path is only at the root: as in nix2container, `copyToRoot` moves it there. It stays
-/// in the store as well if somebody asks for it there: `deps`, `config`, or another path of the
+/// Whether a path is only at the root: as in nix2container, `copyToRoot` moves it there, and so does `files` with what
+/// is a file of its own. It stays in the store as well if somebody asks for it there: `deps`, `config`, or another path of the
 /// closure, which would be broken without it.
 fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) -> bool {
     let is_referenced = || {
@@ -271,7 +367,13 @@ fn is_moved_away(path: &StorePath, request: &CheckedRequest, closure: &Closure) 
                     .any(|reference| **reference == *path.as_str())
         })
     };
-    request.copy_to_root.contains(path) && !request.deps.contains(path) && !is_referenced()
+    let is_file = || {
+        let mut sources = request.files.iter().filter_map(|file| file.source());
+        sources.any(|source| source.is_whole() && source.store_path == *path)
+    };
+    (request.copy_to_root.contains(path) || is_file())
+        && !request.deps.contains(path)
+        && !is_referenced()
 }
 
 fn source(entry: &ClosureEntry, to_root: bool) -> Source {

@@ -37,9 +37,9 @@ struct Entry {
     text: String,
 }
 
-/// The public functions, of which nix/default.nix is the list.
+/// The public functions, of which nix/default.nix is the list, or that in the folder of a set of functions.
 pub(crate) fn names(default_nix: &str) -> Result<Vec<String>> {
-    let import = Regex::new(r"(?m)^  (\w+) = import \./(\w+)\.nix ")?;
+    let import = Regex::new(r"(?m)^ {2,4}(\w+) = import \./(\w+)\.nix ")?;
     let names = import.captures_iter(default_nix).map(|import| {
         ensure!(import[1] == import[2], "nix/default.nix: {}", &import[0]);
         Ok(import[1].to_owned())
@@ -47,8 +47,9 @@ pub(crate) fn names(default_nix: &str) -> Result<Vec<String>> {
     names.collect()
 }
 
-/// The page of a function. `all` are the names of the functions, which are linked to.
-pub(crate) fn page(name: &str, file: &str, all: &[String]) -> Result<String> {
+/// The page of a function, or of a value, from its file `source`. `all` are the names of the functions, which are linked
+/// to.
+pub(crate) fn page(name: &str, source: &str, file: &str, all: &[String]) -> Result<String> {
     let (comment, code) = file
         .strip_prefix("/**\n")
         .and_then(|file| file.split_once("\n*/\n"))
@@ -56,13 +57,10 @@ pub(crate) fn page(name: &str, file: &str, all: &[String]) -> Result<String> {
     let sections = sections(comment)?;
     let (description, sections) = sections.split_first().context("the comment is empty")?;
     let inputs = sections.iter().find(|section| section.title == INPUTS);
-    let inputs = inputs.with_context(|| format!("the comment has no heading `# {INPUTS}`"))?;
-    if inputs.entries.is_empty() {
-        ensure!(
-            !code.contains("makeOverridable"),
-            "the comment has no arguments"
-        );
-    } else {
+    // A value that is none of our functions may have arguments all the same, as one with `override` has.
+    if code.contains("makeOverridable (\n") {
+        let inputs = inputs.with_context(|| format!("the comment has no heading `# {INPUTS}`"))?;
+        ensure!(!inputs.entries.is_empty(), "the comment has no arguments");
         compare(&inputs.entries, &arguments(code)?)?;
     }
 
@@ -74,7 +72,7 @@ pub(crate) fn page(name: &str, file: &str, all: &[String]) -> Result<String> {
             section_blocks(section)
         });
     }
-    let page = markdown::page(&format!("nix/{name}.nix"), name, blocks);
+    let page = markdown::page(source, name, blocks);
     Ok(linked(&page, name, all))
 }
 
@@ -153,7 +151,7 @@ fn sections(comment: &str) -> Result<Vec<Section>> {
 }
 
 fn section(title: String, lines: &[&str]) -> Result<Section> {
-    let entry = Regex::new(r"^`([\w-]+)` \((.+?)(?:; default: `(.+)`)?\)$")?;
+    let entry = Regex::new(r"^`([\w-]+|\.\.\.)` \((.+?)(?:; default: `(.+)`)?\)$")?;
     let begins = |at: usize| {
         let first = lines.get(at + 1)?.strip_prefix(": ")?;
         Some((entry.captures(lines[at])?, first))
@@ -197,7 +195,7 @@ fn section(title: String, lines: &[&str]) -> Result<Section> {
 
 /// The arguments of a function with their defaults, from its code.
 fn arguments(code: &str) -> Result<BTreeMap<String, Option<String>>> {
-    let pattern = Regex::new(r"(?s)makeOverridable \(\n  \{\n(.*?)\n  \}:\n")?;
+    let pattern = Regex::new(r"(?s)makeOverridable \(\n  \{\n(.*?)\n  \}(?:@arguments)?:\n")?;
     let patterns: Vec<_> = pattern.captures_iter(code).collect();
     let [pattern] = patterns.as_slice() else {
         bail!("has not one function `makeOverridable ({{ .. }}: ..)`, as nixfmt writes it");
@@ -276,7 +274,7 @@ lib.makeOverridable (
 
     fn made(comment: &str, code: &str) -> Result<String> {
         let all = ["make", "other"].map(str::to_owned);
-        page("make", &format!("{comment}{code}"), &all)
+        page("make", "nix/make.nix", &format!("{comment}{code}"), &all)
     }
 
     #[test]

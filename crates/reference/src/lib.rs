@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  nix/*.nix     doc comments  ──> functions/NAME.md   one for each public function
+//!  nix/dockerTools/*.nix       ──> functions/dockerTools/NAME.md
 //!  strata::cli   clap          ──> cli.md
 //!  crates/nix/src/*.rs  Rust types    ──> request.md
 //! ```
@@ -31,11 +32,13 @@ pub fn pages(root: &Path) -> Result<BTreeMap<String, String>> {
     let read =
         |name: &str| fs::read_to_string(root.join(name)).with_context(|| format!("read {name}"));
     let mut pages = BTreeMap::new();
-    let names = functions::names(&read("nix/default.nix")?)?;
-    for name in &names {
-        let file = format!("nix/{name}.nix");
-        let page = functions::page(name, &read(&file)?, &names).context(file)?;
-        pages.insert(format!("{FOLDER}/functions/{name}.md"), page);
+    for folder in ["", "dockerTools/"] {
+        let names = functions::names(&read(&format!("nix/{folder}default.nix"))?)?;
+        for name in &names {
+            let file = format!("nix/{folder}{name}.nix");
+            let page = functions::page(name, &file, &read(&file)?, &names).context(file)?;
+            pages.insert(format!("{FOLDER}/functions/{folder}{name}.md"), page);
+        }
     }
     let sources = request::FILES.map(|file| read(file).map(|text| (file, text)));
     let sources = sources.into_iter().collect::<Result<Vec<_>>>()?;

@@ -14,19 +14,21 @@ use crate::markdown::{self, anchor, code, table};
 use source::{Absent, Field, Item, Source};
 
 /// The files that have the types.
-pub(crate) const FILES: [&str; 5] = [
+pub(crate) const FILES: [&str; 6] = [
     "crates/nix/src/request.rs",
-    "crates/nix/src/index_request.rs",
-    "crates/nix/src/system_request.rs",
+    "crates/nix/src/requests/index.rs",
+    "crates/nix/src/requests/system.rs",
+    "crates/nix/src/requests/tree.rs",
     "crates/oci/src/config.rs",
     "crates/oci/src/manifest.rs",
 ];
 
 /// The kinds of requests, and the types that they are read into.
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 4] = [
     ("A layer or an image", "Request"),
     ("An index", "IndexRequest"),
     ("A base system", "SystemRequest"),
+    ("The root of an image of dockerTools", "TreeRequest"),
 ];
 
 const INTRODUCTION: &str = "\

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::catalog::{Catalog, Repository};
 use crate::range::{Wanted, wanted};
 use crate::request::{Request, list};
-use crate::response::{Body, JSON, Response};
+use crate::response::{Body, JSON, Parts, Response, content_range};
 use strata_copy::Blob;
 use strata_http::percent_encode;
 use strata_oci::{Digest, Index, media_type, validate_tag};
@@ -225,11 +225,23 @@ fn content<'a>(request: &Request, blob: Blob<'a>, content_type: &str) -> Respons
     };
     let size = descriptor.size;
     match wanted {
-        Wanted::Whole => response(StatusCode::OK, Body::Blob(blob, 0..size)),
+        Wanted::Whole => response(StatusCode::OK, Body::Blob(blob, Parts::one(0..size))),
         Wanted::Part(part) => {
-            let range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
-            response(StatusCode::PARTIAL_CONTENT, Body::Blob(blob, part))
-                .with("Content-Range", range)
+            let range = content_range(&part, size);
+            response(
+                StatusCode::PARTIAL_CONTENT,
+                Body::Blob(blob, Parts::one(part)),
+            )
+            .with("Content-Range", range)
+        }
+        Wanted::Parts(ranges) => {
+            // No blob has its own digest in it.
+            let boundary = descriptor.digest.hex();
+            let parts = Parts::several(ranges, size, content_type, &boundary);
+            let content_type = format!("multipart/byteranges; boundary={boundary}");
+            return response(StatusCode::PARTIAL_CONTENT, Body::Blob(blob, parts))
+                .with("Content-Type", content_type)
+                .with("Accept-Ranges", "bytes");
         }
         Wanted::Unsatisfiable => {
             let status = StatusCode::RANGE_NOT_SATISFIABLE;

@@ -2,7 +2,6 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
@@ -13,7 +12,7 @@ use crate::clients::Clients;
 use crate::limits::Limits;
 use crate::observer::Observer;
 use crate::request::{LONGEST_HEAD, Refusal, Request};
-use crate::response::{Body, Response, head};
+use crate::response::{Body, Parts, Response, head};
 use crate::sending::{Sending, is_timeout};
 use crate::window::Window;
 use strata_copy::Blob;
@@ -166,9 +165,9 @@ impl Connection<'_> {
                 message.extend(bytes);
                 stream.write_all(&message)
             }
-            Body::Blob(blob, part) => {
+            Body::Blob(blob, parts) => {
                 stream.write_all(&message)?;
-                self.send(&blob, &part)
+                self.send(&blob, parts)
             }
         }
     }
@@ -177,8 +176,8 @@ impl Connection<'_> {
         Sending::new(self.stream, self.clients, self.number, &self.limits)
     }
 
-    /// Makes a blob and sends a part of it.
-    fn send(&self, blob: &Blob<'_>, part: &Range<u64>) -> io::Result<()> {
+    /// Makes a blob, once, and sends parts of it.
+    fn send(&self, blob: &Blob<'_>, parts: Parts) -> io::Result<()> {
         let is_stopping = || self.clients.is_stopping();
         let check = || {
             if is_stopping() {
@@ -186,11 +185,12 @@ impl Connection<'_> {
             }
             Ok(())
         };
-        let mut window = Window::new(self.writer(), part, check);
+        let end = parts.end();
+        let mut window = Window::new(self.writer(), parts, check);
         match blob.write_to(&mut window, self.observer.context) {
             Ok(()) => window.finish(),
             // It refused more than was asked for.
-            Err(_) if window.is_full() && part.end < blob.descriptor().size => window.finish(),
+            Err(_) if window.is_full() && end < blob.descriptor().size => window.finish(),
             Err(_) if window.is_broken() => Err(io::ErrorKind::BrokenPipe.into()),
             Err(error) => {
                 if !is_stopping() && !matches!(error, Error::Interrupted) {

@@ -9,22 +9,50 @@ pub(crate) enum Wanted {
     Whole,
     /// These bytes, at least one.
     Part(Range<u64>),
+    /// These, each at least one, in their order and apart from each other.
+    Parts(Vec<Range<u64>>),
     /// What the blob does not have.
     Unsatisfiable,
 }
 
-/// What a `Range` header means for a blob of `size` bytes. Several ranges, other units and what is not
-/// a range at all are ignored, as section 14.2 allows.
+/// What a `Range` header means for a blob of `size` bytes. Other units, what is not a range at all, and ranges that
+/// are not in the order of the blob, in which it is made, are ignored, as section 14.2 allows.
 pub(crate) fn wanted(header: &str, size: u64) -> Wanted {
-    let Some((unit, range)) = header.split_once('=') else {
-        return Wanted::Whole;
-    };
-    let Some((first, last)) = range.trim().split_once('-') else {
+    let Some((unit, ranges)) = header.split_once('=') else {
         return Wanted::Whole;
     };
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return Wanted::Whole;
     }
+    let mut parts: Vec<Range<u64>> = Vec::new();
+    // Section 5.6.1: there may be nothing between commas.
+    let ranges = ranges.split(',').map(str::trim);
+    let mut ranges = ranges.filter(|range| !range.is_empty()).peekable();
+    if ranges.peek().is_none() {
+        return Wanted::Whole;
+    }
+    for range in ranges {
+        match one(range, size) {
+            Wanted::Part(part) if parts.last().is_none_or(|last| last.end <= part.start) => {
+                parts.push(part);
+            }
+            // What the blob has of several is sent (section 14.1.1).
+            Wanted::Unsatisfiable => {}
+            Wanted::Whole | Wanted::Part(_) | Wanted::Parts(_) => return Wanted::Whole,
+        }
+    }
+    match parts.as_slice() {
+        [] => Wanted::Unsatisfiable,
+        [part] => Wanted::Part(part.clone()),
+        _ => Wanted::Parts(parts),
+    }
+}
+
+/// What one range means.
+fn one(range: &str, size: u64) -> Wanted {
+    let Some((first, last)) = range.split_once('-') else {
+        return Wanted::Whole;
+    };
     let part = match (number(first), number(last)) {
         (Some(first), None) if last.is_empty() => first..size,
         // Section 14.1.1 calls it invalid when they are the wrong way round. Other registries say 416, and a
@@ -67,6 +95,22 @@ mod tests {
     }
 
     #[test]
+    fn several_ranges_are_in_order() {
+        for (header, parts) in [
+            ("bytes=0-1,3-4", vec![0..2, 3..5]),
+            ("bytes=0-1, 2-4 ,, -1", vec![0..2, 2..5, 9..10]),
+            ("bytes=0-1,5-6,70-80", vec![0..2, 5..7]),
+        ] {
+            assert_eq!(wanted(header, 10), Wanted::Parts(parts), "{header}");
+        }
+        assert_eq!(wanted("bytes=1-1,30-31", 10), Wanted::Part(1..2));
+        for header in ["bytes=3-4,0-1", "bytes=0-4,4-5", "bytes=0-1,x"] {
+            assert_eq!(wanted(header, 10), Wanted::Whole, "{header}");
+        }
+        assert_eq!(wanted("bytes=10-11,20-", 10), Wanted::Unsatisfiable);
+    }
+
+    #[test]
     fn what_the_blob_does_not_have_is_refused() {
         // The last ones: issue 11, row 6 of the clients.
         for header in [
@@ -89,7 +133,7 @@ mod tests {
             "bytes=",
             "bytes=-",
             "bytes=a-b",
-            "bytes=0-1,3-4",
+            "bytes=,",
             "lines=0-1",
             "bytes=+1-2",
             "bytes=1--2",

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use strata_http::percent_decode;
 
 /// The longest head of a request, in bytes.
-pub(crate) const LONGEST_HEAD: usize = 16 << 10;
+pub(crate) const LONGEST_HEAD: usize = 64 << 10;
 /// The most header headers.
 const MOST_HEADERS: usize = 100;
 

@@ -27,7 +27,56 @@ pub(crate) enum Body<'a> {
     /// These bytes.
     Bytes(Vec<u8>),
     /// Bytes of a blob, which are made when they are sent.
-    Blob(Blob<'a>, Range<u64>),
+    Blob(Blob<'a>, Parts),
+}
+
+/// Parts of a blob, in its order, and what is sent besides.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// What comes before each, and the part.
+    pub(crate) parts: Vec<(Vec<u8>, Range<u64>)>,
+    /// What comes behind the last.
+    pub(crate) after: Vec<u8>,
+}
+
+impl Parts {
+    /// One part, or the whole blob, and nothing besides.
+    pub(crate) fn one(part: Range<u64>) -> Self {
+        Self {
+            parts: vec![(Vec::new(), part)],
+            after: Vec::new(),
+        }
+    }
+
+    /// Parts of a blob of `size` bytes as `multipart/byteranges` (RFC 9110, section 14.6); `boundary` is in none.
+    pub(crate) fn several(
+        ranges: Vec<Range<u64>>,
+        size: u64,
+        content_type: &str,
+        boundary: &str,
+    ) -> Self {
+        let parts = ranges.into_iter().map(|part| {
+            let range = content_range(&part, size);
+            let head = format!(
+                "\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: {range}\r\n\r\n"
+            );
+            (head.into_bytes(), part)
+        });
+        Self {
+            parts: parts.collect(),
+            after: format!("\r\n--{boundary}--\r\n").into_bytes(),
+        }
+    }
+
+    /// Where the last part ends.
+    pub(crate) fn end(&self) -> u64 {
+        self.parts.last().map_or(0, |(_, part)| part.end)
+    }
+}
+
+/// The value of `Content-Range` for a part of a blob.
+pub(crate) fn content_range(part: &Range<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", part.start, part.end.saturating_sub(1))
 }
 
 impl Body<'_> {
@@ -35,7 +84,12 @@ impl Body<'_> {
     pub(crate) fn length(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Blob(_, part) => part.end.saturating_sub(part.start),
+            Self::Blob(_, Parts { parts, after }) => {
+                let parts = parts.iter().map(|(before, part)| {
+                    before.len() as u64 + part.end.saturating_sub(part.start)
+                });
+                parts.sum::<u64>() + after.len() as u64
+            }
         }
     }
 }

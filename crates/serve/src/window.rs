@@ -1,44 +1,71 @@
-//! The part of a blob that goes to a client, while the whole blob is made.
+//! The parts of a blob that go to a client, while the whole blob is made.
 
 use std::io::{self, Write};
 use std::ops::Range;
 
+use crate::response::Parts;
+
 /// How much is sent at a time, in bytes.
 const PIECE: usize = 128 << 10;
 
-/// A writer that passes on one part of what it is given.
+/// A writer that passes on parts of what it is given, and what is sent before each and behind the last.
 ///
 /// It keeps the last piece until [`Window::finish`], so that a blob that turns out wrong at its end
-/// is never sent whole. Once it has all of its part it refuses more, because there is no use in making
+/// is never sent whole. Once it has all of its parts it refuses more, because there is no use in making
 /// the rest.
 pub(crate) struct Window<W, C> {
     /// The socket.
     client: W,
     /// Whether to go on.
     check: C,
+    /// The parts that are not begun, the next one last.
+    parts: Vec<(Vec<u8>, Range<u64>)>,
+    /// What is sent behind the last.
+    after: Vec<u8>,
     /// How many bytes are still to come before the part.
     skip: u64,
     /// How many bytes of the part are still to come.
     wanted: u64,
+    /// Where the part ends.
+    end: u64,
     piece: Vec<u8>,
     /// Whether the client does not take more.
     is_broken: bool,
 }
 
 impl<W: Write, C: FnMut() -> io::Result<()>> Window<W, C> {
-    /// Passes on `part` to `client`. `check` is asked at each write whether to go on.
-    pub(crate) fn new(client: W, part: &Range<u64>, check: C) -> Self {
-        Self {
+    /// Passes on `parts` to `client`. `check` is asked at each write whether to go on.
+    pub(crate) fn new(client: W, Parts { mut parts, after }: Parts, check: C) -> Self {
+        parts.reverse();
+        let mut window = Self {
             client,
             check,
-            skip: part.start,
-            wanted: part.end.saturating_sub(part.start),
+            parts,
+            after,
+            skip: 0,
+            wanted: 0,
+            end: 0,
             piece: Vec::with_capacity(PIECE),
             is_broken: false,
+        };
+        window.begin_next(0);
+        window
+    }
+
+    /// Waits for the next part that is not empty, from a place of the blob on.
+    fn begin_next(&mut self, mut position: u64) {
+        while self.wanted == 0
+            && let Some((before, part)) = self.parts.pop()
+        {
+            self.piece.extend(before);
+            self.skip = part.start.saturating_sub(position);
+            self.wanted = part.end.saturating_sub(part.start);
+            self.end = part.end;
+            position = part.end;
         }
     }
 
-    /// Whether it has the whole part.
+    /// Whether it has all parts.
     pub(crate) fn is_full(&self) -> bool {
         self.wanted == 0
     }
@@ -50,6 +77,7 @@ impl<W: Write, C: FnMut() -> io::Result<()>> Window<W, C> {
 
     /// Sends what was kept.
     pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.piece.append(&mut self.after);
         self.send()
     }
 
@@ -74,13 +102,16 @@ impl<W: Write, C: FnMut() -> io::Result<()>> Write for Window<W, C> {
         if skipped > 0 {
             return Ok(skipped);
         }
-        if self.piece.len() == PIECE {
+        if self.piece.len() >= PIECE {
             self.send()?;
         }
         let wanted = usize::try_from(self.wanted).unwrap_or(usize::MAX);
         let count = bytes.len().min(PIECE - self.piece.len()).min(wanted);
         self.piece.extend_from_slice(&bytes[..count]);
         self.wanted -= count as u64;
+        if self.wanted == 0 {
+            self.begin_next(self.end);
+        }
         Ok(count)
     }
 
@@ -96,7 +127,7 @@ mod tests {
 
     fn window(part: Range<u64>, written: &[&[u8]]) -> (io::Result<()>, Vec<u8>, Vec<u8>) {
         let mut sent = Vec::new();
-        let mut window = Window::new(&mut sent, &part, || Ok(()));
+        let mut window = Window::new(&mut sent, Parts::one(part), || Ok(()));
         let result = written.iter().try_for_each(|bytes| window.write_all(bytes));
         let early = window.client.clone();
         window.finish().unwrap();
@@ -134,6 +165,27 @@ mod tests {
     }
 
     #[test]
+    fn several_parts_are_passed_on_in_one_go() {
+        let parts = Parts {
+            parts: vec![
+                (b"<".to_vec(), 0..2),
+                (b"|".to_vec(), 2..3),
+                (b"|".to_vec(), 6..8),
+            ],
+            after: b">".to_vec(),
+        };
+        let mut sent = Vec::new();
+        let mut window = Window::new(&mut sent, parts, || Ok(()));
+        for bytes in [b"01", b"23", b"45", b"67"] {
+            window.write_all(bytes).unwrap();
+        }
+        assert!(window.is_full());
+        window.write_all(b"8").unwrap_err();
+        window.finish().unwrap();
+        assert_eq!(String::from_utf8(sent).unwrap(), "<01|2|67>");
+    }
+
+    #[test]
     fn nothing_is_made_for_nobody() {
         struct Gone;
         impl Write for Gone {
@@ -144,10 +196,10 @@ mod tests {
                 Ok(())
             }
         }
-        let mut gone = Window::new(Gone, &(0..u64::MAX), || Ok(()));
+        let mut gone = Window::new(Gone, Parts::one(0..u64::MAX), || Ok(()));
         gone.write_all(&vec![0; 2 * PIECE]).unwrap_err();
         assert!(gone.is_broken());
-        let mut told = Window::new(Gone, &(0..9), || Err(io::Error::other("the end")));
+        let mut told = Window::new(Gone, Parts::one(0..9), || Err(io::Error::other("the end")));
         assert_eq!(told.write(b"x").unwrap_err().to_string(), "the end");
         assert!(!told.is_broken());
     }

@@ -132,6 +132,18 @@ impl FakeStore {
             let roots = lists.flatten().filter_map(Value::as_str);
             todo.extend(roots.map(str::to_owned));
         }
+        let files = requests
+            .iter()
+            .filter_map(|request| request["files"].as_object());
+        let sources = files
+            .flat_map(|files| files.values())
+            .filter_map(|file| file["source"].as_str());
+        // The store path that it is at or below.
+        let whole = |source: &str| {
+            let base = source.strip_prefix(&self.dir)?.trim_start_matches('/');
+            Some(format!("{}/{}", self.dir, base.split('/').next()?))
+        };
+        todo.extend(sources.filter_map(whole));
         let mut closure: BTreeMap<String, &Value> = BTreeMap::new();
         while let Some(path) = todo.pop() {
             let Some(entry) = self.closure.get(&path) else {

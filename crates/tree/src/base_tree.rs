@@ -141,6 +141,10 @@ impl BaseListing {
             EntryKind::Symlink { target } => Listed::Symlink((*target).into()),
             // The name of a whiteout says that it is one.
             EntryKind::File(_) | EntryKind::Whiteout => Listed::File(0),
+            EntryKind::HardLink { target } => {
+                Listed::HardLink(Box::new(ImagePath(target.to_vec())))
+            }
+            EntryKind::Special(_) => Listed::Special,
         };
         self.0.add(&ImagePath(entry.path.to_vec()), listed, budget)
     }

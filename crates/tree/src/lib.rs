@@ -3,7 +3,7 @@
 //! Recipes and rules are data. The store is walked and never written; which store path is in which layer
 //! is decided in `strata_plan`, and no bytes of archives are made here.
 //!
-//! - `path`, `rules` (with `capabilities`), `recipe`: all that the bytes of a layer depend on
+//! - `path`, `rules` (with `capabilities`), `files`, `recipe`: all that the bytes of a layer depend on
 //! - `source`: what a recipe says of a store path, joined with the store
 //! - `entries`: the entries of a layer in their order, from its recipe
 //! - `budget`, `whiteout`, `overlay`: replaying layers over each other, the one place that does
@@ -18,6 +18,7 @@ mod base_tree;
 mod budget;
 mod capabilities;
 mod entries;
+mod files;
 mod merge;
 mod overlay;
 mod path;
@@ -29,10 +30,11 @@ mod whiteout;
 pub use base_tree::{BaseEntry, BaseListing, BaseTree, Stored};
 pub use budget::{Budget, MOST_ENTRIES, MOST_KEPT};
 pub use entries::LayerTree;
-pub use merge::{MergedRoot, RootSource, Surroundings, merge};
+pub use files::{FileKind, FileRecord};
+pub use merge::{MergedRoot, RootFile, RootSource, Surroundings, merge};
 pub use overlay::{
     Change, Kept, Listing, Obstacle, Overlay, OverlayNode, SymlinksBelow, Unlayable,
 };
 pub use path::ImagePath;
-pub use recipe::{DirectoryRecord, Recipe, Redirect, Source};
+pub use recipe::{DirectoryRecord, Owner, Recipe, Redirect, Source, StoreContent};
 pub use rules::{Changes, CompiledRules, EntryType, Rule};

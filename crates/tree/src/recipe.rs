@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::{FileKind, FileRecord};
 use super::path::ImagePath;
 use super::rules::Rule;
 use strata_archive::Metadata;
 
 /// How to make a layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recipe {
     /// Directories whose metadata the sources do not tell: ancestors, and directories that several
     /// sources of the image share. Sorted by path.
     pub directories: Vec<DirectoryRecord>,
     /// What goes in, sorted by store path.
     pub sources: Vec<Source>,
+    /// What is described file by file. Sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileRecord>,
     /// Files that a layer under it holds already. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub omit: Vec<ImagePath>,
@@ -27,9 +31,86 @@ pub struct Recipe {
     /// What the base image has and this layer hides. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub whiteouts: Vec<ImagePath>,
+    /// The time of all entries, in seconds since 1970; null is 1, that of the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtime: Option<u64>,
+    /// Whose the store paths are, with the store directory and what is above it; null is root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_owner: Option<Owner>,
+    /// A tar in the store that is the layer, but for `redirects`. All else is empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tar: Option<String>,
 }
 
+/// A user and a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// The user's number.
+    pub uid: u64,
+    /// The group's number.
+    pub gid: u64,
+    /// The user's name, empty if unknown.
+    pub uname: String,
+    /// The group's name, empty if unknown.
+    pub gname: String,
+}
+
+impl Owner {
+    /// The same metadata, of this owner.
+    pub fn of(&self, metadata: Metadata) -> Metadata {
+        Metadata {
+            uid: self.uid,
+            gid: self.gid,
+            uname: self.uname.clone(),
+            gname: self.gname.clone(),
+            ..metadata
+        }
+    }
+}
+
+/// What a layer takes from the store: a store path, or something below one.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreContent<'a> {
+    /// The full path.
+    pub path: &'a str,
+    /// The hash of its archive, as Nix writes it.
+    pub nar_hash: &'a str,
+    /// The size of its archive in bytes.
+    pub nar_size: u64,
+    /// The place that it has in the image, if that is not the one that it has in the store; `/` for the content of
+    /// a directory.
+    pub place: Option<&'a ImagePath>,
+}
+
+/// The place of what goes to the root.
+const ROOT: &ImagePath = &ImagePath(Vec::new());
+
 impl Recipe {
+    /// All that is taken from the store: sources, then files.
+    pub fn store_contents(&self) -> impl Iterator<Item = StoreContent<'_>> {
+        let sources = self.sources.iter().map(|source| StoreContent {
+            path: &source.store_path,
+            nar_hash: &source.nar_hash,
+            nar_size: source.nar_size,
+            place: source.to_root.then_some(ROOT),
+        });
+        let files = self.files.iter().filter_map(|file| match &file.kind {
+            FileKind::Source {
+                path,
+                nar_hash,
+                nar_size,
+            } => Some(StoreContent {
+                path,
+                nar_hash,
+                nar_size: *nar_size,
+                place: Some(&file.path),
+            }),
+            _ => None,
+        });
+        sources.chain(files)
+    }
+
     /// Where something goes that sources have at `path`.
     pub fn place(&self, path: ImagePath) -> ImagePath {
         if self.redirects.is_empty() {

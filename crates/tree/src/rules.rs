@@ -30,6 +30,9 @@ pub struct Rule {
     /// Permission bits to add.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub or_mode: Option<Mode>,
+    /// The permission bits of directories alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_mode: Option<Mode>,
     /// The owner's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u64>,
@@ -42,7 +45,7 @@ pub struct Rule {
     /// The group's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gname: Option<String>,
-    /// Capabilities of regular files, as in `CAP_NET_BIND_SERVICE`.
+    /// Capabilities of regular files, as in `CAP_NET_BIND_SERVICE` or `cap_net_raw+ep`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
     /// Extended attributes of files and directories.
@@ -50,14 +53,16 @@ pub struct Rule {
     pub xattrs: Option<BTreeMap<String, String>>,
 }
 
+/// The namespaces of extended attributes (xattr(7)).
+const NAMESPACES: [&str; 4] = ["user.", "trusted.", "security.", "system."];
+
 impl Rule {
     /// What is wrong with the rule, as the name of the field and a message.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         Regex::new(&self.regex)
             .map_err(|error| ("regex", format!("{:?}: {}", self.regex, reason(&error))))?;
         if let Some(names) = &self.capabilities {
-            capabilities::encode(names)
-                .map_err(|name| ("capabilities", format!("{name:?} is not a capability")))?;
+            capabilities::encode(names).map_err(|message| ("capabilities", message))?;
         }
         for (field, number) in [("uid", self.uid), ("gid", self.gid)] {
             // The last number means "no change" to chown(2).
@@ -86,6 +91,12 @@ impl Rule {
                 "an attribute's name is empty or has = in it".to_owned(),
             ));
         }
+        let is_known = |name: &String| NAMESPACES.iter().any(|known| name.starts_with(known));
+        if let Some(name) = names.clone().find(|name| !is_known(name)) {
+            let known = NAMESPACES.join(", ");
+            let message = format!("{name:?} begins with none of {known}, and Linux has no others");
+            return Err(("xattrs", message));
+        }
         Ok(())
     }
 }
@@ -112,6 +123,7 @@ pub enum EntryType {
 pub struct Changes {
     mode: Option<Mode>,
     or_mode: Option<Mode>,
+    directory_mode: Option<Mode>,
     uid: Option<u64>,
     gid: Option<u64>,
     uname: Option<String>,
@@ -120,6 +132,13 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// What one rule sets, whatever it matches.
+    pub(super) fn of(rule: &Rule) -> Self {
+        let mut changes = Self::default();
+        changes.add(rule);
+        changes
+    }
+
     /// The metadata of an entry that has `mode` when no rule is about it.
     pub fn apply(&self, mode: Mode, kind: EntryType) -> Metadata {
         self.apply_to(Metadata::root(mode), kind)
@@ -128,7 +147,8 @@ impl Changes {
     /// The metadata of an entry that has `metadata` when no rule is about it.
     pub fn apply_to(&self, mut metadata: Metadata, kind: EntryType) -> Metadata {
         if kind != EntryType::Symlink {
-            metadata.mode = self.mode.unwrap_or(metadata.mode);
+            let of_directory = self.directory_mode.filter(|_| kind == EntryType::Directory);
+            metadata.mode = of_directory.or(self.mode).unwrap_or(metadata.mode);
             if let Some(bits) = self.or_mode {
                 metadata.mode = metadata.mode.with(bits);
             }
@@ -174,6 +194,11 @@ impl Changes {
         }
         field("mode", &mut self.mode, other.mode.as_ref())?;
         field("mode", &mut self.or_mode, other.or_mode.as_ref())?;
+        field(
+            "mode",
+            &mut self.directory_mode,
+            other.directory_mode.as_ref(),
+        )?;
         field("uid", &mut self.uid, other.uid.as_ref())?;
         field("gid", &mut self.gid, other.gid.as_ref())?;
         field("uname", &mut self.uname, other.uname.as_ref())?;
@@ -192,8 +217,9 @@ impl Changes {
 
     fn add(&mut self, rule: &Rule) {
         if let Some(mode) = rule.mode {
-            (self.mode, self.or_mode) = (Some(mode), None);
+            (self.mode, self.or_mode, self.directory_mode) = (Some(mode), None, None);
         }
+        self.directory_mode = rule.directory_mode.or(self.directory_mode);
         if let Some(bits) = rule.or_mode {
             self.or_mode = Some(self.or_mode.map_or(bits, |mine| mine.with(bits)));
         }

@@ -35,6 +35,12 @@ pub(super) fn source_path(source: &Source, relative: &[u8]) -> Vec<u8> {
     path
 }
 
+/// Where the file or tree at `path`, at or below a store path, is; one that is not in the store is refused, as only a
+/// stranger's recipe has one.
+pub(super) fn locate_file(store: &Store, path: &str) -> Result<PathBuf> {
+    store.locate_inside(path).map_err(invalid_recipe)
+}
+
 /// Refuses a store path that does not have the size that Nix recorded: it was damaged, or shows
 /// other kinds of files than it holds (NixOS/nix#10456), and its digest would match nowhere else.
 pub(super) fn check_size(source: &Source, size: u64) -> Result<()> {
@@ -50,14 +56,14 @@ pub(super) fn check_size(source: &Source, size: u64) -> Result<()> {
 }
 
 /// Refuses a name that means something else in a layer: there, `.wh.x` hides the `x` of the layers below
-/// (OCI layer.md, "Whiteouts"), and is in no container. `relative` is the path in the source.
-pub(super) fn check_name(source: &Source, relative: &[u8]) -> Result<()> {
+/// (OCI layer.md, "Whiteouts"), and is in no container. `relative` is the path in the store path.
+pub(super) fn check_name(store_path: &str, relative: &[u8]) -> Result<()> {
     let name = relative.rsplit(|byte| *byte == b'/').next();
     if !name.is_some_and(|name| name.starts_with(WHITEOUT_PREFIX)) {
         return Ok(());
     }
     Err(Error::Document {
-        document: format!("store path {}", source.store_path),
+        document: format!("store path {store_path}"),
         message: format!(
             "{}: no image can have a file whose name begins with .wh.",
             String::from_utf8_lossy(relative)

@@ -26,7 +26,7 @@ pub(crate) struct CompressArgs {
     /// The directory to write; it must not exist
     output: PathBuf,
 
-    /// How to compress all layers: none, gzip[:LEVEL] or zstd[:LEVEL]; without it as the image says,
+    /// How to compress all layers: none, gzip[:LEVEL], zstd[:LEVEL] or zstd:chunked[:LEVEL]; without it as the image says,
     /// else with gzip
     #[arg(long, value_name = "METHOD")]
     compression: Option<Compression>,

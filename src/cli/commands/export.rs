@@ -15,7 +15,7 @@ use crate::platform::of_this_machine;
 use strata_copy::archive;
 use strata_error::Error;
 use strata_image::{ManifestOrIndex, flatten};
-use strata_oci::Platform;
+use strata_oci::{Compression, Platform};
 
 /// Write the root file system of an image as one archive, without layers
 #[derive(Args)]
@@ -23,13 +23,21 @@ pub(crate) struct ExportArgs {
     /// The image: the output of its derivation, or a link to it such as `result`
     image: PathBuf,
 
-    /// The file to write, compressed if it ends in .gz; - is standard output
+    /// The file to write, compressed if it ends in .gz or .zst; - is standard output
     #[arg(default_value = "-")]
     output: PathBuf,
 
     /// The image for this platform, of an index; without it the one for this machine
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
+
+    /// How the file is compressed, whatever it is called: none, gzip[:LEVEL] or zstd[:LEVEL]
+    #[arg(long, value_name = "METHOD")]
+    compression: Option<Compression>,
+
+    /// Begin names with ./, as tar does that is told to archive a directory
+    #[arg(long)]
+    dot: bool,
 
     /// Answer in JSON; docs/cli.md describes it
     #[arg(long)]
@@ -46,8 +54,11 @@ pub(crate) fn run(
         image,
         output,
         platform,
+        compression,
+        dot,
         json,
     } = arguments;
+    let prefix: &[u8] = if *dot { b"./" } else { b"" };
     check_archive(output, printer).map_err(Failure::Usage)?;
     if *json && is_stdout(output) {
         return Err(Failure::Usage(two_answers()));
@@ -63,9 +74,12 @@ pub(crate) fn run(
     let context = interruption.context(&unseen);
     let advance = |_| context.check();
     if is_stdout(output) {
-        return write_to_stdout(context, |writer| flatten(&image, writer, &advance));
+        return write_to_stdout(context, |writer| flatten(&image, writer, prefix, &advance));
     }
-    archive::to_file(output, context, |writer| flatten(&image, writer, &advance))?;
+    let compression = compression.unwrap_or_else(|| archive::compression_of(output));
+    archive::to_file(output, compression, context, |writer| {
+        flatten(&image, writer, prefix, &advance)
+    })?;
     if *json {
         let digest = image.manifest_descriptor.digest;
         let value = json!({ "output": output.display().to_string(), "digest": digest });

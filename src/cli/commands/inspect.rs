@@ -14,6 +14,7 @@ use strata_error::visible_line;
 use strata_image::{Image, ImageIndex, ManifestOrIndex};
 use strata_layer::Layer;
 use strata_oci::media_type;
+use strata_tree::{FileKind, FileRecord, Recipe};
 
 /// Show what an image consists of
 #[derive(Args)]
@@ -113,7 +114,72 @@ fn describe_layer(image: &Image, index: usize, layer: &dyn Layer) -> Value {
         "size": layer.descriptor().size,
         "history": image.config.layer_history().nth(index),
         "storePaths": store_paths,
+        "files": layer.recipe().map(describe_files).unwrap_or_default(),
     })
+}
+
+/// What a layer has file by file.
+fn describe_files(recipe: &Recipe) -> Vec<Value> {
+    let describe = |file: &FileRecord| {
+        let (kind, details) = match &file.kind {
+            FileKind::Directory => ("directory", json!({})),
+            FileKind::Source { path, .. } => ("file", json!({ "source": path })),
+            FileKind::Symlink { target } => ("link", json!({ "target": target })),
+            FileKind::HardLink { target } => {
+                ("hardlink", json!({ "target": format!("/{target}") }))
+            }
+            FileKind::Character { major, minor } => {
+                ("character", json!({ "major": major, "minor": minor }))
+            }
+            FileKind::Block { major, minor } => {
+                ("block", json!({ "major": major, "minor": minor }))
+            }
+            FileKind::Fifo => ("fifo", json!({})),
+        };
+        let set = &file.set;
+        let given = json!({
+            "path": format!("/{}", file.path),
+            "type": kind,
+            "mode": set.mode,
+            "uid": set.uid,
+            "gid": set.gid,
+            "uname": set.uname,
+            "gname": set.gname,
+            "capabilities": set.capabilities,
+            "xattrs": set.xattrs,
+        });
+        let fields = [given, details]
+            .into_iter()
+            .filter_map(|value| match value {
+                Value::Object(fields) => Some(fields),
+                _ => None,
+            });
+        let given = fields.flatten().filter(|(_, value)| !value.is_null());
+        Value::Object(given.collect())
+    };
+    recipe.files.iter().map(describe).collect()
+}
+
+/// What of a file is worth a line: what it is, its mode and its owner, as far as they are given.
+fn row_of_file(file: &FileRecord) -> String {
+    let set = &file.set;
+    let what = match &file.kind {
+        FileKind::Directory => "directory".to_owned(),
+        FileKind::Source { path, .. } => path.clone(),
+        FileKind::Symlink { target } => format!("-> {target}"),
+        FileKind::HardLink { target } => format!("= /{target}"),
+        FileKind::Character { major, minor } => format!("character device {major}:{minor}"),
+        FileKind::Block { major, minor } => format!("block device {major}:{minor}"),
+        FileKind::Fifo => "fifo".to_owned(),
+    };
+    let number = |number: Option<u64>| number.map_or_else(|| "0".to_owned(), |id| id.to_string());
+    let is_owned = set.uid.is_some() || set.gid.is_some();
+    let owner = is_owned.then(|| format!("{}:{}", number(set.uid), number(set.gid)));
+    let mode = set.mode.map(|mode| mode.to_string());
+    let capabilities = set.capabilities.as_ref().map(|names| names.join(" "));
+    let details = [mode, owner, capabilities].into_iter().flatten();
+    let details = details.map(|detail| format!("  {detail}"));
+    format!("/{}  {what}{}", file.path, details.collect::<String>())
 }
 
 /// The image for people to read.
@@ -178,6 +244,13 @@ fn table_of_layer(text: &mut String, index: usize, layer: &dyn Layer, image: &Im
         let size = HumanBytes(source.nar_size).to_string();
         let place = if source.to_root { "  (to /)" } else { "" };
         let _ = writeln!(text, "{size:>12}  {}{place}", source.store_path);
+    }
+    for file in layer.recipe().iter().flat_map(|recipe| &recipe.files) {
+        let size = match &file.kind {
+            FileKind::Source { nar_size, .. } => HumanBytes(*nar_size).to_string(),
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "{size:>12}  {}", visible_line(&row_of_file(file)));
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use strata_copy::{CopyName, archive, plain};
 use strata_error::{Error, Result};
 use strata_image::{ManifestOrIndex, ManifestOrIndexRef};
 use strata_layer::ImageName;
+use strata_oci::{Compression, Reference};
 
 const HELP: &str = "\
 The archive is that of `strata copy IMAGE docker-archive:OUTPUT`, with every image under its own name.";
@@ -29,8 +31,20 @@ pub(crate) struct MergeArgs {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
 
-    /// The file to write, compressed if it ends in .gz; - is standard output
+    /// The file to write, compressed if it ends in .gz or .zst; - is standard output
     output: PathBuf,
+
+    /// How the file is compressed, whatever it is called: none, gzip[:LEVEL] or zstd[:LEVEL]
+    #[arg(long, value_name = "METHOD")]
+    compression: Option<Compression>,
+
+    /// Call the only image NAME, and without a tag in it by the hash of the store path that is written
+    #[arg(long, hide = true)]
+    name: Option<String>,
+
+    /// Write `repositories`, which dockerTools.buildImage has in its archives
+    #[arg(long, hide = true)]
+    repositories: bool,
 
     /// Answer in JSON; docs/cli.md describes it
     #[arg(long)]
@@ -50,6 +64,9 @@ pub(crate) fn run(
     let MergeArgs {
         images,
         output,
+        compression,
+        name,
+        repositories,
         json,
         quiet,
     } = arguments;
@@ -60,7 +77,10 @@ pub(crate) fn run(
     let said = printer.silenced(*quiet);
     let images = images.iter().map(|path| ManifestOrIndex::open(path));
     let images = images.collect::<Result<Vec<_>>>()?;
-    let names = names(&images)?;
+    let names = match name {
+        Some(name) => vec![given_name(name, output)?],
+        None => names(&images)?,
+    };
     let unseen = Unseen(&said);
     let mut plain_images = Vec::new();
     for image in images {
@@ -71,17 +91,19 @@ pub(crate) fn run(
     let roots = images.iter().map(ManifestOrIndex::borrowed);
     let all: Vec<_> = roots.clone().zip(&names).collect();
     let mut reporter = Reporter::for_copy(roots, &said);
+    let context = interruption.context(&reporter);
+    let write = |writer: &mut dyn io::Write| {
+        if *repositories {
+            archive::stream_with_repositories(&all, writer, context)
+        } else {
+            archive::stream_all(&all, writer, &BTreeSet::new(), context)
+        }
+    };
     let written = if is_stdout(output) {
-        write_to_stdout(interruption.context(&reporter), |writer| {
-            archive::stream_all(
-                &all,
-                writer,
-                &BTreeSet::new(),
-                interruption.context(&reporter),
-            )
-        })
+        write_to_stdout(context, write)
     } else {
-        archive::write_all(&all, output, interruption.context(&reporter)).map_err(Failure::Failed)
+        let compression = compression.unwrap_or_else(|| archive::compression_of(output));
+        archive::to_file(output, compression, context, write).map_err(Failure::Failed)
     };
     reporter.end();
     written?;
@@ -105,6 +127,18 @@ pub(crate) fn run(
         said.data(&lines)?;
     }
     Ok(())
+}
+
+/// `name`, with the hash of the store path `output` as its tag if it has none.
+fn given_name(name: &str, output: &Path) -> Result<CopyName> {
+    let reference = Reference::parse(name)?;
+    let file = output.file_name().and_then(|file| file.to_str());
+    let hash = file.and_then(|file| Some(file.split_once('-')?.0));
+    let name = match (reference.tag, hash) {
+        (None, Some(hash)) => format!("{name}:{hash}"),
+        _ => name.to_owned(),
+    };
+    destination::parse(&format!("docker-archive:-:{name}"))?.copy_name(None)
 }
 
 /// What the images are called in the archive, which is what they are called anyway.

@@ -37,7 +37,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     listen: String,
 
-    /// Serve layers like this: none, gzip or zstd, or gzip:LEVEL, zstd:LEVEL
+    /// Serve layers like this: none, gzip, zstd or zstd:chunked, or with a level as in zstd:3
     #[arg(long, value_name = "COMPRESSION", default_value = "none")]
     compression: Compression,
 

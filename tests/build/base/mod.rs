@@ -985,7 +985,7 @@ fn links_of_one_layer_are_followed(#[case] directory: &str) {
     let own = names(&blobs(&image)[1]);
     assert_eq!(own, ["usr/", "usr/bin/", "usr/bin/mine"]);
     let mut exported = Vec::new();
-    strata_image::flatten(&image, &mut exported, &|_| Ok(())).unwrap();
+    strata_image::flatten(&image, &mut exported, b"", &|_| Ok(())).unwrap();
     let all = [
         "usr/",
         "usr/bin/",

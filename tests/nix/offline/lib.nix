@@ -109,8 +109,21 @@ let
           override =
             changes:
             makeOverridable f (arguments // (if isFunction changes then changes arguments else changes));
+          # Either keeps what the other has changed.
+          overrideAttrs =
+            changes:
+            makeOverridable (setFunctionArgs (arguments: (f arguments).overrideAttrs changes) (
+              functionArgs f
+            )) arguments;
         in
-        if isAttrs result then result // { inherit override; } else result
+        if isAttrs result then
+          result
+          // {
+            inherit override;
+          }
+          // (if result ? overrideAttrs then { inherit overrideAttrs; } else { })
+        else
+          result
       ) (functionArgs f);
 
     # Checks

@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use strata_archive::Mode;
 use strata_error::{Error, Result};
 use strata_nix::Store;
-use strata_tree::{BaseEntry, BaseTree, CompiledRules, EntryType, ImagePath, Recipe, Source};
+use strata_tree::{
+    BaseEntry, BaseTree, CompiledRules, EntryType, FileKind, ImagePath, Recipe, Source,
+};
 
 /// An image as its layers make it together.
 pub(super) struct ImageTree<'a> {
     pub(super) base: &'a BaseTree,
+    /// What layers of tars have above all else.
+    pub(super) tars: &'a BaseTree,
     pub(super) recipes: &'a [Recipe],
     pub(super) store: &'a Store,
 }
@@ -23,6 +27,8 @@ pub(super) enum Found {
     File(PathBuf, Mode),
     /// A file, device or pipe of the base image, where it is.
     BaseFile(ImagePath),
+    /// A file, device or pipe of a tar, which nobody looks into.
+    TarFile,
     /// A directory, with its path in the image.
     Directory(ImagePath),
     /// Nothing: this is the path where the way ends.
@@ -37,6 +43,7 @@ pub(super) enum Found {
 enum Node {
     File(PathBuf, Mode),
     BaseFile,
+    TarFile,
     Directory,
     Symlink(Vec<u8>),
     Nothing,
@@ -72,7 +79,10 @@ impl ImageTree<'_> {
                 Node::Directory => real = next,
                 Node::File(file, mode) if rest.is_empty() => return Ok(Found::File(file, mode)),
                 Node::BaseFile if rest.is_empty() => return Ok(Found::BaseFile(next)),
-                Node::File(..) | Node::BaseFile | Node::Nothing => return Ok(Found::NoWay(next)),
+                Node::TarFile if rest.is_empty() => return Ok(Found::TarFile),
+                Node::File(..) | Node::BaseFile | Node::TarFile | Node::Nothing => {
+                    return Ok(Found::NoWay(next));
+                }
                 Node::Symlink(target) => {
                     symlinks += 1;
                     if symlinks > MOST_SYMLINKS {
@@ -97,8 +107,17 @@ impl ImageTree<'_> {
     }
 
     fn at(&self, path: &ImagePath) -> Result<Node> {
+        match self.tars.at(path) {
+            BaseEntry::Nothing => {}
+            BaseEntry::Directory(_) => return Ok(Node::Directory),
+            BaseEntry::Symlink(target) => return Ok(Node::Symlink(target.to_vec())),
+            BaseEntry::File => return Ok(Node::TarFile),
+        }
         // Files of the uppermost layer hide those below; the merge saw to it that ours do not disagree.
         for recipe in self.recipes.iter().rev() {
+            if let Some(node) = self.in_files(recipe, path)? {
+                return Ok(node);
+            }
             for source in &recipe.sources {
                 let node = if source.to_root {
                     self.at_root(recipe, source, path)?
@@ -123,6 +142,40 @@ impl ImageTree<'_> {
             BaseEntry::Symlink(target) => Node::Symlink(target.to_vec()),
             BaseEntry::File => Node::BaseFile,
         })
+    }
+
+    /// What is described file by file.
+    fn in_files(&self, recipe: &Recipe, path: &ImagePath) -> Result<Option<Node>> {
+        for file in &recipe.files {
+            let place = recipe.place(file.path.clone());
+            let is_here = place == *path;
+            let content = match &file.kind {
+                FileKind::Source { path: content, .. } if path.is_below(&place) => content,
+                FileKind::HardLink { target } if is_here => {
+                    return self.in_files(recipe, &recipe.place(target.clone()));
+                }
+                FileKind::Directory if is_here => return Ok(Some(Node::Directory)),
+                FileKind::Symlink { target } if is_here => {
+                    return Ok(Some(Node::Symlink(target.clone().into_bytes())));
+                }
+                // As what a base image has, it is not looked into.
+                _ if is_here => return Ok(Some(Node::BaseFile)),
+                _ => continue,
+            };
+            let relative = path.0.get(place.0.len() + 1..).unwrap_or_default();
+            let found = on_disk(&self.store.locate_below(content), relative)?;
+            let Some(node) = found else { continue };
+            return Ok(Some(match node {
+                // A file of the store that its owner may write.
+                Node::File(on_disk, mode) => {
+                    let given = file.set.mode.filter(|_| is_here);
+                    let usual = mode.with(Mode::from_bits(0o200));
+                    Node::File(on_disk, given.unwrap_or(usual))
+                }
+                node => node,
+            }));
+        }
+        Ok(None)
     }
 
     fn in_store(&self, recipe: &Recipe, source: &Source, path: &ImagePath) -> Result<Option<Node>> {
@@ -158,33 +211,13 @@ impl ImageTree<'_> {
         Ok(None)
     }
 
-    /// What a source has at `relative`, through no symlink.
+    /// What a source has at `relative`, through no symlink, with the mode that rules give it.
     fn on_disk(&self, source: &Source, relative: &[u8]) -> Result<Option<Node>> {
         let root = self.store.locate_below(&source.store_path);
-        let above = ImagePath(relative.to_vec());
-        for directory in above.ancestors() {
-            let directory = root.join(OsStr::from_bytes(&directory.0));
-            if !kind(&directory)?.is_some_and(|found| found.is_dir()) {
-                return Ok(None);
-            }
-        }
-        let file = match relative {
-            [] => root,
-            relative => root.join(OsStr::from_bytes(relative)),
+        let found = on_disk(&root, relative)?;
+        let Some(Node::File(file, mode)) = found else {
+            return Ok(found);
         };
-        let Some(found) = kind(&file)? else {
-            return Ok(None);
-        };
-        if found.is_dir() {
-            return Ok(Some(Node::Directory));
-        }
-        if found.is_symlink() {
-            let target = std::fs::read_link(&file).map_err(Error::io("read", &file))?;
-            return Ok(Some(Node::Symlink(
-                target.into_os_string().as_bytes().to_vec(),
-            )));
-        }
-        let mode = Mode::of_file(is_executable(&found));
         let Ok(rules) = CompiledRules::new(&source.store_path, &source.rules) else {
             return Ok(Some(Node::File(file, mode)));
         };
@@ -193,6 +226,35 @@ impl ImageTree<'_> {
         let mode = changes.apply(mode, EntryType::File).mode;
         Ok(Some(Node::File(file, mode)))
     }
+}
+
+/// What is at `relative` below `root` on this machine, through no symlink, with the mode that the store gives it.
+fn on_disk(root: &Path, relative: &[u8]) -> Result<Option<Node>> {
+    let above = ImagePath(relative.to_vec());
+    for directory in above.ancestors() {
+        let directory = root.join(OsStr::from_bytes(&directory.0));
+        if !kind(&directory)?.is_some_and(|found| found.is_dir()) {
+            return Ok(None);
+        }
+    }
+    let file = match relative {
+        [] => root.to_path_buf(),
+        relative => root.join(OsStr::from_bytes(relative)),
+    };
+    let Some(found) = kind(&file)? else {
+        return Ok(None);
+    };
+    if found.is_dir() {
+        return Ok(Some(Node::Directory));
+    }
+    if found.is_symlink() {
+        let target = std::fs::read_link(&file).map_err(Error::io("read", &file))?;
+        return Ok(Some(Node::Symlink(
+            target.into_os_string().as_bytes().to_vec(),
+        )));
+    }
+    let mode = Mode::of_file(is_executable(&found));
+    Ok(Some(Node::File(file, mode)))
 }
 
 /// The names on the way, the last one first.

@@ -17,7 +17,7 @@ use strata_error::{Error, Result, small_file};
 use strata_nix::Store;
 use strata_oci::{Config, Platform};
 use strata_plan::CheckedRequest;
-use strata_tree::{ImagePath, Recipe};
+use strata_tree::{BaseTree, ImagePath, Recipe};
 
 /// Where engines mount something in every container.
 const MOUNTS: [&str; 3] = ["dev", "proc", "sys"];
@@ -39,6 +39,7 @@ pub(super) fn check(
     request: &CheckedRequest,
     config: &Config,
     recipes: &[Recipe],
+    tars: &BaseTree,
     base: &Base,
     store: &Store,
 ) -> Result<Vec<String>> {
@@ -48,7 +49,10 @@ pub(super) fn check(
     if image.platform.os != "linux" {
         return Ok(Vec::new());
     }
-    let is_empty = base.count() == 0 && recipes.iter().all(|recipe| recipe.sources.is_empty());
+    let is_empty = base.count() == 0
+        && (recipes.iter()).all(|recipe| {
+            recipe.sources.is_empty() && recipe.files.is_empty() && recipe.tar.is_none()
+        });
     let volumes = config.get("Volumes").and_then(|value| value.as_object());
     let volumes = volumes.into_iter().flatten();
     let volumes = volumes.map(|(path, _)| ImagePath::from(path.as_str()));
@@ -62,11 +66,14 @@ pub(super) fn check(
         .into_iter()
         .chain(volumes)
         .chain(ignored)
+        // Likewise if there are to be none.
+        .chain((!request.include_store_paths).then(|| ImagePath::from(store.dir.as_str())))
         // Whoever puts nothing at all into an image means to mount everything, or to build on it.
         .chain(is_empty.then(ImagePath::default));
     let mut startup = Startup {
         tree: ImageTree {
             base: &base.tree,
+            tars,
             recipes,
             store,
         },
@@ -169,6 +176,7 @@ impl Startup<'_> {
                 }
                 Ok(Some(head))
             }
+            Found::TarFile => Ok(None),
             Found::File(file, mode) if is_executable(mode) => Ok(Some(Head::of(&file)?)),
             Found::File(..) => Err(refuse(
                 "is not executable".into(),
@@ -300,7 +308,7 @@ impl Startup<'_> {
                         .remove(file)
                         .map_or_else(Vec::new, |file| file.content)
                 }
-                Found::Mounted(_) => continue,
+                Found::TarFile | Found::Mounted(_) => continue,
                 _ => Vec::new(),
             };
             let lines = found.split(|byte| *byte == b'\n');

@@ -5,6 +5,7 @@
 
 mod folder;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct Cache {
 struct Name {
     digest: Digest,
     size: u64,
+    /// Where its table is, if it has one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    table: BTreeMap<String, String>,
 }
 
 impl Cache {
@@ -53,8 +57,14 @@ impl Cache {
 
     /// What a layer was called when it was compressed like this.
     pub fn find(&self, diff_id: Digest, compression: Compression) -> Option<Descriptor> {
-        let Name { digest, size } = self.names.read(&name_of(diff_id, compression))?;
-        Some(Descriptor::new(compression.media_type(), digest, size))
+        let Name {
+            digest,
+            size,
+            table,
+        } = self.names.read(&name_of(diff_id, compression))?;
+        let mut blob = Descriptor::new(compression.media_type(), digest, size);
+        blob.set_table_annotations(table);
+        Some(blob)
     }
 
     /// Remembers what a layer is called. That this fails is nobody's problem.
@@ -62,6 +72,7 @@ impl Cache {
         let name = Name {
             digest: blob.digest,
             size: blob.size,
+            table: blob.table_annotations(),
         };
         self.names.write(&name_of(diff_id, compression), &name);
     }
@@ -107,6 +118,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use strata_oci::{TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION};
 
     fn cache(directory: &Path) -> Cache {
         Cache::new(directory, "r.example", "user")
@@ -146,6 +158,11 @@ mod tests {
             assert_eq!(cache.find(diff_id, other), None);
         }
         assert_eq!(cache.find(Digest::of(b"other"), Compression::GZIP), None);
+        let mut blob = Descriptor::of(Compression::ZSTD.media_type(), b"with a table");
+        let names = [TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION];
+        blob.annotations = names.map(|name| (name.to_owned(), "x".to_owned())).into();
+        cache.keep(diff_id, Compression::ZSTD_CHUNKED, &blob);
+        assert_eq!(cache.find(diff_id, Compression::ZSTD_CHUNKED), Some(blob));
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub(super) fn pair(
         .collect()
 }
 
-/// The layer with OCI's media type. `None` for what is not to be distributed (foreign layers) and what is
+/// The layer with OCI's media type, and where its table is if it has one. `None` for what is not to be distributed (foreign layers) and what is
 /// not known.
 pub(super) fn reusable(layer: &Descriptor) -> Option<Descriptor> {
     let media_type = match layer.media_type.as_str() {
@@ -136,7 +136,9 @@ pub(super) fn reusable(layer: &Descriptor) -> Option<Descriptor> {
         }
         _ => return None,
     };
-    Some(Descriptor::new(media_type, layer.digest, layer.size))
+    let mut blob = Descriptor::new(media_type, layer.digest, layer.size);
+    blob.set_table_annotations(layer.table_annotations());
+    Some(blob)
 }
 
 #[cfg(test)]

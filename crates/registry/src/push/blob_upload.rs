@@ -120,8 +120,7 @@ impl<'a> BlobUpload<'a> {
             BlobSource::Layer(layer) => vec![index.candidate(layer.descriptor().clone())],
             BlobSource::Compressed(layer, compression) => {
                 let candidates = index.candidates(layer.diff_id()).iter();
-                let fits =
-                    |known: &&BlobCandidate| known.blob.media_type == compression.media_type();
+                let fits = |known: &&BlobCandidate| is_made_by(compression, &known.blob);
                 let discovered = candidates.filter(fits).cloned();
                 let cached = self.cached.clone().map(|blob| BlobCandidate {
                     is_cached: true,
@@ -131,6 +130,14 @@ impl<'a> BlobUpload<'a> {
             }
         };
     }
+}
+
+/// Whether a blob may be what this compression makes. One with a table is read like one without, but not the
+/// other way round: a layer that gets none has none in the cache, where the next push finds it.
+fn is_made_by(compression: Compression, blob: &Descriptor) -> bool {
+    let wants_table = matches!(compression, Compression::ZstdChunked { .. });
+    blob.media_type == compression.media_type()
+        && (!wants_table || !blob.table_annotations().is_empty())
 }
 
 /// What the cache knows of a layer that is to be compressed.

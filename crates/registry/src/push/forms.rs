@@ -32,17 +32,15 @@ pub(super) fn forms(
     keeps_digest: bool,
 ) -> Result<Vec<Form>> {
     let layers = image.layers.iter().map(|layer| {
-        let source = layer.descriptor().clone();
-        match names.get(&source.digest) {
-            // Layers of one digest are one blob, but each has its own annotations.
-            Some(blob) => Descriptor {
-                media_type: blob.media_type.clone(),
-                digest: blob.digest,
-                size: blob.size,
-                ..source
-            },
-            None => source,
+        let mut source = layer.descriptor().clone();
+        // Layers of one digest are one blob, but each has its own annotations beside those about the blob.
+        if let Some(blob) = names.get(&source.digest) {
+            source.media_type.clone_from(&blob.media_type);
+            source.digest = blob.digest;
+            source.size = blob.size;
+            source.set_table_annotations(blob.table_annotations());
         }
+        source
     });
     let manifest = image.manifest.with_layers(layers.collect());
     let in_docker = || Some(Form::of(&manifest.in_docker_format()?));

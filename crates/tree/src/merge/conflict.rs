@@ -77,6 +77,26 @@ pub(super) fn between(path: &ImagePath, first: &str, second: &str, about: &str) 
     }
 }
 
+/// The error for something that is described, and that disagrees with a source or another file `about` something.
+pub(super) fn with_file(path: &ImagePath, first: &str, second: &str, about: &str) -> Error {
+    let hint = match about {
+        "whether it is a directory" => format!(
+            "where /{path} is a link to a package's directory, make directories with pkgs.symlinkJoin instead of pkgs.buildEnv; or take it out of one of them"
+        ),
+        "its content" => format!("say what is at /{path} in one of them only"),
+        _ => format!(
+            "say it in one of them only: perms = [ {{ path = \"/{path}\"; .. }} ] is for what copyToRoot brings, and is not needed for files"
+        ),
+    };
+    Error::Conflict {
+        path: path.to_string(),
+        first: first.to_owned(),
+        second: second.to_owned(),
+        about: about.to_owned(),
+        hint,
+    }
+}
+
 /// The error for a source that has something where a store path is.
 pub(super) fn with_store(path: &ImagePath, store_path: &str) -> Error {
     Error::Conflict {

@@ -3,8 +3,11 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use strata_archive::Metadata;
+use crate::path::ImagePath;
+use crate::rules::{Changes, EntryType};
+use strata_archive::{Metadata, Mode, Special};
 use strata_error::{Error, Result};
+use strata_nix::walk::{self, Kind};
 
 /// A file or symlink of a source.
 pub(super) struct Leaf {
@@ -19,6 +22,34 @@ pub(super) enum Content {
     Symlink(Vec<u8>),
     /// The size of a file in bytes, and where it is.
     File { size: u64, path: PathBuf },
+    /// The file that it is another name of.
+    HardLink(ImagePath),
+    /// A device or pipe.
+    Special(Special),
+}
+
+/// Reads the file or symlink at `file`, for which `changes` are set; `mode` is that of a file, which may be executable,
+/// if they say nothing of it.
+pub(super) fn read(file: &Path, changes: &Changes, mode: impl Fn(bool) -> Mode) -> Result<Leaf> {
+    let mut leaf = None;
+    walk::walk(file, &mut |found| {
+        let (content, metadata) = match &found.kind {
+            Kind::Directory | Kind::Leave => return Ok(()),
+            Kind::Symlink { target } => (
+                Content::Symlink(target.to_vec()),
+                changes.apply(Mode::SYMLINK, EntryType::Symlink),
+            ),
+            Kind::File(regular) => {
+                let (size, executable) = regular.stat()?;
+                let path = file.to_path_buf();
+                let metadata = changes.apply(mode(executable), EntryType::File);
+                (Content::File { size, path }, metadata)
+            }
+        };
+        leaf = Some(Leaf { metadata, content });
+        Ok(())
+    })?;
+    leaf.ok_or_else(|| walk::changed(file))
 }
 
 /// In what two leaves at one path differ.

@@ -4,10 +4,13 @@
 //! the same, and are kept in the lowest layer. What a directory has in the final image is settled
 //! here, so that every layer that names it says the same.
 //!
+//! What a request describes file by file (`files`) is merged with it, under the same rules.
+//!
 //! Over a base image, directories keep what the base says of them, what goes to a directory that is
 //! a symlink there goes where it leads, and files replace files, but no directories.
 
 mod conflict;
+mod files;
 mod leaf;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +19,13 @@ use std::os::unix::ffi::OsStrExt;
 
 use self::conflict::{
     between, hides_directory, hits_base, is_in_the_way, not_a_directory, only_matches_root,
-    with_store,
+    with_file, with_store,
 };
-use self::leaf::{Content, Leaf, difference};
+use self::leaf::{Leaf, difference};
 use crate::base_tree::{BaseEntry, BaseTree};
+use crate::files::FileRecord;
 use crate::path::ImagePath;
-use crate::recipe::{DirectoryRecord, Source, follow};
+use crate::recipe::{DirectoryRecord, Owner, Source, follow};
 use crate::rules::{Changes, CompiledRules, EntryType, Rule};
 use crate::source::{check_size, compile, locate, source_path};
 use strata_archive::{Metadata, Mode};
@@ -35,6 +39,16 @@ pub struct RootSource<'a> {
     pub layer: usize,
     /// The store path and its rules.
     pub source: &'a Source,
+}
+
+/// What is described file by file, in the order of the layers.
+pub struct RootFile<'a> {
+    /// The number of the layer that it is in.
+    pub layer: usize,
+    /// What and where it is.
+    pub file: &'a FileRecord,
+    /// What errors call it.
+    pub name: String,
 }
 
 /// What the merge settled.
@@ -58,18 +72,23 @@ pub struct Surroundings<'a> {
     pub whiteouts: &'a BTreeMap<usize, Vec<ImagePath>>,
     /// What the base image has, without what is hidden.
     pub base: &'a BaseTree,
+    /// The store directory and its owner, if somebody gave it one.
+    pub store_owner: Option<(&'a ImagePath, &'a Owner)>,
 }
 
-/// Merges sources.
+/// Merges sources and files.
 pub fn merge(
     sources: &[RootSource<'_>],
+    files: &[RootFile<'_>],
     surroundings: &Surroundings<'_>,
     store: &Store,
 ) -> Result<MergedRoot> {
     let mut merge = Merge {
         sources,
+        files,
         store,
         base: surroundings.base,
+        store_owner: surroundings.store_owner,
         in_store: BTreeMap::new(),
         above: BTreeMap::new(),
         rules: Vec::new(),
@@ -85,22 +104,36 @@ pub fn merge(
     for number in 0..sources.len() {
         merge.add(number)?;
     }
+    for number in 0..files.len() {
+        merge.add_file(number)?;
+    }
     merge.settle_directories()?;
     Ok(merge.merged)
 }
 
+/// What has something at a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The source with this number.
+    Source(usize),
+    /// The file, or tree, with this number.
+    File(usize),
+}
+
 enum MergedNode {
-    /// The sources that have the directory, and what their rules set for it.
-    Directory(Vec<(usize, Changes)>),
-    /// The first source that has the file or symlink, and its path there. Trees may have very many
-    /// files: more is kept of none, and read again where a second source has one.
-    Leaf(usize, Vec<u8>),
+    /// What has the directory, and what is set for it there.
+    Directory(Vec<(Origin, Changes)>),
+    /// What has the file or symlink first, and its path there. Trees may have very many
+    /// files: more is kept of none, and read again where another has one, too.
+    Leaf(Origin, Vec<u8>),
 }
 
 struct Merge<'a> {
     sources: &'a [RootSource<'a>],
+    files: &'a [RootFile<'a>],
     store: &'a Store,
     base: &'a BaseTree,
+    store_owner: Option<(&'a ImagePath, &'a Owner)>,
     /// The store paths, where they really are, and the layers they are in.
     in_store: BTreeMap<ImagePath, usize>,
     /// Directories that layers must name and no source of theirs need have.
@@ -191,7 +224,7 @@ impl Merge<'_> {
         };
         if let Kind::Directory = &found.kind {
             let place = self.place(layer, &relative, &source.store_path)?;
-            return self.add_directory(number, place, changes);
+            return self.add_directory(Origin::Source(number), place, changes);
         }
         if source.without.contains(&relative) {
             return Ok(());
@@ -200,15 +233,16 @@ impl Merge<'_> {
         let place = self
             .place(layer, &directory, &source.store_path)?
             .join(name);
-        self.check_leaf(number, &place, &found.kind)?;
-        self.add_leaf(number, place, found.source_relative())
+        let origin = Origin::Source(number);
+        self.check_leaf(origin, &place, target(&found.kind))?;
+        self.add_leaf(origin, place, found.source_relative())
     }
 
-    /// Refuses a file or symlink that would hide a directory of the base image.
-    fn check_leaf(&self, number: usize, path: &ImagePath, kind: &Kind<'_>) -> Result<()> {
-        let hides = match (self.base.at(path), kind) {
+    /// Refuses a file or symlink that would hide a directory of the base image. `target` is where a symlink leads.
+    fn check_leaf(&self, origin: Origin, path: &ImagePath, target: Option<&[u8]>) -> Result<()> {
+        let hides = match (self.base.at(path), target) {
             (BaseEntry::Directory(_), _) => true,
-            (BaseEntry::Symlink(old), Kind::Symlink { target }) if old == *target => false,
+            (BaseEntry::Symlink(old), Some(target)) if old == target => false,
             (BaseEntry::Symlink(_), _) => self
                 .base
                 .directory(path)
@@ -218,7 +252,7 @@ impl Merge<'_> {
         if !hides {
             return Ok(());
         }
-        Err(hides_directory(path, self.store_path(number)))
+        Err(hides_directory(path, self.name(origin)))
     }
 
     /// What the rules about a source set for what it has at `path`.
@@ -230,78 +264,66 @@ impl Merge<'_> {
         rules.changes(&source_path(self.sources[number].source, &path.0))
     }
 
-    /// What a source has, which is at `on_disk` in it.
-    fn leaf(&self, number: usize, on_disk: &[u8]) -> Result<Leaf> {
+    /// What is at `on_disk` in a source, or in a tree.
+    fn leaf(&self, origin: Origin, on_disk: &[u8]) -> Result<Leaf> {
+        match origin {
+            Origin::Source(number) => self.leaf_of_source(number, on_disk),
+            Origin::File(number) => self.leaf_of_file(number, on_disk),
+        }
+    }
+
+    fn leaf_of_source(&self, number: usize, on_disk: &[u8]) -> Result<Leaf> {
         let changes = self.changes(number, &ImagePath(walk::relative(on_disk)));
         let root = locate(self.store, self.sources[number].source);
         let file = root.join(OsStr::from_bytes(on_disk));
-        let mut leaf = None;
-        walk::walk(&file, &mut |found| {
-            let (content, metadata) = match &found.kind {
-                Kind::Directory | Kind::Leave => return Ok(()),
-                Kind::Symlink { target } => (
-                    Content::Symlink(target.to_vec()),
-                    changes.apply(Mode::SYMLINK, EntryType::Symlink),
-                ),
-                Kind::File(regular) => {
-                    let (size, executable) = regular.stat()?;
-                    let content = Content::File {
-                        size,
-                        path: file.clone(),
-                    };
-                    let mode = Mode::of_file(executable);
-                    (content, changes.apply(mode, EntryType::File))
-                }
-            };
-            leaf = Some(Leaf { metadata, content });
-            Ok(())
-        })?;
-        leaf.ok_or_else(|| walk::changed(&file))
+        let modes = |executable| Mode::of_file(executable);
+        leaf::read(&file, &changes, modes)
     }
 
-    fn add_directory(&mut self, number: usize, path: ImagePath, changes: Changes) -> Result<()> {
+    fn add_directory(&mut self, origin: Origin, path: ImagePath, changes: Changes) -> Result<()> {
         if self.in_store.contains_key(&path) {
-            return Err(with_store(&path, self.store_path(number)));
+            return Err(with_store(&path, self.name(origin)));
         }
         match self.nodes.get_mut(&path) {
             None => {
                 self.nodes
-                    .insert(path, MergedNode::Directory(vec![(number, changes)]));
+                    .insert(path, MergedNode::Directory(vec![(origin, changes)]));
                 Ok(())
             }
             Some(MergedNode::Directory(sources)) => {
-                sources.push((number, changes));
+                sources.push((origin, changes));
                 Ok(())
             }
             Some(MergedNode::Leaf(first, _)) => {
                 let first = *first;
-                Err(self.conflict(&path, first, number, "whether it is a directory"))
+                Err(self.conflict(&path, first, origin, "whether it is a directory"))
             }
         }
     }
 
-    fn add_leaf(&mut self, number: usize, path: ImagePath, on_disk: &[u8]) -> Result<()> {
+    fn add_leaf(&mut self, origin: Origin, path: ImagePath, on_disk: &[u8]) -> Result<()> {
         if self.in_store.contains_key(&path) {
-            return Err(with_store(&path, self.store_path(number)));
+            return Err(with_store(&path, self.name(origin)));
         }
         match self.nodes.get(&path) {
             None => {
                 self.nodes
-                    .insert(path, MergedNode::Leaf(number, on_disk.to_vec()));
+                    .insert(path, MergedNode::Leaf(origin, on_disk.to_vec()));
                 Ok(())
             }
             Some(MergedNode::Directory(sources)) => {
-                let first = sources.first().map_or(number, |(first, _)| *first);
-                Err(self.conflict(&path, first, number, "whether it is a directory"))
+                let first = sources.first().map_or(origin, |(first, _)| *first);
+                Err(self.conflict(&path, first, origin, "whether it is a directory"))
             }
             Some(MergedNode::Leaf(first, first_on_disk)) => {
                 let first_leaf = self.leaf(*first, first_on_disk)?;
-                let leaf = self.leaf(number, on_disk)?;
+                let leaf = self.leaf(origin, on_disk)?;
                 if let Some(about) = difference(&first_leaf, &leaf)? {
-                    return Err(self.conflict(&path, *first, number, about));
+                    return Err(self.conflict(&path, *first, origin, about));
                 }
-                let layer = self.sources[number].layer;
-                if self.sources[*first].layer != layer {
+                let layer = self.layer(origin);
+                // Files stay in their layers, since others may be links to them.
+                if matches!(origin, Origin::Source(_)) && self.layer(*first) != layer {
                     self.merged.omit.entry(layer).or_default().insert(path);
                 }
                 Ok(())
@@ -332,29 +354,37 @@ impl Merge<'_> {
                 Mode::DIRECTORY
             };
             let mut all = Changes::default();
-            for (number, changes) in sources {
+            for (origin, changes) in sources {
                 all.merge(changes).map_err(|about| {
                     let first = sources
                         .iter()
                         .find(|(_, other)| other.clone().merge(changes).is_err())
-                        .map_or(*number, |(first, _)| *first);
-                    self.conflict(path, first, *number, about)
+                        .map_or(*origin, |(first, _)| *first);
+                    self.conflict(path, first, *origin, about)
                 })?;
             }
             let metadata = match self.base.at(path) {
                 BaseEntry::Directory(metadata) => metadata.clone(),
                 _ => Metadata::root(mode),
             };
+            let metadata = match self.store_owner {
+                Some((store, owner)) if above_store.is_some() && store.is_below(path) => {
+                    owner.of(metadata)
+                }
+                _ => metadata,
+            };
             let metadata = all.apply_to(metadata, EntryType::Directory);
             let in_layers: BTreeSet<usize> = sources
                 .iter()
-                .map(|(number, _)| self.sources[*number].layer)
+                .map(|(origin, _)| self.layer(*origin))
                 .chain(above_store.into_iter().flatten().copied())
                 .collect();
             for layer in in_layers {
                 let own = sources
                     .iter()
-                    .find(|(number, _)| self.sources[*number].layer == layer)
+                    .find(|(origin, _)| {
+                        matches!(origin, Origin::Source(_)) && self.layer(*origin) == layer
+                    })
                     .map(|(_, changes)| changes.apply(Mode::DIRECTORY, EntryType::Directory));
                 if own.as_ref() != Some(&metadata) {
                     let record = DirectoryRecord {
@@ -372,16 +402,16 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// Refuses a file or symlink where the store, or what is above it, must be a directory: in
-    /// another layer than the store paths it would hide them, or be replaced by them.
+    /// Refuses a file or symlink where what is above the store, or above a file, must be a directory: in
+    /// another layer it would hide that, or be replaced by it.
     fn check_ancestors(&self, ancestors: &BTreeMap<ImagePath, BTreeSet<usize>>) -> Result<()> {
         let in_the_way = ancestors
             .keys()
             .find_map(|path| match self.nodes.get(path) {
-                Some(MergedNode::Leaf(number, _)) => Some((path, *number)),
+                Some(MergedNode::Leaf(origin, _)) => Some((path, *origin)),
                 _ => None,
             });
-        let Some((path, number)) = in_the_way else {
+        let Some((path, origin)) = in_the_way else {
             return Ok(());
         };
         let prefix = [path.0.as_slice(), b"/"].concat();
@@ -389,16 +419,49 @@ impl Merge<'_> {
             .in_store
             .keys()
             .find(|path| path.0.starts_with(&prefix));
+        let file = self.files.iter().position(|file| {
+            let place = &file.file.path;
+            place.is_below(path) && place != path
+        });
+        if let (None, Some(file)) = (store_path, file) {
+            let about = "whether it is a directory";
+            return Err(self.conflict(path, origin, Origin::File(file), about));
+        }
         let above = store_path.unwrap_or(path);
-        Err(is_in_the_way(path, above, self.store_path(number)))
+        Err(is_in_the_way(path, above, self.name(origin)))
     }
 
-    fn conflict(&self, path: &ImagePath, first: usize, second: usize, about: &str) -> Error {
-        between(path, self.store_path(first), self.store_path(second), about)
+    fn conflict(&self, path: &ImagePath, first: Origin, second: Origin, about: &str) -> Error {
+        let is_file = |origin| matches!(origin, Origin::File(_));
+        let between = if is_file(first) || is_file(second) {
+            with_file
+        } else {
+            between
+        };
+        between(path, self.name(first), self.name(second), about)
     }
 
-    fn store_path(&self, number: usize) -> &str {
-        &self.sources[number].source.store_path
+    fn layer(&self, origin: Origin) -> usize {
+        match origin {
+            Origin::Source(number) => self.sources[number].layer,
+            Origin::File(number) => self.files[number].layer,
+        }
+    }
+
+    /// What errors call it.
+    fn name(&self, origin: Origin) -> &str {
+        match origin {
+            Origin::Source(number) => &self.sources[number].source.store_path,
+            Origin::File(number) => &self.files[number].name,
+        }
+    }
+}
+
+/// Where a symlink leads.
+fn target<'a>(kind: &Kind<'a>) -> Option<&'a [u8]> {
+    match kind {
+        Kind::Symlink { target } => Some(target),
+        _ => None,
     }
 }
 
@@ -452,8 +515,9 @@ mod tests {
             in_store: &BTreeMap::new(),
             whiteouts: &BTreeMap::new(),
             base: &BaseTree::default(),
+            store_owner: None,
         };
-        match merge(&roots, &surroundings, &store) {
+        match merge(&roots, &[], &surroundings, &store) {
             Ok(merged) => Ok(merged
                 .omit
                 .values()

@@ -8,7 +8,7 @@ use strata_nix::Store;
 const LONGEST: u64 = 16 << 20;
 
 /// A pipeline as it was given, with what its file holds in the place of the file's path.
-pub(super) fn read(pipeline: Option<Value>, store: &Store) -> Result<Option<Value>> {
+pub(crate) fn read(pipeline: Option<Value>, store: &Store) -> Result<Option<Value>> {
     let Some(Value::String(path)) = pipeline else {
         return Ok(pipeline);
     };

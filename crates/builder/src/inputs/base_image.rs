@@ -11,15 +11,15 @@ use strata_tree::{BaseEntry, ImagePath};
 
 /// The base image of an image; the default is none.
 #[derive(Default)]
-pub(super) struct BaseImage {
+pub(crate) struct BaseImage {
     /// The base, whose tree lacks what is hidden.
-    pub(super) base: Base,
+    pub(crate) base: Base,
     /// What is hidden of it, sorted.
-    pub(super) hidden: Vec<ImagePath>,
+    pub(crate) hidden: Vec<ImagePath>,
 }
 
 /// Reads the base image of `image`, which must be for the same platform.
-pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<BaseImage> {
+pub(crate) fn read(image: &CheckedImage, store: &Store) -> Result<BaseImage> {
     let Some(request) = &image.base else {
         return Ok(BaseImage::default());
     };
@@ -37,15 +37,12 @@ pub(super) fn read(image: &CheckedImage, store: &Store) -> Result<BaseImage> {
 }
 
 /// A layer that hides something.
-pub(super) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> LayerSpec {
+pub(crate) fn hiding(whiteouts: Vec<ImagePath>, request: &CheckedRequest) -> LayerSpec {
     let history = request.history.clone();
+    let history = history.unwrap_or_else(|| history_of_whiteouts(&whiteouts));
     LayerSpec {
-        history: history.unwrap_or_else(|| history_of_whiteouts(&whiteouts)),
-        sources: Vec::new(),
-        reason: None,
         whiteouts,
-        keep_tar: false,
-        compression: request.compression,
+        ..LayerSpec::new(history, request.compression)
     }
 }
 
@@ -74,7 +71,7 @@ fn check_platform(found: &mut ImageConfig, path: &str, wanted: &Platform) -> Res
 }
 
 /// What whoever builds on `base` should know.
-pub(super) fn warnings(base: &Base) -> Vec<String> {
+pub(crate) fn warnings(base: &Base) -> Vec<String> {
     let mut warnings = Vec::new();
     let triggers = base
         .config
@@ -102,7 +99,7 @@ pub(super) fn warnings(base: &Base) -> Vec<String> {
 }
 
 /// Asks for a compression where the base does not say and is not compressed.
-pub(super) fn compress(base: &mut Base, compression: Option<Compression>) {
+pub(crate) fn compress(base: &mut Base, compression: Option<Compression>) {
     let blobs = base.blobs.iter_mut();
     let tars = blobs.filter(|record| record.blob.media_type == media_type::LAYER_TAR);
     let wishes = tars.map(|record| &mut record.compression);

@@ -45,7 +45,8 @@ fn offering(strata: Command) -> Command {
                 argument.value_parser(beginnings)
             }
             "compression" => {
-                argument.value_parser(PossibleValuesParser::new(["gzip", "zstd", "none"]))
+                let methods = ["gzip", "zstd", "zstd:chunked", "none"];
+                argument.value_parser(PossibleValuesParser::new(methods))
             }
             _ => argument,
         })

@@ -7,7 +7,7 @@ use strata_layer::{LAYERS_FILE, LayersFile};
 use strata_nix::{Store, StorePath};
 
 /// All layers files that `layers` lead to, each once, what lies below first.
-pub(super) fn read(layers: &[StorePath], store: &Store) -> Result<Vec<LayersFile>> {
+pub(crate) fn read(layers: &[StorePath], store: &Store) -> Result<Vec<LayersFile>> {
     let mut reading = Reading {
         store,
         files: BTreeMap::new(),

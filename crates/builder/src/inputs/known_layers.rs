@@ -11,7 +11,7 @@ use strata_plan::{CheckedRequest, KnownLayers};
 const LARGEST_LOCK: u64 = 64 << 20;
 
 /// What the request says of other images.
-pub(super) fn read(request: &CheckedRequest, store: &Store) -> Result<KnownLayers> {
+pub(crate) fn read(request: &CheckedRequest, store: &Store) -> Result<KnownLayers> {
     let mut known = KnownLayers::default();
     if let Some(path) = &request.previous_layers {
         known.previous = layers_of("previousLayers", path, store)?;

@@ -1,0 +1,204 @@
+//! What is behind the frames of the tar: the table, the tar-split and the footer, which grow while the frames are
+//! written.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use super::batch::Made;
+use super::table::{Chunk, Content, Table};
+use super::tar_split::TarSplit;
+use strata_archive::Member;
+use strata_oci::{Digest, TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION};
+
+/// How strongly table and tar-split are compressed. Every client fetches them.
+const LEVEL: i32 = 4;
+/// Readers take no larger ones, in bytes (`maxTocSize` of containers/storage).
+const LARGEST: u64 = 150 * 1024 * 1024;
+/// The magic number of a skippable frame, as it is written (RFC 8878, section 3.1.2).
+const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
+/// What comes before the content of a skippable frame, in bytes.
+const SKIPPABLE_HEADER: u64 = 8;
+/// The kind of the table, the only one there is.
+const KIND: u64 = 1;
+/// How the footer ends.
+const FOOTER: [u8; 8] = *b"GNUlInUx";
+
+/// The frames that are written, and what will be behind them.
+pub(super) struct Behind {
+    /// How long the blob is.
+    length: u64,
+    /// None if the layer gets no table.
+    documents: Option<Documents>,
+}
+
+#[derive(Default)]
+struct Documents {
+    table: Table<Packed>,
+    tar_split: TarSplit<Packed>,
+    /// The file whose chunks come.
+    file: Option<(Box<Member>, Vec<Chunk>)>,
+}
+
+impl Behind {
+    pub(super) fn new() -> Self {
+        Self {
+            length: 0,
+            documents: Some(Documents::default()),
+        }
+    }
+
+    /// The layer gets no table.
+    pub(super) fn give_up(&mut self) {
+        self.documents = None;
+    }
+
+    /// Writes the next frames.
+    pub(super) fn write(&mut self, frames: Vec<Made>, writer: &mut impl Write) -> io::Result<()> {
+        for made in frames {
+            writer.write_all(&made.compressed)?;
+            let offset = self.length;
+            self.length += made.compressed.len() as u64;
+            if let Some(documents) = &mut self.documents {
+                documents.add(made, offset, self.length)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is behind the frames; gives the annotations that lead there.
+    pub(super) fn finish(self, writer: &mut impl Write) -> io::Result<BTreeMap<String, String>> {
+        let Some(documents) = self.documents else {
+            return Ok(BTreeMap::new());
+        };
+        let (tar_split, tar_split_length) = documents.tar_split.into_writer().finish()?;
+        let table = documents.table.finish(Digest::of(&tar_split))?;
+        let (table, table_length) = table.finish()?;
+        if table_length.max(tar_split_length) > LARGEST {
+            return Ok(BTreeMap::new());
+        }
+        let table_at = self.length + SKIPPABLE_HEADER;
+        let tar_split_at = table_at + table.len() as u64 + SKIPPABLE_HEADER;
+        let numbers = [
+            table_at,
+            table.len() as u64,
+            table_length,
+            KIND,
+            tar_split_at,
+            tar_split.len() as u64,
+            tar_split_length,
+        ];
+        let mut footer = numbers.map(u64::to_le_bytes).concat();
+        footer.extend(FOOTER);
+        for content in [&table, &tar_split, &footer] {
+            skippable(writer, content)?;
+        }
+        let [
+            table_at,
+            packed,
+            unpacked,
+            kind,
+            split_at,
+            split_packed,
+            split_unpacked,
+        ] = numbers;
+        let annotations = [
+            (TABLE_DIGEST, Digest::of(&table).to_string()),
+            (
+                TABLE_POSITION,
+                format!("{table_at}:{packed}:{unpacked}:{kind}"),
+            ),
+            (
+                TAR_SPLIT_POSITION,
+                format!("{split_at}:{split_packed}:{split_unpacked}"),
+            ),
+        ];
+        let annotations = annotations.map(|(name, value)| (name.to_owned(), value));
+        Ok(annotations.into())
+    }
+}
+
+impl Documents {
+    /// Adds a frame that is between two places of the blob.
+    fn add(&mut self, made: Made, offset: u64, end: u64) -> io::Result<()> {
+        if let (Some((_, chunks)), Some(digest)) = (&mut self.file, made.digest) {
+            chunks.push(Chunk {
+                offset,
+                length: made.frame.chunk as u64,
+                digest,
+            });
+        }
+        if let Some((digest, crc)) = made.whole
+            && let Some((member, chunks)) = self.file.take()
+        {
+            let content = Content {
+                digest,
+                chunks,
+                end,
+            };
+            self.table.add(&member, Some(&content))?;
+            self.tar_split
+                .content(&member.name, member.size, Some(crc))?;
+        }
+        let mut rest = made.tail.as_slice();
+        for segment in made.frame.tail {
+            let (bytes, behind) = rest.split_at(segment.length.min(rest.len()));
+            rest = behind;
+            self.tar_split.segment(bytes)?;
+            match segment.member {
+                Some(member) if member.size > 0 => self.file = Some((member, Vec::new())),
+                Some(member) => {
+                    self.table.add(&member, None)?;
+                    self.tar_split.content(&member.name, 0, None)?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn skippable(writer: &mut impl Write, content: &[u8]) -> io::Result<()> {
+    // No more than LARGEST, and what does not get smaller.
+    let length = u32::try_from(content.len()).map_err(io::Error::other)?;
+    writer.write_all(&SKIPPABLE)?;
+    writer.write_all(&length.to_le_bytes())?;
+    writer.write_all(content)
+}
+
+/// A document that is compressed while it grows.
+#[derive(Default)]
+struct Packed {
+    /// From the first byte on.
+    encoder: Option<zstd::Encoder<'static, Vec<u8>>>,
+    length: u64,
+}
+
+impl Packed {
+    fn encoder(&mut self) -> io::Result<&mut zstd::Encoder<'static, Vec<u8>>> {
+        let encoder = match self.encoder.take() {
+            Some(encoder) => encoder,
+            None => zstd::Encoder::new(Vec::new(), LEVEL)?,
+        };
+        Ok(self.encoder.insert(encoder))
+    }
+
+    /// What was made of it, and how long it was.
+    fn finish(mut self) -> io::Result<(Vec<u8>, u64)> {
+        self.encoder()?;
+        let encoder = self.encoder.map(zstd::Encoder::finish).transpose()?;
+        Ok((encoder.unwrap_or_default(), self.length))
+    }
+}
+
+impl Write for Packed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.encoder()?.write(bytes)?;
+        self.length += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Where it is flushed would change the bytes.
+        Ok(())
+    }
+}

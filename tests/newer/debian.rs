@@ -1,0 +1,68 @@
+//! Commands in the Debian 13 of `scripts/test-newer`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// Enters the root that is the first argument, so that it is a mount point, as dockerd wants it.
+const ENTER: &str = r#"
+mount --make-rprivate /
+mount --bind "$0" "$0"
+for name in proc sys dev; do mount --rbind "/$name" "$0/$name"; done
+mkdir -p "$0/old"
+cd "$0"
+pivot_root . old
+cd /
+umount -l /old
+exec "$@"
+"#;
+
+/// A directory in Debian 13 that goes when this is dropped.
+pub struct Place {
+    directory: TempDir,
+    root: PathBuf,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let root = std::env::var_os("STRATA_DEBIAN_13");
+        let root = PathBuf::from(root.expect("run this with scripts/test-newer"));
+        Self {
+            directory: TempDir::new_in(root.join("var/tmp")).unwrap(),
+            root,
+        }
+    }
+
+    /// What the directory is called there.
+    pub fn name(&self) -> String {
+        let inside = self.directory.path().strip_prefix(&self.root).unwrap();
+        format!("/{}", inside.display())
+    }
+
+    /// Where it is here.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Runs a script of bash there, in the directory; `$1` and so on are `arguments`.
+    pub fn run(&self, script: &str, arguments: &[&str]) -> Output {
+        let script = format!("set -eu\ncd {}\n{script}", self.name());
+        Command::new("unshare")
+            .args(["--mount", "sh", "-euc", ENTER])
+            .arg(&self.root)
+            .args(["bash", "-c", &script, "script"])
+            .args(arguments)
+            .env("TMPDIR", "/var/tmp")
+            .output()
+            .unwrap()
+    }
+
+    /// The same; gives what it wrote, and panics if it failed.
+    pub fn run_well(&self, script: &str, arguments: &[&str]) -> String {
+        let output = self.run(script, arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}\n{errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
