@@ -21,10 +21,9 @@ pub fn to_bytes_with_list<T: Serialize, I: Serialize>(
     field: &str,
     items: &[I],
 ) -> Vec<u8> {
-    let mut fields = match serde_json::to_value(rest) {
-        Ok(Value::Object(fields)) => fields,
+    let Ok(Value::Object(mut fields)) = serde_json::to_value(rest) else {
         // As above: documents of ours are objects with strings as keys.
-        _ => return Vec::new(),
+        return Vec::new();
     };
     fields.insert(field.to_owned(), Value::Null);
     let mut bytes = Vec::new();
