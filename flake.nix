@@ -90,7 +90,7 @@
       });
 
       # For NixOS: `virtualisation.strata.images.NAME = image;`.
-      nixosModules.default = ./nix/nixos-module.nix;
+      nixosModules.default.imports = [ ./nix/nixos-module.nix ];
 
       # For flake-parts: `perSystem.images.NAME = { .. }`.
       flakeModules.default = {

@@ -85,7 +85,8 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>, usage: Option
         command = usage::called_by_script(command, usage);
     }
     let all = self::command();
-    let names = all.get_subcommands().map(clap::Command::get_name);
+    let shown = all.get_subcommands().filter(|it| !it.is_hide_set());
+    let names = shown.map(clap::Command::get_name);
     let names: Vec<String> = names.map(str::to_owned).collect();
     let parsed = command
         .try_get_matches_from(as_flags(arguments.into_iter().collect()))

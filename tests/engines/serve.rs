@@ -549,7 +549,7 @@ fn tiny_http_173_requests_with_a_body_end_the_connection(
 
 #[test]
 fn what_is_not_a_request_is_refused() {
-    let long = format!("GET /v2/{} HTTP/1.1\r\n\r\n", "a".repeat(20 << 10));
+    let long = format!("GET /v2/{} HTTP/1.1\r\n\r\n", "a".repeat(80 << 10));
     serve(&two_tags(), |client| {
         for (bytes, status) in [
             ("nonsense\r\n\r\n", 400),

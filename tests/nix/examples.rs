@@ -61,7 +61,6 @@ const EXAMPLES: [(&str, Option<&str>, Run); 21] = [
         Some("created.nix"),
         Run::Says(&["Hello, world!"]),
     ),
-    ("fleet", None, Run::Says(&["I serve."])),
     (
         "files",
         None,
@@ -74,6 +73,7 @@ const EXAMPLES: [(&str, Option<&str>, Run); 21] = [
             "666 0:0 1 /srv/null",
         ]),
     ),
+    ("fleet", None, Run::Says(&["I serve."])),
     (
         "hello",
         Some("hello.nix"),

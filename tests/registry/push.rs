@@ -499,7 +499,11 @@ fn a_small_blob_that_is_too_large_is_told() {
         let is_blob = seen.method == "PUT" && seen.target.contains("/blobs/uploads/");
         is_blob.then(|| Fault::Answer(Reply::new(413)))
     });
-    let (message, _) = failure(push_to(&registry.host, &small_image(), &options()));
+    let (message, _) = failure(push_to(
+        &registry.host,
+        &image(vec![MemoryLayer::new("one")]),
+        &options(),
+    ));
     assert!(
         message.ends_with(": answered 413 Payload Too Large"),
         "{message}"

@@ -65,11 +65,11 @@ pub(super) fn add(
         directory: &settings.gc_roots,
         paths: paths.keys().cloned().collect(),
     };
-    merge(&mut paths, inherited)?;
     let time = i64::try_from(settings.registration_time).unwrap_or(i64::MAX);
     for registration in paths.values_mut() {
         registration.time = time;
     }
+    merge(&mut paths, inherited)?;
     write(&directory, &paths, &roots, store)?;
     let source = source(path, settings, store)?;
     let history = History {

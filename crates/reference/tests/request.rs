@@ -58,6 +58,7 @@ fn the_fields_are_those_that_are_read() {
         let request = match &heading[1] {
             "A layer or an image" => request("request"),
             "An index" => json!({ NOWHERE: 1, "index": {} }),
+            "The root of an image of dockerTools" => json!({ NOWHERE: 1, "tree": {} }),
             "A base system" => json!({ NOWHERE: 1, "system": {} }),
             part => request(part.trim_matches('`')),
         };

@@ -51,9 +51,10 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// A command, and all below it.
+/// A command, and all below it but those that scripts alone call.
 fn collect(command: Command, commands: &mut Vec<Command>) {
-    let below: Vec<Command> = command.get_subcommands().cloned().collect();
+    let shown = command.get_subcommands().filter(|it| !it.is_hide_set());
+    let below: Vec<Command> = shown.cloned().collect();
     commands.push(command);
     for command in below {
         collect(command, commands);
