@@ -190,16 +190,26 @@ impl<'a> Mounts<'a> {
             if there.symlink_metadata().is_ok() {
                 continue;
             }
-            let kind = entry.file_type().map_err(Error::io("read", entry.path()))?;
-            if kind.is_symlink() {
-                let target =
-                    fs::read_link(entry.path()).map_err(Error::io("read", entry.path()))?;
-                symlink(target, &there).map_err(Error::io("create", &there))?;
-                self.made.push(there);
-            } else {
-                self.bind(&entry.path(), kind.is_dir())?;
+            // Other builds take away what was there a moment ago, such as their locks.
+            if let Err(error) = self.store_entry(&entry, there)
+                && entry.path().symlink_metadata().is_ok()
+            {
+                return Err(error);
             }
         }
+        Ok(())
+    }
+
+    /// A file or directory of the store, at `there` in the image.
+    fn store_entry(&mut self, entry: &fs::DirEntry, there: PathBuf) -> Result<()> {
+        let path = entry.path();
+        let kind = entry.file_type().map_err(Error::io("read", &path))?;
+        if !kind.is_symlink() {
+            return self.bind(&path, kind.is_dir());
+        }
+        let target = fs::read_link(&path).map_err(Error::io("read", &path))?;
+        symlink(target, &there).map_err(Error::io("create", &there))?;
+        self.made.push(there);
         Ok(())
     }
 
