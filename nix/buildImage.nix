@@ -641,10 +641,6 @@ makeOverridable (
         meta
         passthru
         ;
-      imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
-      imageReferences = map (tag: builtins.unsafeDiscardStringContext "${imageName}:${tag}") (
-        [ imageTag ] ++ moreTags
-      );
 
       # On top, so that the layers stay what they are.
       debug =

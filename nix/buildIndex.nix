@@ -121,10 +121,6 @@ makeOverridable (
         meta
         passthru
         ;
-      imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
-      imageReferences = map (tag: builtins.unsafeDiscardStringContext "${imageName}:${tag}") (
-        [ imageTag ] ++ moreTags
-      );
 
       # Of those that have one.
       debug =

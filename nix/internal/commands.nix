@@ -1,5 +1,5 @@
 /**
-  What people run with a finished image.
+  What people run with a finished image, and what it is called without Nix's context.
 
   # Inputs
 
@@ -51,13 +51,12 @@ let
       tools.writeShellScriptBin "copy-to-${name}" ''
         set -e
         export STRATA_USAGE=${escapeShellArg "${attribute} [OPTIONS]"}
-        for reference in ${
-          lib.escapeShellArgs ([ reference ] ++ map (tag: "${repository}:${tag}") moreTags)
-        }; do
+        for reference in ${lib.escapeShellArgs references}; do
           ${strata}/bin/strata copy ${image} ${transport}"$reference" "$@"
         done
       '';
   repository = lib.head (builtins.match "(.*):[^:]*" reference);
+  references = [ reference ] ++ map (tag: "${repository}:${tag}") moreTags;
 
   # A derivation whose builder is the command line.
   runStrata =
@@ -77,6 +76,9 @@ let
     ];
 in
 {
+  imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
+  imageReferences = map builtins.unsafeDiscardStringContext references;
+
   copyTo = script "copy-to" "copyTo [OPTIONS] <DESTINATION>" "copy ${image}";
   copyToRegistry = script "copy-to-registry" "copyToRegistry [OPTIONS]" (
     lib.concatStringsSep " " (

@@ -394,7 +394,6 @@ rec {
     }
     // {
       inherit imageName imageTag;
-      imageRefUnsafe = builtins.unsafeDiscardStringContext reference;
       ociLayout = conf;
     };
 }

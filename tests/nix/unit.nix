@@ -672,6 +672,7 @@ let
             extra = "x";
           })).drvAttrs.extra
           (image ? copyTo && layered ? copyTo && stream ? copyTo)
+          stream.imageReferences
           (strata.dockerTools.override { storeDir = "/store"; } ? buildImage)
         ];
         expected = [
@@ -694,6 +695,7 @@ let
           "docker-image-A.tar.zst"
           "x"
           true
+          [ "registry:5000/some/image:T" ]
           true
         ];
       };

@@ -6,10 +6,12 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use support::{as_user, assert_same, directory, fakeroot, listing, run, unpack};
 
@@ -447,6 +449,53 @@ fn what_is_mounted_is_not_in_the_layer() {
         let listed = run(list.arg("-tf").arg(place.layer()));
         let listed = String::from_utf8(listed.stdout).unwrap();
         assert_eq!(listed.lines().collect::<Vec<_>>(), expected, "{script}");
+    }
+}
+
+/// Builds beside this one make and remove locks in the store. Outside of a sandbox their own are seen.
+#[test]
+fn what_leaves_the_store_meanwhile_is_no_error() {
+    let place = directory();
+    let file = place.path().join("1");
+    layer_of("cp $(command -v busybox) busybox", &file);
+    let base = place.path().join("base.tar");
+    archive(&[file], &base);
+    let place = Place::new(Some(&base));
+    let store = place.path().join("store");
+    let own = place
+        .path()
+        .join("root")
+        .join(store.strip_prefix("/").unwrap());
+    run(as_user("mkdir").arg("-p").arg(own.join("own")));
+    let is_over = AtomicBool::new(false);
+    let results: Vec<Output> = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                for number in 0..200 {
+                    File::create(store.join(format!("{number}.lock"))).unwrap();
+                }
+                for number in 0..200 {
+                    fs::remove_file(store.join(format!("{number}.lock"))).unwrap();
+                }
+            }
+        });
+        let base = place.base();
+        let results = (0..10).map(|_| {
+            place
+                .make(&[&base], &["/busybox", "true"])
+                .output()
+                .unwrap()
+        });
+        let results = results.collect();
+        is_over.store(true, Ordering::Relaxed);
+        results
+    });
+    for result in results {
+        assert!(
+            result.status.success(),
+            "{}",
+            String::from_utf8_lossy(&result.stderr)
+        );
     }
 }
 
