@@ -304,6 +304,11 @@
   : The same image with the digests of its compressed layers: `digest` in it is the digest that a registry
     will give it. It has the commands of an image, and `override { compression = "zstd"; }`.
 
+  `snapshotter` (derivation)
+  : The same image for nodes with [nix-snapshotter](../../guides/kubernetes.md#nodes-that-have-the-store), which mount their
+    own store paths into containers: it has their places, and annotations that name them. It has the commands of an image but
+    for those of Docker and podman.
+
   `debug` (image)
   : The same image with a shell and tools on top, under the tag `TAG-debug`: its layers, and one more with the
     programs of busybox in `/usr/local/bin`. `debug.override { packages = [ pkgs.bash pkgs.strace ]; }` takes others.
@@ -641,6 +646,17 @@ makeOverridable (
         meta
         passthru
         ;
+
+      snapshotter = internal.snapshotter {
+        inherit
+          image
+          fromImage
+          imageTag
+          baseName
+          reference
+          moreTags
+          ;
+      };
 
       # On top, so that the layers stay what they are.
       debug =

@@ -115,6 +115,7 @@ in
   };
   inherit publicFunction types;
   skopeoNix2container = import ./skopeo-nix2container.nix { inherit tools; };
+  snapshotter = import ./snapshotter.nix { inherit lib commands; };
   systemPerms = import ./system-perms.nix { inherit lib groups-of; };
   tarball = import ./tarball.nix { inherit tools strata; };
   variant = import ./variant.nix { inherit (pkgs) go; };

@@ -678,7 +678,10 @@ fn whole(piece: &str) -> (&'static str, String) {
         ("argument", image)
     } else if piece.starts_with("{ inputs") {
         let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; }";
-        let module = format!("({piece}) {{ inherit pkgs; inputs.strata = {inputs}; }}");
+        let snapshotter = "nix-snapshotter.nixosModules.default = \"nix-snapshotter\";";
+        let module = format!(
+            "({piece}) {{ inherit pkgs; inputs = {{ strata = {inputs}; {snapshotter} }}; }}"
+        );
         ("module", format!("builtins.toJSON ({module})"))
     } else if piece.starts_with("virtualisation") {
         ("module", format!("builtins.toJSON {{ {piece} }}"))

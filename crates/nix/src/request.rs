@@ -208,6 +208,10 @@ pub struct ImageRequest {
     /// Absolute paths of the base image that are hidden.
     #[serde(default)]
     pub remove: Vec<String>,
+    /// Whether store paths are not in layers but mounted when a container starts: a layer has the places for them, and
+    /// annotations that tell nix-snapshotter which they are.
+    #[serde(default, rename = "mountStorePaths")]
+    pub mount_store_paths: bool,
     /// Makes a Nix database of the store paths in the layers, and of those of the base that its database or
     /// its recipes name and that are still there.
     #[serde(default, rename = "nixDatabase")]

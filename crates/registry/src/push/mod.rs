@@ -17,6 +17,7 @@ mod blob_source;
 mod blob_upload;
 mod discover;
 mod execute;
+mod fetched;
 mod forms;
 mod index;
 mod list_tags;
@@ -39,6 +40,7 @@ use strata_progress::Context;
 
 pub use blob_upload::Action;
 pub use execute::Pushed;
+pub use fetched::Fetched;
 pub use forms::no_docker_format;
 pub use index::{plan_index, push_index};
 pub use options::{ManifestFormat, PushOptions, tags};
