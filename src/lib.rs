@@ -8,7 +8,8 @@
 //! ```
 //!
 //! [`cli`] has a file for each command, [`destination`] one for each kind of place that `strata copy`
-//! writes to, [`platform`] what this machine runs, `remote` images of a registry as things to copy. Building is not here: a derivation runs
+//! writes to, [`platform`] what this machine runs, `remote` images of a registry as things to copy,
+//! `source` images as things to look at. Building is not here: a derivation runs
 //! `strata-builder` (`crates/builder`), and what it wrote is what these commands read.
 
 #![warn(missing_docs, unreachable_pub)]
@@ -19,3 +20,4 @@ pub mod cli;
 pub mod destination;
 pub mod platform;
 mod remote;
+mod source;

@@ -14,12 +14,16 @@
 
   `moreTags` (list of strings; default: `[ ]`)
   : More tags for registries and engines.
+
+  `ownLimits` (attribute set; default: `{ }`)
+  : What the image must keep to, as of `internal.limits`.
 */
 {
   tools,
   strata,
   publicFunction,
   types,
+  limits,
 }:
 let
   inherit (tools) lib;
@@ -30,6 +34,7 @@ in
   baseName,
   reference,
   moreTags ? [ ],
+  ownLimits ? { },
 }:
 let
   # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
@@ -57,6 +62,9 @@ let
       '';
   repository = lib.head (builtins.match "(.*):[^:]*" reference);
   references = [ reference ] ++ map (tag: "${repository}:${tag}") moreTags;
+
+  limitFlags = limits.flags;
+  limitRequest = limits.request "checks" null;
 
   # A derivation whose builder is the command line.
   runStrata =
@@ -90,6 +98,12 @@ in
   copyToPodman = copyToEngine "podman" "copyToPodman" "containers-storage:";
   copyToContainerd = copyToEngine "containerd" "copyToContainerd" "containerd:";
   inspect = script "inspect" "inspect [OPTIONS]" "inspect ${image}";
+  why = script "why" "why [OPTIONS] <WHAT>" "why ${image}";
+  # The other one is the image before.
+  diff = tools.writeShellScriptBin "diff" ''
+    STRATA_USAGE='diff [OPTIONS] <OTHER>' exec ${strata}/bin/strata diff "$@" ${image}
+  '';
+  browse = script "browse" "browse [OPTIONS]" "browse ${image}";
   explain = script "explain" "explain [OPTIONS]" "explain ${image}";
   lockLayers = script "lock-layers" "lockLayers [FILE]" "lock-layers ${image}";
   verify = script "verify" "verify [OPTIONS]" "verify ${image}";
@@ -148,6 +162,31 @@ in
       { };
   ociArchive = toArchive "${baseName}.oci.tar" "oci-archive";
 
+  checks =
+    publicFunction
+      {
+        name = "checks";
+        types.limits = limits.type;
+      }
+      (
+        arguments@{
+          limits ? ownLimits,
+        }:
+        runStrata "${baseName}-checks.json" (
+          lib.throwIf (limits == { })
+            ''
+              checks: there is nothing to check
+              hint: give limits to the image, or write checks.override { limits = { size = "200M"; }; }''
+            [
+              "check"
+              image
+              "--report=${placeholder "out"}"
+            ]
+          ++ limitFlags (if arguments ? limits then limitRequest limits else limits)
+        )
+      )
+      { };
+
   # The same image with the digests of its compressed layers, and what people run with that.
   compressed =
     publicFunction
@@ -173,6 +212,7 @@ in
               strata
               publicFunction
               types
+              limits
               ;
           };
         in

@@ -286,9 +286,13 @@ fn strata(arguments: &[&str]) -> (String, String) {
 }
 
 /// The commands with flags.
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 17] = [
     &["copy"],
     &["inspect"],
+    &["why"],
+    &["diff"],
+    &["check"],
+    &["browse"],
     &["explain"],
     &["layers"],
     &["verify"],
@@ -303,9 +307,10 @@ const COMMANDS: [&[&str]; 13] = [
 ];
 
 /// The pages about the command line.
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     "docs/cli.md",
     "docs/guides/ci.md",
+    "docs/guides/see-into-an-image.md",
     "docs/reference/cli.md",
     "docs/reference/destinations.md",
     "docs/reference/registries.md",
@@ -423,7 +428,8 @@ impl Shell {
                 *.copyToDockerDaemon) strata copy result docker-daemon:app:1 "$@" ;;
                 *.copyToPodman) strata copy result containers-storage:app:1 "$@" ;;
                 *.copyToContainerd) strata copy result containerd:app:1 "$@" ;;
-                *.inspect | *.explain | *.serve | *.verify) strata "${installable##*.}" result "$@" ;;
+                *.diff) strata diff "$@" result ;;
+                *.inspect | *.why | *.browse | *.explain | *.serve | *.verify) strata "${installable##*.}" result "$@" ;;
                 *.lockLayers) strata lock-layers result "$@" ;;
                 *) strata "unknown installable $installable" ;;
               esac

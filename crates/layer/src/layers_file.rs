@@ -38,6 +38,9 @@ pub struct LayersFile {
     /// The base systems in a `buildLayer`, for whoever puts the layer on a base image; empty for an image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<AccountsRequest>,
+    /// What the arguments name, and what is in the layers because of that. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<NamedPath>,
     /// The layers of a base image that lie below all others as they are, lowest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base: Vec<BaseRecord>,
@@ -53,6 +56,16 @@ pub struct PathRule {
     /// The rule itself.
     #[serde(flatten)]
     pub rule: Rule,
+}
+
+/// A store path that an argument names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedPath {
+    /// The argument, as users write it: `config.Cmd`, `copyToRoot`.
+    pub argument: String,
+    /// The store path.
+    pub path: String,
 }
 
 /// What an image is called.
@@ -121,6 +134,7 @@ impl LayersFile {
             nested: Vec::new(),
             perms: Vec::new(),
             accounts: Vec::new(),
+            named: Vec::new(),
             base: Vec::new(),
             layers,
         }
@@ -160,6 +174,7 @@ impl LayersFile {
             nested: self.nested.clone(),
             perms: self.perms.clone(),
             accounts: self.accounts.clone(),
+            named: self.named.clone(),
             base: self.base.clone(),
             layers: Vec::new(),
         };

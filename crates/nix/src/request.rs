@@ -216,6 +216,38 @@ pub struct ImageRequest {
     /// its recipes name and that are still there.
     #[serde(default, rename = "nixDatabase")]
     pub nix_database: Option<NixDatabase>,
+    /// What the image must keep to, or else it is not built.
+    #[serde(default)]
+    pub limits: Option<LimitsRequest>,
+}
+
+/// What an image must keep to.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsRequest {
+    /// The most bytes of its layers, before they are compressed: `200M`, `1.5G`, `500 MB`.
+    #[serde(default)]
+    pub size: Option<String>,
+    /// The most layers, those of a base image counted.
+    #[serde(default)]
+    pub layers: Option<u64>,
+    /// Packages that must not be in it, by their names, with or without versions, or by store paths; `*` stands for
+    /// anything.
+    #[serde(default)]
+    pub deny: Vec<String>,
+    /// How much it may gain over another image.
+    #[serde(default)]
+    pub growth: Option<GrowthRequest>,
+}
+
+/// How much an image may gain.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrowthRequest {
+    /// The image that is the measure: the output of its derivation.
+    pub against: String,
+    /// How much more, as a share or in bytes: `5 %`, `10M`.
+    pub size: String,
 }
 
 /// A base image. Where several are there, `name`, `tag`, `digest` and `platform` choose.

@@ -33,7 +33,7 @@ pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, ch
 pub use files::{CheckedFile, FileContent, FileSource, file_error};
 pub use history::{
     main_packages, of_files as history_of_files, of_mounts as history_of_mounts,
-    of_whiteouts as history_of_whiteouts,
+    of_whiteouts as history_of_whiteouts, shortened,
 };
 pub use layering::{KnownLayers, MOST_LAYERS};
 pub use pipeline::Pipeline;

@@ -8,7 +8,10 @@ mod client;
 mod local;
 mod remote;
 
-use client::Podman;
+use std::path::Path;
+
+use crate::process;
+use client::{Podman, command};
 use strata_copy::{CopyName, blobs};
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -54,4 +57,12 @@ pub fn platform(context: Context<'_>) -> Result<Platform> {
             message,
             hint: "choose an image with --platform".to_owned(),
         })
+}
+
+/// Writes the archive of its image `name` to `file`, as `podman save` does.
+pub fn save(name: &str, file: &Path, context: Context<'_>) -> Result<()> {
+    let mut save = command(&["save", "--quiet", "--format", "docker-archive", "--output"]);
+    save.arg(file).arg(name);
+    let hint = "`podman images` lists what it has; an image of root is for root to see";
+    process::run(save, hint, context).map(|_| ())
 }
