@@ -4,6 +4,7 @@
 //! has the files. [`json`] is the only writer of JSON whose bytes are digested.
 //!
 //! - `config`, `manifest`, `index`, `descriptor`, [`media_type`]: what we write
+//! - `artifact`: what belongs to images and is none
 //! - `user_config` (with `values`): what a user may write as the config of an image
 //! - `document`: what others mean by the name of an image; `choose`: which of several is for a platform
 //! - `lenient`: what others write otherwise than we do
@@ -14,6 +15,7 @@
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod artifact;
 mod choose;
 mod compression;
 mod config;
@@ -30,6 +32,7 @@ mod reference;
 mod timestamp;
 mod user_config;
 
+pub use artifact::{Artifact, Referrer, Referrers};
 pub use compression::Compression;
 pub use config::{Config, History, HistoryEntry, ImageConfig};
 pub use descriptor::{Descriptor, Platform, TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION};
