@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::commands::attest::{attach, referrers, sbom, sign};
 use super::commands::generated::{completions, man};
 use super::commands::{
     compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull, serve,
@@ -53,7 +54,11 @@ pub(super) enum Command {
     Inspect(inspect::InspectArgs),
     Explain(explain::ExplainArgs),
     Layers(layers::LayersArgs),
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
+    Sbom(sbom::SbomArgs),
+    Attach(Box<attach::AttachArgs>),
+    Referrers(Box<referrers::ReferrersArgs>),
+    Sign(Box<sign::SignCommandArgs>),
     Serve(serve::ServeArgs),
     Index(index::IndexArgs),
     Merge(merge::MergeArgs),

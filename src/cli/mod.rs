@@ -32,6 +32,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
+use commands::attest::{attach, referrers, sbom, sign};
 use commands::generated::{completions, man};
 use commands::{
     compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull, serve,
@@ -67,7 +68,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &printer),
         Command::Explain(arguments) => explain::run(&arguments, &printer),
         Command::Layers(arguments) => layers::run(&arguments, &printer),
-        Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
+        Command::Verify(arguments) => verify::run(*arguments, &printer, &interruption),
+        Command::Sbom(arguments) => sbom::run(&arguments, &printer, &interruption),
+        Command::Attach(arguments) => attach::run(*arguments, &printer, &interruption),
+        Command::Referrers(arguments) => referrers::run(*arguments, &printer, &interruption),
+        Command::Sign(arguments) => sign::run(*arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
         Command::Pull(arguments) => pull::run(*arguments, &printer, &interruption),

@@ -9,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Args};
 use serde_json::json;
 
+use super::attest::publish::{PublishArgs, Publishing};
 use super::compress::limit_threads;
 use crate::cli::failure::Failure;
 use crate::cli::format;
@@ -52,6 +53,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     push: PushArgs,
+
+    #[command(flatten)]
+    publish: PublishArgs,
 
     /// The address of the Docker engine, with unix://, tcp:// or ssh://
     #[arg(long, value_name = "HOST")]
@@ -200,6 +204,8 @@ struct CopySettings {
     options: Options,
     /// The form of manifests that was asked for.
     format: Option<Format>,
+    /// What is attached afterwards, and who signs.
+    publishing: Publishing,
     /// Whether only to say what would be done.
     dry_run: bool,
     /// The file that the digest is written to.
@@ -232,7 +238,14 @@ impl TryFrom<CopyArgs> for CopySettings {
         if arguments.format == Some(Format::Oci) {
             options.format = ManifestFormat::Oci;
         }
+        let publishing = arguments.publish.settings(
+            destination.as_ref(),
+            &arguments.image,
+            options.compression,
+            &|name| std::env::var_os(name),
+        )?;
         Ok(Self {
+            publishing,
             image: arguments.image,
             destination,
             platform: match arguments.multi_arch.as_deref() {
@@ -399,6 +412,17 @@ fn copy(
             interruption.context(&Unseen(printer)),
         )?;
     }
+    let attached = match destination.reference() {
+        Some(reference) => settings.publishing.publish(
+            image,
+            reference,
+            digest,
+            &options.registry,
+            printer,
+            interruption.context(&Unseen(printer)),
+        )?,
+        None => Vec::new(),
+    };
     let places = destination.places(&name, options);
     for other in places.iter().skip(1) {
         printer.note(&format!("also {other}@{digest}"));
@@ -410,6 +434,7 @@ fn copy(
             "digest": digest,
             "id": copied.id,
             "mediaType": image.descriptor().media_type,
+            "attached": attached,
         });
         return printer.data(&format!("{value:#}\n"));
     }
