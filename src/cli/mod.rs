@@ -12,9 +12,9 @@
 //! command line.
 //!
 //! The walk of `strata copy`: [`run`] parses (`arguments`), calls `run` of `commands/copy.rs`, which makes
-//! settings of its flags ([`destination::parse`](crate::destination::parse), `registry_args`, `push_args`),
+//! settings of its flags ([`destination::parse`](strata_destination::parse), `registry_args`, `push_args`),
 //! opens the image, chooses one of an index by what the destination runs, and has the
-//! [`Destination`](crate::destination::Destination) copy it; then it prints where the copy is.
+//! [`Destination`](strata_destination::Destination) copy it; then it prints where the copy is.
 
 mod arguments;
 mod commands;

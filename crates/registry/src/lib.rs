@@ -33,7 +33,6 @@
 
 mod ask;
 mod auth;
-mod certificates;
 mod client;
 mod delays;
 mod error;

@@ -3,50 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::known::KnownPackages;
-use crate::licence::Licence;
+use crate::package::Package;
 use crate::package_url::package_url;
 use crate::store_name::StoreName;
 use crate::system::System;
-use crate::{cyclonedx, spdx};
-use serde_json::Value;
 use strata_image::Image;
 use strata_nix::{StorePath, hash_of};
 use strata_oci::{Digest, Platform, Reference};
-
-/// The file formats of a bill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// CycloneDX 1.6 in JSON.
-    CycloneDx,
-    /// SPDX 2.3 in JSON.
-    Spdx,
-}
-
-impl Format {
-    /// The media type, which referrers are found by.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::CycloneDx => "application/vnd.cyclonedx+json",
-            Self::Spdx => "application/spdx+json",
-        }
-    }
-
-    /// What an in-toto statement calls it.
-    pub fn predicate_type(self) -> &'static str {
-        match self {
-            Self::CycloneDx => "https://cyclonedx.org/bom",
-            Self::Spdx => "https://spdx.dev/Document",
-        }
-    }
-
-    /// What its file is called.
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Self::CycloneDx => "cyclonedx.json",
-            Self::Spdx => "spdx.json",
-        }
-    }
-}
 
 /// What is in an image.
 #[derive(Clone, Debug)]
@@ -63,35 +26,6 @@ pub struct Bill {
     pub(crate) created: String,
     /// What is in it, sorted by id.
     pub(crate) packages: Vec<Package>,
-}
-
-/// Something in an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Package {
-    /// What it is called in the bill only: the store path, or the package URL.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Its version; empty if nobody knows.
-    pub version: String,
-    /// Its package URL.
-    pub url: String,
-    /// What the National Vulnerability Database calls it.
-    pub cpe: Option<String>,
-    /// Its licences.
-    pub licences: Vec<Licence>,
-    /// What it is, in a sentence.
-    pub description: Option<String>,
-    /// Where people read about it.
-    pub homepage: Option<String>,
-    /// Whether it is a program, and no library or data.
-    pub is_program: bool,
-    /// The digest of its archive as Nix makes it.
-    pub hash: Option<Digest>,
-    /// The ids of what it needs, sorted.
-    pub dependencies: Vec<String>,
-    /// More about it, by names with a namespace.
-    pub properties: BTreeMap<String, String>,
 }
 
 /// When images are made that do not say when.
@@ -174,14 +108,6 @@ impl Bill {
     /// What is in the image, sorted by id.
     pub fn packages(&self) -> &[Package] {
         &self.packages
-    }
-
-    /// The document.
-    pub fn document(&self, format: Format) -> Value {
-        match format {
-            Format::CycloneDx => cyclonedx::document(self),
-            Format::Spdx => spdx::document(self),
-        }
     }
 
     /// The image's package URL.

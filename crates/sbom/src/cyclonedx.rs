@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::bill::{Bill, Package};
+use crate::bill::Bill;
 use crate::licence::Licence;
+use crate::package::Package;
 
 /// The bill as a document.
 pub(crate) fn document(bill: &Bill) -> Value {

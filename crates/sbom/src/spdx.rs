@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::bill::{Bill, Package};
+use crate::bill::Bill;
 use crate::cyclonedx::is_cpe;
 use crate::licence::{Licence, expression, id_string};
+use crate::package::Package;
 
 /// What is said where nobody knows.
 const NOT_SAID: &str = "NOASSERTION";

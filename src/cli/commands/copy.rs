@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Args};
 use serde_json::json;
 
-use super::attest::publish::{PublishArgs, Publishing};
+use super::attest::publish::PublishArgs;
 use super::compress::limit_threads;
 use crate::cli::failure::Failure;
 use crate::cli::format;
@@ -19,8 +19,8 @@ use crate::cli::printer::Printer;
 use crate::cli::progress::{Reporter, Unseen};
 use crate::cli::push_args::{PushArgs, PushSettings};
 use crate::cli::registry_args::DestinationRegistryArgs;
-use crate::destination::{self, Destination, Options};
-use crate::platform::of_this_machine;
+use strata_destination::of_this_machine;
+use strata_destination::{self as destination, Destination, Options};
 use strata_engine::{containerd, docker};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
@@ -205,7 +205,7 @@ struct CopySettings {
     /// The form of manifests that was asked for.
     format: Option<Format>,
     /// What is attached afterwards, and who signs.
-    publishing: Publishing,
+    publish: PublishArgs,
     /// Whether only to say what would be done.
     dry_run: bool,
     /// The file that the digest is written to.
@@ -238,14 +238,9 @@ impl TryFrom<CopyArgs> for CopySettings {
         if arguments.format == Some(Format::Oci) {
             options.format = ManifestFormat::Oci;
         }
-        let publishing = arguments.publish.settings(
-            destination.as_ref(),
-            &arguments.image,
-            options.compression,
-            &|name| std::env::var_os(name),
-        )?;
+        arguments.publish.check(destination.as_ref())?;
         Ok(Self {
-            publishing,
+            publish: arguments.publish,
             image: arguments.image,
             destination,
             platform: match arguments.multi_arch.as_deref() {
@@ -389,6 +384,12 @@ fn copy(
 ) -> Result<(), Failure> {
     let image = image.borrowed();
     let (destination, options) = (settings.destination.as_ref(), &settings.options);
+    let publishing =
+        settings
+            .publish
+            .publishing(&settings.image, options.push.compression, &|name| {
+                std::env::var_os(name)
+            })?;
     let name = destination.copy_name(image.name())?;
     let mut reporter = Reporter::for_copy([image], printer);
     let copied = destination.copy(image, &name, options, interruption.context(&reporter));
@@ -413,7 +414,7 @@ fn copy(
         )?;
     }
     let attached = match destination.reference() {
-        Some(reference) => settings.publishing.publish(
+        Some(reference) => publishing.publish(
             image,
             reference,
             digest,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::os_release::OsRelease;
 use super::paragraphs;
-use crate::bill::Package;
 use crate::licence::Licence;
+use crate::package::Package;
 use crate::package_url::package_url;
 
 /// The packages of a file of paragraphs.

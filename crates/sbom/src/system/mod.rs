@@ -7,7 +7,7 @@ mod rpm;
 
 use std::collections::BTreeMap;
 
-use crate::bill::Package;
+use crate::package::Package;
 use os_release::OsRelease;
 
 /// The files of a base image that [`System::of`] wants to see, as far as they are there. What ends in a slash is a

@@ -7,8 +7,8 @@ use std::io::Read;
 use rusqlite::{Connection, MAIN_DB};
 
 use super::os_release::OsRelease;
-use crate::bill::Package;
 use crate::licence::Licence;
+use crate::package::Package;
 use crate::package_url::package_url;
 
 /// The most packages.

@@ -6,7 +6,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::flags::SignArgs;
-use crate::attest::{attach_signed, kind_of, subjects};
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::printer::Printer;
@@ -16,6 +15,7 @@ use strata_attest::Statement;
 use strata_error::{Error, Result, small_file};
 use strata_referrers::{Attachment, attach};
 use strata_registry::Repository;
+use strata_vouch::{attach_signed, kind_of, subjects};
 
 /// The most bytes of a file.
 const LARGEST: u64 = 64 << 20;
@@ -79,10 +79,7 @@ pub(crate) fn run(
         };
         documents.push((Attachment::new(&kind, bytes), known));
     }
-    let signing = arguments
-        .sign
-        .signing(&|name| std::env::var_os(name))
-        .map_err(Failure::Usage)?;
+    let signing = arguments.sign.signing(&|name| std::env::var_os(name))?;
     let options = arguments.registry.options().map_err(Failure::Usage)?;
     let printer = printer.silenced(arguments.quiet);
     let unseen = Unseen(&printer);

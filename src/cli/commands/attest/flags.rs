@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use crate::attest::{CommandSigner, Forms};
 use strata_attest::{PublicKey, SecretKey, Signer};
 use strata_error::{Error, Result, small_file};
+use strata_vouch::{CommandSigner, Forms};
 
 /// The most bytes of a key or a password.
 const LARGEST_KEY: u64 = 64 << 10;

@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 use super::flags::{SignArgs, Signing};
 use super::sbom::{evaluation, known_packages};
-use crate::attest::{Kind, Maker, attach_signed, sign, subjects};
 use crate::cli::printer::Printer;
-use crate::destination::Destination;
 use strata_attest::{Build, Statement};
+use strata_destination::Destination;
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndexRef;
 use strata_oci::{Compression, Digest, Reference};
@@ -19,6 +18,7 @@ use strata_progress::Context;
 use strata_referrers::attach;
 use strata_registry::{Options, Repository};
 use strata_sbom::Format;
+use strata_vouch::{Kind, Maker, attach_signed, sign, subjects};
 
 /// The flags.
 #[derive(Args)]
@@ -59,8 +59,7 @@ impl What {
     }
 }
 
-/// What the flags mean; the default is nothing.
-#[derive(Default)]
+/// What the flags mean.
 pub(in crate::cli) struct Publishing {
     kinds: Vec<Kind>,
     maker: Maker,
@@ -68,31 +67,32 @@ pub(in crate::cli) struct Publishing {
 }
 
 impl PublishArgs {
-    /// Checks the flags for a copy to `destination`, which refuses those that mean nothing there. `environment` is
-    /// asked for the password of a key.
-    pub(in crate::cli) fn settings(
-        self,
-        destination: &dyn Destination,
+    /// Refuses the flags for a copy to a `destination` where they mean nothing.
+    pub(in crate::cli) fn check(&self, destination: &dyn Destination) -> Result<()> {
+        let given = [
+            (!self.attach.is_empty(), "--attach"),
+            (self.sign.is_given(), "--sign-by-key"),
+        ];
+        let given = given.into_iter().find(|(is_given, _)| *is_given);
+        match given.filter(|_| destination.reference().is_none()) {
+            None => Ok(()),
+            Some((_, flag)) => Err(Error::Name {
+                what: "destination",
+                value: destination.to_string(),
+                message: format!("{flag} is about copies to a registry only"),
+                hint: format!("leave {flag} out"),
+            }),
+        }
+    }
+
+    /// What the flags mean for the image at a path whose layers are compressed so. `environment` is asked for the
+    /// password of a key.
+    pub(in crate::cli) fn publishing(
+        &self,
         image: &Path,
         compression: Option<Compression>,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Publishing> {
-        if destination.reference().is_none() {
-            let given = [
-                (!self.attach.is_empty(), "--attach"),
-                (self.sign.is_given(), "--sign-by-key"),
-            ];
-            let given = given.into_iter().find(|(is_given, _)| *is_given);
-            return match given {
-                None => Ok(Publishing::default()),
-                Some((_, flag)) => Err(Error::Name {
-                    what: "destination",
-                    value: destination.to_string(),
-                    message: format!("{flag} is about copies to a registry only"),
-                    hint: format!("leave {flag} out"),
-                }),
-            };
-        }
         let mut kinds: Vec<Kind> = Vec::new();
         for kind in self.attach.iter().flat_map(|what| what.kinds()) {
             if !kinds.contains(kind) {
@@ -111,7 +111,7 @@ impl PublishArgs {
             maker: Maker {
                 known: known_packages(file)?,
                 build,
-                builder: self.builder_id,
+                builder: self.builder_id.clone(),
                 compression,
                 output: output.map(|path| path.display().to_string()),
             },

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::attest::subjects;
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::printer::Printer;
@@ -16,6 +15,7 @@ use strata_oci::{Artifact, Referrer};
 use strata_progress::Context;
 use strata_referrers::list;
 use strata_registry::Repository;
+use strata_vouch::subjects;
 
 /// List what is attached to an image in a registry
 #[derive(Args)]

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use crate::attest::bill;
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::output::write_text;
@@ -14,6 +13,7 @@ use strata_error::{Error, Result, small_file};
 use strata_image::{Image, ManifestOrIndex};
 use strata_oci::Platform;
 use strata_sbom::{Bill, Format, KnownPackages};
+use strata_vouch::bill;
 
 /// The most bytes of what Nix knew of packages.
 const LARGEST_EVALUATION: u64 = 256 << 20;

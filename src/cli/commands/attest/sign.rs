@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::json;
 
 use super::flags::SignArgs;
-use crate::attest::{sign, subjects};
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::printer::Printer;
@@ -13,6 +12,7 @@ use crate::cli::registry_args::{SourceRegistryArgs, reference};
 use strata_error::{Error, Result};
 use strata_oci::Digest;
 use strata_registry::Repository;
+use strata_vouch::{sign, subjects};
 
 const HELP: &str = "\
 An index is signed with all of its images. What the key signed before is not signed again.
@@ -47,10 +47,7 @@ pub(crate) fn run(
     interruption: &Interruption,
 ) -> Result<(), Failure> {
     let reference = reference(&arguments.image).map_err(Failure::Usage)?;
-    let signing = arguments
-        .sign
-        .signing(&|name| std::env::var_os(name))
-        .map_err(Failure::Usage)?;
+    let signing = arguments.sign.signing(&|name| std::env::var_os(name))?;
     let Some(signing) = signing else {
         return Err(Failure::Usage(Error::Name {
             what: "image",

@@ -6,9 +6,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::flags::public_key;
-use crate::attest::{
-    Comparison, Remote, Source, Subject, build, compare, provenance_of, subjects, verify,
-};
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::printer::Printer;
@@ -20,6 +17,9 @@ use strata_image::{Image, ManifestOrIndex};
 use strata_oci::{Digest, Reference};
 use strata_progress::Context;
 use strata_registry::{Options, Repository};
+use strata_vouch::{
+    Comparison, Remote, Source, Subject, build, compare, provenance_of, subjects, verify,
+};
 
 /// The flags about an image of a registry.
 #[derive(Args)]
@@ -78,7 +78,7 @@ pub(in crate::cli) fn run(
 ) -> Result<(), Failure> {
     let reference = reference(text).map_err(Failure::Usage)?;
     let key = arguments.key.as_deref().map(public_key);
-    let key = key.transpose().map_err(Failure::Usage)?;
+    let key = key.transpose()?;
     let is_built = arguments.flake.is_some() || arguments.image.is_some();
     let rebuilds = arguments.rebuild || is_built || key.is_none();
     let options = arguments.registry.options().map_err(Failure::Usage)?;

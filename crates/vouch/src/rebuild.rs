@@ -22,7 +22,7 @@ use strata_registry::{Options, Repository};
 
 /// What an image is built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// A reference to a flake and what of it.
     Flake(String),
     /// A derivation in the store.
@@ -31,7 +31,7 @@ pub(crate) enum Source {
 
 impl Source {
     /// What provenance says; none if it says nothing that can be built here.
-    pub(crate) fn of(built: &Built) -> Option<Self> {
+    pub fn of(built: &Built) -> Option<Self> {
         let flake = built.flake.as_ref().and_then(installable);
         let derivation = built.derivation.as_ref();
         let derivation =
@@ -42,7 +42,7 @@ impl Source {
     }
 
     /// How people name it.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Flake(name) | Self::Derivation(name) => name,
         }
@@ -76,7 +76,7 @@ fn installable(flake: &FlakeSource) -> Option<String> {
 }
 
 /// Builds it; gives the output.
-pub(crate) fn build(source: &Source) -> Result<PathBuf> {
+pub fn build(source: &Source) -> Result<PathBuf> {
     let mut command;
     match source {
         Source::Flake(name) => {
@@ -129,25 +129,25 @@ fn output_of(text: &str) -> Option<String> {
 
 /// What became of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Comparison {
+pub struct Comparison {
     /// What differs; nothing if they are the same.
-    pub(crate) differences: Vec<String>,
+    pub differences: Vec<String>,
     /// What is worth knowing besides.
-    pub(crate) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// Where the image is that a build is compared with.
-pub(crate) struct Remote<'a> {
+pub struct Remote<'a> {
     /// The repository.
-    pub(crate) reference: &'a Reference,
+    pub reference: &'a Reference,
     /// How it is reached.
-    pub(crate) options: &'a Options,
+    pub options: &'a Options,
     /// The same, to read documents.
-    pub(crate) repository: &'a Repository,
+    pub repository: &'a Repository,
 }
 
 /// Compares an image of a registry with one that was built, whose layers are compressed as provenance says.
-pub(crate) fn compare(
+pub fn compare(
     subject: &Subject,
     image: &Image,
     built: &Built,

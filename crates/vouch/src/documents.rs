@@ -12,7 +12,7 @@ use strata_sbom::{Bill, Format, KnownPackages, System};
 
 /// What can be made and attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A bill of materials.
     Bill(Format),
     /// How the image was built.
@@ -21,35 +21,31 @@ pub(crate) enum Kind {
 
 /// What documents are made of, besides an image.
 #[derive(Default)]
-pub(crate) struct Maker {
+pub struct Maker {
     /// What Nix knew of packages.
-    pub(crate) known: KnownPackages,
+    pub known: KnownPackages,
     /// What Nix knew of the build.
-    pub(crate) build: Option<Build>,
+    pub build: Option<Build>,
     /// Whoever built, a URI.
-    pub(crate) builder: Option<String>,
+    pub builder: Option<String>,
     /// How layers are compressed where they do not say so themselves.
-    pub(crate) compression: Option<Compression>,
+    pub compression: Option<Compression>,
     /// The output of the image's derivation.
-    pub(crate) output: Option<String>,
+    pub output: Option<String>,
 }
 
 /// Something that is said of an image.
-pub(crate) struct Said {
+pub struct Said {
     /// The document as it is attached.
-    pub(crate) attachment: Attachment,
+    pub attachment: Attachment,
     /// What a signed statement calls it.
-    pub(crate) predicate_type: String,
+    pub predicate_type: String,
     /// What a signed statement says.
-    pub(crate) predicate: Value,
+    pub predicate: Value,
 }
 
 /// The bill of an image whose manifest has this digest where it is, and what could not be read of its base.
-pub(crate) fn bill(
-    image: &Image,
-    digest: Digest,
-    known: &KnownPackages,
-) -> Result<(Bill, Vec<String>)> {
+pub fn bill(image: &Image, digest: Digest, known: &KnownPackages) -> Result<(Bill, Vec<String>)> {
     let system = System::of(&system_files::read(image)?);
     let warnings = system.warnings().to_vec();
     Ok((Bill::of(image, digest, known, &system), warnings))
@@ -57,7 +53,7 @@ pub(crate) fn bill(
 
 impl Maker {
     /// A document about `image`, which is at `reference` under the digest, and warnings.
-    pub(crate) fn make(
+    pub fn make(
         &self,
         kind: Kind,
         image: &Image,
@@ -109,7 +105,7 @@ pub(crate) fn name_of(reference: &Reference) -> String {
 }
 
 /// What a document is by what is in it: its media type, and what a statement calls it. `None` if nobody knows.
-pub(crate) fn kind_of(bytes: &[u8]) -> Option<(&'static str, String, Value)> {
+pub fn kind_of(bytes: &[u8]) -> Option<(&'static str, String, Value)> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     let has = |field: &str| value.get(field).is_some();
     let bill = |format: Format| {

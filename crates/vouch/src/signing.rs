@@ -17,7 +17,7 @@ use strata_registry::Repository;
 
 /// The forms of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Forms {
+pub enum Forms {
     /// Both.
     Both,
     /// A bundle that refers to the image: what cosign 3 reads.
@@ -27,7 +27,7 @@ pub(crate) enum Forms {
 }
 
 /// Signs a manifest in the repository of `reference`. What this key signed before is not signed again.
-pub(crate) fn sign(
+pub fn sign(
     repository: &Repository,
     reference: &Reference,
     subject: &Descriptor,
@@ -46,7 +46,7 @@ pub(crate) fn sign(
 }
 
 /// Attaches a signed statement about a manifest, unless it is there.
-pub(crate) fn attach_signed(
+pub fn attach_signed(
     repository: &Repository,
     subject: &Descriptor,
     statement: &Statement,

@@ -11,7 +11,7 @@ use strata_registry::Repository;
 
 /// What this key says of the manifest `subject` in the repository of `reference`: the predicate types of what it
 /// signed. The error is that there is no signature of it, and why those that there are do not count.
-pub(crate) fn verify(
+pub fn verify(
     repository: &Repository,
     reference: &Reference,
     subject: &Digest,
@@ -72,7 +72,7 @@ fn checked(statement: Statement, name: &str, subject: &Digest) -> Result<Stateme
 }
 
 /// How the image was built, as its provenance says: one that `key` signed, if that is given.
-pub(crate) fn provenance_of(
+pub fn provenance_of(
     repository: &Repository,
     reference: &Reference,
     subject: &Digest,

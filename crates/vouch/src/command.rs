@@ -10,11 +10,11 @@ use strata_error::{Error, Result};
 const HINT: &str = "the command gets the message on standard input, and writes the signature of its SHA-256 (ECDSA on P-256, DER, as it is or in base 64) to standard output, as in: openssl dgst -sha256 -sign key.pem";
 
 /// Signs by a command of the shell.
-pub(crate) struct CommandSigner {
+pub struct CommandSigner {
     /// The command.
-    pub(crate) command: String,
+    pub command: String,
     /// The key that it signs with.
-    pub(crate) public: PublicKey,
+    pub public: PublicKey,
 }
 
 impl CommandSigner {

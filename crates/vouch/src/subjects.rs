@@ -7,17 +7,17 @@ use strata_registry::Repository;
 
 /// A manifest or index that something can be said of.
 #[derive(Clone, Debug)]
-pub(crate) struct Subject {
+pub struct Subject {
     /// Its media type, digest and size.
-    pub(crate) descriptor: Descriptor,
+    pub descriptor: Descriptor,
     /// Its bytes.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// The config, of an image.
-    pub(crate) config: Option<Digest>,
+    pub config: Option<Digest>,
 }
 
 /// What `reference` stands for, and then, if that is an index, its images.
-pub(crate) fn subjects(
+pub fn subjects(
     repository: &Repository,
     reference: &Reference,
     context: Context<'_>,
