@@ -87,6 +87,7 @@ in
     ;
   copyAll = import ./copy-all.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
+  evaluation = import ./evaluation.nix { inherit lib pkgs; };
   debugTools = import ./debug-tools.nix { inherit tools; };
   derivationEnvironment = import ./derivation-environment.nix { inherit lib tools; };
   dockerArguments = import ./docker-arguments.nix { inherit types layering; };

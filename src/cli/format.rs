@@ -1,6 +1,6 @@
 //! Whose form the manifests of a copy have: OCI's or Docker's, as the flag or the image says.
 
-use crate::destination::{Destination, DockerFormat};
+use strata_destination::{Destination, DockerFormat};
 use strata_error::{Error, Result};
 use strata_image::{Image, ManifestOrIndex};
 use strata_oci::{Compression, Format};

@@ -20,7 +20,7 @@ use crate::fake_docker::{FakeDocker, FakeImage, Fault, Partial, Store, failure, 
 use crate::socket_proxy::SocketProxy;
 use rstest::rstest;
 use serde_json::json;
-use strata::destination;
+use strata_destination as destination;
 use strata_engine::docker;
 use strata_engine::docker::Options;
 use strata_error::{Error, Result};

@@ -35,6 +35,7 @@ pub use closure::{Closure, ClosureEntry};
 pub use database::{Registration, write_database};
 pub use database_reader::{DATABASE_FILES, read_database};
 pub use derivation::{DerivationOutput, parse_outputs};
+pub use nar::hash_of;
 pub use request::{
     AccountsRequest, FileRequest, FileType, FleetRequest, FromImage, GrowthRequest, ImageRequest,
     InheritRequest, LayerHints, LimitsRequest, NixDatabase, OwnerRequest, PermsRule, Request,
