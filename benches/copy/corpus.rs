@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use strata_nix::{ClosureEntry, base32, nar};
-use strata_oci::Digest;
+use strata_nix::{ClosureEntry, nar};
 
 /// Changes with what is chosen, so that an older corpus is not taken for this one.
 const VERSION: &str = "4";
@@ -66,12 +65,6 @@ impl Corpus {
         };
         fs::write(list, serde_json::to_vec(&corpus)?)?;
         Ok(corpus)
-    }
-
-    /// Where an output of this name belongs.
-    pub(crate) fn output(&self, name: &str) -> PathBuf {
-        let hash = base32::encode(&Digest::of(name.as_bytes()).as_bytes()[..20]);
-        self.store.join(format!("{hash}-{name}"))
     }
 }
 

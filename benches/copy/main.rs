@@ -5,8 +5,10 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+mod build;
 mod corpus;
 mod images;
+mod limit;
 #[path = "../digest/measure.rs"]
 mod measure;
 mod report;
@@ -43,7 +45,9 @@ const QUICK_PACKAGES: u64 = 32;
 // What is measured.
 const GZIP_SKOPEO: &str = "first push, gzip: skopeo";
 const GZIP: &str = "first push, gzip: strata";
+const GZIP_LIMIT: &str = "compressing and hashing alone, gzip";
 const ZSTD: &str = "first push, zstd: strata";
+const ZSTD_LIMIT: &str = "compressing and hashing alone, zstd";
 const PUSH_SKOPEO: &str = "push, application edited: skopeo";
 const PUSH: &str = "push, application edited: strata";
 const PUSH_ONE_LAYER: &str = "push, application edited, one layer: strata";
@@ -61,11 +65,16 @@ const PODMAN_SKOPEO: &str = "load into podman, application edited: skopeo";
 const PODMAN: &str = "load into podman, application edited: strata";
 const PODMAN_LIBRARY: &str = "load into podman, library rebuilt: strata";
 
+/// With this and two more arguments it only compresses and hashes, in a process of its own.
+const LIMIT: &str = "--limit";
+
 /// What is measured, in the order of the table.
-const CASES: [&str; 19] = [
+const CASES: [&str; 21] = [
     GZIP_SKOPEO,
     GZIP,
+    GZIP_LIMIT,
     ZSTD,
+    ZSTD_LIMIT,
     PUSH_SKOPEO,
     PUSH,
     PUSH_ONE_LAYER,
@@ -85,6 +94,12 @@ const CASES: [&str; 19] = [
 ];
 
 fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, compression, layout] = arguments.as_slice()
+        && flag == LIMIT
+    {
+        return limit::run(compression, Path::new(layout));
+    }
     let is_quick = std::env::args().any(|argument| argument == "--quick");
     let (name, packages, most_rounds) = if is_quick {
         ("copy-quick", QUICK_PACKAGES, 1)
@@ -184,7 +199,9 @@ impl<'a> Bench<'a> {
         let work = [
             (GZIP_SKOPEO, &old, format!("{peer}:latest")),
             (GZIP, &old, format!("{gzip}:latest")),
+            (GZIP_LIMIT, &old, "gzip".to_owned()),
             (ZSTD, &old, format!("{zstd}:latest")),
+            (ZSTD_LIMIT, &old, "zstd".to_owned()),
             (PUSH_SKOPEO, &new, format!("{peer}:new")),
             (PUSH, &new, format!("{gzip}:new")),
             (PUSH_LIBRARY_SKOPEO, &rebuilt, format!("{peer}:rebuilt")),
@@ -204,7 +221,9 @@ impl<'a> Bench<'a> {
             (LOAD_SKOPEO, &newer, docker("usual")),
         ];
         for (case, image, destination) in work {
-            let mut command = if case.ends_with("skopeo") {
+            let mut command = if matches!(case, GZIP_LIMIT | ZSTD_LIMIT) {
+                self.limit(image, &destination)?
+            } else if case.ends_with("skopeo") {
                 self.skopeo(image, &destination)?
             } else {
                 self.strata(image, &destination)?
@@ -254,6 +273,18 @@ impl<'a> Bench<'a> {
             command.args(["--dest-daemon-host", self.docker.host()]);
         }
         self.on_an_empty_machine(&mut command)?;
+        Ok(command)
+    }
+
+    /// Compresses and hashes the layers of an image, and sends nothing.
+    fn limit(&self, image: &Path, compression: &str) -> Result<Command> {
+        let layout = self.scratch.path().join("limit");
+        if !layout.exists() {
+            let destination = format!("oci:{}:latest", layout.display());
+            run(&mut self.strata(image, &destination)?)?;
+        }
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([LIMIT, compression]).arg(layout);
         Ok(command)
     }
 

@@ -286,7 +286,7 @@ fn strata(arguments: &[&str]) -> (String, String) {
 }
 
 /// The commands with flags.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: &[&[&str]] = &[
     &["copy"],
     &["sbom"],
     &["attach"],
@@ -311,7 +311,7 @@ const COMMANDS: [&[&str]; 17] = [
 ];
 
 /// The pages about the command line.
-const PAGES: [&str; 8] = [
+const PAGES: &[&str] = &[
     "docs/cli.md",
     "docs/guides/bills-of-materials.md",
     "docs/guides/ci.md",
@@ -342,7 +342,7 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
         all.extend(named);
     }
     for command in COMMANDS {
-        let (help, _) = strata(&[command, &["--help"]].concat());
+        let (help, _) = strata(&[*command, &["--help"]].concat());
         for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
             assert!(
                 flag == "--help" || all.contains(flag),
