@@ -228,7 +228,9 @@ in
 }
 // lib.optionalAttrs (evaluation != null) {
   inherit evaluation;
-  publish = script "publish" "publish [OPTIONS]" "${toRegistry} --attach=sbom,provenance --evaluation=${evaluation}";
+  publish =
+    script "publish" "publish [OPTIONS]"
+      "${toRegistry} --attach=sbom,provenance --evaluation=${evaluation}";
   sbom = runStrata "${baseName}-sbom" [
     "sbom"
     image

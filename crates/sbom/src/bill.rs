@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::known::KnownPackages;
 use crate::package::Package;
 use crate::package_url::package_url;
-use crate::store_name::StoreName;
 use crate::system::System;
 use strata_image::Image;
-use strata_nix::{StorePath, hash_of};
+use strata_nix::{PackageName, StorePath, hash_of};
 use strata_oci::{Digest, Platform, Reference};
 
 /// What is in an image.
@@ -160,7 +159,7 @@ fn store_path_of(path: &str) -> Option<StorePath> {
 fn of_store_path(path: &StorePath, known: &KnownPackages, layer: &str) -> Package {
     let base = path.base_name();
     let (_, text) = base.split_once('-').unwrap_or(("", base));
-    let said = StoreName::parse(text);
+    let said = PackageName::parse(text);
     let known = known.get(path.as_str()).cloned().unwrap_or_default();
     let name = known.name.unwrap_or_else(|| said.name.to_owned());
     let version = known.version.unwrap_or_else(|| said.version.to_owned());
@@ -168,8 +167,8 @@ fn of_store_path(path: &StorePath, known: &KnownPackages, layer: &str) -> Packag
         ("nix:storePath".to_owned(), path.as_str().to_owned()),
         ("strata:layer".to_owned(), layer.to_owned()),
     ]);
-    if let Some(output) = said.output {
-        properties.insert("nix:output".to_owned(), output.to_owned());
+    if !said.output.is_empty() {
+        properties.insert("nix:output".to_owned(), said.output.to_owned());
     }
     Package {
         id: path.as_str().to_owned(),

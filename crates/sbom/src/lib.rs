@@ -5,7 +5,7 @@
 //! inputs give the same bytes, for whoever signs them.
 //!
 //! - `bill`, `package`: what is in an image, whatever it is written as
-//! - `store_name`, `known`: what store paths are, by their names and by what Nix knew
+//! - `known`: what Nix knew of store paths
 //! - `system`: packages of a base image, as dpkg, apk and rpm list them
 //! - `licence`, `package_url`: their texts
 //! - `format`: what a bill is written as; `cyclonedx`, `spdx`: the two documents
@@ -22,7 +22,6 @@ mod licence;
 mod package;
 mod package_url;
 mod spdx;
-mod store_name;
 mod system;
 
 pub use bill::Bill;
