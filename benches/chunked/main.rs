@@ -13,6 +13,7 @@ mod measure;
 mod versions;
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -122,7 +123,7 @@ impl Bench {
             for (before, after) in before.iter().zip(&after) {
                 let (bytes, of) = fetched(before, after)?;
                 let share = bytes as f64 * 100.0 / of as f64;
-                row.push_str(&format!(" {:.2} MB, {share:.2} % |", bytes as f64 / 1e6));
+                write!(row, " {:.2} MB, {share:.2} % |", bytes as f64 / 1e6)?;
             }
             println!("{row}");
             for directory in after {
