@@ -46,12 +46,12 @@ in
     }
     // lib.optionalAttrs (limits ? growth) {
       growth = limits.growth // {
-        against = "${
-          limits.growth.against or (
-            lib.throwIfNot (isImage previousLayers) ''
-              ${function}: attribute limits.growth.against: is missing
-              hint: write growth = { against = ..; size = "5 %"; } with an earlier image, or give that as previousLayers'' previousLayers
-          )
+        against = "${limits.growth.against or (lib.throwIfNot (isImage previousLayers)
+          ''
+            ${function}: attribute limits.growth.against: is missing
+            hint: write growth = { against = ..; size = "5 %"; } with an earlier image, or give that as previousLayers''
+          previousLayers
+        )
         }";
       };
     };

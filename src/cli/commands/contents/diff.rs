@@ -40,6 +40,10 @@ pub(crate) struct DiffArgs {
     #[arg(long)]
     files: bool,
 
+    /// Also list packages that are of the same version and size, and only were rebuilt
+    #[arg(long)]
+    all: bool,
+
     #[command(flatten)]
     reach: ImageArgs,
 
@@ -81,6 +85,7 @@ pub(crate) fn run(
         new,
         platform,
         files,
+        all,
         reach,
         json,
         markdown,
@@ -126,7 +131,7 @@ pub(crate) fn run(
     } else if markdown {
         in_markdown(&difference)
     } else {
-        in_text(&difference)
+        in_text(&difference, all)
     };
     printer.data(&text)
 }
@@ -280,7 +285,7 @@ fn sending(layers: &LayerChanges) -> String {
     }
 }
 
-fn in_text(difference: &Difference<'_>) -> String {
+fn in_text(difference: &Difference<'_>, all: bool) -> String {
     let mut page = Page::default();
     let ((old, before), (new, after)) = (difference.old, difference.new);
     page.field("old", &format!("{}  {}", title(old), old.facts.digest));
@@ -315,7 +320,12 @@ fn in_text(difference: &Difference<'_>) -> String {
         }
         page.line("");
         page.line(&format!("{heading}: {}", of_kind.len()));
-        for change in of_kind {
+        let is_told = |change: &&PackageChange| {
+            all || kind != PackageChangeKind::Rebuilt || change.growth() != 0
+        };
+        let told = of_kind.iter().copied().filter(is_told);
+        let untold = of_kind.len() - told.clone().count();
+        for change in told {
             let what = match kind {
                 PackageChangeKind::Updated => format!(
                     "{} -> {}",
@@ -333,6 +343,9 @@ fn in_text(difference: &Difference<'_>) -> String {
                 visible_line(&change.name),
                 visible_line(&what)
             ));
+        }
+        if untold > 0 {
+            page.line(&format!("{untold} of the same size; --all lists them"));
         }
     }
     if !difference.fields.is_empty() {
