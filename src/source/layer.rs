@@ -44,12 +44,7 @@ pub(super) fn named(config: &Config, layers: &[FoundLayer]) -> Vec<Named> {
 }
 
 /// Reads a layer: its files, and the store paths that they are of.
-pub(super) fn read(
-    layer: &dyn Layer,
-    created_by: Option<String>,
-    depth: Depth,
-    context: Context<'_>,
-) -> Result<FoundLayer> {
+pub(super) fn read(layer: &dyn Layer, depth: Depth, context: Context<'_>) -> Result<FoundLayer> {
     let mut reading = Reading {
         depth,
         packages: BTreeMap::new(),
@@ -79,12 +74,23 @@ pub(super) fn read(
         diff_id: layer.diff_id(),
         media_type: descriptor.media_type.clone(),
         size: descriptor.size,
-        created_by,
+        created_by: None,
         reason: None,
         is_base: false,
         packages: packages.collect(),
         files: Some(files),
     })
+}
+
+/// What was found in a layer that is the same when it is not compressed.
+pub(super) fn again(found: &FoundLayer, layer: &dyn Layer) -> FoundLayer {
+    let descriptor = layer.descriptor();
+    FoundLayer {
+        digest: descriptor.digest,
+        media_type: descriptor.media_type.clone(),
+        size: descriptor.size,
+        ..found.clone()
+    }
 }
 
 struct Reading {

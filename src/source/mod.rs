@@ -16,6 +16,7 @@ mod own;
 mod remote;
 mod stored;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use strata_engine::docker;
 use strata_error::{Error, Result};
 use strata_layer::{Layer, LayersFile};
 use strata_nix::Store;
-use strata_oci::{Compression, ImageConfig, Platform, without_password};
+use strata_oci::{Compression, Digest, ImageConfig, Platform, without_password};
 use strata_progress::Context;
 use strata_tree::Recipe;
 
@@ -61,6 +62,10 @@ enum Layers {
     /// Those that tell of themselves when they are read.
     Read(Vec<Arc<dyn Layer>>),
 }
+
+/// Layers that were read, by their diff IDs.
+#[derive(Default)]
+pub(crate) struct ReadLayers(BTreeMap<Digest, FoundLayer>);
 
 /// How closely layers are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,6 +185,16 @@ pub(crate) fn choose(
 impl SourceImage {
     /// What is in it.
     pub(crate) fn contents(&self, depth: Depth, context: Context<'_>) -> Result<Contents> {
+        self.contents_beside(&mut ReadLayers::default(), depth, context)
+    }
+
+    /// What is in it, where layers that were read of another image are not read again.
+    pub(crate) fn contents_beside(
+        &self,
+        known: &mut ReadLayers,
+        depth: Depth,
+        context: Context<'_>,
+    ) -> Result<Contents> {
         let mut named = self.named.clone();
         let layers = match &self.layers {
             Layers::Recorded(file, path) => own::layers(file, path, &self.config, depth, context)?,
@@ -187,7 +202,15 @@ impl SourceImage {
                 let history = layer::history(&self.config, layers.len());
                 let read = layers.iter().zip(history);
                 let read = read.map(|(layer, created_by)| {
-                    layer::read(layer.as_ref(), created_by, depth, context)
+                    let found = match known.0.get(&layer.diff_id()) {
+                        Some(found) => layer::again(found, layer.as_ref()),
+                        None => layer::read(layer.as_ref(), depth, context)?,
+                    };
+                    known.0.insert(layer.diff_id(), found.clone());
+                    Ok(FoundLayer {
+                        created_by,
+                        ..found
+                    })
                 });
                 let layers = read.collect::<Result<Vec<FoundLayer>>>()?;
                 named.extend(layer::named(&self.config.config, &layers));

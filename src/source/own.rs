@@ -92,7 +92,7 @@ pub(super) fn layers(
     if depth == Depth::Files {
         let image = Image::open(path)?;
         for (found, layer) in layers.iter_mut().zip(&image.layers) {
-            let read = layer::read(layer.as_ref(), None, depth, context)?;
+            let read = layer::read(layer.as_ref(), depth, context)?;
             found.files = read.files;
             if found.is_base {
                 found.packages = read.packages;

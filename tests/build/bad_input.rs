@@ -92,7 +92,7 @@ const MISTAKES: &[Mistake] = &[
             case.request["image"]["config"] = json!({ "Cmd": [format!("{app}/bin/tool")] });
             case.request["image"]["limits"] = json!({ "layers": 60, "deny": ["perl", "gcc"] });
         },
-        "attribute limits.deny: it has gcc-12.2.0 (376 B), and gcc is denied: config.Cmd -> tool-1 -> gcc-12.2.0",
+        "attribute limits.deny: it has gcc-12.2.0 (456 B), and gcc is denied: config.Cmd -> tool-1 -> gcc-12.2.0",
     ),
     (
         "too_large_and_too_many_layers",

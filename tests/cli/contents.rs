@@ -88,9 +88,13 @@ impl Scene {
 fn why_tells_the_way_from_what_the_user_wrote() {
     let scene = scene("3.0", true);
     let text = said(&["why", scene.image(), "gcc"]);
-    let way = "\nconfig.Cmd\n  app-1.0  768 B\n    ssl-3.0";
-    assert!(text.contains(way), "{text}");
-    assert!(text.contains("\n      gcc-12.2.0  "), "{text}");
+    for line in [
+        "config.Cmd\n  app-1.0  ",
+        "\n    ssl-3.0  ",
+        "\n      gcc-12.2.0  ",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
     assert!(text.contains("one way leads to it"), "{text}");
     let precise = said(&["why", scene.image(), "gcc", "--precise"]);
     let place = format!(
@@ -166,10 +170,7 @@ fn inspect_knows_the_graph() {
     }
     let layer = said(&["inspect", scene.image(), "--layer", "1", "--files"]);
     assert!(layer.contains("why           "), "{layer}");
-    assert!(
-        layer.contains("  -0644 ") || layer.contains("\n-0644 "),
-        "{layer}"
-    );
+    assert!(layer.contains("\n-0444 "), "{layer}");
     let output = strata(&["inspect", scene.image(), "--layer", "9"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("the image has "));
 }

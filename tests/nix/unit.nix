@@ -219,9 +219,9 @@ let
             "buildImage"
             {
               name = "x";
-              limits.sise = "200M";
+              limits.bytes = "200M";
             }
-            "buildImage: attribute limits.sise: is not an attribute of this"
+            "buildImage: attribute limits.bytes: is not an attribute of this"
             "write one of deny, growth, layers, size"
           ]
           [

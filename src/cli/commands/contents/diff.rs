@@ -14,7 +14,7 @@ use crate::cli::interruption::Interruption;
 use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use crate::source::{self, Depth, SourceImage};
+use crate::source::{self, Depth, ReadLayers, SourceImage};
 use strata_contents::diff::{
     FieldChange, FileChange, LayerChanges, PackageChange, PackageChangeKind,
 };
@@ -95,10 +95,11 @@ pub(crate) fn run(
     let unseen = Unseen(printer);
     let context = interruption.context(&unseen);
     let depth = if files { Depth::Files } else { Depth::Packages };
-    let open = |text: &str| -> Result<(SourceImage, Contents)> {
+    let mut known = ReadLayers::default();
+    let mut open = |text: &str| -> Result<(SourceImage, Contents)> {
         let images = source::open(text, &options, context)?;
         let image = source::choose(text, images, platform.as_ref())?;
-        let contents = image.contents(depth, context)?;
+        let contents = image.contents_beside(&mut known, depth, context)?;
         Ok((image, contents))
     };
     let (old, new) = (open(&old)?, open(&new)?);
