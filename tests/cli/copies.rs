@@ -941,7 +941,8 @@ fn a_registry() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(
         text(&output.stdout),
-        format!("{destination}@{}\n", scene.digest())
+        // As `cosign` and `kubectl` take it.
+        format!("{}/me/hello:1@{}\n", registry.host, scene.digest())
     );
     let output = scene.copy(&[
         "--dest-username",
