@@ -29,7 +29,7 @@ use strata_layer::{Layer, LayersFile};
 use strata_nix::Store;
 use strata_oci::{Compression, Digest, ImageConfig, Platform, without_password};
 use strata_progress::Context;
-use strata_tree::Recipe;
+use strata_tree::{Budget, Recipe};
 
 pub(crate) use facts::Facts;
 pub(crate) use files::{Mentioning, mentioned_by, mentioning};
@@ -51,6 +51,8 @@ pub(crate) struct SourceImage {
     /// What the arguments named, as far as it says so itself.
     named: Vec<Named>,
     layers: Layers,
+    /// Whether reading a layer means to fetch it.
+    pub(crate) is_remote: bool,
     /// What its layers lie in, if that goes with it.
     _archive: Option<Arc<TempDir>>,
 }
@@ -63,9 +65,27 @@ enum Layers {
     Read(Vec<Arc<dyn Layer>>),
 }
 
-/// Layers that were read, by their diff IDs.
-#[derive(Default)]
-pub(crate) struct ReadLayers(BTreeMap<Digest, FoundLayer>);
+/// Layers that were read.
+pub(crate) struct ReadLayers {
+    /// By their diff IDs.
+    layers: BTreeMap<Digest, FoundLayer>,
+    /// What may still be kept of others.
+    budget: Budget,
+}
+
+impl Default for ReadLayers {
+    fn default() -> Self {
+        Self {
+            layers: BTreeMap::new(),
+            budget: Budget::new(MOST_MEMORY, MOST_ENTRIES),
+        }
+    }
+}
+
+/// The most bytes of memory that is kept of the files of all images that are looked at.
+const MOST_MEMORY: usize = 2 << 30;
+/// The most entries of all their layers.
+const MOST_ENTRIES: usize = 10_000_000;
 
 /// How closely layers are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,6 +165,20 @@ fn at(path: &Path, name: Option<&str>) -> Result<Vec<SourceImage>> {
     }
 }
 
+/// What is looked at where an index may be: the image for `platform`, if one is given; all of them; but of those that
+/// would have to be fetched, the one for this machine.
+pub(crate) fn choose_some(
+    text: &str,
+    images: Vec<SourceImage>,
+    platform: Option<&Platform>,
+) -> Result<Vec<SourceImage>> {
+    let are_remote = images.len() > 1 && images.iter().any(|image| image.is_remote);
+    if platform.is_some() || are_remote {
+        return Ok(vec![choose(text, images, platform)?]);
+    }
+    Ok(images)
+}
+
 /// The one of several images that is for `platform`, or else for this machine.
 pub(crate) fn choose(
     text: &str,
@@ -197,16 +231,18 @@ impl SourceImage {
     ) -> Result<Contents> {
         let mut named = self.named.clone();
         let layers = match &self.layers {
-            Layers::Recorded(file, path) => own::layers(file, path, &self.config, depth, context)?,
+            Layers::Recorded(file, path) => {
+                own::layers(file, path, &self.config, &mut known.budget, depth, context)?
+            }
             Layers::Read(layers) => {
                 let history = layer::history(&self.config, layers.len());
                 let read = layers.iter().zip(history);
                 let read = read.map(|(layer, created_by)| {
-                    let found = match known.0.get(&layer.diff_id()) {
+                    let found = match known.layers.get(&layer.diff_id()) {
                         Some(found) => layer::again(found, layer.as_ref()),
-                        None => layer::read(layer.as_ref(), depth, context)?,
+                        None => layer::read(layer.as_ref(), &mut known.budget, depth, context)?,
                     };
-                    known.0.insert(layer.diff_id(), found.clone());
+                    known.layers.insert(layer.diff_id(), found.clone());
                     Ok(FoundLayer {
                         created_by,
                         ..found

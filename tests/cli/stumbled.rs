@@ -462,7 +462,7 @@ fn row_9_commands_are_listed() {
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr);
     assert!(
-        said.contains("the commands are copy, inspect, explain,"),
+        said.contains("the commands are copy, inspect, why,"),
         "{said}"
     );
     // No terminal, no colours.
