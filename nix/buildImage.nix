@@ -261,6 +261,15 @@
   : Tar archives that are layers as they are, above all others, the lowest first, such as those that scripts made. What
     the derivations that they lie in refer to is in the image.
 
+  `sbom` (attribute set; default: `{ }`)
+  : What the bill of materials knows besides the arguments: `packages`, a list of packages whose licences, homepages
+    and the like are not found in what the arguments are built from.
+
+  `provenance` (attribute set; default: `{ }`)
+  : Where the image is from: `source`, the `self` of the flake; `uri`, where others find it (`"github:me/app"`); and
+    `attribute`, what of it the image is (`"packages.x86_64-linux.image"`). With `uri`, `strata verify docker://..`
+    builds the image again.
+
   `meta` (attribute set; default: `{ }`)
   : The `meta` of the derivation. `description`, `homepage`, `license`, `title`, `version`,
     `source`, `documentation` and `vendor` also become annotations (`org.opencontainers.image.*`).
@@ -312,6 +321,16 @@
   `verify` (command)
   : Makes every layer again and names what changed.
 
+  `publish` (command)
+  : Copies it to the registry that is part of its name, and attaches its bills of materials and its provenance. With
+    `--sign-by-key`, all of it is signed.
+
+  `sbom` (derivation)
+  : What is in it: `cyclonedx.json` and `spdx.json` in a directory.
+
+  `evaluation` (file)
+  : What only evaluation knows of its packages and of the build, for `strata sbom` and `strata copy --attach`.
+
   `stream` (script)
   : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG` calls the image so.
 
@@ -331,6 +350,11 @@
   `compressed` (derivation)
   : The same image with the digests of its compressed layers: `digest` in it is the digest that a registry
     will give it. It has the commands of an image, and `override { compression = "zstd"; }`.
+
+  `snapshotter` (derivation)
+  : The same image for nodes with [nix-snapshotter](../../guides/kubernetes.md#nodes-that-have-the-store), which mount their
+    own store paths into containers: it has their places, and annotations that name them. It has the commands of an image but
+    for those of Docker and podman.
 
   `debug` (image)
   : The same image with a shell and tools on top, under the tag `TAG-debug`: its layers, and one more with the
@@ -444,6 +468,18 @@ let
       tarLayers = paths;
       created = string;
       annotations = attributes;
+      sbom = record {
+        closed = true;
+        fields.packages = list;
+      };
+      provenance = record {
+        closed = true;
+        fields = {
+          source = path;
+          uri = string;
+          attribute = string;
+        };
+      };
       meta = attributes;
       passthru = attributes;
       # A derivation has a message of its own.
@@ -517,6 +553,8 @@ makeOverridable (
     limits ? { },
     created ? "1970-01-01T00:00:01Z",
     annotations ? { },
+    sbom ? { },
+    provenance ? { },
     meta ? { },
     passthru ? { },
   }:
@@ -665,6 +703,19 @@ makeOverridable (
         moreTags
         ownLimits
         ;
+      evaluation = internal.evaluation {
+        inherit image provenance;
+        arguments = [
+          copyToRoot
+          contents
+          system
+          layers
+          ownConfig
+          files
+          tarLayers
+        ];
+        packages = sbom.packages or [ ];
+      };
     }
     // {
       inherit
@@ -674,6 +725,17 @@ makeOverridable (
         meta
         passthru
         ;
+
+      snapshotter = internal.snapshotter {
+        inherit
+          image
+          fromImage
+          imageTag
+          baseName
+          reference
+          moreTags
+          ;
+      };
 
       # On top, so that the layers stay what they are.
       debug =

@@ -17,6 +17,8 @@
 
   `ownLimits` (attribute set; default: `{ }`)
   : What the image must keep to, as of `internal.limits`.
+  `evaluation` (path; default: `null`)
+  : What only evaluation knows of the image, as of `internal.evaluation`.
 */
 {
   tools,
@@ -35,6 +37,7 @@ in
   reference,
   moreTags ? [ ],
   ownLimits ? { },
+  evaluation ? null,
 }:
 let
   # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
@@ -60,6 +63,10 @@ let
           ${strata}/bin/strata copy ${image} ${transport}"$reference" "$@"
         done
       '';
+  toRegistry = lib.concatStringsSep " " (
+    [ "copy ${image} ${escapeShellArg "docker://${reference}"}" ]
+    ++ map (tag: "--additional-tag=${escapeShellArg tag}") moreTags
+  );
   repository = lib.head (builtins.match "(.*):[^:]*" reference);
   references = [ reference ] ++ map (tag: "${repository}:${tag}") moreTags;
 
@@ -88,12 +95,7 @@ in
   imageReferences = map builtins.unsafeDiscardStringContext references;
 
   copyTo = script "copy-to" "copyTo [OPTIONS] <DESTINATION>" "copy ${image}";
-  copyToRegistry = script "copy-to-registry" "copyToRegistry [OPTIONS]" (
-    lib.concatStringsSep " " (
-      [ "copy ${image} ${escapeShellArg "docker://${reference}"}" ]
-      ++ map (tag: "--additional-tag=${escapeShellArg tag}") moreTags
-    )
-  );
+  copyToRegistry = script "copy-to-registry" "copyToRegistry [OPTIONS]" toRegistry;
   copyToDockerDaemon = copyToEngine "docker-daemon" "copyToDockerDaemon" "docker-daemon:";
   copyToPodman = copyToEngine "podman" "copyToPodman" "containers-storage:";
   copyToContainerd = copyToEngine "containerd" "copyToContainerd" "containerd:";
@@ -223,4 +225,17 @@ in
         }) [ "compressed" ]
       )
       { };
+}
+// lib.optionalAttrs (evaluation != null) {
+  inherit evaluation;
+  publish =
+    script "publish" "publish [OPTIONS]"
+      "${toRegistry} --attach=sbom,provenance --evaluation=${evaluation}";
+  sbom = runStrata "${baseName}-sbom" [
+    "sbom"
+    image
+    (placeholder "out")
+    "--format=all"
+    "--evaluation=${evaluation}"
+  ];
 }

@@ -87,6 +87,7 @@ in
     ;
   copyAll = import ./copy-all.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
+  evaluation = import ./evaluation.nix { inherit lib pkgs; };
   debugTools = import ./debug-tools.nix { inherit tools; };
   derivationEnvironment = import ./derivation-environment.nix { inherit lib tools; };
   dockerArguments = import ./docker-arguments.nix { inherit types layering; };
@@ -118,6 +119,7 @@ in
   };
   inherit publicFunction types;
   skopeoNix2container = import ./skopeo-nix2container.nix { inherit tools; };
+  snapshotter = import ./snapshotter.nix { inherit lib commands; };
   systemPerms = import ./system-perms.nix { inherit lib groups-of; };
   tarball = import ./tarball.nix { inherit tools strata; };
   variant = import ./variant.nix { inherit (pkgs) go; };

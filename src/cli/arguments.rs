@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::commands::attest::{attach, referrers, sbom, sign};
 use super::commands::contents::{browse, check, diff, inspect, why};
 use super::commands::generated::{completions, man};
 use super::commands::{
@@ -58,7 +59,11 @@ pub(super) enum Command {
     Browse(Box<browse::BrowseArgs>),
     Explain(explain::ExplainArgs),
     Layers(layers::LayersArgs),
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
+    Sbom(sbom::SbomArgs),
+    Attach(Box<attach::AttachArgs>),
+    Referrers(Box<referrers::ReferrersArgs>),
+    Sign(Box<sign::SignCommandArgs>),
     Serve(serve::ServeArgs),
     Index(index::IndexArgs),
     Merge(merge::MergeArgs),

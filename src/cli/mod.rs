@@ -12,9 +12,9 @@
 //! command line.
 //!
 //! The walk of `strata copy`: [`run`] parses (`arguments`), calls `run` of `commands/copy.rs`, which makes
-//! settings of its flags ([`destination::parse`](crate::destination::parse), `registry_args`, `push_args`),
+//! settings of its flags ([`destination::parse`](strata_destination::parse), `registry_args`, `push_args`),
 //! opens the image, chooses one of an index by what the destination runs, and has the
-//! [`Destination`](crate::destination::Destination) copy it; then it prints where the copy is.
+//! [`Destination`](strata_destination::Destination) copy it; then it prints where the copy is.
 
 mod arguments;
 mod commands;
@@ -32,6 +32,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
+use commands::attest::{attach, referrers, sbom, sign};
 use commands::contents::{browse, check, diff, inspect, why};
 use commands::generated::{completions, man};
 use commands::{
@@ -72,7 +73,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Browse(arguments) => browse::run(*arguments, &printer, &interruption),
         Command::Explain(arguments) => explain::run(&arguments, &printer),
         Command::Layers(arguments) => layers::run(&arguments, &printer),
-        Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
+        Command::Verify(arguments) => verify::run(*arguments, &printer, &interruption),
+        Command::Sbom(arguments) => sbom::run(&arguments, &printer, &interruption),
+        Command::Attach(arguments) => attach::run(*arguments, &printer, &interruption),
+        Command::Referrers(arguments) => referrers::run(*arguments, &printer, &interruption),
+        Command::Sign(arguments) => sign::run(*arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
         Command::Pull(arguments) => pull::run(*arguments, &printer, &interruption),

@@ -35,7 +35,10 @@ const REFUSED: [(&str, &str); 12] = [
         "--screds",
         "the image comes from the Nix store, not from a registry",
     ),
-    ("--sign-", "sign the copy by its digest"),
+    (
+        "--sign-",
+        "sign with a key of cosign: --sign-by-key; signatures of GnuPG are not made",
+    ),
     (
         "--src-",
         "the image comes from the Nix store, not from a registry",

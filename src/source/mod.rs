@@ -193,7 +193,7 @@ pub(crate) fn choose(
     {
         return Ok(images.remove(0));
     }
-    let wanted = wanted.unwrap_or_else(crate::platform::of_this_machine);
+    let wanted = wanted.unwrap_or_else(strata_destination::of_this_machine);
     let platforms: Vec<(usize, Platform)> = images
         .iter()
         .map(|image| image.config.platform())

@@ -21,7 +21,7 @@ use crate::socket_proxy::SocketProxy;
 use crate::speaker::{Speakers, strata};
 use rstest::rstest;
 use serde_json::json;
-use strata::destination;
+use strata_destination as destination;
 use strata_engine::docker;
 use strata_engine::docker::Options;
 use strata_error::{Error, Result};

@@ -8,7 +8,7 @@ use super::inputs::{known_layers, parent_layers, pipeline_file, tar_layers, time
 use super::limits::{self, CheckedLimits};
 use super::named::{Place, named};
 use super::output::Output;
-use super::{accounts, database, files, startup};
+use super::{accounts, database, files, mounts, startup};
 use strata_base::{Base, inherit};
 use strata_error::{Error, Result};
 use strata_layer::{
@@ -77,12 +77,15 @@ pub(super) fn build(
         plan.parents
     };
     let known = known_digests(&parents);
-    let planned: Vec<_> = plan
+    let mut planned: Vec<_> = plan
         .layers
         .into_iter()
         .zip(recipes)
         .skip(own_from)
         .collect();
+    if image.is_some_and(|image| image.mount_store_paths) {
+        warnings.extend(mounts::replace(&mut planned, &request, store)?);
+    }
     let (records, digested_unmatched) =
         make_records(&planned, &known, &output, out, store, threads)?;
     unmatched.extend(digested_unmatched);
@@ -271,6 +274,7 @@ fn make_records(
             compression: layer.compression,
             compressed: None,
             tar,
+            annotations: layer.annotations.clone(),
             reason: layer.reason.clone(),
             history: layer.history.clone(),
             recipe: recipe.clone(),

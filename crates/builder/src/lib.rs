@@ -11,6 +11,7 @@
 //! - `inputs`: what a request names: a base image, layers of other outputs, tars, files, times
 //! - `files`: what is put into an image file by file
 //! - `accounts`, `database`: files that follow from what is below
+//! - `mounts`: store paths that are mounted instead of being in layers
 //! - `named`: which argument names what
 //! - `limits`: what an image must keep to
 //! - `startup`: whether a container of the image can start
@@ -29,6 +30,7 @@ mod index;
 mod inputs;
 mod layers;
 mod limits;
+mod mounts;
 mod named;
 mod output;
 mod root_tree;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use strata_error::{Error, Result};
+use strata_nix::PackageName;
 use strata_oci::Digest;
 use strata_plan::strategy::{Graph, Node};
 
 use super::found::{FoundFile, FoundLayer, FoundPackage, Named, References};
-use super::package_name::PackageName;
 
 /// What is in an image.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +70,7 @@ pub struct Package {
 impl Package {
     /// Its name, version and output.
     pub fn name(&self) -> PackageName<'_> {
-        PackageName::of(&self.path)
+        PackageName::parse(self.full_name())
     }
 
     /// The name in whole: `openssl-3.0.1-dev`.

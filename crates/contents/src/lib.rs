@@ -7,7 +7,6 @@
 //! - `found`: what a reader hands over; `recorded`: what an output of Strata says
 //! - `contents`: the packages of all layers as one graph, and what the arguments named
 //! - `named`: which store paths a config names
-//! - `package_name`: `openssl` and `3.0.1` in the name of a store path
 //! - `sizes`: what would go if a package went
 //! - `chains`: the ways from what was named to a package
 //! - `visible`: what layers make together, and which bytes nobody sees
@@ -29,7 +28,6 @@ mod limits;
 mod mentions;
 mod named;
 mod nar_size;
-mod package_name;
 mod recorded;
 mod sizes;
 mod visible;
@@ -42,7 +40,6 @@ pub use limits::{Broken, Limits, Measured};
 pub use mentions::{HASH_LENGTH, Mention, MentionedHashes, mentions};
 pub use named::named_by_config;
 pub use nar_size::NarSize;
-pub use package_name::PackageName;
 pub use recorded::{recorded, recorded_names};
 pub use sizes::Sizes;
 pub use visible::{Visible, Waste};

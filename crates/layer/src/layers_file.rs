@@ -1,5 +1,7 @@
 //! `layers.json`: how the layer blobs of an image are made (docs/internals/formats.md).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::BaseRecord;
@@ -93,6 +95,9 @@ pub struct LayerRecord {
     pub compressed: Option<Descriptor>,
     /// Where the tar is kept, for layers that are not reproducible.
     pub tar: Option<String>,
+    /// What the manifest says of the layer besides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// Why these paths are a layer, where a strategy said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -111,7 +116,10 @@ impl LayerRecord {
 
     /// The uncompressed layer.
     pub fn tar_descriptor(&self) -> Descriptor {
-        Descriptor::new(media_type::LAYER_TAR, self.digest, self.size)
+        Descriptor {
+            annotations: self.annotations.clone(),
+            ..Descriptor::new(media_type::LAYER_TAR, self.digest, self.size)
+        }
     }
 }
 

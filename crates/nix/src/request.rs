@@ -208,6 +208,10 @@ pub struct ImageRequest {
     /// Absolute paths of the base image that are hidden.
     #[serde(default)]
     pub remove: Vec<String>,
+    /// Whether store paths are not in layers but mounted when a container starts: a layer has the places for them, and
+    /// annotations that tell nix-snapshotter which they are.
+    #[serde(default, rename = "mountStorePaths")]
+    pub mount_store_paths: bool,
     /// Makes a Nix database of the store paths in the layers, and of those of the base that its database or
     /// its recipes name and that are still there.
     #[serde(default, rename = "nixDatabase")]
@@ -430,35 +434,35 @@ pub enum StrategyName {
     /// What is sent together when something changes (`crates/plan/src/strategy/auto/`).
     #[default]
     Auto,
-    /// What many paths depend on is alone in a layer (`crates/plan/src/strategy/popularity.rs`).
-    Popularity,
+    /// The biggest are alone (`crates/plan/src/strategy/biggest.rs`).
+    Biggest,
     /// What is reached first from the same big paths shares a layer, as dockerTools has it
     /// (`crates/plan/src/strategy/docker_tools.rs`).
     DockerTools,
     /// What only one big or popular path needs is in its layer (`crates/plan/src/strategy/nixery.rs`).
     Nixery,
-    /// The biggest are alone (`crates/plan/src/strategy/biggest.rs`).
-    Biggest,
+    /// What many paths depend on is alone in a layer (`crates/plan/src/strategy/popularity.rs`).
+    Popularity,
 }
 
 impl StrategyName {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Auto,
-        Self::Popularity,
+        Self::Biggest,
         Self::DockerTools,
         Self::Nixery,
-        Self::Biggest,
+        Self::Popularity,
     ];
 
     /// The name as users write it, and as it is in a request.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
-            Self::Popularity => "popularity",
+            Self::Biggest => "biggest",
             Self::DockerTools => "dockerTools",
             Self::Nixery => "nixery",
-            Self::Biggest => "biggest",
+            Self::Popularity => "popularity",
         }
     }
 

@@ -106,6 +106,8 @@ pub struct CheckedImage {
     pub base: Option<CheckedBase>,
     /// Who owns the Nix database, if there is to be one.
     pub nix_database: Option<NixDatabase>,
+    /// Whether store paths are mounted instead of being in layers.
+    pub mount_store_paths: bool,
     /// What it must keep to, as it was written.
     pub limits: Option<LimitsRequest>,
 }
@@ -289,6 +291,7 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
             }
         },
         nix_database: image.nix_database,
+        mount_store_paths: image.mount_store_paths,
         limits: image.limits,
     })
 }

@@ -51,6 +51,11 @@ pub fn of_whiteouts(whiteouts: &[ImagePath]) -> History {
     ))
 }
 
+/// The entry of a layer with the places of so many store paths that will be mounted.
+pub fn of_mounts(count: usize) -> History {
+    entry(&format!("places of {count} store paths"))
+}
+
 /// The entry of a layer of files that are described one by one.
 pub fn of_files(files: &[FileRecord]) -> History {
     let names: Vec<String> = files.iter().map(|file| format!("/{}", file.path)).collect();

@@ -9,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Args};
 use serde_json::json;
 
+use super::attest::publish::PublishArgs;
 use super::compress::limit_threads;
 use crate::cli::failure::Failure;
 use crate::cli::format;
@@ -18,8 +19,8 @@ use crate::cli::printer::Printer;
 use crate::cli::progress::{Reporter, Unseen};
 use crate::cli::push_args::{PushArgs, PushSettings};
 use crate::cli::registry_args::DestinationRegistryArgs;
-use crate::destination::{self, Destination, Options};
-use crate::platform::of_this_machine;
+use strata_destination::of_this_machine;
+use strata_destination::{self as destination, Destination, Options};
 use strata_engine::{containerd, docker};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
@@ -52,6 +53,9 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     push: PushArgs,
+
+    #[command(flatten)]
+    publish: PublishArgs,
 
     /// The address of the Docker engine, with unix://, tcp:// or ssh://
     #[arg(long, value_name = "HOST")]
@@ -200,6 +204,8 @@ struct CopySettings {
     options: Options,
     /// The form of manifests that was asked for.
     format: Option<Format>,
+    /// What is attached afterwards, and who signs.
+    publish: PublishArgs,
     /// Whether only to say what would be done.
     dry_run: bool,
     /// The file that the digest is written to.
@@ -232,7 +238,9 @@ impl TryFrom<CopyArgs> for CopySettings {
         if arguments.format == Some(Format::Oci) {
             options.format = ManifestFormat::Oci;
         }
+        arguments.publish.check(destination.as_ref())?;
         Ok(Self {
+            publish: arguments.publish,
             image: arguments.image,
             destination,
             platform: match arguments.multi_arch.as_deref() {
@@ -376,6 +384,12 @@ fn copy(
 ) -> Result<(), Failure> {
     let image = image.borrowed();
     let (destination, options) = (settings.destination.as_ref(), &settings.options);
+    let publishing =
+        settings
+            .publish
+            .publishing(&settings.image, options.push.compression, &|name| {
+                std::env::var_os(name)
+            })?;
     let name = destination.copy_name(image.name())?;
     let mut reporter = Reporter::for_copy([image], printer);
     let copied = destination.copy(image, &name, options, interruption.context(&reporter));
@@ -399,6 +413,17 @@ fn copy(
             interruption.context(&Unseen(printer)),
         )?;
     }
+    let attached = match destination.reference() {
+        Some(reference) => publishing.publish(
+            image,
+            reference,
+            digest,
+            &options.registry,
+            printer,
+            interruption.context(&Unseen(printer)),
+        )?,
+        None => Vec::new(),
+    };
     let places = destination.places(&name, options);
     for other in places.iter().skip(1) {
         printer.note(&format!("also {other}@{digest}"));
@@ -410,6 +435,7 @@ fn copy(
             "digest": digest,
             "id": copied.id,
             "mediaType": image.descriptor().media_type,
+            "attached": attached,
         });
         return printer.data(&format!("{value:#}\n"));
     }

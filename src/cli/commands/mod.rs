@@ -1,5 +1,6 @@
 //! The commands: a file for each, with its flags, its part of the help, and what it does.
 
+pub(super) mod attest;
 pub(super) mod compress;
 pub(super) mod contents;
 pub(super) mod copy;

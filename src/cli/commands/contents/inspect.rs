@@ -270,6 +270,7 @@ fn describe_files(recipe: &Recipe) -> Vec<Value> {
     let describe = |file: &FileRecord| {
         let (kind, details) = match &file.kind {
             FileKind::Directory => ("directory", json!({})),
+            FileKind::Empty => ("empty", json!({})),
             FileKind::Source { path, .. } => ("file", json!({ "source": path })),
             FileKind::Symlink { target } => ("link", json!({ "target": target })),
             FileKind::HardLink { target } => {
@@ -567,6 +568,7 @@ fn row_of_file(file: &FileRecord) -> String {
     let set = &file.set;
     let what = match &file.kind {
         FileKind::Directory => "directory".to_owned(),
+        FileKind::Empty => "empty file".to_owned(),
         FileKind::Source { path, .. } => path.clone(),
         FileKind::Symlink { target } => format!("-> {target}"),
         FileKind::HardLink { target } => format!("= /{target}"),

@@ -5,8 +5,8 @@ use std::fmt;
 
 use super::checks::one_image;
 use super::contract::{Copied, Destination, Options};
+use super::platform::of_this_machine;
 use super::syntax::Transport;
-use crate::platform::of_this_machine;
 use strata_copy::CopyName;
 use strata_engine::skopeo;
 use strata_error::Result;

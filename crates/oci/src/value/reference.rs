@@ -4,7 +4,7 @@
 use core::net::Ipv6Addr;
 use std::fmt;
 
-use super::Digest;
+use super::digest::Digest;
 use strata_error::{Error, Result};
 
 /// The registry that a name without one means.

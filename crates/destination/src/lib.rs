@@ -11,6 +11,10 @@
 //! The table lists them; how destinations are read, completed and explained follows from it. A new
 //! destination is a new file and its rows here.
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod archive;
 mod checks;
 mod containerd;
@@ -19,6 +23,7 @@ mod directory;
 mod docker;
 mod layout;
 mod names;
+mod platform;
 mod podman;
 mod registry;
 mod skopeo;
@@ -30,6 +35,7 @@ use strata_oci::Reference;
 
 pub use self::archive::{check_archive_name, check_directory, is_stdout};
 pub use self::contract::{Copied, Destination, DockerFormat, DryRun, Options};
+pub use self::platform::of_this_machine;
 
 /// Every destination, in the order in which hints and completions offer them.
 const TRANSPORTS: &[&Transport] = &[

@@ -11,25 +11,20 @@ pub struct PackageName<'a> {
     pub output: &'a str,
 }
 
-/// The outputs that nixpkgs gives names of their own to.
-const OUTPUTS: [&str; 16] = [
+/// The outputs of nixpkgs that are in the names of their store paths.
+const OUTPUTS: [&str; 17] = [
     "bin", "data", "debug", "dev", "devdoc", "devman", "dist", "doc", "info", "lib", "libgcc",
-    "man", "out", "py", "static", "terminfo",
+    "man", "out", "py", "static", "terminfo", "tools",
 ];
 
 impl<'a> PackageName<'a> {
-    /// The parts of the name that a store path, or the end of one, has.
-    pub fn of(path: &'a str) -> Self {
-        let base = path.rsplit_once('/').map_or(path, |(_, base)| base);
-        let whole = match base.split_at_checked(super::HASH_LENGTH) {
-            Some((_, rest)) => rest.strip_prefix('-').unwrap_or(base),
-            None => base,
-        };
-        let (rest, output) = match whole.rsplit_once('-') {
+    /// The parts of what follows the hash in a store path. The version begins behind the first hyphen that no letter
+    /// follows, as for `builtins.parseDrvName`.
+    pub fn parse(text: &'a str) -> Self {
+        let (rest, output) = match text.rsplit_once('-') {
             Some((rest, output)) if OUTPUTS.contains(&output) => (rest, output),
-            _ => (whole, ""),
+            _ => (text, ""),
         };
-        // As `builtins.parseDrvName` finds the version.
         let bytes = rest.as_bytes();
         let begins = |at: &usize| {
             let next = bytes.get(at + 1);
@@ -51,8 +46,7 @@ mod tests {
 
     #[test]
     fn names_have_versions_and_outputs() {
-        let hash = "0".repeat(32);
-        for (path, name, version, output) in [
+        for (text, name, version, output) in [
             ("openssl-3.0.1", "openssl", "3.0.1", ""),
             ("openssl-3.0.1-dev", "openssl", "3.0.1", "dev"),
             (
@@ -61,9 +55,18 @@ mod tests {
                 "5.2-p15",
                 "",
             ),
+            ("glibc-2.38-44-bin", "glibc", "2.38-44", "bin"),
+            ("gcc-12.2.0-libgcc", "gcc", "12.2.0", "libgcc"),
+            (
+                "python3.11-requests-2.31.0",
+                "python3.11-requests",
+                "2.31.0",
+                "",
+            ),
             ("hello", "hello", "", ""),
             ("app-lib", "app", "", "lib"),
-            ("glibc-locales-2.35", "glibc-locales", "2.35", ""),
+            ("lib", "lib", "", ""),
+            ("font-awesome", "font-awesome", "", ""),
             ("x-", "x-", "", ""),
             ("ü-1", "ü", "1", ""),
         ] {
@@ -72,11 +75,7 @@ mod tests {
                 version,
                 output,
             };
-            assert_eq!(
-                PackageName::of(&format!("/nix/store/{hash}-{path}")),
-                expected
-            );
+            assert_eq!(PackageName::parse(text), expected);
         }
-        assert_eq!(PackageName::of("short").name, "short");
     }
 }

@@ -15,17 +15,17 @@ const KEY_HINT: &str =
 
 /// What is known about one registry.
 #[derive(Default)]
-pub(super) struct Trust {
+pub struct Trust {
     /// The authorities to trust.
-    pub(super) authorities: TrustStore,
+    pub authorities: TrustStore,
     /// The certificates to show to a registry that asks for one.
-    pub(super) clients: Vec<ClientCertificate>,
+    pub clients: Vec<ClientCertificate>,
 }
 
 impl Trust {
     /// What to trust and to show to `registry`: what is in `directory`, or else in the first of the
     /// usual directories that there is; and the authorities of the system.
-    pub(super) fn find(
+    pub fn find(
         directory: Option<&Path>,
         registry: &str,
         environment: Environment<'_>,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::media_type;
+use crate::media_type;
 
 /// What skopeo and podman call Zstandard in frames with a table.
 const CHUNKED: &str = "zstd:chunked";
