@@ -14,13 +14,14 @@ use strata_image::{LayerArchive, read_archive};
 use strata_layer::Layer;
 use strata_oci::{Config, Digest, Hasher, ImageConfig};
 use strata_progress::Context;
+use strata_tree::Budget;
 
 /// The store directory in images of others. Whoever has another one has no packages here.
 const STORE: &str = "nix/store/";
 /// How much of a file is read at a time, in bytes.
 const BUFFER: usize = 64 * 1024;
-/// More entries of all layers are no image that anybody looks at.
-const MOST_ENTRIES: usize = 10_000_000;
+/// What a file takes in a list besides its path.
+const FILE: usize = 2 * size_of::<FoundFile>();
 
 /// What the history says of each of `count` layers, if it has an entry for each.
 pub(super) fn history(config: &ImageConfig, count: usize) -> Vec<Option<String>> {
@@ -43,15 +44,16 @@ pub(super) fn named(config: &Config, layers: &[FoundLayer]) -> Vec<Named> {
     named_by_config(config, &store, &|path| there.contains(path))
 }
 
-/// Reads a layer: its files, and the store paths that they are of.
+/// Reads a layer: its files, and the store paths that they are of. They take a part of `budget`.
 pub(super) fn read(
     layer: &dyn Layer,
-    created_by: Option<String>,
+    budget: &mut Budget,
     depth: Depth,
     context: Context<'_>,
 ) -> Result<FoundLayer> {
     let mut reading = Reading {
         depth,
+        budget,
         packages: BTreeMap::new(),
         files: Vec::new(),
         sizes: BTreeMap::new(),
@@ -79,7 +81,7 @@ pub(super) fn read(
         diff_id: layer.diff_id(),
         media_type: descriptor.media_type.clone(),
         size: descriptor.size,
-        created_by,
+        created_by: None,
         reason: None,
         is_base: false,
         packages: packages.collect(),
@@ -87,8 +89,21 @@ pub(super) fn read(
     })
 }
 
-struct Reading {
+/// What was found in a layer that is the same when it is not compressed.
+pub(super) fn again(found: &FoundLayer, layer: &dyn Layer) -> FoundLayer {
+    let descriptor = layer.descriptor();
+    FoundLayer {
+        digest: descriptor.digest,
+        media_type: descriptor.media_type.clone(),
+        size: descriptor.size,
+        ..found.clone()
+    }
+}
+
+struct Reading<'a> {
     depth: Depth,
+    /// What may be kept.
+    budget: &'a mut Budget,
     /// By their names below the store directory.
     packages: BTreeMap<String, Package>,
     files: Vec<FoundFile>,
@@ -103,11 +118,11 @@ struct Package {
     hashes: BTreeSet<String>,
 }
 
-impl Reading {
+impl Reading<'_> {
     fn entry(&mut self, entry: &ArchiveEntry, archive: &mut LayerArchive<'_>) -> Result<()> {
-        if self.files.len() == MOST_ENTRIES {
-            return Err(archive.damaged(&format!("more than {MOST_ENTRIES} entries")));
-        }
+        let counted = self.budget.entries(1);
+        let counted = counted.and_then(|()| self.budget.keep(FILE + 2 * entry.path.len()));
+        counted.map_err(|message| archive.damaged(&message))?;
         let path = String::from_utf8_lossy(&entry.path).into_owned();
         let package = store_path(&path);
         let mut hashes = MentionedHashes::default();

@@ -16,6 +16,7 @@ mod own;
 mod remote;
 mod stored;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,9 +27,9 @@ use strata_engine::docker;
 use strata_error::{Error, Result};
 use strata_layer::{Layer, LayersFile};
 use strata_nix::Store;
-use strata_oci::{Compression, ImageConfig, Platform, without_password};
+use strata_oci::{Compression, Digest, ImageConfig, Platform, without_password};
 use strata_progress::Context;
-use strata_tree::Recipe;
+use strata_tree::{Budget, Recipe};
 
 pub(crate) use facts::Facts;
 pub(crate) use files::{Mentioning, mentioned_by, mentioning};
@@ -50,6 +51,8 @@ pub(crate) struct SourceImage {
     /// What the arguments named, as far as it says so itself.
     named: Vec<Named>,
     layers: Layers,
+    /// Whether reading a layer means to fetch it.
+    pub(crate) is_remote: bool,
     /// What its layers lie in, if that goes with it.
     _archive: Option<Arc<TempDir>>,
 }
@@ -61,6 +64,28 @@ enum Layers {
     /// Those that tell of themselves when they are read.
     Read(Vec<Arc<dyn Layer>>),
 }
+
+/// Layers that were read.
+pub(crate) struct ReadLayers {
+    /// By their diff IDs.
+    layers: BTreeMap<Digest, FoundLayer>,
+    /// What may still be kept of others.
+    budget: Budget,
+}
+
+impl Default for ReadLayers {
+    fn default() -> Self {
+        Self {
+            layers: BTreeMap::new(),
+            budget: Budget::new(MOST_MEMORY, MOST_ENTRIES),
+        }
+    }
+}
+
+/// The most bytes of memory that is kept of the files of all images that are looked at.
+const MOST_MEMORY: usize = 2 << 30;
+/// The most entries of all their layers.
+const MOST_ENTRIES: usize = 10_000_000;
 
 /// How closely layers are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,6 +165,20 @@ fn at(path: &Path, name: Option<&str>) -> Result<Vec<SourceImage>> {
     }
 }
 
+/// What is looked at where an index may be: the image for `platform`, if one is given; all of them; but of those that
+/// would have to be fetched, the one for this machine.
+pub(crate) fn choose_some(
+    text: &str,
+    images: Vec<SourceImage>,
+    platform: Option<&Platform>,
+) -> Result<Vec<SourceImage>> {
+    let are_remote = images.len() > 1 && images.iter().any(|image| image.is_remote);
+    if platform.is_some() || are_remote {
+        return Ok(vec![choose(text, images, platform)?]);
+    }
+    Ok(images)
+}
+
 /// The one of several images that is for `platform`, or else for this machine.
 pub(crate) fn choose(
     text: &str,
@@ -180,14 +219,34 @@ pub(crate) fn choose(
 impl SourceImage {
     /// What is in it.
     pub(crate) fn contents(&self, depth: Depth, context: Context<'_>) -> Result<Contents> {
+        self.contents_beside(&mut ReadLayers::default(), depth, context)
+    }
+
+    /// What is in it, where layers that were read of another image are not read again.
+    pub(crate) fn contents_beside(
+        &self,
+        known: &mut ReadLayers,
+        depth: Depth,
+        context: Context<'_>,
+    ) -> Result<Contents> {
         let mut named = self.named.clone();
         let layers = match &self.layers {
-            Layers::Recorded(file, path) => own::layers(file, path, &self.config, depth, context)?,
+            Layers::Recorded(file, path) => {
+                own::layers(file, path, &self.config, &mut known.budget, depth, context)?
+            }
             Layers::Read(layers) => {
                 let history = layer::history(&self.config, layers.len());
                 let read = layers.iter().zip(history);
                 let read = read.map(|(layer, created_by)| {
-                    layer::read(layer.as_ref(), created_by, depth, context)
+                    let found = match known.layers.get(&layer.diff_id()) {
+                        Some(found) => layer::again(found, layer.as_ref()),
+                        None => layer::read(layer.as_ref(), &mut known.budget, depth, context)?,
+                    };
+                    known.layers.insert(layer.diff_id(), found.clone());
+                    Ok(FoundLayer {
+                        created_by,
+                        ..found
+                    })
                 });
                 let layers = read.collect::<Result<Vec<FoundLayer>>>()?;
                 named.extend(layer::named(&self.config.config, &layers));

@@ -11,6 +11,7 @@ use strata_layer::{Documents, ImagesFile, LayersFile};
 use strata_nix::Store;
 use strata_oci::ImageConfig;
 use strata_progress::Context;
+use strata_tree::Budget;
 
 /// The images of an output; none if it is no output of Strata.
 pub(super) fn open(path: &Path) -> Result<Option<Vec<SourceImage>>> {
@@ -58,6 +59,7 @@ fn one(path: &Path) -> Result<SourceImage> {
         config: documents.config,
         named: recorded_names(&file),
         layers: Layers::Recorded(Box::new(file), path.to_owned()),
+        is_remote: false,
         _archive: None,
     })
 }
@@ -81,6 +83,7 @@ pub(super) fn layers(
     file: &LayersFile,
     path: &Path,
     config: &ImageConfig,
+    budget: &mut Budget,
     depth: Depth,
     context: Context<'_>,
 ) -> Result<Vec<FoundLayer>> {
@@ -92,7 +95,7 @@ pub(super) fn layers(
     if depth == Depth::Files {
         let image = Image::open(path)?;
         for (found, layer) in layers.iter_mut().zip(&image.layers) {
-            let read = layer::read(layer.as_ref(), None, depth, context)?;
+            let read = layer::read(layer.as_ref(), budget, depth, context)?;
             found.files = read.files;
             if found.is_base {
                 found.packages = read.packages;

@@ -112,6 +112,7 @@ fn one(
         config,
         named: Vec::new(),
         layers,
+        is_remote: true,
         _archive: None,
     })
 }

@@ -90,6 +90,7 @@ fn of(image: StoredImage, archive: Option<Arc<TempDir>>) -> SourceImage {
         config: image.config,
         named: Vec::new(),
         layers: Layers::Read(layers.collect()),
+        is_remote: false,
         _archive: archive,
     }
 }

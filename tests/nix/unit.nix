@@ -192,6 +192,42 @@ let
             "buildImage"
             {
               name = "x";
+              limits.size = 200;
+            }
+            "buildImage: attribute limits.size: expected a string, found the number 200"
+            "write it in quotes, as in \"200M\""
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              limits.deny = [ 1 ];
+            }
+            "buildImage: attribute limits.deny[0]: expected a path, found the number 1"
+            "write a name in quotes, as in \"gcc\", or a package"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              limits.growth.against = "x";
+            }
+            "buildImage: attribute limits.growth.size: is missing"
+            "write limits.growth with size"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
+              limits.bytes = "200M";
+            }
+            "buildImage: attribute limits.bytes: is not an attribute of this"
+            "write one of deny, growth, layers, size"
+          ]
+          [
+            "buildImage"
+            {
+              name = "x";
               files = [ ];
             }
             "buildImage: attribute files: expected an attribute set, found a list"
@@ -542,6 +578,64 @@ let
         true
       ];
     };
+    "limits: what is denied is not built, and growth is measured by the layers before" =
+      let
+        before = strata.buildImage {
+          name = "before";
+          tag = "1";
+        };
+        image = strata.buildImage {
+          name = "x";
+          tag = "1";
+          previousLayers = before;
+          limits = {
+            deny = [
+              app
+              "gcc"
+            ];
+            growth.size = "5 %";
+          };
+        };
+        inherit (image.request.image) limits;
+        fails = value: !(builtins.tryEval value.drvPath).success;
+      in
+      {
+        actual = [
+          limits
+          (lib.any (name: getContext name != { }) limits.deny)
+          (fails (
+            strata.buildImage {
+              name = "x";
+              limits.growth.size = "5 %";
+            }
+          ))
+          (fails before.checks)
+          (fails image.checks)
+          (before.checks.override { limits.size = "1M"; }).args
+        ];
+        expected = [
+          {
+            deny = [
+              (free "${app}")
+              "gcc"
+            ];
+            growth = {
+              size = "5 %";
+              against = "${before}";
+            };
+          }
+          false
+          true
+          true
+          false
+          [
+            "check"
+            before
+            "--report=${placeholder "out"}"
+            "--max-size=1M"
+          ]
+        ];
+      };
     "mistakes: what nobody asks for is not looked at" = {
       actual =
         let

@@ -100,7 +100,7 @@ impl<'a> Chains<'a> {
         };
         for root in self.contents.root_packages() {
             if self.leads[root as usize] {
-                self.go_on(&mut vec![root], &mut search);
+                self.search_from(root, &mut search);
             }
         }
         chains = Vec::from_iter(search.chains);
@@ -108,27 +108,37 @@ impl<'a> Chains<'a> {
         chains
     }
 
-    /// Adds the ways that begin with `chain`.
-    fn go_on(&self, chain: &mut Vec<u32>, search: &mut Search) {
-        // A chain has at least one package.
-        let Some(last) = chain.last().copied() else {
-            return;
-        };
-        if last == self.target {
-            if search.chains.len() < search.most {
-                search.chains.insert(chain.clone());
-            }
-            return;
-        }
-        for next in self.contents.graph.references(last) {
+    /// Adds the ways that begin with a root. Without recursion, since graphs may be deep.
+    fn search_from(&self, root: u32, search: &mut Search) {
+        let mut on_chain = vec![false; self.contents.graph.len()];
+        on_chain[root as usize] = true;
+        // The packages of the way, each with how many of its references were followed.
+        let mut chain: Vec<(u32, usize)> = vec![(root, 0)];
+        while let Some((last, next)) = chain.last_mut() {
             if search.chains.len() >= search.most || search.steps_left == 0 {
                 return;
             }
             search.steps_left -= 1;
-            if self.leads[*next as usize] && !chain.contains(next) {
-                chain.push(*next);
-                self.go_on(chain, search);
+            if *last == self.target {
+                let way = chain.iter().map(|(package, _)| *package).collect();
+                search.chains.insert(way);
+                on_chain[self.target as usize] = false;
                 chain.pop();
+                continue;
+            }
+            match self.contents.graph.references(*last).get(*next) {
+                Some(reference) => {
+                    *next += 1;
+                    let place = *reference as usize;
+                    if self.leads[place] && !on_chain[place] {
+                        on_chain[place] = true;
+                        chain.push((*reference, 0));
+                    }
+                }
+                None => {
+                    on_chain[*last as usize] = false;
+                    chain.pop();
+                }
             }
         }
     }
@@ -181,6 +191,40 @@ mod tests {
             .map(|package| contents.package(*package).full_name())
             .collect();
         names.join(" ")
+    }
+
+    #[test]
+    fn a_way_may_be_as_long_as_the_closure() {
+        let name = |step: usize| format!("p{step:06}-1");
+        let packages = (0..100_000).map(|step| package(&name(step), 1, &[&name(step + 1)]));
+        let layers = vec![layer(packages.collect())];
+        let contents = Contents::new(layers, &[]).unwrap();
+        let chains = Chains::new(&contents, number(&contents, &name(99_999)));
+        assert_eq!(chains.count(), 1);
+        assert_eq!(chains.all(10)[0].len(), 100_000);
+        assert_eq!(chains.shortest().unwrap().len(), 100_000);
+    }
+
+    #[test]
+    fn a_cycle_is_passed_once() {
+        let layers = vec![layer(vec![
+            package("a", 1, &["b", "c"]),
+            package("b", 2, &["a", "c"]),
+            package("c", 2, &["a", "b", "d"]),
+            package("d", 2, &[]),
+        ])];
+        let named = Named {
+            argument: "config.Cmd".to_owned(),
+            path: path("a"),
+        };
+        let contents = Contents::new(layers, &[named]).unwrap();
+        let chains = Chains::new(&contents, number(&contents, "d"));
+        let all: Vec<String> = chains
+            .all(10)
+            .iter()
+            .map(|chain| names(&contents, chain))
+            .collect();
+        assert_eq!(all, ["a c d", "a b c d"]);
     }
 
     #[test]

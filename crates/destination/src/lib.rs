@@ -89,6 +89,11 @@ pub fn beginnings() -> impl Iterator<Item = &'static str> {
     forms().filter_map(move |form| form.split(is_name).next())
 }
 
+/// A place as the next program takes it: in a registry the name alone.
+pub fn reference(place: &str) -> &str {
+    place.strip_prefix("docker://").unwrap_or(place)
+}
+
 /// A line for each destination: its form and what it is.
 pub fn help() -> String {
     let rows = IN_HELP.iter();

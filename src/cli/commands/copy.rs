@@ -446,7 +446,8 @@ fn copy(
         }
         None => format!("@{digest}"),
     };
-    let line = places.first().map(|place| format!("{place}{by}\n"));
+    let reference = places.first().map(|place| destination::reference(place));
+    let line = reference.map(|reference| format!("{reference}{by}\n"));
     let line = line.unwrap_or_default();
     if destination.is_standard_output() {
         printer.note(&line);

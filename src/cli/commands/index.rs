@@ -166,7 +166,10 @@ fn create(
         return printer.data(&format!("{value:#}\n"));
     }
     match places.first().filter(|_| !printer.is_quiet()) {
-        Some(place) => printer.data(&format!("{place}@{digest}\n")),
+        Some(place) => {
+            let reference = destination::reference(place);
+            printer.data(&format!("{reference}@{digest}\n"))
+        }
         None => Ok(()),
     }
 }

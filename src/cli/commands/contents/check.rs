@@ -46,7 +46,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "IMAGE", requires = "max_growth")]
     against: Option<String>,
 
-    /// The image for this platform, of an index; without it all of them
+    /// Of an index, the image for this platform; without it all, or of one in a registry that for this machine
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
 
@@ -96,10 +96,8 @@ pub(crate) fn run(
     let unseen = Unseen(&said);
     let context = interruption.context(&unseen);
     let platform = arguments.platform.as_ref();
-    let mut images = source::open(&arguments.image, &options, context)?;
-    if platform.is_some() {
-        images = vec![source::choose(&arguments.image, images, platform)?];
-    }
+    let images = source::open(&arguments.image, &options, context)?;
+    let images = source::choose_some(&arguments.image, images, platform)?;
     let mut answers = Vec::new();
     let mut page = Page::default();
     let mut is_kept = true;

@@ -14,7 +14,7 @@ use crate::cli::interruption::Interruption;
 use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use crate::source::{self, Depth, SourceImage};
+use crate::source::{self, Depth, ReadLayers, SourceImage};
 use strata_contents::diff::{
     FieldChange, FileChange, LayerChanges, PackageChange, PackageChangeKind,
 };
@@ -39,6 +39,10 @@ pub(crate) struct DiffArgs {
     /// Also which files differ; all layers are read for that
     #[arg(long)]
     files: bool,
+
+    /// Also list packages that are of the same version and size, and only were rebuilt
+    #[arg(long)]
+    all: bool,
 
     #[command(flatten)]
     reach: ImageArgs,
@@ -81,6 +85,7 @@ pub(crate) fn run(
         new,
         platform,
         files,
+        all,
         reach,
         json,
         markdown,
@@ -90,10 +95,11 @@ pub(crate) fn run(
     let unseen = Unseen(printer);
     let context = interruption.context(&unseen);
     let depth = if files { Depth::Files } else { Depth::Packages };
-    let open = |text: &str| -> Result<(SourceImage, Contents)> {
+    let mut known = ReadLayers::default();
+    let mut open = |text: &str| -> Result<(SourceImage, Contents)> {
         let images = source::open(text, &options, context)?;
         let image = source::choose(text, images, platform.as_ref())?;
-        let contents = image.contents(depth, context)?;
+        let contents = image.contents_beside(&mut known, depth, context)?;
         Ok((image, contents))
     };
     let (old, new) = (open(&old)?, open(&new)?);
@@ -126,7 +132,7 @@ pub(crate) fn run(
     } else if markdown {
         in_markdown(&difference)
     } else {
-        in_text(&difference)
+        in_text(&difference, all)
     };
     printer.data(&text)
 }
@@ -280,7 +286,7 @@ fn sending(layers: &LayerChanges) -> String {
     }
 }
 
-fn in_text(difference: &Difference<'_>) -> String {
+fn in_text(difference: &Difference<'_>, all: bool) -> String {
     let mut page = Page::default();
     let ((old, before), (new, after)) = (difference.old, difference.new);
     page.field("old", &format!("{}  {}", title(old), old.facts.digest));
@@ -315,7 +321,12 @@ fn in_text(difference: &Difference<'_>) -> String {
         }
         page.line("");
         page.line(&format!("{heading}: {}", of_kind.len()));
-        for change in of_kind {
+        let is_told = |change: &&PackageChange| {
+            all || kind != PackageChangeKind::Rebuilt || change.growth() != 0
+        };
+        let told = of_kind.iter().copied().filter(is_told);
+        let untold = of_kind.len() - told.clone().count();
+        for change in told {
             let what = match kind {
                 PackageChangeKind::Updated => format!(
                     "{} -> {}",
@@ -333,6 +344,9 @@ fn in_text(difference: &Difference<'_>) -> String {
                 visible_line(&change.name),
                 visible_line(&what)
             ));
+        }
+        if untold > 0 {
+            page.line(&format!("{untold} of the same size; --all lists them"));
         }
     }
     if !difference.fields.is_empty() {

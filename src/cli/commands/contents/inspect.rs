@@ -33,7 +33,7 @@ pub(crate) struct InspectArgs {
     /// The image, in any of the forms below
     image: String,
 
-    /// Only the image for this platform, of an index
+    /// Of an index, the image for this platform; without it all, or of one in a registry that for this machine
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
 
@@ -108,11 +108,13 @@ pub(crate) fn run(
     let options = reach.options()?;
     let unseen = Unseen(printer);
     let context = interruption.context(&unseen);
-    let mut images = source::open(&text, &options, context)?;
+    let images = source::open(&text, &options, context)?;
     // A page is of one image.
-    if platform.is_some() || html.is_some() {
-        images = vec![source::choose(&text, images, platform.as_ref())?];
-    }
+    let images = if html.is_some() {
+        vec![source::choose(&text, images, platform.as_ref())?]
+    } else {
+        source::choose_some(&text, images, platform.as_ref())?
+    };
     let depth = if files { Depth::Files } else { Depth::Packages };
     let view = View {
         sort,

@@ -214,10 +214,10 @@ fn ways(frame: &mut Frame<'_>, state: &mut State, area: Rect) {
                 [] => "named by the arguments".to_owned(),
                 arguments => format!("named by {}", arguments.join(", ")),
             };
-            let ways = if count == 1 {
-                "one way".to_owned()
-            } else {
-                format!("the shortest of {count} ways")
+            let ways = match count {
+                0 | 1 => "one way".to_owned(),
+                u64::MAX => "the shortest of very many ways".to_owned(),
+                count => format!("the shortest of {count} ways"),
             };
             let title = format!(" Why: {named}, {ways} ");
             cut(
