@@ -665,19 +665,25 @@ makeOverridable (
         reference
         moreTags
         ;
-      evaluation = internal.evaluation {
-        inherit image provenance;
-        arguments = [
-          copyToRoot
-          contents
-          system
-          layers
-          ownConfig
-          files
-          tarLayers
-        ];
-        packages = sbom.packages or [ ];
-      };
+      about.evaluation = builtins.toFile "evaluation.json" (
+        builtins.unsafeDiscardStringContext (
+          builtins.toJSON (
+            internal.evaluation {
+              inherit image provenance;
+              arguments = [
+                copyToRoot
+                contents
+                system
+                layers
+                ownConfig
+                files
+                tarLayers
+              ];
+              packages = sbom.packages or [ ];
+            }
+          )
+        )
+      );
     }
     // {
       inherit

@@ -15,8 +15,9 @@
   `moreTags` (list of strings; default: `[ ]`)
   : More tags for registries and engines.
 
-  `evaluation` (path; default: `null`)
-  : What only evaluation knows of the image, as of `internal.evaluation`.
+  `about` (attribute set; default: `{ }`)
+  : `evaluation`, a file of what only evaluation knows of the image. What is made of it is there if it is. It costs time,
+    and is looked at where it is used.
 */
 {
   tools,
@@ -33,7 +34,7 @@ in
   baseName,
   reference,
   moreTags ? [ ],
-  evaluation ? null,
+  about ? { },
 }:
 let
   # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
@@ -187,14 +188,16 @@ in
       )
       { };
 }
-// lib.optionalAttrs (evaluation != null) {
-  inherit evaluation;
-  publish = script "publish" "publish [OPTIONS]" "${toRegistry} --attach=sbom,provenance --evaluation=${evaluation}";
+// lib.optionalAttrs (about ? evaluation) {
+  inherit (about) evaluation;
+  publish =
+    script "publish" "publish [OPTIONS]"
+      "${toRegistry} --attach=sbom,provenance --evaluation=${about.evaluation}";
   sbom = runStrata "${baseName}-sbom" [
     "sbom"
     image
     (placeholder "out")
     "--format=all"
-    "--evaluation=${evaluation}"
+    "--evaluation=${about.evaluation}"
   ];
 }

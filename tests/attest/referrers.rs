@@ -239,3 +239,24 @@ fn what_belongs_to_an_image_is_copied_along() {
     assert_eq!(listed(&target, &subject, None), [bill.digest]);
     assert_eq!(listed(&target, &bill.descriptor(), None), [about.digest]);
 }
+
+/// cosign 3.1 names the type of the config in the list under the tag, which is empty; the manifest knows better.
+#[test]
+fn a_list_of_cosign_is_understood() {
+    let registry = Registry::start(Setup::default());
+    let (repository, subject) = repository(&registry.host, "name");
+    let context = Context::silent();
+    let attached = attach(&repository, &subject, &document("{}"), context).unwrap();
+    let tag = Referrers::tag(&subject.digest);
+    let mut list = repository.document(&tag, context).unwrap().unwrap().bytes;
+    list = String::from_utf8(list)
+        .unwrap()
+        .replace("application/vnd.example+json", media_type::EMPTY)
+        .into_bytes();
+    let descriptor = Descriptor::of(media_type::INDEX, &list);
+    repository
+        .put_document(&tag, &descriptor, &list, context)
+        .unwrap();
+    let found = listed(&repository, &subject, Some("application/vnd.example+json"));
+    assert_eq!(found, [attached.digest]);
+}

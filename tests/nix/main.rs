@@ -4,7 +4,6 @@ mod builds;
 mod docker_tools;
 mod examples;
 mod files;
-mod flake;
 mod flakes;
 mod image;
 mod layers;
