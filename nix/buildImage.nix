@@ -207,6 +207,21 @@
     `"oci"`, and `--format` of a copy is stronger. `compressed` promises the digest of an OCI manifest, and is pushed
     as one.
 
+  `limits` (attribute set; default: `{ }`)
+  : What the image must keep to, or else it is not built, and the error names what is too much: `size`, the most bytes
+    of its layers before they are compressed (`"200M"`); `layers`, the most layers, those of `fromImage` counted; `deny`,
+    packages that must not be in it, by name, with or without a version (`"gcc"` is not its library, which is
+    `"gcc-lib"`; `*` stands for anything), or as they are; `growth`, how much more it may have than another image:
+    `size` is a share or bytes, `against` the other image, which is that of `previousLayers` without it.
+
+    ```nix
+    limits = {
+      size = "200M";
+      layers = 60;
+      deny = [ "gcc" "perl" ];
+    };
+    ```
+
   `created` (string; default: `"1970-01-01T00:00:01Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
@@ -286,7 +301,16 @@
   : Offers it to whoever pulls from this machine.
 
   `inspect` (command)
-  : Shows its layers, sizes and store paths.
+  : Shows what is in it: layers, packages, sizes.
+
+  `why` (command)
+  : Tells why something is in it: `nix run .#image.why -- openssl`.
+
+  `diff` (command)
+  : Shows what differs from another image, which is the one before: `nix run .#image.diff -- OTHER`.
+
+  `browse` (command)
+  : Shows what is in it in a terminal, to look around.
 
   `explain` (command)
   : Tells why its layers are as they are, and what updates send again.
@@ -316,12 +340,21 @@
   `ociArchive` (derivation)
   : An OCI archive in the store.
 
+  `checks` (derivation)
+  : Whether it keeps to `limits`, as JSON: an error if not. `checks.override { limits = { size = "200M"; }; }` checks
+    others, also of an image that is built by now.
+
   `rootfs` (derivation)
   : The root file system as a tar in the store.
 
   `compressed` (derivation)
   : The same image with the digests of its compressed layers: `digest` in it is the digest that a registry
     will give it. It has the commands of an image, and `override { compression = "zstd"; }`.
+
+  `snapshotter` (derivation)
+  : The same image for nodes with [nix-snapshotter](../../guides/kubernetes.md#nodes-that-have-the-store), which mount their
+    own store paths into containers: it has their places, and annotations that name them. It has the commands of an image but
+    for those of Docker and podman.
 
   `debug` (image)
   : The same image with a shell and tools on top, under the tag `TAG-debug`: its layers, and one more with the
@@ -431,6 +464,7 @@ let
       gid = number;
       mtime = orNull path;
       includeStorePaths = boolean;
+      limits = internal.limits.type;
       tarLayers = paths;
       created = string;
       annotations = attributes;
@@ -516,6 +550,7 @@ makeOverridable (
     mtime ? null,
     includeStorePaths ? true,
     tarLayers ? [ ],
+    limits ? { },
     created ? "1970-01-01T00:00:01Z",
     annotations ? { },
     sbom ? { },
@@ -581,6 +616,7 @@ makeOverridable (
       }
       // runsOn
       // lib.optionalAttrs (format != null) { inherit format; }
+      // lib.optionalAttrs (limits != { }) { limits = ownLimits; }
       // lib.optionalAttrs (remove != [ ]) { inherit remove; }
       // lib.optionalAttrs (base != null) {
         fromImage = base;
@@ -614,6 +650,7 @@ makeOverridable (
     };
 
     base = internal.fromImage fromImage;
+    ownLimits = internal.limits.request "buildImage" previousLayers limits;
     ownConfig = internal.mergeEnv (given.imageEnv ++ systemRoot.imageEnv) config;
 
     # The variable that says where programs are, as far as it is known here: what was pulled has `/usr/local/bin`
@@ -664,6 +701,7 @@ makeOverridable (
         baseName
         reference
         moreTags
+        ownLimits
         ;
       about.evaluation = builtins.toFile "evaluation.json" (
         builtins.unsafeDiscardStringContext (
@@ -693,6 +731,17 @@ makeOverridable (
         meta
         passthru
         ;
+
+      snapshotter = internal.snapshotter {
+        inherit
+          image
+          fromImage
+          imageTag
+          baseName
+          reference
+          moreTags
+          ;
+      };
 
       # On top, so that the layers stay what they are.
       debug =

@@ -11,7 +11,7 @@ use strata_nix::{ClosureEntry, base32, nar};
 use strata_oci::Digest;
 
 /// Changes with what is chosen, so that an older corpus is not taken for this one.
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
 const KB: u64 = 1_000;
 const MB: u64 = 1_000_000;
@@ -148,13 +148,17 @@ impl Machine {
     }
 }
 
-/// Adds the files in `directory` that can be read, sorted by their names.
+/// Adds the files in `directory` that can be read and can be in a layer, sorted by their names.
 fn find(directory: &Path, files: &mut Vec<Source>) -> Result<()> {
     let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
     let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (path, kind) = (entry.path(), entry.file_type()?);
+        // What engines leave on a machine; in a layer it would hide another file.
+        if entry.file_name().as_encoded_bytes().starts_with(b".wh.") {
+            continue;
+        }
         if kind.is_dir() {
             find(&path, files)?;
         } else if kind.is_file() && File::open(&path).is_ok() {

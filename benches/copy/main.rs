@@ -18,13 +18,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tempfile::TempDir;
 
 use corpus::Corpus;
 use images::Images;
 use measure::{Sample, run};
 use report::Report;
 use strata_testing::engines::{self, Docker};
+use strata_testing::keeper::Keeper;
 use strata_testing::registry::{Registry, Setup};
 
 /// How often each program runs at most, and how long all rounds together may take: as many are
@@ -113,7 +113,9 @@ fn main() -> Result<()> {
 }
 
 struct Bench<'a> {
-    scratch: TempDir,
+    /// Takes away `scratch` and what podman mounts in it.
+    _keeper: Keeper,
+    scratch: PathBuf,
     usual: Images<'a>,
     one_layer: Images<'a>,
     small: Images<'a>,
@@ -129,10 +131,11 @@ impl<'a> Bench<'a> {
     /// Brings everything to where the first round begins: engines know all images, the registry those that are not
     /// pushed anew in each round.
     fn new(corpus: &'a Corpus, directory: &Path) -> Result<Self> {
-        let scratch = tempfile::tempdir_in(directory)?;
+        let scratch = tempfile::tempdir_in(directory)?.keep();
         let usual = Images::some(corpus, "usual", 1);
         let bench = Self {
-            storage: storage(scratch.path())?,
+            storage: storage(&scratch)?,
+            _keeper: Keeper::daemon(scratch.clone(), &[]),
             scratch,
             one_layer: usual.in_one_layer(),
             usual,
@@ -237,7 +240,7 @@ impl<'a> Bench<'a> {
     fn skopeo(&self, image: &Path, destination: &str) -> Result<Command> {
         let tag = image.file_name().and_then(|name| name.to_str());
         let tag = tag.context("outputs have names")?;
-        let layout = format!("oci:{}:{tag}", self.scratch.path().join("layout").display());
+        let layout = format!("oci:{}:{tag}", self.scratch.join("layout").display());
         run(&mut self.strata(image, &layout)?)?;
         let mut command = Command::new("skopeo");
         command.args([
@@ -255,7 +258,7 @@ impl<'a> Bench<'a> {
     }
 
     fn on_an_empty_machine(&self, command: &mut Command) -> Result<()> {
-        let home = tempfile::tempdir_in(self.scratch.path())?.keep();
+        let home = tempfile::tempdir_in(&self.scratch)?.keep();
         command
             .env_remove("DOCKER_CONTEXT")
             .env("DOCKER_HOST", self.docker.host())

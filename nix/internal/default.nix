@@ -32,6 +32,7 @@ let
   groups-of = import ./groups-of.nix { inherit lib; };
   types = import ./types.nix { inherit lib; };
   layering = import ./layering.nix { inherit lib storePaths types; };
+  limits = import ./limits.nix { inherit lib types; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
   commands = import ./commands.nix {
     inherit
@@ -39,6 +40,7 @@ let
       strata
       publicFunction
       types
+      limits
       ;
   };
   dockerImage = import ./docker-image.nix {
@@ -78,6 +80,7 @@ in
     derive
     dockerImage
     layering
+    limits
     strata
     strata-fakeroot
     tools
@@ -116,6 +119,7 @@ in
   };
   inherit publicFunction types;
   skopeoNix2container = import ./skopeo-nix2container.nix { inherit tools; };
+  snapshotter = import ./snapshotter.nix { inherit lib commands; };
   systemPerms = import ./system-perms.nix { inherit lib groups-of; };
   tarball = import ./tarball.nix { inherit tools strata; };
   variant = import ./variant.nix { inherit (pkgs) go; };

@@ -7,10 +7,11 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::attest::{attach, referrers, sbom, sign};
+use super::commands::contents::{browse, check, diff, inspect, why};
 use super::commands::generated::{completions, man};
 use super::commands::{
-    compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull, serve,
-    tarsum, verify,
+    compress, copy, explain, export, index, layers, lock, lock_layers, merge, pull, serve, tarsum,
+    verify,
 };
 use super::usage;
 use strata_progress::Detail;
@@ -51,7 +52,11 @@ struct Arguments {
 #[derive(Subcommand)]
 pub(super) enum Command {
     Copy(Box<copy::CopyArgs>),
-    Inspect(inspect::InspectArgs),
+    Inspect(Box<inspect::InspectArgs>),
+    Why(Box<why::WhyArgs>),
+    Diff(Box<diff::DiffArgs>),
+    Check(Box<check::CheckArgs>),
+    Browse(Box<browse::BrowseArgs>),
     Explain(explain::ExplainArgs),
     Layers(layers::LayersArgs),
     Verify(Box<verify::VerifyArgs>),

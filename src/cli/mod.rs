@@ -33,10 +33,11 @@ use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
 use commands::attest::{attach, referrers, sbom, sign};
+use commands::contents::{browse, check, diff, inspect, why};
 use commands::generated::{completions, man};
 use commands::{
-    compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull, serve,
-    tarsum, verify,
+    compress, copy, explain, export, index, layers, lock, lock_layers, merge, pull, serve, tarsum,
+    verify,
 };
 use failure::Failure;
 use interruption::Interruption;
@@ -65,7 +66,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match command {
         Command::Copy(arguments) => copy::run(*arguments, &printer, &interruption),
-        Command::Inspect(arguments) => inspect::run(&arguments, &printer),
+        Command::Inspect(arguments) => inspect::run(*arguments, &printer, &interruption),
+        Command::Why(arguments) => why::run(*arguments, &printer, &interruption),
+        Command::Diff(arguments) => diff::run(*arguments, &printer, &interruption),
+        Command::Check(arguments) => check::run(*arguments, &printer, &interruption),
+        Command::Browse(arguments) => browse::run(*arguments, &printer, &interruption),
         Command::Explain(arguments) => explain::run(&arguments, &printer),
         Command::Layers(arguments) => layers::run(&arguments, &printer),
         Command::Verify(arguments) => verify::run(*arguments, &printer, &interruption),

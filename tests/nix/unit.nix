@@ -1477,6 +1477,68 @@ let
         [ ]
       ];
     };
+    "image: for nodes with nix-snapshotter" =
+      let
+        base = strata.buildImage { name = "base"; };
+        image = strata.buildImage {
+          name = "x";
+          tag = "1";
+          format = "docker";
+          maxLayers = 7;
+          strategy = "biggest";
+          layerHints.stable = [ app ];
+          copyToRoot = [ app ];
+          fromImage = base;
+          config.Cmd = [ "${app}/bin/app" ];
+        };
+        inherit (image) snapshotter;
+        index = strata.buildIndex {
+          name = "all";
+          images = [ image ];
+        };
+      in
+      {
+        actual = [
+          (
+            snapshotter.request.image == removeAttrs image.request.image [ "format" ]
+            // {
+              mountStorePaths = true;
+              fromImage = image.request.image.fromImage // {
+                path = "${base.snapshotter}";
+              };
+            }
+          )
+          (
+            removeAttrs snapshotter.request [
+              "image"
+              "maxLayers"
+            ] == removeAttrs image.request [
+              "image"
+              "layerHints"
+              "maxLayers"
+              "strategy"
+            ]
+          )
+          snapshotter.request.maxLayers
+          (snapshotter.exportReferencesGraph == image.exportReferencesGraph)
+          snapshotter.imageRefUnsafe
+          (snapshotter ? copyToContainerd)
+          (snapshotter ? copyToDockerDaemon)
+          (image.request.image ? mountStorePaths)
+          index.snapshotter.request.index.images
+        ];
+        expected = [
+          true
+          true
+          1
+          true
+          "x:1"
+          true
+          false
+          false
+          [ "${snapshotter}" ]
+        ];
+      };
     "image: commands" =
       let
         image = strata.buildImage {

@@ -287,13 +287,17 @@ fn strata(arguments: &[&str]) -> (String, String) {
 }
 
 /// The commands with flags.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 21] = [
     &["copy"],
     &["sbom"],
     &["attach"],
     &["referrers"],
     &["sign"],
     &["inspect"],
+    &["why"],
+    &["diff"],
+    &["check"],
+    &["browse"],
     &["explain"],
     &["layers"],
     &["verify"],
@@ -308,9 +312,10 @@ const COMMANDS: [&[&str]; 17] = [
 ];
 
 /// The pages about the command line.
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     "docs/cli.md",
     "docs/guides/ci.md",
+    "docs/guides/see-into-an-image.md",
     "docs/reference/cli.md",
     "docs/reference/destinations.md",
     "docs/reference/registries.md",
@@ -429,7 +434,8 @@ impl Shell {
                 *.copyToDockerDaemon) strata copy result docker-daemon:app:1 "$@" ;;
                 *.copyToPodman) strata copy result containers-storage:app:1 "$@" ;;
                 *.copyToContainerd) strata copy result containerd:app:1 "$@" ;;
-                *.inspect | *.explain | *.serve | *.verify) strata "${installable##*.}" result "$@" ;;
+                *.diff) strata diff "$@" result ;;
+                *.inspect | *.why | *.browse | *.explain | *.serve | *.verify) strata "${installable##*.}" result "$@" ;;
                 *.lockLayers) strata lock-layers result "$@" ;;
                 *) strata "unknown installable $installable" ;;
               esac
@@ -684,7 +690,10 @@ fn whole(piece: &str) -> (&'static str, String) {
         ("argument", image)
     } else if piece.starts_with("{ inputs") {
         let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; }";
-        let module = format!("({piece}) {{ inherit pkgs; inputs.strata = {inputs}; }}");
+        let snapshotter = "nix-snapshotter.nixosModules.default = \"nix-snapshotter\";";
+        let module = format!(
+            "({piece}) {{ inherit pkgs; inputs = {{ strata = {inputs}; {snapshotter} }}; }}"
+        );
         ("module", format!("builtins.toJSON ({module})"))
     } else if piece.starts_with("virtualisation") {
         ("module", format!("builtins.toJSON {{ {piece} }}"))

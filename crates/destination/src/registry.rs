@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::contract::{Copied, Destination, DockerFormat, DryRun, Options};
 use super::syntax::{Transport, error};
 use strata_copy::CopyName;
-use strata_error::Result;
+use strata_error::{Result, visible_line};
 use strata_image::ManifestOrIndexRef;
 use strata_oci::{Digest, Reference, without_password};
 use strata_progress::Context;
-use strata_registry::{self as registry, Action, Plan, PushOptions};
+use strata_registry::{self as registry, Action, Fetched, Plan, PushOptions, RefetchedFile};
 
 pub(super) const DOCKER: Transport = Transport {
     name: "docker",
@@ -172,13 +172,44 @@ fn describe_as_json(plan: &Plan, sent: &BTreeMap<Digest, u64>) -> Value {
             "action": action,
             "from": from,
             "compression": compression,
+            "fetched": layer.fetched.as_ref().map(fetched_as_json),
         })
     });
     let tags = plan
         .tags
         .iter()
         .map(|tag| format!("{}:{tag}", plan.repository));
-    json!({ "layers": layers.collect::<Vec<_>>(), "tags": tags.collect::<Vec<_>>() })
+    json!({
+        "layers": layers.collect::<Vec<_>>(),
+        "tags": tags.collect::<Vec<_>>(),
+        "older": plan.older,
+    })
+}
+
+/// What a client fetches of a layer, for programs.
+fn fetched_as_json(fetched: &Fetched) -> Value {
+    match fetched {
+        Fetched::Nothing => json!({ "how": "nothing" }),
+        Fetched::Whole => json!({ "how": "whole" }),
+        Fetched::Parts { size, parts } => {
+            let file = |file: &RefetchedFile| {
+                json!({
+                    "path": format!("/{}", file.name),
+                    "bytes": file.bytes,
+                    "chunks": file.chunks,
+                    "ofChunks": file.of_chunks,
+                })
+            };
+            json!({
+                "how": "parts",
+                "bytes": parts.bytes,
+                "ofBytes": size,
+                "chunks": parts.chunks,
+                "ofChunks": parts.of_chunks,
+                "files": parts.files.iter().map(file).collect::<Vec<_>>(),
+            })
+        }
+    }
 }
 
 /// Describes what is planned for an image. `sent` are the layers that go out with earlier ones, and
@@ -213,6 +244,9 @@ fn describe(plan: &Plan, sent: &mut BTreeMap<Digest, u64>) -> String {
             HumanBytes(layer.size)
         );
     }
+    if let Some(older) = &plan.older {
+        text.push_str(&describe_fetched(plan, older));
+    }
     let names: Vec<String> = plan
         .tags
         .iter()
@@ -231,11 +265,57 @@ fn describe(plan: &Plan, sent: &mut BTreeMap<Digest, u64>) -> String {
     text
 }
 
+/// Describes what a client fetches that has the older image: layer by layer, where that is less than all.
+fn describe_fetched(plan: &Plan, older: &str) -> String {
+    let mut text = String::new();
+    let count = plan.layers.len();
+    let (mut bytes, mut whole) = (0_u64, 0_usize);
+    for (index, layer) in plan.layers.iter().enumerate() {
+        match &layer.fetched {
+            None | Some(Fetched::Nothing) => {}
+            Some(Fetched::Whole) => whole += 1,
+            Some(Fetched::Parts { size, parts }) => {
+                bytes = bytes.saturating_add(parts.bytes);
+                // Writing to a String cannot fail.
+                let _ = writeln!(
+                    text,
+                    "layer {}/{count} is fetched in parts: {} of {}, {} of {} chunks",
+                    index + 1,
+                    HumanBytes(parts.bytes),
+                    HumanBytes(*size),
+                    parts.chunks,
+                    parts.of_chunks
+                );
+                for file in &parts.files {
+                    let _ = writeln!(
+                        text,
+                        "{:>12}  /{}, {} of {} chunks",
+                        HumanBytes(file.bytes).to_string(),
+                        visible_line(&file.name),
+                        file.chunks,
+                        file.of_chunks
+                    );
+                }
+            }
+        }
+    }
+    let parts = (!text.is_empty()).then(|| format!("{} in parts", HumanBytes(bytes)));
+    let whole = (whole > 0).then(|| format!("{whole} layers whole"));
+    let all: Vec<String> = parts.into_iter().chain(whole).collect();
+    let all = if all.is_empty() {
+        "nothing".to_owned()
+    } else {
+        all.join(", and ")
+    };
+    let _ = writeln!(text, "whoever has {older} fetches {all}");
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use strata_oci::Compression;
-    use strata_registry::PlannedLayer;
+    use strata_registry::{PlannedLayer, Refetched};
 
     #[test]
     fn names_are_complete() {
@@ -275,6 +355,7 @@ mod tests {
             digest,
             size: 2048,
             action,
+            fetched: None,
         };
         let plan = Plan {
             layers: vec![
@@ -296,6 +377,7 @@ mod tests {
             ],
             repository: "h.x/a".to_owned(),
             tags: vec!["1".to_owned(), "2".to_owned()],
+            older: None,
             warnings: Vec::new(),
         };
         let mut sent = BTreeMap::new();
@@ -322,6 +404,53 @@ mod tests {
             said.contains(&format!("{} 2.00 KiB: sent already by then\n", digests[4]))
                 && said.contains("\n0 of 5 layers would be sent, 0 B uncompressed"),
             "{said}"
+        );
+    }
+
+    #[test]
+    fn what_clients_fetch_is_told_by_layer_and_file() {
+        let layer = |fetched| PlannedLayer {
+            digest: Digest::of(b""),
+            size: 2048,
+            action: Action::Sent,
+            fetched: Some(fetched),
+        };
+        let file = RefetchedFile {
+            name: "a/b".to_owned(),
+            bytes: 1024,
+            chunks: 1,
+            of_chunks: 3,
+        };
+        let parts = Fetched::Parts {
+            size: 4096,
+            parts: Refetched {
+                bytes: 2048,
+                chunks: 1,
+                of_chunks: 9,
+                files: vec![file],
+            },
+        };
+        let plan = |layers| Plan {
+            layers,
+            repository: "h.x/a".to_owned(),
+            tags: Vec::new(),
+            older: Some("h.x/a:1".to_owned()),
+            warnings: Vec::new(),
+        };
+        let told = |layers| describe_fetched(&plan(layers), "h.x/a:1");
+        assert_eq!(
+            told(vec![
+                layer(Fetched::Nothing),
+                layer(parts),
+                layer(Fetched::Whole)
+            ]),
+            "layer 2/3 is fetched in parts: 2.00 KiB of 4.00 KiB, 1 of 9 chunks\n    \
+             1.00 KiB  /a/b, 1 of 3 chunks\n\
+             whoever has h.x/a:1 fetches 2.00 KiB in parts, and 1 layers whole\n"
+        );
+        assert_eq!(
+            told(vec![layer(Fetched::Nothing)]),
+            "whoever has h.x/a:1 fetches nothing\n"
         );
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use strata_layer::{ImageName, Layer};
-use strata_oci::{Descriptor, Format, ImageConfig, Manifest, json};
+use strata_oci::{Descriptor, Format, ImageConfig, Manifest, NIX_LAYER, json};
 
 /// An image that can be copied.
 pub struct Image {
@@ -45,6 +45,12 @@ impl Image {
             config_bytes: self.config_bytes.clone(),
             layers: self.layers.clone(),
         })
+    }
+
+    /// Whether store paths are mounted into its containers, which annotations of its layers say.
+    pub fn mounts_store_paths(&self) -> bool {
+        let mut layers = self.manifest.layers.iter();
+        layers.any(|layer| layer.annotations.contains_key(NIX_LAYER))
     }
 
     /// Whether containers of it are checked. Podman does not read that from an OCI manifest's config.

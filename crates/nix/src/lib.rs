@@ -37,8 +37,9 @@ pub use database_reader::{DATABASE_FILES, read_database};
 pub use derivation::{DerivationOutput, parse_outputs};
 pub use nar::hash_of;
 pub use request::{
-    AccountsRequest, FileRequest, FileType, FleetRequest, FromImage, ImageRequest, InheritRequest,
-    LayerHints, NixDatabase, OwnerRequest, PermsRule, Request, StrategyName,
+    AccountsRequest, FileRequest, FileType, FleetRequest, FromImage, GrowthRequest, ImageRequest,
+    InheritRequest, LayerHints, LimitsRequest, NixDatabase, OwnerRequest, PermsRule, Request,
+    StrategyName,
 };
 pub use requests::index::{IndexArguments, IndexRequest};
 pub use requests::system::{

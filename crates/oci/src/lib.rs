@@ -33,7 +33,10 @@ mod value;
 
 pub use artifact::{Artifact, Referrer, Referrers};
 pub use config::{Config, History, HistoryEntry, ImageConfig};
-pub use descriptor::{Descriptor, Platform, TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION};
+pub use descriptor::{
+    Descriptor, NIX_LAYER, NIX_STORE_PATH, Platform, TABLE_DIGEST, TABLE_POSITION,
+    TAR_SPLIT_POSITION,
+};
 pub use document::{
     Document, IndexEntry, check_config_keys, check_docker_archive_keys, check_index_keys,
 };

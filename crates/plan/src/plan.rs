@@ -36,6 +36,8 @@ pub struct LayerSpec {
     pub mtime: Option<u64>,
     /// Whose its store paths are, if they are somebody's of their own.
     pub store_owner: Option<Owner>,
+    /// What the manifest says of the layer besides.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl LayerSpec {
@@ -52,6 +54,7 @@ impl LayerSpec {
             tar: None,
             mtime: None,
             store_owner: None,
+            annotations: BTreeMap::new(),
         }
     }
 }

@@ -49,9 +49,10 @@ mod response;
 
 pub use options::{Options, Retry, Timeouts};
 pub use push::{
-    Action, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, no_docker_format, plan,
-    plan_index, push, push_index, tags,
+    Action, Fetched, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, no_docker_format,
+    plan, plan_index, push, push_index, tags,
 };
 pub use repository::{Answer, Repository, StoredDocument};
+pub use strata_compress::{Refetched, RefetchedFile};
 pub use strata_http::Proxies;
 pub use strata_keychain::Credentials;

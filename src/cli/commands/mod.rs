@@ -2,12 +2,12 @@
 
 pub(super) mod attest;
 pub(super) mod compress;
+pub(super) mod contents;
 pub(super) mod copy;
 pub(super) mod explain;
 pub(super) mod export;
 pub(super) mod generated;
 pub(super) mod index;
-pub(super) mod inspect;
 pub(super) mod layers;
 pub(super) mod lock;
 pub(super) mod lock_layers;

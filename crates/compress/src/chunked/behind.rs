@@ -2,7 +2,7 @@
 //! written.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 
 use super::batch::Made;
 use super::table::{Chunk, Content, Table};
@@ -12,8 +12,10 @@ use strata_oci::{Digest, TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION};
 
 /// How strongly table and tar-split are compressed. Every client fetches them.
 const LEVEL: i32 = 4;
+/// How much of them is compressed at a time at least, in bytes.
+const BUFFER: usize = 64 * 1024;
 /// Readers take no larger ones, in bytes (`maxTocSize` of containers/storage).
-const LARGEST: u64 = 150 * 1024 * 1024;
+pub(super) const LARGEST: u64 = 150 * 1024 * 1024;
 /// The magic number of a skippable frame, as it is written (RFC 8878, section 3.1.2).
 const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 /// What comes before the content of a skippable frame, in bytes.
@@ -22,6 +24,15 @@ const SKIPPABLE_HEADER: u64 = 8;
 const KIND: u64 = 1;
 /// How the footer ends.
 const FOOTER: [u8; 8] = *b"GNUlInUx";
+
+/// What is behind the frames of a layer that is written; nothing if it has no table.
+#[derive(Default)]
+pub(crate) struct Finished {
+    /// The annotations of its descriptor that lead to the table.
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// The table as it is in the blob.
+    pub(crate) table: Vec<u8>,
+}
 
 /// The frames that are written, and what will be behind them.
 pub(super) struct Behind {
@@ -65,16 +76,16 @@ impl Behind {
         Ok(())
     }
 
-    /// Writes what is behind the frames; gives the annotations that lead there.
-    pub(super) fn finish(self, writer: &mut impl Write) -> io::Result<BTreeMap<String, String>> {
+    /// Writes what is behind the frames.
+    pub(super) fn finish(self, writer: &mut impl Write) -> io::Result<Finished> {
         let Some(documents) = self.documents else {
-            return Ok(BTreeMap::new());
+            return Ok(Finished::default());
         };
         let (tar_split, tar_split_length) = documents.tar_split.into_writer().finish()?;
         let table = documents.table.finish(Digest::of(&tar_split))?;
         let (table, table_length) = table.finish()?;
         if table_length.max(tar_split_length) > LARGEST {
-            return Ok(BTreeMap::new());
+            return Ok(Finished::default());
         }
         let table_at = self.length + SKIPPABLE_HEADER;
         let tar_split_at = table_at + table.len() as u64 + SKIPPABLE_HEADER;
@@ -113,7 +124,10 @@ impl Behind {
             ),
         ];
         let annotations = annotations.map(|(name, value)| (name.to_owned(), value));
-        Ok(annotations.into())
+        Ok(Finished {
+            annotations: annotations.into(),
+            table,
+        })
     }
 }
 
@@ -168,16 +182,17 @@ fn skippable(writer: &mut impl Write, content: &[u8]) -> io::Result<()> {
 /// A document that is compressed while it grows.
 #[derive(Default)]
 struct Packed {
-    /// From the first byte on.
-    encoder: Option<zstd::Encoder<'static, Vec<u8>>>,
+    /// From the first byte on. Documents are written word by word, and each call of the encoder costs as much as many
+    /// of them.
+    encoder: Option<BufWriter<zstd::Encoder<'static, Vec<u8>>>>,
     length: u64,
 }
 
 impl Packed {
-    fn encoder(&mut self) -> io::Result<&mut zstd::Encoder<'static, Vec<u8>>> {
+    fn encoder(&mut self) -> io::Result<&mut BufWriter<zstd::Encoder<'static, Vec<u8>>>> {
         let encoder = match self.encoder.take() {
             Some(encoder) => encoder,
-            None => zstd::Encoder::new(Vec::new(), LEVEL)?,
+            None => BufWriter::with_capacity(BUFFER, zstd::Encoder::new(Vec::new(), LEVEL)?),
         };
         Ok(self.encoder.insert(encoder))
     }
@@ -185,8 +200,11 @@ impl Packed {
     /// What was made of it, and how long it was.
     fn finish(mut self) -> io::Result<(Vec<u8>, u64)> {
         self.encoder()?;
-        let encoder = self.encoder.map(zstd::Encoder::finish).transpose()?;
-        Ok((encoder.unwrap_or_default(), self.length))
+        let Some(encoder) = self.encoder else {
+            return Ok((Vec::new(), self.length));
+        };
+        let encoder = encoder.into_inner().map_err(IntoInnerError::into_error)?;
+        Ok((encoder.finish()?, self.length))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Writing a layer that clients can fetch in parts: the tar is read as it comes, header by header.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use super::batch::{BATCH, Batch, FileEnd, Frame, Made, Segment};
-use super::behind::Behind;
+use super::behind::{Behind, Finished};
 use super::crc64::Crc64;
 use super::cut::{AHEAD, LARGEST, first_chunk};
 use crate::in_order::InOrder;
@@ -97,11 +97,8 @@ impl Chunked {
         Ok(taken.len())
     }
 
-    /// Writes what is left; gives the annotations of the layer, none if it has no table.
-    pub(crate) fn finish(
-        mut self,
-        writer: &mut impl Write,
-    ) -> io::Result<BTreeMap<String, String>> {
+    /// Writes what is left.
+    pub(crate) fn finish(mut self, writer: &mut impl Write) -> io::Result<Finished> {
         let is_whole = match &self.position {
             Position::Rest => (self.waiting().len() as u64).is_multiple_of(BLOCK),
             // Without an end there is nothing wrong with it for readers.
