@@ -192,7 +192,7 @@ impl Bench {
 /// Copies a layout with the skopeo of a Debian 13, if there is one (`scripts/test-newer`); older ones write tables that
 /// nobody reads.
 fn skopeo(layout: &str, destination: &str) -> Command {
-    let mut command = match std::env::var_os("STRATA_DEBIAN_13") {
+    let mut command = match std::env::var_os("STRATA_DEBIAN_ENGINES") {
         None => Command::new("skopeo"),
         Some(root) => {
             // The programs and libraries of that Debian, and all else of this machine.

@@ -946,6 +946,141 @@ let
       expected = "zstd:7";
     };
 
+    # What only evaluation knows
+    "evaluation: packages are found in arguments, and in what they are built from" =
+      let
+        evaluation = import ../../nix/internal/evaluation.nix { inherit lib pkgs; };
+        image = strata.buildImage { name = "x"; };
+        package =
+          name: attributes:
+          drv (
+            {
+              inherit name;
+            }
+            // attributes
+          )
+          // {
+            meta = {
+              description = "The ${name}";
+              license = [
+                lib.licenses.mit
+                { fullName = "Ours"; }
+                "Theirs"
+              ];
+              homepage = [
+                "https://a.example"
+                "https://b.example"
+              ];
+              identifiers.cpe = "cpe:2.3:a:x:x:1:*:*:*:*:*:*:*";
+            };
+          };
+        library = package "library-2.0" { };
+        tool = package "tool-1.0" {
+          outputs = [
+            "out"
+            "dev"
+          ];
+          inputs = [ [ library ] ];
+        };
+        broken = drv { name = "broken-1"; } // {
+          meta = throw "no meta";
+        };
+        given = package "given-3" { };
+        found = evaluation {
+          inherit image;
+          arguments = [
+            "${pkgs.hello}/bin/hello"
+            { nested = [ tool ]; }
+            broken
+            null
+          ];
+          packages = [ given ];
+          provenance = { };
+        };
+        byName = lib.mapAttrs' (path: about: lib.nameValuePair (builtins.substring 44 99 path) about);
+        packages = byName found.packages;
+      in
+      {
+        actual = [
+          (lib.attrNames packages)
+          packages."library-2.0"
+          packages.${builtins.substring 44 99 (free "${pkgs.hello}")}.homepage
+          (found.build.derivation == free image.drvPath)
+          (found.build ? flake)
+        ];
+        expected = [
+          (lib.sort builtins.lessThan [
+            "given-3"
+            (builtins.substring 44 99 (free "${pkgs.hello}"))
+            "library-2.0"
+            "tool-1.0"
+            "tool-1.0-dev"
+          ])
+          {
+            name = "library";
+            version = "2.0";
+            description = "The library-2.0";
+            homepage = "https://a.example";
+            cpe = "cpe:2.3:a:x:x:1:*:*:*:*:*:*:*";
+            licences = [
+              {
+                spdxId = "MIT";
+                name = "mit";
+              }
+              { name = "Ours"; }
+              {
+                spdxId = "Theirs";
+                name = "Theirs";
+              }
+            ];
+          }
+          "https://www.gnu.org/software/hello/manual/"
+          true
+          false
+        ];
+      };
+    "evaluation: where an image is from" =
+      let
+        evaluation = import ../../nix/internal/evaluation.nix { inherit lib pkgs; };
+        about =
+          provenance:
+          (evaluation {
+            image = strata.buildImage { name = "x"; };
+            arguments = [ ];
+            packages = [ ];
+            inherit provenance;
+          }).build.flake;
+        flake = about {
+          source = {
+            outPath = toString ../..;
+            rev = "abc";
+            narHash = "sha256-x";
+          };
+          uri = "github:me/app";
+          attribute = "image";
+        };
+      in
+      {
+        actual = [
+          (removeAttrs flake [ "inputs" ])
+          (map (input: input.uri) flake.inputs)
+          (about { uri = "path:/x"; })
+        ];
+        expected = [
+          {
+            uri = "github:me/app";
+            attribute = "image";
+            revision = "abc";
+            narHash = "sha256-x";
+          }
+          [ "github:NixOS/nixpkgs" ]
+          {
+            uri = "path:/x";
+            inputs = [ ];
+          }
+        ];
+      };
+
     # Images
     "image: compressed" =
       let

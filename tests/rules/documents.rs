@@ -266,6 +266,7 @@ fn every_attribute_of_an_image_is_described() {
         "imageRefUnsafe",
         "imageReferences",
         "debug",
+        "evaluation",
         "override",
         "overrideAttrs",
     ];
@@ -313,10 +314,8 @@ const COMMANDS: &[&[&str]] = &[
 /// The pages about the command line.
 const PAGES: &[&str] = &[
     "docs/cli.md",
-    "docs/guides/bills-of-materials.md",
     "docs/guides/ci.md",
     "docs/guides/see-into-an-image.md",
-    "docs/guides/signatures.md",
     "docs/reference/cli.md",
     "docs/reference/destinations.md",
     "docs/reference/registries.md",
@@ -597,7 +596,7 @@ fn pieces_of_nix_evaluate() {
     // What the offline set has not.
     let here = root();
     let scope = "let more = { python3 = pkgs.hello; buildGoModule = _: pkgs.hello; iputils = pkgs.hello; }; all = pkgs; in \
-                 let inputs.strata = \"HERE\"; pkgs = all // more; app = pkgs.hello; files = app; base = app; \
+                 let inputs.strata = \"HERE\"; self = { outPath = \"HERE\"; }; pkgs = all // more; app = pkgs.hello; files = app; base = app; \
                    image = strata.buildImage { name = \"app\"; }; \
                    config.virtualisation.podman.package = pkgs.hello; in";
     let scope = scope.replace("HERE", &here.display().to_string());

@@ -19,21 +19,27 @@ use crate::cli::printer::Printer;
 use crate::cli::progress::{Reporter, Unseen};
 use crate::cli::push_args::{PushArgs, PushSettings};
 use crate::cli::registry_args::DestinationRegistryArgs;
+use crate::remote;
 use strata_destination::of_this_machine;
 use strata_destination::{self as destination, Destination, Options};
 use strata_engine::{containerd, docker};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
-use strata_oci::{Format, Platform};
+use strata_oci::{Compression, Digest, Format, Platform, Reference};
 use strata_progress::Context;
-use strata_registry::ManifestFormat;
+use strata_registry::{self as registry, ManifestFormat};
+use strata_vouch::subjects;
 
 /// Copy an image to a registry, an engine, an archive or a directory
 #[derive(Args)]
 #[command(after_help = help())]
 pub(crate) struct CopyArgs {
-    /// The image: the output of its derivation, or a link to it such as `result`
+    /// The image: the output of its derivation, or a link to it such as `result`; or docker://NAME[:TAG]
     image: PathBuf,
+
+    /// Leave behind what is attached to an image of a registry: signatures, bills of materials
+    #[arg(long)]
+    no_referrers: bool,
 
     /// Where to copy it
     #[arg(value_name = "DESTINATION")]
@@ -196,6 +202,10 @@ fn manifest_format(text: &str) -> Result<Format, String> {
 struct CopySettings {
     /// The output of the image's derivation.
     image: PathBuf,
+    /// Where it is instead, if it is in a registry.
+    source: Option<Reference>,
+    /// Whether what is attached to it there stays behind.
+    no_referrers: bool,
     /// Where it goes.
     destination: Box<dyn Destination>,
     /// Which image of an index is copied.
@@ -224,6 +234,9 @@ impl TryFrom<CopyArgs> for CopySettings {
     fn try_from(arguments: CopyArgs) -> Result<Self> {
         check_image(&arguments.image)?;
         let destination = destination::parse(&arguments.destination)?;
+        let name = arguments.image.to_str();
+        let name = name.and_then(|text| text.strip_prefix("docker://"));
+        let source = name.map(Reference::parse_in_registry).transpose()?;
         let PushSettings {
             mut options,
             dry_run,
@@ -232,6 +245,11 @@ impl TryFrom<CopyArgs> for CopySettings {
             .push
             .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
         options.jobs = arguments.jobs;
+        if source.is_some() {
+            // It keeps its digest.
+            options.compression = Some(Compression::None);
+            options.no_reuse = true;
+        }
         if arguments.format == Some(Format::Docker) {
             format::check(destination.as_ref(), options.compression)?;
         }
@@ -242,6 +260,8 @@ impl TryFrom<CopyArgs> for CopySettings {
         Ok(Self {
             publish: arguments.publish,
             image: arguments.image,
+            source,
+            no_referrers: arguments.no_referrers,
             destination,
             platform: match arguments.multi_arch.as_deref() {
                 Some("system") => Some(of_this_machine()),
@@ -307,7 +327,7 @@ pub(crate) fn run(
         printer.note(warning);
     }
     let unseen = Unseen(&printer);
-    let image = ManifestOrIndex::open(&settings.image)?;
+    let image = open(&settings, interruption.context(&unseen))?;
     let image = choose(image, &settings, interruption.context(&unseen))?;
     let formatted = format::apply(
         image,
@@ -323,6 +343,50 @@ pub(crate) fn run(
         return dry_run(&image, &settings, &printer, interruption.context(&unseen));
     }
     copy(&image, &settings, &printer, interruption)
+}
+
+/// What is to be copied, where it is.
+fn open(settings: &CopySettings, context: Context<'_>) -> Result<ManifestOrIndex> {
+    match &settings.source {
+        None => ManifestOrIndex::open(&settings.image),
+        Some(source) => remote::open(source, &source_options(source, settings), context),
+    }
+}
+
+fn source_options(source: &Reference, settings: &CopySettings) -> registry::Options {
+    let destination = settings.destination.reference();
+    remote::options_of(source, destination, &settings.options.registry)
+}
+
+/// Copies what is attached to an image of a registry along, and to the images of an index.
+fn copy_referrers(
+    settings: &CopySettings,
+    digest: Digest,
+    printer: &Printer,
+    context: Context<'_>,
+) -> Result<()> {
+    let destination = settings.destination.reference();
+    let (Some(source), Some(destination)) = (&settings.source, destination) else {
+        return Ok(());
+    };
+    if settings.no_referrers {
+        return Ok(());
+    }
+    let options = source_options(source, settings);
+    let from = registry::Repository::to_read(source, &options, context)?;
+    let destination = Reference {
+        digest: Some(digest),
+        ..destination.clone()
+    };
+    let to = registry::Repository::to_write(&destination, &settings.options.registry, context)?;
+    let mut count = 0;
+    for subject in subjects(&to, &destination, context)? {
+        count += strata_referrers::copy(&from, &to, &subject.descriptor.digest, context)?;
+    }
+    if count > 0 {
+        printer.note(&format!("copied {count} attached documents along"));
+    }
+    Ok(())
 }
 
 /// What is copied: the image that was asked for; where one image must do, the one for the engine; else
@@ -413,6 +477,12 @@ fn copy(
             interruption.context(&Unseen(printer)),
         )?;
     }
+    copy_referrers(
+        settings,
+        digest,
+        printer,
+        interruption.context(&Unseen(printer)),
+    )?;
     let attached = match destination.reference() {
         Some(reference) => publishing.publish(
             image,
