@@ -95,11 +95,15 @@ let
       "${app}"
       "${other}"
     ];
-    "roots: each has the context of its leaf" = {
-      actual = lib.all (path: getContext path == getContext "${app}${other}") (configRoots [
-        "${app}:${other}"
-      ]);
-      expected = true;
+    # The context of all would be too much where there are thousands (NixOS/nixpkgs#140908).
+    "roots: each has its own context" = {
+      actual = map getContext (configRoots [ "${app}:${other}" ]);
+      expected = map getContext (
+        lib.sort (one: two: one < two) [
+          "${app}"
+          "${other}"
+        ]
+      );
     };
     "roots: an output that is not the first" = rootsAre "${multi.dev}/include" [ "${multi.dev}" ];
     "roots: one output does not stand for another" = rootsAre "${multi}/bin ${free "${multi.dev}"}" [

@@ -53,6 +53,37 @@ impl Image {
         layers.any(|layer| layer.annotations.contains_key(NIX_LAYER))
     }
 
+    /// The same, made at this time (RFC 3339); its digest is another one. Layers stay, and what the history says of them.
+    pub fn created_at(&self, time: &str) -> Self {
+        let config = ImageConfig {
+            created: Some(time.to_owned()),
+            ..self.config.clone()
+        };
+        let config_bytes = json::to_bytes(&config);
+        let manifest = Manifest {
+            config: Descriptor {
+                annotations: self.manifest.config.annotations.clone(),
+                ..Descriptor::of(&self.manifest.config.media_type, &config_bytes)
+            },
+            ..self.manifest.clone()
+        };
+        let manifest_bytes = json::to_bytes(&manifest);
+        Self {
+            name: self.name.clone(),
+            format: self.format,
+            manifest_descriptor: Descriptor {
+                annotations: self.manifest_descriptor.annotations.clone(),
+                platform: self.manifest_descriptor.platform.clone(),
+                ..Descriptor::of(&manifest.media_type, &manifest_bytes)
+            },
+            manifest,
+            manifest_bytes,
+            config,
+            config_bytes,
+            layers: self.layers.clone(),
+        }
+    }
+
     /// Whether containers of it are checked. Podman does not read that from an OCI manifest's config.
     pub fn has_health_check(&self) -> bool {
         let check = self.config.config.get("Healthcheck");

@@ -25,7 +25,7 @@ use strata_destination::{self as destination, Destination, Options};
 use strata_engine::{containerd, docker};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
-use strata_oci::{Compression, Digest, Format, Platform, Reference};
+use strata_oci::{Compression, Digest, Format, Platform, Reference, is_rfc3339};
 use strata_progress::Context;
 use strata_registry::{self as registry, ManifestFormat};
 use strata_vouch::subjects;
@@ -89,6 +89,10 @@ pub(crate) struct CopyArgs {
     /// The format of manifests: oci or docker; without it oci, and docker where a registry takes nothing else
     #[arg(long, short, value_name = "FORMAT", value_parser = manifest_format)]
     format: Option<Format>,
+
+    /// Say that the image was made at this time, as in 2024-12-31T23:59:59Z; its digest is another one then
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    created: Option<String>,
 
     /// Answer in JSON; docs/cli.md describes it
     #[arg(long)]
@@ -198,6 +202,14 @@ fn manifest_format(text: &str) -> Result<Format, String> {
     }
 }
 
+fn time(text: &str) -> Result<String, String> {
+    if is_rfc3339(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("write a time as in 2024-12-31T23:59:59Z".to_owned())
+    }
+}
+
 /// Arguments that were checked and understood.
 struct CopySettings {
     /// The output of the image's derivation.
@@ -216,6 +228,8 @@ struct CopySettings {
     format: Option<Format>,
     /// What is attached afterwards, and who signs.
     publish: PublishArgs,
+    /// When the image is said to be made, if not when it was.
+    created: Option<String>,
     /// Whether only to say what would be done.
     dry_run: bool,
     /// The file that the digest is written to.
@@ -281,6 +295,7 @@ impl TryFrom<CopyArgs> for CopySettings {
                 stdout: Printer::stdout,
             },
             format: arguments.format,
+            created: arguments.created,
             dry_run,
             digest_file: arguments.digestfile,
             warnings: [arguments.skopeo.warnings(), warnings].concat(),
@@ -329,6 +344,7 @@ pub(crate) fn run(
     let unseen = Unseen(&printer);
     let image = open(&settings, interruption.context(&unseen))?;
     let image = choose(image, &settings, interruption.context(&unseen))?;
+    let image = created(image, settings.created.as_deref())?;
     let formatted = format::apply(
         image,
         settings.format,
@@ -387,6 +403,22 @@ fn copy_referrers(
         printer.note(&format!("copied {count} attached documents along"));
     }
     Ok(())
+}
+
+/// The image as made at the time that was asked for.
+fn created(image: ManifestOrIndex, time: Option<&str>) -> Result<ManifestOrIndex> {
+    match (image, time) {
+        (ManifestOrIndex::Image(image), Some(time)) => {
+            Ok(ManifestOrIndex::Image(Box::new(image.created_at(time))))
+        }
+        (ManifestOrIndex::Index(_), Some(time)) => Err(Error::Name {
+            what: "time",
+            value: time.to_owned(),
+            message: "an index has no time, and its images have theirs".to_owned(),
+            hint: "choose one of them with --platform".to_owned(),
+        }),
+        (image, None) => Ok(image),
+    }
 }
 
 /// What is copied: the image that was asked for; where one image must do, the one for the engine; else
