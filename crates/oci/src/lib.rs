@@ -41,6 +41,6 @@ pub use document::{
 pub use index::Index;
 pub use lenient::{go_fields, go_object};
 pub use manifest::{Format, Manifest};
-pub use reference::{Reference, split_registry, validate_tag, without_password};
+pub use reference::{Reference, is_repository, split_registry, validate_tag, without_password};
 pub use timestamp::{is_rfc3339, rfc3339, seconds_of};
 pub use user_config::{UserConfig, canonical_user_config};
