@@ -42,7 +42,12 @@
         in
         {
           default = functions.strata;
-          inherit (functions) strata strata-builder strata-fakeroot;
+          inherit (functions)
+            strata
+            strata-builder
+            strata-fakeroot
+            nixery-prepare-image
+            ;
           # A flake that uses nix2container works with this one as its input instead.
           nix2container = functions.strata // functions;
           # There is none; it says so, and what to run.

@@ -168,6 +168,63 @@ let
       ];
     };
 
+    # Images by name
+    "names: nixery's look-up" =
+      let
+        leaf = name: drv { inherit name; };
+        found = import ../../nix/internal/find-packages.nix { inherit lib; } {
+          packages = {
+            a = leaf "a";
+            bC = leaf "bC";
+            bc = leaf "bc";
+            Set.x = leaf "x";
+            set2.Y = leaf "Y";
+            _1p = leaf "1p";
+            failed = leaf "failed" // {
+              error = "X of nixery: it took this for a miss";
+            };
+            nothing = null;
+          };
+          names = [
+            "a"
+            "bc"
+            "set.x"
+            "set2.y"
+            "1p"
+            "failed"
+            "nothing"
+            "Set"
+            "a.b"
+            "1x"
+          ];
+        };
+      in
+      {
+        actual = map (it: it.name) found.found ++ found.missing;
+        expected = [
+          "a"
+          "bc"
+          "x"
+          "1p"
+          "failed"
+          "set2.y"
+          "nothing"
+          "Set"
+          "a.b"
+          "_1x"
+        ];
+      };
+    "names: words at the front" = {
+      actual = map (name: (strata.fromName { inherit name; }).request.image.arch or null) [
+        "hello"
+        "shell/hello"
+      ];
+      expected = [
+        "amd64"
+        "amd64"
+      ];
+    };
+
     # Mistakes in arguments (issue 11, new users 3)
     "mistakes: each is a sentence with a hint" =
       let
