@@ -58,6 +58,7 @@ rec {
   prepareImage = import ./prepareImage.nix { inherit pkgs internal buildImage; };
   fromName = import ./fromName.nix { inherit pkgs internal prepareImage; };
   nixery-prepare-image = import ./nixery-prepare-image.nix { inherit pkgs internal; };
+  registry = import ./registry.nix { inherit pkgs internal buildNixImage; };
 
   dockerTools = import ./dockerTools { inherit pkgs internal; };
 

@@ -105,7 +105,7 @@ makeOverridable (
       // {
         inherit importArgs;
         inherit (request) system;
-        packages = lib.sort builtins.lessThan request.packages;
+        packages = lib.sort builtins.lessThan (lib.unique request.packages);
       }
     );
   in

@@ -1,6 +1,6 @@
 /**
-  Packages by name, as nixery's server asks for them: a drop-in for its `prepare-image.nix`, and an image of Strata with the
-  same packages.
+  Packages by name, as nixery's server asks for them, in the place of its own function of that name; and an image of Strata
+  with the same packages.
 
   The result is the file `build-output.json`. It has the runtime graph of the packages and what is known of the layer
   with the links to their files, or the error `not_found` with the names that the package set does not have. The

@@ -8,8 +8,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::generated::{completions, man};
 use super::commands::{
-    compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull, serve,
-    tarsum, verify,
+    compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull,
+    registry, serve, tarsum, verify,
 };
 use super::usage;
 use strata_progress::Detail;
@@ -55,6 +55,7 @@ pub(super) enum Command {
     Layers(layers::LayersArgs),
     Verify(verify::VerifyArgs),
     Serve(serve::ServeArgs),
+    Registry(registry::RegistryArgs),
     Index(index::IndexArgs),
     Merge(merge::MergeArgs),
     Export(export::ExportArgs),

@@ -224,6 +224,57 @@ let
         "amd64"
       ];
     };
+    "registry: the service of the module" =
+      let
+        settings = {
+          listen = "[::]:5001";
+          images.app = "path:/srv/app#image";
+        };
+        module = import ../../nix/registry-module.nix { strataFor = _: strata; } {
+          config = {
+            nix.package = app;
+            services.strata-registry = {
+              inherit settings;
+              package = other;
+              openFirewall = true;
+            };
+          };
+          lib = lib // {
+            mkIf = _: content: content;
+            mkOption = option: option;
+            mkEnableOption = text: text;
+            literalExpression = text: text;
+            toInt = builtins.fromJSON;
+            types = lib.types or { } // {
+              bool = "bool";
+              package = "package";
+            };
+          };
+          pkgs = pkgs // {
+            gitMinimal = app;
+            formats.toml = _: {
+              type = "toml";
+              generate = _: builtins.toJSON;
+            };
+          };
+        };
+        service = module.config.systemd.services.strata-registry.serviceConfig;
+        start = builtins.match "(.*)/bin/strata-registry --config (.*)" service.ExecStart;
+      in
+      {
+        actual = [
+          (lib.head start)
+          (builtins.fromJSON (lib.elemAt start 1))
+          service.ExecStartPre
+          module.config.networking.firewall.allowedTCPPorts
+        ];
+        expected = [
+          "${other}"
+          (settings // { state = "/var/lib/strata-registry"; })
+          "${service.ExecStart} --check-config"
+          [ 5001 ]
+        ];
+      };
 
     # Mistakes in arguments (issue 11, new users 3)
     "mistakes: each is a sentence with a hint" =

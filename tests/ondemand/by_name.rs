@@ -43,7 +43,7 @@ fn entries(layer: &Path) -> BTreeMap<String, String> {
         let entry = entry.unwrap();
         let header = entry.header();
         assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
-        assert_eq!(header.username(), Ok(Some("")), "names of this machine");
+        assert_eq!(header.username(), Ok(Some("root")), "names of this machine");
         let name = entry.path().unwrap().display().to_string();
         let text = match entry.link_name().unwrap() {
             Some(target) => target.display().to_string(),

@@ -1,4 +1,5 @@
-//! Images by name: the functions that make them.
+//! Images by name: the functions that make them, and `strata registry`, which has Nix build them when real programs
+//! pull them.
 
 #![allow(
     clippy::expect_used,
@@ -8,3 +9,8 @@
 )]
 
 mod by_name;
+mod faults;
+mod image;
+mod pages;
+mod pulls;
+mod serving;

@@ -286,7 +286,7 @@ fn strata(arguments: &[&str]) -> (String, String) {
 }
 
 /// The commands with flags.
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &["copy"],
     &["inspect"],
     &["explain"],
@@ -294,6 +294,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["verify"],
     &["compress"],
     &["serve"],
+    &["registry"],
     &["pull"],
     &["lock"],
     &["lock-layers"],
@@ -416,6 +417,7 @@ impl Shell {
               [ "${1-}" != -- ] || shift
               case $installable in
                 github:strata-oci/strata) strata "$@" ;;
+                *#registry) strata registry "$@" ;;
                 *.getManifest) ;;
                 *images.copyTo) strata copy result "$1app:1" "${@:2}" ;;
                 *.copyTo) strata copy result "$@" ;;
