@@ -14,7 +14,7 @@ fn the_search_gives_the_command_to_pull() {
     assert!(page.contains("docker run"), "{page}");
     let found = serving.get("/?q=shell%20gnugre").text();
     assert!(
-        found.contains("<a href=\"/?q=gnugrep\">gnugrep</a>"),
+        found.contains("<a href=\"/?q=shell+gnugrep\">gnugrep</a>"),
         "{found}"
     );
     let hostile = serving.get("/?q=%3Cscript%3Ealert(1)%3C/script%3E");

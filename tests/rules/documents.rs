@@ -679,7 +679,8 @@ fn whole(piece: &str) -> (&'static str, String) {
         );
         ("argument", image)
     } else if piece.starts_with("{ inputs") {
-        let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; }";
+        let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; \
+                      nixosModules.registry = \"strata/nix/registry-module.nix\"; }";
         let module = format!("({piece}) {{ inherit pkgs; inputs.strata = {inputs}; }}");
         ("module", format!("builtins.toJSON ({module})"))
     } else if piece.starts_with("virtualisation") {

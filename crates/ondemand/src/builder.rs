@@ -196,7 +196,7 @@ impl Builder {
     }
 
     /// Refuses packages that the package sets cannot have, so that names that somebody made up cost no evaluation.
-    fn check_names(&self, config: &Config, request: &Request) -> Result<(), Failure> {
+    pub(crate) fn check_names(&self, config: &Config, request: &Request) -> Result<(), Failure> {
         let Request::Packages { sets, packages, .. } = request else {
             return Ok(());
         };

@@ -118,32 +118,33 @@ impl Registry {
         let words = query
             .split([' ', '+', '/', ','])
             .filter(|word| !word.is_empty());
-        let name = words.collect::<Vec<_>>().join("/").to_lowercase();
+        let words: Vec<String> = words.map(str::to_lowercase).collect();
+        let name = words.join("/");
         let request = self.request(&name, "latest");
-        let image = request.is_ok().then(|| name.clone());
-        let last = name.rsplit('/').next().unwrap_or_default();
-        let (packages, failure) = match request {
-            Ok(Request::Packages { sets, .. }) => {
-                let names = sets
-                    .first()
-                    .map(|set| self.builder.names(&self.config, set));
-                match names {
-                    Some(Ok(names)) => {
-                        let found = names.iter().filter(|name| name.contains(last));
-                        (found.cloned().collect(), None)
-                    }
-                    Some(Err(failure)) => (Vec::new(), Some(failure.message())),
-                    None => (Vec::new(), None),
-                }
-            }
-            Ok(Request::Flake(_)) => (Vec::new(), None),
-            Err(denied) => (Vec::new(), Some(denied.message)),
+        let checked = request.and_then(|request| {
+            let builder = &self.builder;
+            let is_there = builder.check_names(&self.config, &request).is_ok();
+            let names = match &request {
+                Request::Packages { sets, .. } => sets.first(),
+                Request::Flake(_) => None,
+            };
+            let names = names
+                .map(|set| builder.names(&self.config, set))
+                .transpose()?;
+            Ok((is_there, names))
+        });
+        let (is_there, names, failure) = match checked {
+            Ok((is_there, names)) => (is_there, names, None),
+            Err(denied) => (false, None, Some(denied.message)),
         };
+        let last = words.last().map_or("", String::as_str);
+        let names = names.iter().flat_map(|names| names.iter());
+        let packages = names.filter(|name| name.contains(last)).cloned().collect();
         Found {
-            query: query.to_owned(),
-            image,
+            image: is_there.then_some(name),
             packages,
             failure,
+            words,
         }
     }
 

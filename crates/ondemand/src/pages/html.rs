@@ -13,11 +13,11 @@ input { font: inherit; width: 100%; box-sizing: border-box; padding: .5rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number { text-align: right; white-space: nowrap; }
+table { min-width: 36rem; } td.number { text-align: right; white-space: nowrap; }
 td code, h1 code { overflow-wrap: anywhere; }
 .names { columns: 12rem; padding-left: 1.2rem; }
 .bad { color: #c33; } .muted { opacity: .7; }
-svg { width: 100%; height: auto; display: block; } svg text { fill: currentColor; font-size: 12px; }
+svg { width: 100%; min-width: 36rem; height: auto; display: block; } svg text { fill: currentColor; font-size: 12px; }
 rect.own { fill: var(--own); } rect.shared { fill: var(--shared); }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; }
 ";

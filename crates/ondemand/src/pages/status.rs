@@ -31,7 +31,7 @@ pub(crate) fn status(
             "<h2>Layers of the last images</h2>\n<p><span class=\"key\" style=\"background:var(--shared)\"></span>\
              in several images<span class=\"key\" style=\"background:var(--own)\"></span>in one</p>\n",
         );
-        content.push_str(&picture(images));
+        let _ = writeln!(content, "<div class=\"scroll\">{}</div>", picture(images));
     }
     content.push_str("<h2>Builds</h2>\n");
     if builds.is_empty() {
@@ -48,7 +48,10 @@ pub(crate) fn status(
 
 fn row(content: &mut String, build: &Build) {
     let result = match &build.result {
-        Ok(digest) => format!("<code>{digest}</code>"),
+        Ok(digest) => {
+            let short: String = digest.hex().chars().take(12).collect();
+            format!("<code title=\"{digest}\">sha256:{short}…</code>")
+        }
         Err(failure) => format!("<span class=\"bad\">{}</span>", escaped(&failure.message())),
     };
     let log = match build.log.trim() {
