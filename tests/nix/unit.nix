@@ -172,6 +172,114 @@ let
       ];
     };
 
+    # Images by name
+    "names: nixery's look-up" =
+      let
+        leaf = name: drv { inherit name; };
+        found = import ../../nix/internal/find-packages.nix { inherit lib; } {
+          packages = {
+            a = leaf "a";
+            bC = leaf "bC";
+            bc = leaf "bc";
+            Set.x = leaf "x";
+            set2.Y = leaf "Y";
+            _1p = leaf "1p";
+            failed = leaf "failed" // {
+              error = "X of nixery: it took this for a miss";
+            };
+            nothing = null;
+          };
+          names = [
+            "a"
+            "bc"
+            "set.x"
+            "set2.y"
+            "1p"
+            "failed"
+            "nothing"
+            "Set"
+            "a.b"
+            "1x"
+          ];
+        };
+      in
+      {
+        actual = map (it: it.name) found.found ++ found.missing;
+        expected = [
+          "a"
+          "bc"
+          "x"
+          "1p"
+          "failed"
+          "set2.y"
+          "nothing"
+          "Set"
+          "a.b"
+          "_1x"
+        ];
+      };
+    "names: words at the front" = {
+      actual = map (name: (strata.fromName { inherit name; }).request.image.arch or null) [
+        "hello"
+        "shell/hello"
+      ];
+      expected = [
+        "amd64"
+        "amd64"
+      ];
+    };
+    "registry: the service of the module" =
+      let
+        settings = {
+          listen = "[::]:5001";
+          images.app = "path:/srv/app#image";
+        };
+        module = import ../../nix/registry-module.nix { strataFor = _: strata; } {
+          config = {
+            nix.package = app;
+            services.strata-registry = {
+              inherit settings;
+              package = other;
+              openFirewall = true;
+            };
+          };
+          lib = lib // {
+            mkIf = _: content: content;
+            mkOption = option: option;
+            mkEnableOption = text: text;
+            literalExpression = text: text;
+            toInt = builtins.fromJSON;
+            types = lib.types or { } // {
+              bool = "bool";
+              package = "package";
+            };
+          };
+          pkgs = pkgs // {
+            gitMinimal = app;
+            formats.toml = _: {
+              type = "toml";
+              generate = _: builtins.toJSON;
+            };
+          };
+        };
+        service = module.config.systemd.services.strata-registry.serviceConfig;
+        start = builtins.match "(.*)/bin/strata-registry --config (.*)" service.ExecStart;
+      in
+      {
+        actual = [
+          (lib.head start)
+          (builtins.fromJSON (lib.elemAt start 1))
+          service.ExecStartPre
+          module.config.networking.firewall.allowedTCPPorts
+        ];
+        expected = [
+          "${other}"
+          (settings // { state = "/var/lib/strata-registry"; })
+          "${service.ExecStart} --check-config"
+          [ 5001 ]
+        ];
+      };
+
     # Mistakes in arguments (issue 11, new users 3)
     "mistakes: each is a sentence with a hint" =
       let

@@ -303,6 +303,7 @@ const COMMANDS: &[&[&str]] = &[
     &["verify"],
     &["compress"],
     &["serve"],
+    &["registry"],
     &["pull"],
     &["lock"],
     &["lock-layers"],
@@ -426,6 +427,7 @@ impl Shell {
               [ "${1-}" != -- ] || shift
               case $installable in
                 github:strata-oci/strata) strata "$@" ;;
+                *#registry) strata registry "$@" ;;
                 *.getManifest) ;;
                 *images.copyTo) strata copy result "$1app:1" "${@:2}" ;;
                 *.copyTo) strata copy result "$@" ;;
@@ -689,7 +691,8 @@ fn whole(piece: &str) -> (&'static str, String) {
         );
         ("argument", image)
     } else if piece.starts_with("{ inputs") {
-        let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; }";
+        let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; \
+                      nixosModules.registry = \"strata/nix/registry-module.nix\"; }";
         let snapshotter = "nix-snapshotter.nixosModules.default = \"nix-snapshotter\";";
         let module = format!(
             "({piece}) {{ inherit pkgs; inputs = {{ strata = {inputs}; {snapshotter} }}; }}"
