@@ -278,7 +278,7 @@ impl<'a> Bench<'a> {
 
     /// Compresses and hashes the layers of an image, and sends nothing.
     fn limit(&self, image: &Path, compression: &str) -> Result<Command> {
-        let layout = self.scratch.path().join("limit");
+        let layout = self.scratch.join("limit");
         if !layout.exists() {
             let destination = format!("oci:{}:latest", layout.display());
             run(&mut self.strata(image, &destination)?)?;
