@@ -266,6 +266,7 @@ fn every_attribute_of_an_image_is_described() {
         "imageRefUnsafe",
         "imageReferences",
         "debug",
+        "snapshotter",
         "override",
         "overrideAttrs",
     ];
