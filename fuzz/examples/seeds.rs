@@ -40,6 +40,7 @@ fn main() {
     write("credentials", &CREDENTIALS.map(|text| text.as_bytes().to_vec()));
     write("image_names", &NAMES.map(|text| text.as_bytes().to_vec()));
     write("listing", &LISTINGS.map(|text| text.as_bytes().to_vec()));
+    write("table", &TABLES.map(|text| text.as_bytes().to_vec()));
     // A symlink to a directory, files below it, links and whiteouts, in three layers.
     let entries = [
         0, 0, 0, 1, 3, 0, 3, 1, 0, 1, 5, 0, 4, 2, 3, 90, 8, 0, 88, 11, 0, 87, 4, 0, 175, 15, 0, 176, 6, 1,
@@ -59,6 +60,12 @@ const NAMES: [&str; 3] = [
     "hello",
     "work/shell/arm64/git/python3packages.flask/7zz",
     "a-b__c.d/e--f",
+];
+
+/// Tables of layers: every kind of entry, and chunks with and without digests.
+const TABLES: [&str; 2] = [
+    r#"{"version":1,"entries":[{"type":"dir","name":"a/","mode":493},{"type":"reg","name":"a/b","size":9,"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","offset":3,"endOffset":40,"chunkSize":4,"chunkDigest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},{"type":"chunk","name":"a/b","offset":20,"chunkSize":4,"chunkOffset":4,"chunkType":"zeros"}],"tarSplitDigest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#,
+    r#"{"version":1,"entries":[{"type":"symlink","name":"l","linkName":"a/b"},{"type":"hardlink","name":"h","linkName":"a/b"},{"type":"reg","name":"e"},{"type":"reg","name":"c","size":1,"offset":18446744073709551615,"endOffset":18446744073709551615},{"type":"char","name":"d","devMajor":1}]}"#,
 ];
 
 /// Closure graphs in each form, with all that a plan may heed.

@@ -14,7 +14,6 @@ mod nar;
 mod plan;
 mod profile;
 mod regressions;
-mod snapshotter;
 mod startup;
 mod strangers;
 mod system;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 /// Enters the root that is the first argument, so that it is a mount point, as dockerd wants it.
 const ENTER: &str = r#"
 mount --make-rprivate /
-mount --bind "$0" "$0"
+mount --rbind "$0" "$0"
 for name in proc sys dev; do mount --rbind "/$name" "$0/$name"; done
 mkdir -p "$0/old"
 cd "$0"

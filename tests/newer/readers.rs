@@ -35,7 +35,7 @@ const READERS: [(&str, &str); 3] = [
             $PWD/containerd $PWD/containerd $PWD/containerd $PWD/containerd >containerd/c.toml
         containerd -c containerd/c.toml >containerd/log 2>&1 &
         for _ in $(seq 100); do ctr -a $PWD/containerd/c.sock version >/dev/null 2>&1 && break; sleep .2; done
-        ctr -a $PWD/containerd/c.sock images pull --plain-http --snapshotter native \"$1\" >&2
+        ctr -a $PWD/containerd/c.sock images pull --local --plain-http --snapshotter native \"$1\" >&2
         kill %1; wait %1 || true",
     ),
 ];

@@ -267,6 +267,7 @@ fn every_attribute_of_an_image_is_described() {
         "imageReferences",
         "debug",
         "evaluation",
+        "snapshotter",
         "override",
         "overrideAttrs",
     ];

@@ -2,6 +2,7 @@
 //! in `crates/plan/src/strategy/`.
 
 mod pipeline;
+mod snapshotter;
 
 use strata_testing as support;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use super::batch::{BATCH, Batch, FileEnd, Frame, MadeBatch, Segment};
+use super::batch::{BATCH, Batch, FileEnd, Frame, Made, Segment};
 use super::behind::{Behind, Finished};
 use super::crc64::Crc64;
 use super::cut::{AHEAD, LARGEST, first_chunk};
@@ -25,9 +25,7 @@ pub(crate) struct Chunked {
     batch: Batch,
     /// How many bytes of the batch are in frames.
     framed: usize,
-    on_the_way: InOrder<MadeBatch>,
-    /// The memory of those that are written.
-    spare: Vec<MadeBatch>,
+    on_the_way: InOrder<Vec<Made>>,
     /// Whether anything was sent.
     is_begun: bool,
     /// The paths of all members, without slashes at the end.
@@ -64,7 +62,6 @@ impl Chunked {
             batch: Batch::default(),
             framed: 0,
             on_the_way: InOrder::new(),
-            spare: Vec::new(),
             is_begun: false,
             paths: BTreeSet::new(),
             behind: Behind::new(),
@@ -93,11 +90,7 @@ impl Chunked {
             if self.batch.input.len() >= BATCH {
                 self.send();
                 while let Some(made) = self.on_the_way.next_of_many() {
-                    let mut made = made?;
-                    self.behind.write(&mut made, writer)?;
-                    made.input.clear();
-                    made.output.clear();
-                    self.spare.push(made);
+                    self.behind.write(made?, writer)?;
                 }
             }
         }
@@ -122,7 +115,7 @@ impl Chunked {
         }
         self.send();
         while let Some(made) = self.on_the_way.next() {
-            self.behind.write(&mut made?, writer)?;
+            self.behind.write(made?, writer)?;
         }
         self.behind.finish(writer)
     }
@@ -238,19 +231,18 @@ impl Chunked {
         if self.batch.frames.is_empty() {
             return;
         }
-        let mut memory = self.spare.pop().unwrap_or_default();
-        let mut input = std::mem::take(&mut memory.input);
-        input.extend_from_slice(self.waiting());
-        self.batch.input.truncate(self.framed);
-        let next = Batch {
-            input,
-            frames: Vec::new(),
-        };
-        let batch = std::mem::replace(&mut self.batch, next);
+        let waiting = self.batch.input.split_off(self.framed);
+        let batch = std::mem::replace(
+            &mut self.batch,
+            Batch {
+                input: waiting,
+                frames: Vec::new(),
+            },
+        );
         self.framed = 0;
         self.is_begun = true;
         let level = self.level;
-        self.on_the_way.push(move || batch.make(level, memory));
+        self.on_the_way.push(move || batch.make(level));
     }
 }
 

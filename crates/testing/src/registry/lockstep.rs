@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// How long nobody must have sent anything before all of it arrives: much longer than anybody needs to answer, on a busy
 /// machine too.
-const QUIET: Duration = Duration::from_millis(250);
+const QUIET: Duration = Duration::from_millis(300);
 
 /// The network. Its threads end with the test's process.
 pub struct Lockstep(Arc<Mutex<Network>>);
