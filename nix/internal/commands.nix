@@ -14,6 +14,9 @@
 
   `moreTags` (list of strings; default: `[ ]`)
   : More tags for registries and engines.
+
+  `streamedNow` (boolean; default: `false`)
+  : Whether what is streamed says that it was made when it is.
 */
 {
   tools,
@@ -30,6 +33,7 @@ in
   baseName,
   reference,
   moreTags ? [ ],
+  streamedNow ? false,
 }:
 let
   # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
@@ -121,7 +125,7 @@ in
       esac
       shift
     done
-    STRATA_USAGE='stream-${baseName} [-t NAME:TAG] [OPTIONS]' exec ${strata}/bin/strata copy ${image} "docker-archive:-:$name" "''${arguments[@]}"
+    STRATA_USAGE='stream-${baseName} [-t NAME:TAG] [OPTIONS]' exec ${strata}/bin/strata copy ${image} "docker-archive:-:$name" ${lib.optionalString streamedNow ''--created="$(TZ=UTC0 printf '%(%Y-%m-%dT%H:%M:%SZ)T' -1)" ''}"''${arguments[@]}"
   '';
 
   archive = toArchive "${baseName}.tar" "docker-archive";

@@ -30,6 +30,14 @@ let
   storePaths = import ./store-paths.nix { inherit lib; };
   publicFunction = import ./public-function.nix { inherit lib; };
   groups-of = import ./groups-of.nix { inherit lib; };
+  files = import ./files.nix {
+    inherit
+      lib
+      tools
+      storePaths
+      groups-of
+      ;
+  };
   types = import ./types.nix { inherit lib; };
   layering = import ./layering.nix { inherit lib storePaths types; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
@@ -49,6 +57,7 @@ let
       strata-builder
       strata-fakeroot
       storePaths
+      files
       runBuilder
       derive
       layering
@@ -77,6 +86,7 @@ in
     commands
     derive
     dockerImage
+    files
     layering
     strata
     strata-fakeroot
@@ -90,14 +100,6 @@ in
   dockerLayer = import ./docker-layer.nix { inherit dockerImage strata; };
   fetch = import ./fetch.nix { inherit lib tools strata; };
   fhs = import ./fhs.nix { inherit pkgs; };
-  files = import ./files.nix {
-    inherit
-      lib
-      tools
-      storePaths
-      groups-of
-      ;
-  };
   fromImage = import ./from-image.nix { inherit lib; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   layerFields = import ./layer-fields.nix { inherit lib; };
