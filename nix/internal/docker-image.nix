@@ -128,14 +128,15 @@ rec {
       ''
         mkdir root
         cp -dR ${root}/. root/
-        # Files have the modes of the store, as without scripts.
-        find root -type d -exec chmod u+w {} +
         ${lib.optionalString (database != null) ''
+          find root -type d -exec chmod u+w {} +
           cp -dR ${database}/database/. root/
           chmod -R u+w root${stateDirectory}
           # Scripts make it, and would follow it out of here.
           rm root${profileRoots}
         ''}
+        # Files have the modes of the store, as without scripts.
+        find root -type d -exec chmod u+w {} +
         ${lib.optionalString (unprivileged != "") ''
           (cd root; ${
             script {

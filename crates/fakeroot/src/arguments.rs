@@ -33,7 +33,7 @@ Runs a command as root where one is not root. `layer` writes what it left in DIR
 #[derive(Debug)]
 pub enum Arguments {
     /// Run a command and write a layer.
-    Layer(LayerArguments),
+    Layer(Box<LayerArguments>),
     /// Run a command.
     Run(Vec<OsString>),
     /// Become a command that is traced.
@@ -81,7 +81,7 @@ impl Arguments {
         let mut arguments = arguments.into_iter();
         let verb = arguments.next().unwrap_or_default();
         match verb.to_str() {
-            Some("layer") => LayerArguments::parse(arguments).map(Self::Layer),
+            Some("layer") => LayerArguments::parse(arguments).map(|layer| Self::Layer(Box::new(layer))),
             Some("run") => {
                 let command = command(&mut arguments.peekable(), |option, _| Err(unknown(option)))?;
                 Ok(Self::Run(command))

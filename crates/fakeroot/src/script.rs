@@ -141,7 +141,7 @@ fn hint(lines: &str, has_root: bool) -> &'static str {
     let runs = |program: &&str| failed.split(IS_BETWEEN_WORDS).any(|word| word == *program);
     let found = DECLARATIVE
         .iter()
-        .find(|(programs, _)| programs.iter().any(|program| runs(program)));
+        .find(|(programs, _)| programs.iter().any(runs));
     found.map_or(
         "`set -x` in it shows which command fails; owners, modes, capabilities and devices can be set without a script, \
          with files",

@@ -14,6 +14,7 @@ const ROOT_FILE: &str = "rooted";
 
 /// Arguments of an image.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "arguments are there or not")]
 struct Case {
     is_layered: bool,
     name: &'static str,
@@ -197,9 +198,9 @@ fn images_are_what_the_rules_say() {
     let cases = cases();
     let mut links = String::new();
     for (number, case) in cases.iter().enumerate() {
-        let _ = write!(
+        let _ = writeln!(
             links,
-            "{{ name = \"{number}\"; path = {}; }}\n",
+            "{{ name = \"{number}\"; path = {}; }}",
             case.expression()
         );
     }

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use super::support::fake_store::read_json;
-use super::support::nix::{OwnStore, build, name_of, store_paths};
-use super::{archive_of, config_of, json_member, member, text};
+use super::support::nix::{build, expression, nix};
+use super::{archive_of, config_of, json_member, member, run, text};
 
 /// The images of this file, built at once: files and scripts, and the images below them under `NAME-image`.
 const IMAGES: &str = r#"
@@ -82,6 +82,14 @@ const IMAGES: &str = r#"
         runAsRoot = ''
           test -x /bin/busybox
           echo made > /made
+        '';
+      };
+      longScript = streamLayeredImage {
+        name = "long-script";
+        tag = "1";
+        fakeRootCommands = ''
+          ${toString (map (number: ": ${toString number} is a line of a long script\n") (pkgs.lib.range 1 9000))}
+          touch done
         '';
       };
       links = buildLayeredImage {
@@ -209,27 +217,23 @@ fn nixpkgs_392421_root_on_many_layers() {
 /// for each.
 #[test]
 fn nixpkgs_140908_thousands_of_store_paths() {
-    // They would stay in the machine's store.
-    let store = OwnStore::new();
-    let image = store.build(
-        r#"
-        let
-          file = number: builtins.toFile "path-${toString number}" (toString number);
-          files = toString (map file (pkgs.lib.range 1 5000));
-        in
-        (strata.dockerTools.streamLayeredImage {
+    let count = r#"
+      let
+        file = number: builtins.toFile "path-${toString number}" (toString number);
+        image = strata.dockerTools.streamLayeredImage {
           name = "many-paths";
           contents = pkgs.busybox;
-          config.Env = [ "FILES=${files}" ];
-          fakeRootCommands = "for path in ${files}; do echo $path; done > list";
-        }).ociLayout
-        "#,
-    );
-    let paths = store_paths(&store.locate(&image));
-    let files = paths
-        .keys()
-        .filter(|path| name_of(path).starts_with("path-"));
-    assert_eq!(files.count(), 5000);
+          config.Env = [ "FILES=${toString (map file (pkgs.lib.range 1 5000))}" ];
+        };
+      in
+      builtins.length image.conf.request.deps
+    "#;
+    let mut command = nix("nix-instantiate");
+    // They would stay in the machine's store.
+    command.args(["--eval", "--readonly-mode", "--expr", &expression(count)]);
+    assert_eq!(run(&mut command).trim(), "5000");
+    // A script with as many in it is longer than an argument may be.
+    assert_eq!(entry("longScript", "done").0, "0:0");
 }
 
 /// NixOS/nixpkgs#94636: what is in the image is there twice, as a store path and as a copy in `/`.
