@@ -40,6 +40,7 @@ let
   };
   types = import ./types.nix { inherit lib; };
   layering = import ./layering.nix { inherit lib storePaths types; };
+  limits = import ./limits.nix { inherit lib types; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
   commands = import ./commands.nix {
     inherit
@@ -47,6 +48,7 @@ let
       strata
       publicFunction
       types
+      limits
       ;
   };
   dockerImage = import ./docker-image.nix {
@@ -88,19 +90,23 @@ in
     dockerImage
     files
     layering
+    limits
     strata
     strata-fakeroot
     tools
     ;
   copyAll = import ./copy-all.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
+  evaluation = import ./evaluation.nix { inherit lib pkgs; };
   debugTools = import ./debug-tools.nix { inherit tools; };
   derivationEnvironment = import ./derivation-environment.nix { inherit lib tools; };
   dockerArguments = import ./docker-arguments.nix { inherit types layering; };
   dockerLayer = import ./docker-layer.nix { inherit dockerImage strata; };
   fetch = import ./fetch.nix { inherit lib tools strata; };
   fhs = import ./fhs.nix { inherit pkgs; };
+  findPackages = import ./find-packages.nix { inherit lib; };
   fromImage = import ./from-image.nix { inherit lib; };
+  functionsFile = import ./functions-file.nix { inherit pkgs; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   layerFields = import ./layer-fields.nix { inherit lib; };
   nixpkgsSource = import ./nixpkgs-source.nix;
@@ -117,6 +123,7 @@ in
   };
   inherit publicFunction types;
   skopeoNix2container = import ./skopeo-nix2container.nix { inherit tools; };
+  snapshotter = import ./snapshotter.nix { inherit lib commands; };
   systemPerms = import ./system-perms.nix { inherit lib groups-of; };
   tarball = import ./tarball.nix { inherit tools strata; };
   variant = import ./variant.nix { inherit (pkgs) go; };

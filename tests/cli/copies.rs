@@ -826,9 +826,12 @@ fn inspect_shows_layers_and_store_paths() {
             "mediaType",
             "name",
             "os",
+            "packages",
+            "roots",
             "size",
             "tag",
-            "variant"
+            "variant",
+            "wasted"
         ]
     );
     assert_eq!(image["digest"], scene.digest());
@@ -862,9 +865,9 @@ fn inspect_shows_layers_and_store_paths() {
         "test:latest",
         &scene.digest(),
         "linux/amd64",
-        r#"["run"]"#,
-        first,
-        second,
+        "runs          run\n",
+        &first[first.len() - 5..],
+        &second[second.len() - 5..],
     ] {
         assert!(table.contains(word), "{word} is not in:\n{table}");
     }
@@ -971,7 +974,8 @@ fn a_registry() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(
         text(&output.stdout),
-        format!("{destination}@{}\n", scene.digest())
+        // As `cosign` and `kubectl` take it.
+        format!("{}/me/hello:1@{}\n", registry.host, scene.digest())
     );
     let output = scene.copy(&[
         "--dest-username",

@@ -31,7 +31,9 @@ pub use base_layer::{BaseLayer, BaseRecord, open_stored};
 pub use documents::Documents;
 pub use images_file::{IMAGES_FILE, ImagesFile};
 pub use layer::Layer;
-pub use layers_file::{DIGEST_FILE, ImageName, LAYERS_FILE, LayerRecord, LayersFile, PathRule};
+pub use layers_file::{
+    DIGEST_FILE, ImageName, LAYERS_FILE, LayerRecord, LayersFile, NamedPath, PathRule,
+};
 pub use layers_lock::LayersLock;
 pub use output_layout::{OutputLayout, damaged, parse};
 pub use stream::{Digested, digest_recipes, piped, read_layer, write_layer};

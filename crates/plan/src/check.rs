@@ -11,8 +11,8 @@ use strata_base::{Inheritance, Selection};
 use strata_error::{Error, Result};
 use strata_layer::PathRule;
 use strata_nix::{
-    AccountsRequest, FromImage, ImageRequest, LayerHints, NixDatabase, OwnerRequest, PermsRule,
-    Request, Store, StorePath, StrategyName,
+    AccountsRequest, FromImage, ImageRequest, LayerHints, LimitsRequest, NixDatabase, OwnerRequest,
+    PermsRule, Request, Store, StorePath, StrategyName,
 };
 use strata_oci::{
     Compression, Config, Format, History, Platform, Reference, UserConfig, canonical_user_config,
@@ -112,6 +112,10 @@ pub struct CheckedImage {
     pub base: Option<CheckedBase>,
     /// Who owns the Nix database, if there is to be one.
     pub nix_database: Option<NixDatabase>,
+    /// Whether store paths are mounted instead of being in layers.
+    pub mount_store_paths: bool,
+    /// What it must keep to, as it was written.
+    pub limits: Option<LimitsRequest>,
 }
 
 /// The base image of one.
@@ -305,6 +309,8 @@ fn check_image(image: ImageRequest, store: &Store, out: &str) -> Result<CheckedI
             }
         },
         nix_database: image.nix_database,
+        mount_store_paths: image.mount_store_paths,
+        limits: image.limits,
     })
 }
 

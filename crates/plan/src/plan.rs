@@ -38,6 +38,8 @@ pub struct LayerSpec {
     pub mtime: Option<u64>,
     /// Whose its store paths are, if they are somebody's of their own.
     pub store_owner: Option<Owner>,
+    /// What the manifest says of the layer besides.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl LayerSpec {
@@ -55,6 +57,7 @@ impl LayerSpec {
             is_joined: false,
             mtime: None,
             store_owner: None,
+            annotations: BTreeMap::new(),
         }
     }
 }

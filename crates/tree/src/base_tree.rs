@@ -140,7 +140,7 @@ impl BaseListing {
             EntryKind::Directory => Listed::Directory(Box::new(entry.metadata.clone())),
             EntryKind::Symlink { target } => Listed::Symlink((*target).into()),
             // The name of a whiteout says that it is one.
-            EntryKind::File(_) | EntryKind::Whiteout => Listed::File(0),
+            EntryKind::File(_) | EntryKind::Empty => Listed::File(0),
             EntryKind::HardLink { target } => {
                 Listed::HardLink(Box::new(ImagePath(target.to_vec())))
             }
