@@ -81,7 +81,9 @@ impl Arguments {
         let mut arguments = arguments.into_iter();
         let verb = arguments.next().unwrap_or_default();
         match verb.to_str() {
-            Some("layer") => LayerArguments::parse(arguments).map(|layer| Self::Layer(Box::new(layer))),
+            Some("layer") => {
+                LayerArguments::parse(arguments).map(|layer| Self::Layer(Box::new(layer)))
+            }
             Some("run") => {
                 let command = command(&mut arguments.peekable(), |option, _| Err(unknown(option)))?;
                 Ok(Self::Run(command))
