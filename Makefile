@@ -3,6 +3,7 @@
 # make stress  copies and pulls at once, and copies that are killed, again and again
 # make test-foreign  what both programs make on other processors, under qemu-user
 # make test-newer  layers that clients fetch in parts, shown to the engines of Debian 13
+# make test-docker-tools  the tests of dockerTools, in and out of the sandbox, as root and through a daemon
 # make bench   how fast layers are digested and copied
 # make bench-layering  how much updates send again, by how a closure is cut
 # make docs    the book, with its links checked
@@ -13,7 +14,7 @@
 #
 # What is missing is installed from Debian packages when root runs this, and named otherwise.
 
-.PHONY: demo test test-foreign test-newer stress bench bench-layering docs fuzz fmt check build
+.PHONY: demo test test-foreign test-newer test-docker-tools stress bench bench-layering docs fuzz fmt check build
 
 demo:
 	@scripts/setup demo
@@ -38,6 +39,11 @@ test-foreign:
 test-newer:
 	@scripts/setup newer
 	@scripts/test-newer
+
+test-docker-tools:
+	@scripts/setup test
+	@scripts/build
+	@scripts/test-docker-tools
 
 bench:
 	@scripts/setup test

@@ -1,6 +1,7 @@
 //! How fast `strata copy` is beside `skopeo copy`, which is given an OCI layout of the same image with
 //! its layers ready as tar. Both push to a real registry and load into real engines, in turn, several times; the table,
-//! which is that of the book, shows medians. With `--quick` it is small: to see that it runs.
+//! which is that of the book, shows medians. With `--quick` it is small: to see that it runs. With `--stream` archives are
+//! written through pipes instead.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -12,6 +13,7 @@ mod limit;
 #[path = "../digest/measure.rs"]
 mod measure;
 mod report;
+mod stream;
 
 use std::ffi::OsString;
 use std::fs;
@@ -108,6 +110,9 @@ fn main() -> Result<()> {
     };
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let corpus = Corpus::open(&directory, packages, VERSIONS)?;
+    if std::env::args().any(|argument| argument == "--stream") {
+        return stream::measure(&corpus, &directory);
+    }
     let load_before = report::load()?;
     let begin = Instant::now();
     let mut bench = Bench::new(&corpus, &directory)?;

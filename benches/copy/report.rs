@@ -137,7 +137,7 @@ impl Report {
     }
 }
 
-fn at_least(what: &str, figure: f64, target: f64) {
+pub(crate) fn at_least(what: &str, figure: f64, target: f64) {
     let verdict = if figure >= target { "met" } else { "MISSED" };
     println!("{what:58} {figure:7.2} (at least {target}): {verdict}");
 }

@@ -45,8 +45,15 @@
   `runAsRoot` (string; default: `null`)
   : A script of bash that runs as root and has the image as `/`, with what is below. It needs no virtual machine.
 
+  `files` (attribute set of attribute sets; default: `{ }`)
+  : Files and directories with owners, modes, capabilities and devices, without a script, as for `buildImage` of Strata.
+    Scripts do not see them, and may make nothing in their places.
+
+  `useVM` (boolean; default: `false`)
+  : Whether `runAsRoot` and `extraCommands` run in a virtual machine, by nixpkgs' own `mkRootLayer`, which needs KVM.
+
   `diskSize` (integer; default: `1024`)
-  : The disk of nixpkgs' virtual machine, in MiB. There is none here.
+  : Its disk, in MiB.
 
   `buildVMMemorySize` (integer; default: `512`)
   : Its memory, in MiB.
@@ -134,6 +141,8 @@ makeOverridable (
     gid ? 0,
     extraCommands ? "",
     runAsRoot ? null,
+    files ? { },
+    useVM ? false,
     diskSize ? 1024,
     buildVMMemorySize ? 512,
     created ? "1970-01-01T00:00:01Z",
@@ -175,6 +184,7 @@ makeOverridable (
         created
         includeNixDB
         root
+        files
         ;
       config = if config == null then { } else config;
       rootPerms = lib.optional (uid != 0 || gid != 0) {
@@ -209,13 +219,22 @@ makeOverridable (
               fromImage
               fromImageName
               fromImageTag
+              useVM
+              diskSize
+              buildVMMemorySize
               ;
           }
         );
 
     # Without scripts no shell runs.
     hasScripts = extraCommands != "" || runAsRoot != null;
-    conf = dockerImage.image (given // lib.optionalAttrs hasScripts { tar = layer; });
+    conf = dockerImage.image (
+      given
+      // lib.optionalAttrs hasScripts {
+        tar = layer;
+        joinTar = true;
+      }
+    );
 
     finish =
       file:

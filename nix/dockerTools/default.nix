@@ -81,7 +81,7 @@ lib.makeOverridable (
     mkRootLayer = import ./mkRootLayer.nix (
       inStore
       // {
-        inherit coreutils shellScript;
+        inherit coreutils runtimeShell;
       }
     );
     runWithOverlay = import ./runWithOverlay.nix inStore;

@@ -27,8 +27,11 @@
   `fromImageTag` (string; default: `null`)
   : Its tag.
 
+  `useVM` (boolean; default: `false`)
+  : Whether the scripts run in a virtual machine, by nixpkgs' own `mkRootLayer`, which needs KVM.
+
   `diskSize` (integer; default: `1024`)
-  : The disk of nixpkgs' virtual machine, in MiB. There is none here.
+  : Its disk, in MiB.
 
   `buildVMMemorySize` (integer; default: `512`)
   : Its memory, in MiB.
@@ -41,11 +44,15 @@
   internal,
   storeDir,
   coreutils,
-  shellScript,
+  runtimeShell,
 }:
 let
   inherit (pkgs) lib;
   inherit (internal) dockerImage;
+
+  # Each in a shell of its own.
+  run =
+    name: text: "${runtimeShell} -c ${lib.escapeShellArg (dockerImage.script { inherit name text; })}";
 
   # `database` is an image that has one.
   build =
@@ -58,30 +65,50 @@ let
       fromImage ? null,
       fromImageName ? null,
       fromImageTag ? null,
+      useVM ? false,
       diskSize ? 1024,
       buildVMMemorySize ? 512,
       extraCommands ? "",
       database ? null,
-    }:
+    }@arguments:
     let
       base = dockerImage.baseOf { inherit fromImage fromImageName fromImageTag; };
     in
-    internal.dockerLayer {
-      inherit
-        name
-        baseJson
-        copyToRoot
-        keepContentsDirlinks
-        storeDir
-        database
-        ;
-      chroot = true;
-      base = if base == null then null else base.path;
-      privileged = ''
-        ${shellScript "run-as-root.sh" runAsRoot}
-        ${lib.optionalString (extraCommands != "") "cd /\n${shellScript "extra-commands.sh" extraCommands}"}
-      '';
-    };
+    if useVM then
+      pkgs.dockerTools.mkRootLayer (
+        removeAttrs arguments [
+          "database"
+          "useVM"
+        ]
+        // {
+          # It reads archives.
+          fromImage = if lib.isAttrs fromImage then fromImage.archive or fromImage else fromImage;
+          extraCommands =
+            lib.optionalString (database != null) "cp -dR --no-preserve=mode ${database}/database/. .\n"
+            + extraCommands;
+        }
+      )
+    else
+      internal.dockerLayer {
+        inherit
+          name
+          baseJson
+          copyToRoot
+          keepContentsDirlinks
+          storeDir
+          database
+          ;
+        chroot = true;
+        base = if base == null then null else base.path;
+        privileged = {
+          name = "runAsRoot";
+          text = ''
+            export PATH=${coreutils}/bin:/bin
+            ${run "runAsRoot" runAsRoot}
+            ${lib.optionalString (extraCommands != "") "cd /\n${run "extraCommands" extraCommands}"}
+          '';
+        };
+      };
   makeOverridable = internal.publicFunction {
     name = "mkRootLayer";
     types = internal.dockerArguments.types // internal.dockerArguments.layerTypes;
@@ -97,6 +124,7 @@ makeOverridable (
     fromImage ? null,
     fromImageName ? null,
     fromImageTag ? null,
+    useVM ? false,
     diskSize ? 1024,
     buildVMMemorySize ? 512,
     extraCommands ? "",

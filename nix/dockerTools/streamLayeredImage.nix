@@ -26,10 +26,12 @@
   : The architecture, as Go names it.
 
   `created` (string; default: `"1970-01-01T00:00:01Z"`)
-  : When the image was made: any time that date(1) of GNU understands, or `"now"`, which is when `conf` is built.
+  : When the image was made: any time that date(1) of GNU understands, or `"now"`, which is when the script runs; for
+    `conf` and what is made of it otherwise, when it is built.
 
   `mtime` (string; default: `"1970-01-01T00:00:01Z"`)
-  : When all files in the layers were changed, likewise.
+  : When all files in the layers were changed, likewise, but for `"now"`, which is when `conf` is built: the layers'
+    digests follow from it.
 
   `uid` (integer; default: `0`)
   : Who owns the store paths, the store directory and what is above it.
@@ -54,6 +56,10 @@
 
   `enableFakechroot` (boolean; default: `false`)
   : Whether `fakeRootCommands` have that directory as `/`, over what `fromImage` has.
+
+  `files` (attribute set of attribute sets; default: `{ }`)
+  : Files and directories with owners, modes, capabilities and devices, without a script, as for `buildImage` of Strata.
+    Scripts do not see them, and may make nothing in their places.
 
   `includeStorePaths` (boolean; default: `true`)
   : Whether the image has store paths. Without them, the host's store is to be mounted.
@@ -152,6 +158,7 @@ makeOverridable (
     extraCommands ? "",
     fakeRootCommands ? "",
     enableFakechroot ? false,
+    files ? { },
     includeStorePaths ? true,
     includeNixDB ? false,
     passthru ? { },
@@ -188,6 +195,7 @@ makeOverridable (
         includeStorePaths
         includeNixDB
         root
+        files
         ;
       config = ownConfig;
       mtime = if isUsual mtime then null else mtime;
@@ -221,21 +229,37 @@ makeOverridable (
     # Without scripts no shell runs.
     hasScripts = extraCommands != "" || fakeRootCommands != "";
     base = dockerImage.baseOf { inherit fromImage; };
-    customisation = dockerImage.scripts {
-      name = "${baseName}-customisation-layer";
-      inherit root storeDir;
-      database =
-        if includeNixDB then dockerImage.image (given // { includeStorePaths = true; }) else null;
-      unprivileged = extraCommands;
-      privileged = fakeRootCommands;
-      chroot = enableFakechroot;
-      base = if base == null then null else base.path;
-      mtime = if isUsual mtime then null else mtime;
-    };
+    customisation = dockerImage.scripts (
+      {
+        name = "${baseName}-customisation-layer";
+        inherit root storeDir;
+        database =
+          if includeNixDB then dockerImage.image (given // { includeStorePaths = true; }) else null;
+        unprivileged = extraCommands;
+        chroot = enableFakechroot;
+        base = if base == null then null else base.path;
+        mtime = if isUsual mtime then null else mtime;
+      }
+      // lib.optionalAttrs (fakeRootCommands != "") {
+        privileged = {
+          name = "fakeRootCommands";
+          text = ''
+            if [ -e "''${stdenv-}/setup" ]; then source "$stdenv/setup"; fi
+            ${dockerImage.script {
+              name = "fakeRootCommands";
+              text = fakeRootCommands;
+            }}
+          '';
+        };
+      }
+    );
     conf = dockerImage.image (given // lib.optionalAttrs hasScripts { tar = customisation; });
 
     imageTag = if tag != null then tag else dockerImage.hashOf conf;
-    attributes = dockerImage.attributesOf { inherit conf name imageTag; };
+    attributes = dockerImage.attributesOf {
+      inherit conf name imageTag;
+      streamedNow = created == "now";
+    };
     builtIn = {
       inherit conf imageTag;
       inherit (attributes) imageName;

@@ -15,6 +15,9 @@
   `moreTags` (list of strings; default: `[ ]`)
   : More tags for registries and engines.
 
+  `streamedNow` (boolean; default: `false`)
+  : Whether what is streamed says that it was made when it is.
+
   `ownLimits` (attribute set; default: `{ }`)
   : What the image must keep to, as of `internal.limits`.
 
@@ -38,6 +41,7 @@ in
   baseName,
   reference,
   moreTags ? [ ],
+  streamedNow ? false,
   ownLimits ? { },
   about ? { },
 }:
@@ -139,7 +143,7 @@ in
       esac
       shift
     done
-    STRATA_USAGE='stream-${baseName} [-t NAME:TAG] [OPTIONS]' exec ${strata}/bin/strata copy ${image} "docker-archive:-:$name" "''${arguments[@]}"
+    STRATA_USAGE='stream-${baseName} [-t NAME:TAG] [OPTIONS]' exec ${strata}/bin/strata copy ${image} "docker-archive:-:$name" ${lib.optionalString streamedNow ''--created="$(TZ=UTC0 printf '%(%Y-%m-%dT%H:%M:%SZ)T' -1)" ''}"''${arguments[@]}"
   '';
 
   archive = toArchive "${baseName}.tar" "docker-archive";

@@ -30,6 +30,14 @@ let
   storePaths = import ./store-paths.nix { inherit lib; };
   publicFunction = import ./public-function.nix { inherit lib; };
   groups-of = import ./groups-of.nix { inherit lib; };
+  files = import ./files.nix {
+    inherit
+      lib
+      tools
+      storePaths
+      groups-of
+      ;
+  };
   types = import ./types.nix { inherit lib; };
   layering = import ./layering.nix { inherit lib storePaths types; };
   limits = import ./limits.nix { inherit lib types; };
@@ -51,6 +59,7 @@ let
       strata-builder
       strata-fakeroot
       storePaths
+      files
       runBuilder
       derive
       layering
@@ -79,6 +88,7 @@ in
     commands
     derive
     dockerImage
+    files
     layering
     limits
     strata
@@ -94,14 +104,6 @@ in
   dockerLayer = import ./docker-layer.nix { inherit dockerImage strata; };
   fetch = import ./fetch.nix { inherit lib tools strata; };
   fhs = import ./fhs.nix { inherit pkgs; };
-  files = import ./files.nix {
-    inherit
-      lib
-      tools
-      storePaths
-      groups-of
-      ;
-  };
   findPackages = import ./find-packages.nix { inherit lib; };
   fromImage = import ./from-image.nix { inherit lib; };
   functionsFile = import ./functions-file.nix { inherit pkgs; };

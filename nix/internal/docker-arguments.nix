@@ -26,6 +26,7 @@
     meta = attributes;
     debug = boolean;
     inheritConfig = fieldNames;
+    inherit files;
     compressor = string;
     inherit (layering.types)
       strategy
@@ -62,6 +63,7 @@
     baseJson = path;
     diskSize = number;
     buildVMMemorySize = number;
+    useVM = boolean;
   };
 
   refused = {

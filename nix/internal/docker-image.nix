@@ -13,6 +13,7 @@
   strata-builder,
   strata-fakeroot,
   storePaths,
+  files,
   runBuilder,
   derive,
   layering,
@@ -21,6 +22,8 @@
 }:
 let
   inherit (pkgs) lib;
+  # An argument of images is called so, too.
+  describe = files;
 in
 rec {
   /**
@@ -78,10 +81,21 @@ rec {
       }";
 
   /**
+    What bash sources to run a script that is an argument called `name`, and to tell in which line of it something failed.
+  */
+  script =
+    {
+      name,
+      text,
+      hint ? "",
+    }:
+    "source ${./run-script.sh} ${name} ${tools.writeText name text} ${lib.escapeShellArg hint}";
+
+  /**
     The layer that scripts make, a directory with `layer.tar`.
 
-    `unprivileged` runs in the tree first. `privileged` runs as root, in the tree, or with `chroot` with the tree over
-    the `base` as its `/`. Both are texts of bash.
+    `unprivileged` runs in the tree first. Then `privileged` runs as root, in the tree, or with `chroot` with the tree
+    over the `base` as its `/`. The one is a script, the other a program of bash, with the name that errors call it.
   */
   scripts =
     {
@@ -89,7 +103,10 @@ rec {
       root,
       database ? null,
       unprivileged ? "",
-      privileged ? "",
+      privileged ? {
+        name = "bash";
+        text = ":";
+      },
       chroot ? false,
       base ? null,
       mtime ? null,
@@ -104,7 +121,6 @@ rec {
     in
     tools.runCommand name
       {
-        inherit unprivileged privileged;
         nativeBuildInputs = [ strata-fakeroot ];
         allowSubstitutes = false;
         preferLocalBuild = true;
@@ -112,22 +128,29 @@ rec {
       ''
         mkdir root
         cp -dR ${root}/. root/
-        chmod -R u+w root
         ${lib.optionalString (database != null) ''
+          find root -type d -exec chmod u+w {} +
           cp -dR ${database}/database/. root/
-          chmod -R u+w root
+          chmod -R u+w root${stateDirectory}
           # Scripts make it, and would follow it out of here.
           rm root${profileRoots}
         ''}
-        if [ -n "$unprivileged" ]; then
-          (cd root; eval "$unprivileged")
-        fi
-        unset unprivileged
+        # Files have the modes of the store, as without scripts.
+        find root -type d -exec chmod u+w {} +
+        ${lib.optionalString (unprivileged != "") ''
+          (cd root; ${
+            script {
+              name = "extraCommands";
+              text = unprivileged;
+              hint = "it runs as the user that builds, in the directory that becomes /: write etc/x in the place of /etc/x; owners, setuid bits, capabilities and devices can be set with files, or by fakeRootCommands or runAsRoot";
+            }
+          })
+        ''}
         ${lib.optionalString (database != null) ''
           [ -L root${profileRoots} ] || ln -s ${stateDirectory}/profiles root${profileRoots}
         ''}
         mkdir -p $out
-        strata-fakeroot layer --output $out/layer.tar --directory root --store ${storeDir} ${
+        strata-fakeroot layer --output $out/layer.tar --directory root --store ${storeDir} --name ${privileged.name} ${
           lib.concatStringsSep " " (
             lib.optional chroot "--chroot"
             ++ lib.optionals (chroot && base != null) [
@@ -144,11 +167,7 @@ rec {
               (toString gid)
             ]
           )
-        } -- ${tools.bash}/bin/bash -c '
-          if [ -e "''${stdenv-}/setup" ]; then source "$stdenv/setup"; fi
-          set -e
-          eval "$privileged"
-        '
+        } -- ${tools.bash}/bin/bash -ec ${lib.escapeShellArg privileged.text}
         ${finish}
       '';
 
@@ -174,8 +193,11 @@ rec {
       root,
       rootPerms ? [ ],
       rootApart,
+      files ? { },
       # The layer of scripts, in the place of the root.
       tar ? null,
+      # Whether the store paths are in it, too.
+      joinTar ? false,
       layeringArguments,
     }:
     let
@@ -207,6 +229,11 @@ rec {
           );
           accounts = [ ];
         };
+        files = describe function {
+          inherit files;
+          users = { };
+          groups = { };
+        };
         deps = storePaths.configRoots config ++ lib.optional (tar != null) "${tar}";
         ignore = lib.optional (tar != null) "${tar}";
         layers = [ ];
@@ -235,6 +262,7 @@ rec {
       // lib.optionalAttrs (!includeStorePaths) { inherit includeStorePaths; }
       // lib.optionalAttrs rootApart { inherit rootApart; }
       // lib.optionalAttrs (tar != null) { tarLayers = [ "${tar}/layer.tar" ]; }
+      // lib.optionalAttrs (tar != null && joinTar) { inherit joinTar; }
     );
 
   # As nixpkgs has it: the time of files that stdenv makes.
@@ -382,6 +410,7 @@ rec {
       conf,
       name,
       imageTag,
+      streamedNow ? false,
     }:
     let
       imageName = lib.toLower name;
@@ -390,7 +419,7 @@ rec {
     commands {
       image = conf;
       baseName = baseNameOfImage name;
-      inherit reference;
+      inherit reference streamedNow;
     }
     // {
       inherit imageName imageTag;

@@ -26,13 +26,14 @@ Runs a command as root where one is not root. `layer` writes what it left in DIR
   --mtime SECONDS     when everything was changed, in seconds since 1970, else 1
   --uid N, --gid N    the owner of what the command set no owner of, else 0
   --uname S, --gname S  their names, else none
+  --name NAME         what errors call the command, else its program
 ";
 
 /// What is to be done.
 #[derive(Debug)]
 pub enum Arguments {
     /// Run a command and write a layer.
-    Layer(LayerArguments),
+    Layer(Box<LayerArguments>),
     /// Run a command.
     Run(Vec<OsString>),
     /// Become a command that is traced.
@@ -60,6 +61,8 @@ pub struct LayerArguments {
     pub store: PathBuf,
     /// What entries have that the command set nothing else for.
     pub defaults: Defaults,
+    /// What errors call the command; its program if nothing is said.
+    pub name: Option<String>,
     /// The program with its arguments.
     pub command: Vec<OsString>,
 }
@@ -78,7 +81,9 @@ impl Arguments {
         let mut arguments = arguments.into_iter();
         let verb = arguments.next().unwrap_or_default();
         match verb.to_str() {
-            Some("layer") => LayerArguments::parse(arguments).map(Self::Layer),
+            Some("layer") => {
+                LayerArguments::parse(arguments).map(|layer| Self::Layer(Box::new(layer)))
+            }
             Some("run") => {
                 let command = command(&mut arguments.peekable(), |option, _| Err(unknown(option)))?;
                 Ok(Self::Run(command))
@@ -157,6 +162,7 @@ impl LayerArguments {
                 uname: String::new(),
                 gname: String::new(),
             },
+            name: None,
             command: Vec::new(),
         };
         layer.command = command(&mut arguments, |option, value| {
@@ -173,6 +179,7 @@ impl LayerArguments {
                 "--gid" => layer.defaults.gid = number(option, value()?)?,
                 "--uname" => layer.defaults.uname = text(option, value()?)?,
                 "--gname" => layer.defaults.gname = text(option, value()?)?,
+                "--name" => layer.name = Some(text(option, value()?)?),
                 other => return Err(unknown(other)),
             }
             Ok(())

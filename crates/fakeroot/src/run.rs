@@ -26,6 +26,7 @@ pub fn run(arguments: Arguments, show: Show) -> Result<Vec<String>> {
         Arguments::Run(command) => {
             namespace::enter(false)?;
             let script = Script {
+                name: None,
                 command: &command,
                 directory: None,
                 root: None,
@@ -108,6 +109,7 @@ fn run_script(
 ) -> Result<Inodes> {
     if !arguments.has_root {
         let script = Script {
+            name: arguments.name.as_deref(),
             command: &arguments.command,
             directory: Some(directory),
             root: None,
@@ -118,6 +120,7 @@ fn run_script(
         return Ok(inodes);
     }
     let script = Script {
+        name: arguments.name.as_deref(),
         command: &arguments.command,
         directory: None,
         root: Some(directory),

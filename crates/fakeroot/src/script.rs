@@ -29,6 +29,8 @@ const TEMPORARY: [&str; 5] = ["TMPDIR", "TMP", "TEMP", "TEMPDIR", "NIX_BUILD_TOP
 
 /// A script that is to be run.
 pub(crate) struct Script<'a> {
+    /// What errors call it; its program if nothing is said.
+    pub(crate) name: Option<&'a str>,
     /// The program with its arguments.
     pub(crate) command: &'a [OsString],
     /// Where it runs.
@@ -65,15 +67,17 @@ impl Script<'_> {
             "" => message,
             lines => format!("{message}; it said last: {lines}"),
         };
-        let hint = hint(&lines, self.root.is_some());
         Err(Error::Command {
             command: self.name(),
             message,
-            hint: hint.to_owned(),
+            hint: hint(&lines, self.root.is_some()).to_owned(),
         })
     }
 
     fn name(&self) -> String {
+        if let Some(name) = self.name {
+            return name.to_owned();
+        }
         let program = self.command.first().map(|name| name.to_string_lossy());
         program.unwrap_or_default().into_owned()
     }
@@ -127,13 +131,65 @@ impl Script<'_> {
 fn hint(lines: &str, has_root: bool) -> &'static str {
     let says = |texts: &[&str]| texts.iter().any(|text| lines.contains(text));
     if says(&["No space left on device"]) {
-        "free some space where builds run"
-    } else if says(&["Read-only file system", "Permission denied"]) && !has_root {
-        "it may write to the files of the layer only, which are where it starts: write etc/x in the place of /etc/x, or \
-         give it the image as its root (enableFakechroot, runAsRoot)"
-    } else {
-        "`set -x` in it shows which command fails; owners, modes and capabilities can be set without a script, with perms"
+        return "free some space where builds run";
     }
+    if says(&["Read-only file system", "Permission denied"]) && !has_root {
+        return "it may write to the files of the layer only, which are where it starts: write etc/x in the place of /etc/x, \
+                or give it the image as its root (enableFakechroot, runAsRoot)";
+    }
+    let failed = failed_line(lines).unwrap_or_default();
+    let runs = |program: &&str| failed.split(IS_BETWEEN_WORDS).any(|word| word == *program);
+    let found = DECLARATIVE
+        .iter()
+        .find(|(programs, _)| programs.iter().any(runs));
+    found.map_or(
+        "`set -x` in it shows which command fails; owners, modes, capabilities and devices can be set without a script, \
+         with files",
+        |(_, hint)| hint,
+    )
+}
+
+/// What is not part of a program's name in a line of a script.
+const IS_BETWEEN_WORDS: fn(char) -> bool =
+    |character| !character.is_alphanumeric() && !matches!(character, '-' | '_' | '.');
+
+/// What needs no script: the programs by which scripts do it, and how it is said instead.
+const DECLARATIVE: &[(&[&str], &str)] = &[
+    (
+        &[
+            "useradd", "adduser", "usermod", "groupadd", "addgroup", "groupmod",
+        ],
+        "users and groups need no script: say `system.users` and `system.groups` with buildImage of Strata, or \
+         `fakeNss.override { extraPasswdLines = [ .. ]; }` with dockerTools",
+    ),
+    (
+        &["mknod", "mkfifo"],
+        "devices need no script: say `files.\"/dev/fuse\" = { type = \"character\"; major = 10; minor = 229; }`",
+    ),
+    (
+        &["setcap"],
+        "capabilities need no script: say `files.\"/bin/ping\" = { source = ..; capabilities = [ \"CAP_NET_RAW\" ]; }`",
+    ),
+    (
+        &["setfattr"],
+        "extended attributes need no script: say `files.\"/x\" = { source = ..; xattrs.\"user.note\" = \"..\"; }`",
+    ),
+    (
+        &["chown", "chgrp"],
+        "owners need no script: say `files.\"/var/lib/app\" = { type = \"directory\"; uid = 1000; gid = 1000; }`",
+    ),
+    (
+        &["chmod"],
+        "modes need no script: say `files.\"/bin/su\" = { source = ..; mode = \"4755\"; }`",
+    ),
+];
+
+/// The line of the script that failed, if its shell told which one it is (`NAME: line NUMBER: TEXT`).
+fn failed_line(lines: &str) -> Option<&str> {
+    let (_, behind) = lines.rsplit_once(": line ")?;
+    let (number, text) = behind.split_once(": ")?;
+    number.parse::<u32>().ok()?;
+    Some(text)
 }
 
 /// Keeps this thread and what it starts on one processor: a stop is then no more than a switch between two
@@ -212,4 +268,54 @@ fn pass_on(mut errors: ChildStderr, show: Show) -> String {
     let lines = lines.iter().map(|line| String::from_utf8_lossy(line));
     let lines: Vec<_> = lines.filter(|line| !line.trim().is_empty()).collect();
     lines.join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{failed_line, hint};
+
+    #[test]
+    fn the_line_that_failed_is_found_behind_its_number() {
+        for (lines, expected) in [
+            (
+                "a / fakeRootCommands: line 12: chown x y",
+                Some("chown x y"),
+            ),
+            (
+                "bash: line 3: foo: command not found / runAsRoot: line 3: foo",
+                Some("foo"),
+            ),
+            ("something: line up: please", None),
+            ("", None),
+        ] {
+            assert_eq!(failed_line(lines), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn hints_name_what_stands_in_the_place_of_a_command() {
+        for (line, expected) in [
+            ("chown app /data", "owners need no script"),
+            (
+                "  mkdir -p x && ${pkgs}/bin/chgrp 5 x",
+                "owners need no script",
+            ),
+            ("/nix/store/x-shadow/bin/useradd -m app", "`system.users`"),
+            ("mknod dev/fuse c 10 229", "type = \"character\""),
+            ("setcap cap_net_raw+ep bin/ping", "capabilities = ["),
+            ("chmod 4755 bin/su", "mode = \"4755\""),
+            ("my-chown x", "`set -x`"),
+            ("false", "`set -x`"),
+        ] {
+            let said = hint(&format!("it said / runAsRoot: line 2: {line}"), true);
+            assert!(said.contains(expected), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_before_what_needs_no_script() {
+        let lines = "chown: /x: Read-only file system / fakeRootCommands: line 1: chown 1 /x";
+        assert!(hint(lines, false).contains("write etc/x"));
+        assert!(hint(lines, true).contains("files"));
+    }
 }

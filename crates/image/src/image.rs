@@ -76,6 +76,7 @@ impl Image {
     }
 
     /// The same, made at this time (RFC 3339); its digest is another one. Layers stay, and what the history says of them.
+    #[must_use]
     pub fn created_at(&self, time: &str) -> Self {
         let config = ImageConfig {
             created: Some(time.to_owned()),

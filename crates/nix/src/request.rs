@@ -15,6 +15,10 @@ pub(super) const VERSION: u32 = 1;
 /// What `buildLayer` and `buildImage` ask for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of its own"
+)]
 pub struct Request {
     /// The version of the format: `1`.
     pub version: u32,

@@ -21,6 +21,10 @@ use strata_oci::{
 use strata_tree::{ImagePath, Owner, Rule};
 
 /// A request whose values are known to be good.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of its own"
+)]
 pub struct CheckedRequest {
     /// What goes to the root.
     pub copy_to_root: BTreeSet<StorePath>,

@@ -32,6 +32,36 @@ fn t08_t20_t21_images_have_the_time_that_was_given() {
     assert_eq!(times, [978_307_200].into());
 }
 
+/// As in nixpkgs: `now` of a stream is when it runs, and not when it was built.
+#[test]
+fn the_time_now_of_a_stream_is_when_it_runs() {
+    let stream = build("strata.dockerTools.examples.unstableDateLayered.stream");
+    let built = build("strata.dockerTools.examples.unstableDateLayered.conf");
+    let created = || {
+        let archive = tempfile::NamedTempFile::new().unwrap();
+        let mut command = Command::new(&stream);
+        let status = command
+            .arg("--quiet")
+            .stdout(archive.reopen().unwrap())
+            .status();
+        assert!(status.unwrap().success());
+        let config = config_of(archive.path());
+        (
+            config["created"].as_str().unwrap().to_owned(),
+            config["rootfs"].clone(),
+        )
+    };
+    let (first, layers) = created();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let (second, same) = created();
+    assert!(first < second, "{first} {second}");
+    assert_eq!(layers, same);
+    let mut inspect = super::support::nix::strata();
+    let text = run(inspect.args(["inspect", "--json"]).arg(&built));
+    let image: Value = serde_json::from_str(&text).unwrap();
+    assert_ne!(image["created"], second);
+}
+
 /// NixOS/nixpkgs#52713: names follow from what is built, and are known before.
 #[test]
 fn t09_t10_t39_t40_names_and_tags_are_those_of_the_archive() {

@@ -116,6 +116,46 @@ fn mistakes_are_told() {
             "strata.dockerTools.streamLayeredImage { name = \"a\"; fakeRootCommands = \"echo said; false\"; }",
             "said",
         ),
+        (
+            "strata.dockerTools.streamLayeredImage {
+               name = \"a\"; fakeRootCommands = \"mkdir data\\nchown nobody-there data\";
+             }",
+            "fakeRootCommands: line 2: chown nobody-there data\n",
+        ),
+        (
+            "strata.dockerTools.streamLayeredImage {
+               name = \"a\"; fakeRootCommands = \"mkdir data\\nchown nobody-there data\";
+             }",
+            "hint: owners need no script: say `files.",
+        ),
+        (
+            "strata.dockerTools.buildImage {
+               name = \"a\"; copyToRoot = pkgs.busybox; runAsRoot = ''
+                 make() {
+                   mknod /null x 1 3
+                 }
+
+                 make
+               '';
+             }",
+            "/ runAsRoot: line 2: mknod /null x 1 3\nhint: devices need no script",
+        ),
+        (
+            "strata.dockerTools.buildImage {
+               name = \"a\"; copyToRoot = pkgs.busybox; runAsRoot = \"true\"; extraCommands = \"\\n\\nfalse\";
+             }",
+            "said last: extraCommands: line 3: false\n",
+        ),
+        (
+            "strata.dockerTools.buildImage { name = \"a\"; extraCommands = \"mkdir x\\nchown nobody-there x\\n\"; }",
+            "extraCommands: line 2: chown nobody-there x\nhint: it runs as the user that builds",
+        ),
+        (
+            "strata.dockerTools.buildImage {
+               name = \"a\"; extraCommands = \"mkdir data\"; files.\"/data\" = { type = \"directory\"; uid = 5; };
+             }",
+            "attribute files.\"/data\": a script made something there, too",
+        ),
     ] {
         let said = failure(body);
         assert!(said.contains(expected), "{body}: {said}");
@@ -133,6 +173,107 @@ fn scripts_run_in_the_sandbox() {
     let mut command = nix("nix-build");
     command.args(SANDBOX);
     run(command.args(["--no-out-link", "--expr", &expression(image)]));
+}
+
+/// There is no KVM here: what nixpkgs' own function is given, and that its layer is that of the image.
+#[test]
+fn with_use_vm_the_layer_is_made_by_nixpkgs() {
+    let image = r#"
+      (import (STRATA + "/nix") {
+        pkgs = pkgs // {
+          dockerTools.mkRootLayer = arguments: pkgs.runCommand "stand-in" { } ''
+            mkdir -p $out root/made
+            cp ${pkgs.writeText "arguments" (builtins.toJSON (removeAttrs arguments [ "baseJson" ]))} root/made/arguments
+            ${pkgs.gnutar}/bin/tar -C root -cf $out/layer.tar made
+          '';
+        };
+      }).dockerTools.buildImage {
+        name = "machine";
+        tag = "1";
+        fromImage = strata.dockerTools.examples.bash;
+        runAsRoot = "mount -t tmpfs none /mnt";
+        extraCommands = "touch made";
+        useVM = true;
+        diskSize = 2048;
+        buildVMMemorySize = 1024;
+        config.Cmd = [ "${pkgs.hello}/bin/hello" ];
+      }
+    "#
+    .replace("STRATA", super::support::nix::ROOT);
+    let archive = super::archive_of(&build(&image));
+    let manifest = super::json_member(&archive, "manifest.json");
+    let layers = manifest[0]["Layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 2, "{layers:?}");
+    let layer = super::member(&archive, layers[1].as_str().unwrap()).unwrap();
+    let mut layer = tar::Archive::new(layer.as_slice());
+    let mut paths = Vec::new();
+    for entry in layer.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        if path == "made/arguments" {
+            let given: serde_json::Value = serde_json::from_reader(&mut entry).unwrap();
+            assert_eq!(given["diskSize"], 2048);
+            assert_eq!(given["buildVMMemorySize"], 1024);
+            assert_eq!(given["runAsRoot"], "mount -t tmpfs none /mnt");
+            assert_eq!(given["extraCommands"], "touch made");
+            assert_eq!(given.get("useVM").or(given.get("database")), None);
+            let base = given["fromImage"].as_str().unwrap();
+            assert!(base.ends_with("-bash.tar"), "{given}");
+        }
+        paths.push(path);
+    }
+    assert!(
+        paths.iter().any(|path| path.ends_with("bin/hello")),
+        "{paths:?}"
+    );
+    assert!(paths.contains(&"made/arguments".to_owned()));
+}
+
+/// Without a script, and beside one.
+#[test]
+fn files_have_owners_and_modes_without_a_script() {
+    let files = "files = {
+        \"/var/lib/app\" = { type = \"directory\"; mode = \"0750\"; uid = 1000; gid = 100; };
+        \"/dev/fuse\" = { type = \"character\"; major = 10; minor = 229; };
+        \"/bin/own\" = { source = \"${pkgs.hello}/bin/hello\"; capabilities = [ \"CAP_NET_RAW\" ]; mode = \"4755\"; };
+      }";
+    for (function, script) in [
+        ("buildImage", ""),
+        ("buildImage", "runAsRoot = \"mkdir /made\";"),
+        ("buildLayeredImage", ""),
+        ("buildLayeredImage", "fakeRootCommands = \"mkdir made\";"),
+    ] {
+        let image = build(&format!(
+            "(strata.dockerTools.{function} {{ name = \"files\"; tag = \"1\"; {files}; {script} }}).ociLayout"
+        ));
+        let mut export = super::support::nix::strata();
+        let mut tar = std::process::Command::new("tar");
+        tar.args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "-tvv"]);
+        let mut export = export.arg("export").arg(&image);
+        export = export.stdout(std::process::Stdio::piped());
+        let mut export = export.spawn().unwrap();
+        let listed = run(tar.stdin(export.stdout.take().unwrap()));
+        assert!(export.wait().unwrap().success());
+        let line = |path: &str| listed.lines().position(|line| line.ends_with(path));
+        let at = |path: &str| {
+            let line =
+                line(path).unwrap_or_else(|| panic!("{function} {script}: no {path}: {listed}"));
+            let lines = listed.lines().skip(line).take(2);
+            let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+            words.join(" ")
+        };
+        assert!(
+            at("var/lib/app/").starts_with("drwxr-x--- 1000/100"),
+            "{listed}"
+        );
+        assert!(at("dev/fuse").starts_with("crw-r--r-- 0/0"), "{listed}");
+        assert!(at("dev/fuse").contains("10,229"), "{listed}");
+        let own = at("bin/own");
+        assert!(
+            own.starts_with("-rwsr-xr-x* 0/0") && own.contains("security.capability"),
+            "{own}"
+        );
+    }
 }
 
 #[test]

@@ -5,8 +5,11 @@ use strata_testing as support;
 
 mod archives;
 mod derivations;
+mod differential;
 mod fakeroot;
 mod nix_docker;
+mod pulled;
+mod regressions;
 mod runs;
 mod shells;
 
