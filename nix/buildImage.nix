@@ -207,6 +207,21 @@
     `"oci"`, and `--format` of a copy is stronger. `compressed` promises the digest of an OCI manifest, and is pushed
     as one.
 
+  `limits` (attribute set; default: `{ }`)
+  : What the image must keep to, or else it is not built, and the error names what is too much: `size`, the most bytes
+    of its layers before they are compressed (`"200M"`); `layers`, the most layers, those of `fromImage` counted; `deny`,
+    packages that must not be in it, by name, with or without a version (`"gcc"` is not its library, which is
+    `"gcc-lib"`; `*` stands for anything), or as they are; `growth`, how much more it may have than another image:
+    `size` is a share or bytes, `against` the other image, which is that of `previousLayers` without it.
+
+    ```nix
+    limits = {
+      size = "200M";
+      layers = 60;
+      deny = [ "gcc" "perl" ];
+    };
+    ```
+
   `created` (string; default: `"1970-01-01T00:00:01Z"`)
   : The time of creation (RFC 3339), or `"now"`, which is not reproducible.
 
@@ -246,6 +261,15 @@
   : Tar archives that are layers as they are, above all others, the lowest first, such as those that scripts made. What
     the derivations that they lie in refer to is in the image.
 
+  `sbom` (attribute set; default: `{ }`)
+  : What the bill of materials knows besides the arguments: `packages`, a list of packages whose licences, homepages
+    and the like are not found in what the arguments are built from.
+
+  `provenance` (attribute set; default: `{ }`)
+  : Where the image is from: `source`, the `self` of the flake; `uri`, where others find it (`"github:me/app"`); and
+    `attribute`, what of it the image is (`"packages.x86_64-linux.image"`). With `uri`, `strata verify docker://..`
+    builds the image again.
+
   `meta` (attribute set; default: `{ }`)
   : The `meta` of the derivation. `description`, `homepage`, `license`, `title`, `version`,
     `source`, `documentation` and `vendor` also become annotations (`org.opencontainers.image.*`).
@@ -277,7 +301,16 @@
   : Offers it to whoever pulls from this machine.
 
   `inspect` (command)
-  : Shows its layers, sizes and store paths.
+  : Shows what is in it: layers, packages, sizes.
+
+  `why` (command)
+  : Tells why something is in it: `nix run .#image.why -- openssl`.
+
+  `diff` (command)
+  : Shows what differs from another image, which is the one before: `nix run .#image.diff -- OTHER`.
+
+  `browse` (command)
+  : Shows what is in it in a terminal, to look around.
 
   `explain` (command)
   : Tells why its layers are as they are, and what updates send again.
@@ -288,6 +321,16 @@
   `verify` (command)
   : Makes every layer again and names what changed.
 
+  `publish` (command)
+  : Copies it to the registry that is part of its name, and attaches its bills of materials and its provenance. With
+    `--sign-by-key`, all of it is signed.
+
+  `sbom` (derivation)
+  : What is in it: `cyclonedx.json` and `spdx.json` in a directory.
+
+  `evaluation` (file)
+  : What only evaluation knows of its packages and of the build, for `strata sbom` and `strata copy --attach`.
+
   `stream` (script)
   : Writes a docker-archive to standard output. `-t NAME:TAG` or `--repo_tag NAME:TAG` calls the image so.
 
@@ -297,12 +340,21 @@
   `ociArchive` (derivation)
   : An OCI archive in the store.
 
+  `checks` (derivation)
+  : Whether it keeps to `limits`, as JSON: an error if not. `checks.override { limits = { size = "200M"; }; }` checks
+    others, also of an image that is built by now.
+
   `rootfs` (derivation)
   : The root file system as a tar in the store.
 
   `compressed` (derivation)
   : The same image with the digests of its compressed layers: `digest` in it is the digest that a registry
     will give it. It has the commands of an image, and `override { compression = "zstd"; }`.
+
+  `snapshotter` (derivation)
+  : The same image for nodes with [nix-snapshotter](../../guides/kubernetes.md#nodes-that-have-the-store), which mount their
+    own store paths into containers: it has their places, and annotations that name them. It has the commands of an image but
+    for those of Docker and podman.
 
   `debug` (image)
   : The same image with a shell and tools on top, under the tag `TAG-debug`: its layers, and one more with the
@@ -412,9 +464,22 @@ let
       gid = number;
       mtime = orNull path;
       includeStorePaths = boolean;
+      limits = internal.limits.type;
       tarLayers = paths;
       created = string;
       annotations = attributes;
+      sbom = record {
+        closed = true;
+        fields.packages = list;
+      };
+      provenance = record {
+        closed = true;
+        fields = {
+          source = path;
+          uri = string;
+          attribute = string;
+        };
+      };
       meta = attributes;
       passthru = attributes;
       # A derivation has a message of its own.
@@ -485,8 +550,11 @@ makeOverridable (
     mtime ? null,
     includeStorePaths ? true,
     tarLayers ? [ ],
+    limits ? { },
     created ? "1970-01-01T00:00:01Z",
     annotations ? { },
+    sbom ? { },
+    provenance ? { },
     meta ? { },
     passthru ? { },
   }:
@@ -548,6 +616,7 @@ makeOverridable (
       }
       // runsOn
       // lib.optionalAttrs (format != null) { inherit format; }
+      // lib.optionalAttrs (limits != { }) { limits = ownLimits; }
       // lib.optionalAttrs (remove != [ ]) { inherit remove; }
       // lib.optionalAttrs (base != null) {
         fromImage = base;
@@ -581,6 +650,7 @@ makeOverridable (
     };
 
     base = internal.fromImage fromImage;
+    ownLimits = internal.limits.request "buildImage" previousLayers limits;
     ownConfig = internal.mergeEnv (given.imageEnv ++ systemRoot.imageEnv) config;
 
     # The variable that says where programs are, as far as it is known here: what was pulled has `/usr/local/bin`
@@ -631,7 +701,27 @@ makeOverridable (
         baseName
         reference
         moreTags
+        ownLimits
         ;
+      about.evaluation = builtins.toFile "evaluation.json" (
+        builtins.unsafeDiscardStringContext (
+          builtins.toJSON (
+            internal.evaluation {
+              inherit image provenance;
+              arguments = [
+                copyToRoot
+                contents
+                system
+                layers
+                ownConfig
+                files
+                tarLayers
+              ];
+              packages = sbom.packages or [ ];
+            }
+          )
+        )
+      );
     }
     // {
       inherit
@@ -641,6 +731,17 @@ makeOverridable (
         meta
         passthru
         ;
+
+      snapshotter = internal.snapshotter {
+        inherit
+          image
+          fromImage
+          imageTag
+          baseName
+          reference
+          moreTags
+          ;
+      };
 
       # On top, so that the layers stay what they are.
       debug =

@@ -149,6 +149,18 @@ makeOverridable (
           )
           { };
 
+      # Of those that have one.
+      snapshotter = removeAttrs (buildIndex {
+        inherit
+          name
+          annotations
+          meta
+          tags
+          ;
+        tag = imageTag;
+        images = map (image: image.snapshotter or image) images;
+      }) [ "snapshotter" ];
+
       # What is compressed already stays as it is.
       compressed =
         internal.publicFunction

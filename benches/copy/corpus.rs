@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use strata_nix::{ClosureEntry, base32, nar};
-use strata_oci::Digest;
+use strata_nix::{ClosureEntry, nar};
 
 /// Changes with what is chosen, so that an older corpus is not taken for this one.
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
 const KB: u64 = 1_000;
 const MB: u64 = 1_000_000;
@@ -66,12 +65,6 @@ impl Corpus {
         };
         fs::write(list, serde_json::to_vec(&corpus)?)?;
         Ok(corpus)
-    }
-
-    /// Where an output of this name belongs.
-    pub(crate) fn output(&self, name: &str) -> PathBuf {
-        let hash = base32::encode(&Digest::of(name.as_bytes()).as_bytes()[..20]);
-        self.store.join(format!("{hash}-{name}"))
     }
 }
 
@@ -148,13 +141,17 @@ impl Machine {
     }
 }
 
-/// Adds the files in `directory` that can be read, sorted by their names.
+/// Adds the files in `directory` that can be read and can be in a layer, sorted by their names.
 fn find(directory: &Path, files: &mut Vec<Source>) -> Result<()> {
     let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
     let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (path, kind) = (entry.path(), entry.file_type()?);
+        // What engines leave on a machine; in a layer it would hide another file.
+        if entry.file_name().as_encoded_bytes().starts_with(b".wh.") {
+            continue;
+        }
         if kind.is_dir() {
             find(&path, files)?;
         } else if kind.is_file() && File::open(&path).is_ok() {

@@ -2,14 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
-use serde_json::json;
 use strata_nix::{ClosureEntry, nar};
 
+use crate::build::build;
 use crate::corpus::Corpus;
-use crate::measure::run;
 
 /// An image with each version of a small application, on the same packages.
 pub(crate) struct Images<'a> {
@@ -93,26 +91,10 @@ impl<'a> Images<'a> {
             .iter()
             .map(|entry| entry.path.as_str().into())
             .collect();
-        let out = self.corpus.output(&format!("{}-{label}", self.name));
-        remove(&out)?;
-        let mut request = json!({
-            "version": 1,
-            "storeDir": self.corpus.store,
-            "deps": [application.path],
-            "image": {
-                "name": "bench", "tag": "latest", "arch": "amd64", "created": "1970-01-01T00:00:01Z",
-            },
-        });
-        if let Some(layers) = self.max_layers {
-            request["maxLayers"] = json!(layers);
-        }
         let closure: Vec<&ClosureEntry> = packages.iter().chain([&application]).collect();
-        let attrs = json!({ "outputs": { "out": out }, "closure": closure, "request": request });
-        let file = out.with_extension("json");
-        fs::write(&file, serde_json::to_vec(&attrs)?)?;
-        run(Command::new(strata_testing::program("strata-builder")).arg(&file))?;
-        fs::remove_file(file)?;
-        Ok(out)
+        let name = format!("{}-{label}", self.name);
+        let store = &self.corpus.store;
+        build(store, &name, &application.path, &closure, self.max_layers)
     }
 }
 
@@ -148,13 +130,6 @@ fn link_all(from: &Path, to: &Path) -> Result<()> {
         } else {
             fs::hard_link(entry.path(), to)?;
         }
-    }
-    Ok(())
-}
-
-fn remove(directory: &Path) -> Result<()> {
-    if directory.exists() {
-        fs::remove_dir_all(directory)?;
     }
     Ok(())
 }

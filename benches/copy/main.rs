@@ -5,8 +5,10 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+mod build;
 mod corpus;
 mod images;
+mod limit;
 #[path = "../digest/measure.rs"]
 mod measure;
 mod report;
@@ -18,13 +20,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tempfile::TempDir;
 
 use corpus::Corpus;
 use images::Images;
 use measure::{Sample, run};
 use report::Report;
 use strata_testing::engines::{self, Docker};
+use strata_testing::keeper::Keeper;
 use strata_testing::registry::{Registry, Setup};
 
 /// How often each program runs at most, and how long all rounds together may take: as many are
@@ -43,7 +45,9 @@ const QUICK_PACKAGES: u64 = 32;
 // What is measured.
 const GZIP_SKOPEO: &str = "first push, gzip: skopeo";
 const GZIP: &str = "first push, gzip: strata";
+const GZIP_LIMIT: &str = "compressing and hashing alone, gzip";
 const ZSTD: &str = "first push, zstd: strata";
+const ZSTD_LIMIT: &str = "compressing and hashing alone, zstd";
 const PUSH_SKOPEO: &str = "push, application edited: skopeo";
 const PUSH: &str = "push, application edited: strata";
 const PUSH_ONE_LAYER: &str = "push, application edited, one layer: strata";
@@ -61,11 +65,16 @@ const PODMAN_SKOPEO: &str = "load into podman, application edited: skopeo";
 const PODMAN: &str = "load into podman, application edited: strata";
 const PODMAN_LIBRARY: &str = "load into podman, library rebuilt: strata";
 
+/// With this and two more arguments it only compresses and hashes, in a process of its own.
+const LIMIT: &str = "--limit";
+
 /// What is measured, in the order of the table.
-const CASES: [&str; 19] = [
+const CASES: [&str; 21] = [
     GZIP_SKOPEO,
     GZIP,
+    GZIP_LIMIT,
     ZSTD,
+    ZSTD_LIMIT,
     PUSH_SKOPEO,
     PUSH,
     PUSH_ONE_LAYER,
@@ -85,6 +94,12 @@ const CASES: [&str; 19] = [
 ];
 
 fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, compression, layout] = arguments.as_slice()
+        && flag == LIMIT
+    {
+        return limit::run(compression, Path::new(layout));
+    }
     let is_quick = std::env::args().any(|argument| argument == "--quick");
     let (name, packages, most_rounds) = if is_quick {
         ("copy-quick", QUICK_PACKAGES, 1)
@@ -113,7 +128,9 @@ fn main() -> Result<()> {
 }
 
 struct Bench<'a> {
-    scratch: TempDir,
+    /// Takes away `scratch` and what podman mounts in it.
+    _keeper: Keeper,
+    scratch: PathBuf,
     usual: Images<'a>,
     one_layer: Images<'a>,
     small: Images<'a>,
@@ -129,10 +146,11 @@ impl<'a> Bench<'a> {
     /// Brings everything to where the first round begins: engines know all images, the registry those that are not
     /// pushed anew in each round.
     fn new(corpus: &'a Corpus, directory: &Path) -> Result<Self> {
-        let scratch = tempfile::tempdir_in(directory)?;
+        let scratch = tempfile::tempdir_in(directory)?.keep();
         let usual = Images::some(corpus, "usual", 1);
         let bench = Self {
-            storage: storage(scratch.path())?,
+            storage: storage(&scratch)?,
+            _keeper: Keeper::daemon(scratch.clone(), &[]),
             scratch,
             one_layer: usual.in_one_layer(),
             usual,
@@ -181,7 +199,9 @@ impl<'a> Bench<'a> {
         let work = [
             (GZIP_SKOPEO, &old, format!("{peer}:latest")),
             (GZIP, &old, format!("{gzip}:latest")),
+            (GZIP_LIMIT, &old, "gzip".to_owned()),
             (ZSTD, &old, format!("{zstd}:latest")),
+            (ZSTD_LIMIT, &old, "zstd".to_owned()),
             (PUSH_SKOPEO, &new, format!("{peer}:new")),
             (PUSH, &new, format!("{gzip}:new")),
             (PUSH_LIBRARY_SKOPEO, &rebuilt, format!("{peer}:rebuilt")),
@@ -201,7 +221,9 @@ impl<'a> Bench<'a> {
             (LOAD_SKOPEO, &newer, docker("usual")),
         ];
         for (case, image, destination) in work {
-            let mut command = if case.ends_with("skopeo") {
+            let mut command = if matches!(case, GZIP_LIMIT | ZSTD_LIMIT) {
+                self.limit(image, &destination)?
+            } else if case.ends_with("skopeo") {
                 self.skopeo(image, &destination)?
             } else {
                 self.strata(image, &destination)?
@@ -237,7 +259,7 @@ impl<'a> Bench<'a> {
     fn skopeo(&self, image: &Path, destination: &str) -> Result<Command> {
         let tag = image.file_name().and_then(|name| name.to_str());
         let tag = tag.context("outputs have names")?;
-        let layout = format!("oci:{}:{tag}", self.scratch.path().join("layout").display());
+        let layout = format!("oci:{}:{tag}", self.scratch.join("layout").display());
         run(&mut self.strata(image, &layout)?)?;
         let mut command = Command::new("skopeo");
         command.args([
@@ -254,8 +276,20 @@ impl<'a> Bench<'a> {
         Ok(command)
     }
 
+    /// Compresses and hashes the layers of an image, and sends nothing.
+    fn limit(&self, image: &Path, compression: &str) -> Result<Command> {
+        let layout = self.scratch.path().join("limit");
+        if !layout.exists() {
+            let destination = format!("oci:{}:latest", layout.display());
+            run(&mut self.strata(image, &destination)?)?;
+        }
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([LIMIT, compression]).arg(layout);
+        Ok(command)
+    }
+
     fn on_an_empty_machine(&self, command: &mut Command) -> Result<()> {
-        let home = tempfile::tempdir_in(self.scratch.path())?.keep();
+        let home = tempfile::tempdir_in(&self.scratch)?.keep();
         command
             .env_remove("DOCKER_CONTEXT")
             .env("DOCKER_HOST", self.docker.host())

@@ -16,6 +16,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use strata_nix::StrategyName;
 
 use measure::{Planner, measure};
 use table::Row;
@@ -23,8 +24,6 @@ use universe::Universe;
 
 /// How many layers there may be.
 const BUDGETS: [usize; 3] = [40, 60, 100];
-/// All strategies, the default first.
-const STRATEGIES: [&str; 5] = ["auto", "biggest", "dockerTools", "nixery", "popularity"];
 
 /// The page that has the tables, between these lines, and the chart.
 const PAGE: &str = "docs/internals/layering.md";
@@ -36,7 +35,7 @@ fn main() -> Result<()> {
     let universe = Universe::new();
     let mut rows = Vec::new();
     for layers in BUDGETS {
-        for strategy in STRATEGIES {
+        for strategy in StrategyName::ALL.map(StrategyName::name) {
             let planner = Planner {
                 strategy,
                 layers,

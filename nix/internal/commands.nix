@@ -14,12 +14,20 @@
 
   `moreTags` (list of strings; default: `[ ]`)
   : More tags for registries and engines.
+
+  `ownLimits` (attribute set; default: `{ }`)
+  : What the image must keep to, as of `internal.limits`.
+
+  `about` (attribute set; default: `{ }`)
+  : `evaluation`, a file of what only evaluation knows of the image. What is made of it is there if it is. It costs time,
+    and is looked at where it is used.
 */
 {
   tools,
   strata,
   publicFunction,
   types,
+  limits,
 }:
 let
   inherit (tools) lib;
@@ -30,6 +38,8 @@ in
   baseName,
   reference,
   moreTags ? [ ],
+  ownLimits ? { },
+  about ? { },
 }:
 let
   # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
@@ -55,8 +65,15 @@ let
           ${strata}/bin/strata copy ${image} ${transport}"$reference" "$@"
         done
       '';
+  toRegistry = lib.concatStringsSep " " (
+    [ "copy ${image} ${escapeShellArg "docker://${reference}"}" ]
+    ++ map (tag: "--additional-tag=${escapeShellArg tag}") moreTags
+  );
   repository = lib.head (builtins.match "(.*):[^:]*" reference);
   references = [ reference ] ++ map (tag: "${repository}:${tag}") moreTags;
+
+  limitFlags = limits.flags;
+  limitRequest = limits.request "checks" null;
 
   # A derivation whose builder is the command line.
   runStrata =
@@ -80,16 +97,17 @@ in
   imageReferences = map builtins.unsafeDiscardStringContext references;
 
   copyTo = script "copy-to" "copyTo [OPTIONS] <DESTINATION>" "copy ${image}";
-  copyToRegistry = script "copy-to-registry" "copyToRegistry [OPTIONS]" (
-    lib.concatStringsSep " " (
-      [ "copy ${image} ${escapeShellArg "docker://${reference}"}" ]
-      ++ map (tag: "--additional-tag=${escapeShellArg tag}") moreTags
-    )
-  );
+  copyToRegistry = script "copy-to-registry" "copyToRegistry [OPTIONS]" toRegistry;
   copyToDockerDaemon = copyToEngine "docker-daemon" "copyToDockerDaemon" "docker-daemon:";
   copyToPodman = copyToEngine "podman" "copyToPodman" "containers-storage:";
   copyToContainerd = copyToEngine "containerd" "copyToContainerd" "containerd:";
   inspect = script "inspect" "inspect [OPTIONS]" "inspect ${image}";
+  why = script "why" "why [OPTIONS] <WHAT>" "why ${image}";
+  # The other one is the image before.
+  diff = tools.writeShellScriptBin "diff" ''
+    STRATA_USAGE='diff [OPTIONS] <OTHER>' exec ${strata}/bin/strata diff "$@" ${image}
+  '';
+  browse = script "browse" "browse [OPTIONS]" "browse ${image}";
   explain = script "explain" "explain [OPTIONS]" "explain ${image}";
   lockLayers = script "lock-layers" "lockLayers [FILE]" "lock-layers ${image}";
   verify = script "verify" "verify [OPTIONS]" "verify ${image}";
@@ -148,6 +166,31 @@ in
       { };
   ociArchive = toArchive "${baseName}.oci.tar" "oci-archive";
 
+  checks =
+    publicFunction
+      {
+        name = "checks";
+        types.limits = limits.type;
+      }
+      (
+        arguments@{
+          limits ? ownLimits,
+        }:
+        runStrata "${baseName}-checks.json" (
+          lib.throwIf (limits == { })
+            ''
+              checks: there is nothing to check
+              hint: give limits to the image, or write checks.override { limits = { size = "200M"; }; }''
+            [
+              "check"
+              image
+              "--report=${placeholder "out"}"
+            ]
+          ++ limitFlags (if arguments ? limits then limitRequest limits else limits)
+        )
+      )
+      { };
+
   # The same image with the digests of its compressed layers, and what people run with that.
   compressed =
     publicFunction
@@ -173,6 +216,7 @@ in
               strata
               publicFunction
               types
+              limits
               ;
           };
         in
@@ -183,4 +227,17 @@ in
         }) [ "compressed" ]
       )
       { };
+}
+// lib.optionalAttrs (about ? evaluation) {
+  inherit (about) evaluation;
+  publish =
+    script "publish" "publish [OPTIONS]"
+      "${toRegistry} --attach=sbom,provenance --evaluation=${about.evaluation}";
+  sbom = runStrata "${baseName}-sbom" [
+    "sbom"
+    image
+    (placeholder "out")
+    "--format=all"
+    "--evaluation=${about.evaluation}"
+  ];
 }

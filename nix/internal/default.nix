@@ -32,6 +32,7 @@ let
   groups-of = import ./groups-of.nix { inherit lib; };
   types = import ./types.nix { inherit lib; };
   layering = import ./layering.nix { inherit lib storePaths types; };
+  limits = import ./limits.nix { inherit lib types; };
   derive = import ./derive.nix { inherit storePaths runBuilder; };
   commands = import ./commands.nix {
     inherit
@@ -39,6 +40,7 @@ let
       strata
       publicFunction
       types
+      limits
       ;
   };
   dockerImage = import ./docker-image.nix {
@@ -78,12 +80,14 @@ in
     derive
     dockerImage
     layering
+    limits
     strata
     strata-fakeroot
     tools
     ;
   copyAll = import ./copy-all.nix { inherit tools strata; };
   copyToRoot = import ./copy-to-root.nix { inherit lib storePaths; };
+  evaluation = import ./evaluation.nix { inherit lib pkgs; };
   debugTools = import ./debug-tools.nix { inherit tools; };
   derivationEnvironment = import ./derivation-environment.nix { inherit lib tools; };
   dockerArguments = import ./docker-arguments.nix { inherit types layering; };
@@ -117,6 +121,7 @@ in
   };
   inherit publicFunction types;
   skopeoNix2container = import ./skopeo-nix2container.nix { inherit tools; };
+  snapshotter = import ./snapshotter.nix { inherit lib commands; };
   systemPerms = import ./system-perms.nix { inherit lib groups-of; };
   tarball = import ./tarball.nix { inherit tools strata; };
   variant = import ./variant.nix { inherit (pkgs) go; };

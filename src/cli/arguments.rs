@@ -6,10 +6,12 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::commands::attest::{attach, referrers, sbom, sign};
+use super::commands::contents::{browse, check, diff, inspect, why};
 use super::commands::generated::{completions, man};
 use super::commands::{
-    compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull,
-    registry, serve, tarsum, verify,
+    compress, copy, explain, export, index, layers, lock, lock_layers, merge, pull, registry,
+    serve, tarsum, verify,
 };
 use super::usage;
 use strata_progress::Detail;
@@ -50,10 +52,18 @@ struct Arguments {
 #[derive(Subcommand)]
 pub(super) enum Command {
     Copy(Box<copy::CopyArgs>),
-    Inspect(inspect::InspectArgs),
+    Inspect(Box<inspect::InspectArgs>),
+    Why(Box<why::WhyArgs>),
+    Diff(Box<diff::DiffArgs>),
+    Check(Box<check::CheckArgs>),
+    Browse(Box<browse::BrowseArgs>),
     Explain(explain::ExplainArgs),
     Layers(layers::LayersArgs),
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
+    Sbom(sbom::SbomArgs),
+    Attach(Box<attach::AttachArgs>),
+    Referrers(Box<referrers::ReferrersArgs>),
+    Sign(Box<sign::SignCommandArgs>),
     Serve(serve::ServeArgs),
     Registry(registry::RegistryArgs),
     Index(index::IndexArgs),

@@ -1,6 +1,6 @@
 //! Whose form the manifests of a copy have: OCI's or Docker's, as the flag or the image says.
 
-use crate::destination::{Destination, DockerFormat};
+use strata_destination::{Destination, DockerFormat};
 use strata_error::{Error, Result};
 use strata_image::{Image, ManifestOrIndex};
 use strata_oci::{Compression, Format};
@@ -60,9 +60,11 @@ pub(super) fn apply(
         || wishes.any(|wish| wish == Format::Docker),
         |asked| asked == Format::Docker,
     );
+    let is_mounted = images.iter().any(|image| image.mounts_store_paths());
     let has_health_check = images.into_iter().any(Image::has_health_check);
     let mut warnings = Vec::new();
     let image = match destination.docker_format() {
+        DockerFormat::Always if is_mounted => return Err(no_annotations(destination)),
         DockerFormat::Always | DockerFormat::Indifferent => image,
         DockerFormat::Pushed => {
             if wants_docker {
@@ -99,6 +101,16 @@ pub(super) fn apply(
         }
     };
     Ok(Formatted { image, warnings })
+}
+
+fn no_annotations(destination: &dyn Destination) -> Error {
+    Error::Name {
+        what: "destination",
+        value: destination.to_string(),
+        message: "it has no annotations, which tell nix-snapshotter what to mount".to_owned(),
+        hint: "copy to a registry, oci-archive: or containerd:, or copy the image itself and not its `snapshotter`"
+            .to_owned(),
+    }
 }
 
 /// What to say of a health check that podman will not see.

@@ -12,9 +12,9 @@
 //! is wrong with a command line.
 //!
 //! The walk of `strata copy`: [`run`] parses (`arguments`), calls `run` of `commands/copy.rs`, which makes
-//! settings of its flags ([`destination::parse`](crate::destination::parse), `registry_args`, `push_args`),
+//! settings of its flags ([`destination::parse`](strata_destination::parse), `registry_args`, `push_args`),
 //! opens the image, chooses one of an index by what the destination runs, and has the
-//! [`Destination`](crate::destination::Destination) copy it; then it prints where the copy is.
+//! [`Destination`](strata_destination::Destination) copy it; then it prints where the copy is.
 
 mod address;
 mod arguments;
@@ -33,10 +33,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use arguments::{Command, Parsed};
+use commands::attest::{attach, referrers, sbom, sign};
+use commands::contents::{browse, check, diff, inspect, why};
 use commands::generated::{completions, man};
 use commands::{
-    compress, copy, explain, export, index, inspect, layers, lock, lock_layers, merge, pull,
-    registry, serve, tarsum, verify,
+    compress, copy, explain, export, index, layers, lock, lock_layers, merge, pull, registry,
+    serve, tarsum, verify,
 };
 use failure::Failure;
 use interruption::Interruption;
@@ -65,10 +67,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match command {
         Command::Copy(arguments) => copy::run(*arguments, &printer, &interruption),
-        Command::Inspect(arguments) => inspect::run(&arguments, &printer),
+        Command::Inspect(arguments) => inspect::run(*arguments, &printer, &interruption),
+        Command::Why(arguments) => why::run(*arguments, &printer, &interruption),
+        Command::Diff(arguments) => diff::run(*arguments, &printer, &interruption),
+        Command::Check(arguments) => check::run(*arguments, &printer, &interruption),
+        Command::Browse(arguments) => browse::run(*arguments, &printer, &interruption),
         Command::Explain(arguments) => explain::run(&arguments, &printer),
         Command::Layers(arguments) => layers::run(&arguments, &printer),
-        Command::Verify(arguments) => verify::run(&arguments, &printer, &interruption),
+        Command::Verify(arguments) => verify::run(*arguments, &printer, &interruption),
+        Command::Sbom(arguments) => sbom::run(&arguments, &printer, &interruption),
+        Command::Attach(arguments) => attach::run(*arguments, &printer, &interruption),
+        Command::Referrers(arguments) => referrers::run(*arguments, &printer, &interruption),
+        Command::Sign(arguments) => sign::run(*arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
         Command::Registry(arguments) => registry::run(&arguments, &printer, &interruption),

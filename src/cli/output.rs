@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::printer::Printer;
-use crate::destination::{check_archive_name, check_directory, is_stdout};
 use strata_copy::write_file;
+use strata_destination::{check_archive_name, check_directory, is_stdout};
 use strata_error::{Error, Result};
 use strata_progress::Context;
 

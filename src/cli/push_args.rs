@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::registry_args::reference;
-use crate::destination::Destination;
+use strata_destination::Destination;
 use strata_error::{Error, Result};
 use strata_oci::{Compression, Reference, validate_tag};
 use strata_registry::{ManifestFormat, PushOptions};
@@ -282,8 +282,8 @@ fn compression_format(text: &str) -> Result<Compression, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destination;
     use clap::{Command, FromArgMatches};
+    use strata_destination as destination;
 
     #[test]
     fn flags_that_mean_nothing_elsewhere_are_refused() {

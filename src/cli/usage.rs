@@ -35,7 +35,10 @@ const REFUSED: [(&str, &str); 12] = [
         "--screds",
         "the image comes from the Nix store, not from a registry",
     ),
-    ("--sign-", "sign the copy by its digest"),
+    (
+        "--sign-",
+        "sign with a key of cosign: --sign-by-key; signatures of GnuPG are not made",
+    ),
     (
         "--src-",
         "the image comes from the Nix store, not from a registry",
@@ -156,13 +159,13 @@ mod tests {
             (
                 &["vrify"],
                 "unrecognized subcommand 'vrify'",
-                "perhaps verify; the commands are copy, inspect, explain, layers, verify, serve, index, merge, export, \
+                "perhaps verify; the commands are copy, inspect, why, diff, check, browse, explain, layers, verify, serve, index, merge, export, \
                  compress, pull, lock, lock-layers, completions, man",
             ),
             (
                 &["frobnicate"],
                 "unrecognized subcommand 'frobnicate'",
-                "the commands are copy, inspect, explain, layers, verify, serve, index, merge, export, compress, pull, lock, \
+                "the commands are copy, inspect, why, diff, check, browse, explain, layers, verify, serve, index, merge, export, compress, pull, lock, \
                  lock-layers, completions, man",
             ),
             (

@@ -73,6 +73,41 @@ fn with_whiteout(case: &mut Case, item: Item<'_>, attribute: &str) {
 }
 
 const MISTAKES: &[Mistake] = &[
+    (
+        "limit_that_is_no_amount",
+        |case| case.request["image"]["limits"] = json!({ "size": "200 apples" }),
+        "attribute limits.size: \"200 apples\" is no amount",
+    ),
+    // Row 44: devenv#1367.
+    (
+        "denied_package",
+        |case| {
+            let gcc = case
+                .store
+                .add("gcc-12.2.0", &[Item::File("bin/gcc", "x")], &[]);
+            let app = case
+                .store
+                .add("tool-1", &[Item::Executable("bin/tool", "#!")], &[&gcc]);
+            case.request["deps"] = json!([app]);
+            case.request["image"]["config"] = json!({ "Cmd": [format!("{app}/bin/tool")] });
+            case.request["image"]["limits"] = json!({ "layers": 60, "deny": ["perl", "gcc"] });
+        },
+        "attribute limits.deny: it has gcc-12.2.0 (456 B), and gcc is denied: config.Cmd -> tool-1 -> gcc-12.2.0",
+    ),
+    (
+        "too_large_and_too_many_layers",
+        |case| case.request["image"]["limits"] = json!({ "size": "1K", "layers": 0 }),
+        "attribute limits.size: the layers have 10.00 KiB, and 1.00 KiB are allowed; limits.layers: it has 1 layers, and 0 are allowed",
+    ),
+    (
+        "growth_over_what_is_no_image",
+        |case| {
+            let against = case.app.clone();
+            case.request["image"]["limits"] =
+                json!({ "growth": { "against": against, "size": "5 %" } });
+        },
+        "attribute limits.growth.against: STORE/app is not an image that Strata built",
+    ),
     // Row 2 of "Wrong images": podman#3582, openshift/imagebuilder#75.
     (
         "whiteout_at_the_root",
@@ -696,6 +731,11 @@ const MISTAKES: &[Mistake] = &[
         "tar_that_is_not_in_the_store",
         |case| case.request["tarLayers"] = json!(["/tmp/layer.tar"]),
         "attribute tarLayers[0]: \"/tmp/layer.tar\" is not in the store directory STORE",
+    ),
+    (
+        "no_tar_to_join",
+        |case| case.request["joinTar"] = json!(true),
+        "attribute joinTar: is true, but there are 0 tars in `tarLayers`",
     ),
     (
         "unknown_argument",

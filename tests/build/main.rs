@@ -14,6 +14,7 @@ mod nar;
 mod plan;
 mod profile;
 mod regressions;
+mod snapshotter;
 mod startup;
 mod strangers;
 mod system;

@@ -467,7 +467,8 @@ fn the_registry_has_the_promised_digest() {
         let compressed = scene.compress(compression, &["--compression", compression]);
         let said = copy(compressed.to_str().unwrap(), &[]);
         let expected = fs::read_to_string(compressed.join("digest")).unwrap();
-        assert_eq!(said, format!("{destination}@{expected}"));
+        let reference = &destination["docker://".len()..];
+        assert_eq!(said, format!("{reference}@{expected}"));
         let inspect = ["inspect", "--tls-verify=false", "--format={{.Digest}}"];
         let found = run(Command::new("skopeo").args(inspect).arg(&destination));
         assert_eq!(found, expected, "{compression}");

@@ -2,6 +2,7 @@
 
 mod commands;
 mod compression;
+mod contents;
 mod copies;
 mod crashes;
 mod help;

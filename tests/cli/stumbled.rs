@@ -304,7 +304,10 @@ fn row_7_inspect_says_which_layers_are_compressed() {
         on_base.contains(" partly compressed, layers: 2\n"),
         "{on_base}"
     );
-    assert!(on_base.contains("  compressed  COPY . /\n"), "{on_base}");
+    assert!(
+        on_base.contains("base image: COPY . /  compressed\n"),
+        "{on_base}"
+    );
     assert!(on_base.contains("  uncompressed\n"), "{on_base}");
     let alone = text(&scene(false).strata(&["inspect", "IMAGE"]).stdout);
     assert!(alone.contains(" uncompressed, layers: 1\n"), "{alone}");
@@ -459,7 +462,7 @@ fn row_9_commands_are_listed() {
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr);
     assert!(
-        said.contains("the commands are copy, inspect, explain,"),
+        said.contains("the commands are copy, inspect, why,"),
         "{said}"
     );
     // No terminal, no colours.

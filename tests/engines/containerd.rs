@@ -17,7 +17,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 use strata_oci::Digest;
 use support::engines::Containerd;
 use support::fake_store::{FakeStore, Item};
@@ -81,6 +81,12 @@ impl Scene {
 
     /// An image that says `word`, in two layers of which only the smaller depends on the word.
     fn speaker(&mut self, word: &str) -> PathBuf {
+        let request = self.speaker_request(word);
+        let output = self.store.build(&request).unwrap();
+        self.store.locate(&output)
+    }
+
+    fn speaker_request(&mut self, word: &str) -> Value {
         let script = self.store.add_file(
             &format!("script-{word}"),
             &format!("#!{}/bin/busybox sh\necho {word}\n", self.library),
@@ -92,8 +98,7 @@ impl Scene {
         request["image"]["name"] = json!("speaker");
         let busybox = format!("{}/bin/busybox", self.library);
         request["image"]["config"] = json!({ "Cmd": [busybox, "sh", script] });
-        let output = self.store.build(&request).unwrap();
-        self.store.locate(&output)
+        request
     }
 
     fn strata(&self, image: &Path, arguments: &[&str]) -> Command {
@@ -304,6 +309,47 @@ fn names_and_namespaces_are_those_that_are_asked_for() {
         .strata(&image, &flags)
         .env("CONTAINERD_ADDRESS", "/nonexistent"));
     assert_eq!(scene.digest_of("address", NAME), digest(&image));
+}
+
+/// What nix-snapshotter is told when it prepares the layer, and what it then does: it mounts each store path that an
+/// annotation names.
+#[test]
+fn store_paths_are_mounted_into_an_image_for_nix_snapshotter() {
+    let mut scene = Scene::new();
+    let mut request = scene.speaker_request("word");
+    request["maxLayers"] = json!(1);
+    request["image"]["mountStorePaths"] = json!(true);
+    let image = scene.store.build(&request).unwrap();
+    let image = scene.store.locate(&image);
+    let archive = scene.path("image.tar");
+    scene.copy(&image, &[&format!("oci-archive:{}", archive.display())]);
+    scene.ctr("default", &["images", "import", archive.to_str().unwrap()]);
+    assert_eq!(scene.digest_of("default", NAME), digest(&image));
+    let manifest = scene.ctr("default", &["content", "get", &digest(&image)]);
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let annotations = manifest["layers"][0]["annotations"].as_object().unwrap();
+    let paths = annotations
+        .iter()
+        .filter(|(name, _)| name.starts_with("containerd.io/snapshot/nix-store-path."));
+    let mounts: Vec<String> = paths
+        .map(|(_, path)| path.as_str().unwrap())
+        .map(|path| format!("--mount=type=bind,src={path},dst={path},options=rbind:ro"))
+        .collect();
+    assert_eq!(mounts.len(), 2);
+    let id = scene.directory.path().file_name().unwrap();
+    let id = id.to_str().unwrap().trim_start_matches('.');
+    let mounts = mounts.iter().map(String::as_str);
+    let command: Vec<&str> = ["run", "--rm"]
+        .into_iter()
+        .chain(mounts)
+        .chain([NAME, id])
+        .collect();
+    assert_eq!(scene.ctr("default", &command), "word\n");
+
+    // Without annotations nobody would mount anything.
+    let archive = format!("docker-archive:{}", scene.path("docker.tar").display());
+    let refused = scene.strata(&image, &[&archive]).output().unwrap();
+    assert_fails(&refused, 1, &["tell nix-snapshotter what to mount"]);
 }
 
 /// Kubernetes finds an image by its digest only if a name says so.

@@ -18,9 +18,10 @@ use std::sync::{Mutex, OnceLock};
 
 use crate::fake_docker::{FakeDocker, FakeImage, Fault, Partial, Store, failure, refusal};
 use crate::socket_proxy::SocketProxy;
+use crate::speaker::{Speakers, strata};
 use rstest::rstest;
 use serde_json::json;
-use strata::destination;
+use strata_destination as destination;
 use strata_engine::docker;
 use strata_engine::docker::Options;
 use strata_error::{Error, Result};
@@ -892,4 +893,40 @@ fn the_version_is_negotiated() {
         assert_eq!(asked[0], "/_ping");
         assert_eq!(asked[1], format!("/{used}/info"));
     }
+}
+
+/// What is in an image of Docker is looked at by the archive that it saves (issue 15).
+#[test]
+fn images_of_docker_are_looked_into() {
+    let docker = support::engines::docker();
+    let image = Speakers::new().image("looked-into", "hello");
+    let copy = [
+        "docker-daemon:looked-into:v1",
+        "--dest-daemon-host",
+        docker.host(),
+    ];
+    run(strata("copy").arg(&image).args(copy));
+    let look = |name: &str| {
+        let mut inspect = strata("inspect");
+        inspect.args([name, "--json", "--daemon-host", docker.host()]);
+        inspect.output().unwrap()
+    };
+    let output = look("docker-daemon:looked-into:v1");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["name"], json!("looked-into"));
+    let own = support::fake_store::read_json(&image.join("layers.json"));
+    let layers = own["layers"].as_array().unwrap().iter();
+    let digests: Vec<_> = layers.map(|layer| &layer["digest"]).collect();
+    let layers = found["layers"].as_array().unwrap().iter();
+    let diff_ids: Vec<_> = layers.map(|layer| &layer["diffId"]).collect();
+    assert_eq!(diff_ids, digests);
+    let output = look("docker-daemon:nothing:1");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        errors.contains("cannot save the image nothing:1"),
+        "{errors}"
+    );
 }

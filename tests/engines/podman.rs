@@ -614,3 +614,35 @@ fn what_skopeo_refuses_is_told_in_its_words() {
     let said = fails(&output, 1);
     assert!(said.contains("only be read from"), "{said}");
 }
+
+/// What is in an image of podman is looked at by the archive that it saves (issue 15).
+#[test]
+fn images_of_podman_are_looked_into() {
+    let podman = Podman::local();
+    let image = Speakers::new().image("looked", "hello");
+    podman.copy(&image, "containers-storage:looked:v1");
+    let look = |name: &str| {
+        let mut inspect = strata("inspect");
+        inspect.args([name, "--json"]);
+        podman.adopt(&inspect).output().unwrap()
+    };
+    for name in ["containers-storage:looked:v1", "podman:looked:v1"] {
+        let output = look(name);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let own = read_json(&image.join("layers.json"));
+        let layers = own["layers"].as_array().unwrap().iter();
+        let digests: Vec<&Value> = layers.map(|layer| &layer["digest"]).collect();
+        let layers = found["layers"].as_array().unwrap().iter();
+        let found: Vec<&Value> = layers.map(|layer| &layer["diffId"]).collect();
+        assert_eq!(found, digests);
+    }
+    let output = look("containers-storage:nothing:1");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        errors.contains("nothing:1") && errors.contains("hint: "),
+        "{errors}"
+    );
+    assert_eq!(look("containers-storage:--help").status.code(), Some(1));
+}

@@ -1,7 +1,7 @@
-//! Commands in the Debian 13 of `scripts/test-newer`.
+//! Commands in the Debians of `scripts/test-newer`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -18,16 +18,29 @@ umount -l /old
 exec "$@"
 "#;
 
-/// A directory in Debian 13 that goes when this is dropped.
+/// A directory in a Debian that goes when this is dropped.
 pub struct Place {
     directory: TempDir,
     root: PathBuf,
 }
 
 impl Place {
+    /// In the Debian of the engines: 13, or unstable.
     pub fn new() -> Self {
-        let root = std::env::var_os("STRATA_DEBIAN_13");
-        let root = PathBuf::from(root.expect("run this with scripts/test-newer"));
+        let root = std::env::var_os("STRATA_DEBIAN_ENGINES");
+        Self::below(PathBuf::from(
+            root.expect("run this with scripts/test-newer"),
+        ))
+    }
+
+    /// In Debian unstable, if there is one.
+    pub fn unstable() -> Option<Self> {
+        let root = std::env::var_os("STRATA_DEBIAN_SID");
+        let root = root.expect("run this with scripts/test-newer");
+        (!root.is_empty()).then(|| Self::below(PathBuf::from(root)))
+    }
+
+    fn below(root: PathBuf) -> Self {
         Self {
             directory: TempDir::new_in(root.join("var/tmp")).unwrap(),
             root,
@@ -47,15 +60,26 @@ impl Place {
 
     /// Runs a script of bash there, in the directory; `$1` and so on are `arguments`.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Output {
+        self.command(script, arguments).output().unwrap()
+    }
+
+    /// Starts a script that ends by `exec` of a program, which ends when the result is dropped.
+    pub fn start(&self, script: &str, arguments: &[&str]) -> Started {
+        let mut command = self.command(script, arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Started(command.spawn().unwrap())
+    }
+
+    fn command(&self, script: &str, arguments: &[&str]) -> Command {
         let script = format!("set -eu\ncd {}\n{script}", self.name());
-        Command::new("unshare")
+        let mut command = Command::new("unshare");
+        command
             .args(["--mount", "sh", "-euc", ENTER])
             .arg(&self.root)
             .args(["bash", "-c", &script, "script"])
             .args(arguments)
-            .env("TMPDIR", "/var/tmp")
-            .output()
-            .unwrap()
+            .env("TMPDIR", "/var/tmp");
+        command
     }
 
     /// The same; gives what it wrote, and panics if it failed.
@@ -64,5 +88,15 @@ impl Place {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script}\n{errors}");
         String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// A program that runs.
+pub struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -1,5 +1,5 @@
-//! What newer engines than this machine's make of layers that clients can fetch in parts. They are in a Debian 13
-//! that `scripts/test-newer` sets up, and that runs this program.
+//! What newer engines than this machine's make of layers that clients can fetch in parts, and newer tools of what vouches
+//! for images. They are in a Debian 13 and a Debian unstable that `scripts/test-newer` sets up, which runs this program.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,6 +7,7 @@
     reason = "this is a test"
 )]
 
+mod attested;
 mod closure;
 mod counted;
 mod debian;

@@ -5,8 +5,8 @@ use strata_testing as support;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::flake::{Tree, offline_nix};
 use serde_json::{Value, json};
+use strata_testing::flake::{Tree, offline_nix};
 use support::engines::{self, Engine as _};
 use support::nix::{ROOT, digest, evaluate, nix, offline_nixpkgs};
 use support::oci::Layout;
@@ -33,10 +33,7 @@ fn an_example_goes_to_a_registry() {
     let mut copy = offline_nix(&["run", &tree.installable("examples.hello.copyTo")]);
     copy.args(["--", &format!("docker://{name}"), "--dest-tls-verify=false"]);
     let said = run(&mut copy);
-    assert!(
-        said.starts_with(&format!("docker://{name}@sha256:")),
-        "{said}"
-    );
+    assert!(said.starts_with(&format!("{name}@sha256:")), "{said}");
     let podman = engines::podman();
     run(&mut podman.command(&["pull", "--quiet", "--tls-verify=false", &name]));
     assert_eq!(podman.run(&name, &[]), HELLO);

@@ -127,7 +127,7 @@ fn images_that_live_together_are_one_command() {
 }
 
 /// Ten images in ten repositories: the registry gets what the layers of all of them are together, each once, also from a
-/// machine that keeps no cache.
+/// machine that keeps no cache. skopeo, which copies the same layers from one registry to another, sends no less.
 #[test]
 fn a_fleet_sends_each_layer_once() {
     let fleet = r#"
@@ -170,5 +170,29 @@ fn a_fleet_sends_each_layer_once() {
             cache.display()
         );
         assert!(union > 500_000, "{union}");
+        let by_skopeo = sent_by_skopeo(&registry, cache);
+        assert!(
+            received <= by_skopeo + by_skopeo / 100,
+            "{received}, skopeo {by_skopeo}, {}",
+            cache.display()
+        );
     }
+}
+
+/// How many bytes skopeo sends to another registry for the images of the fleet, one after the other.
+fn sent_by_skopeo(registry: &Registry, cache: &Path) -> u64 {
+    let other = Registry::start(Setup::default());
+    let before = other.bytes_read().unwrap();
+    for number in 0..10 {
+        let [from, to] =
+            [registry, &other].map(|one| format!("docker://{}/image{number}:1", one.host));
+        run(Command::new("skopeo")
+            .args(["--insecure-policy", "copy", "--quiet"])
+            .args(["--src-tls-verify=false", "--dest-tls-verify=false"])
+            .args([from, to])
+            .env("XDG_DATA_HOME", cache)
+            // The cache of root is in a place that cannot be chosen.
+            .env("_CONTAINERS_ROOTLESS_UID", "1000"));
+    }
+    other.bytes_read().unwrap() - before
 }

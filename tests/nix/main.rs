@@ -1,10 +1,10 @@
 //! What goes through Nix: derivations, examples, flakes, and images in which Nix works.
 
 mod builds;
+mod contents;
 mod docker_tools;
 mod examples;
 mod files;
-mod flake;
 mod flakes;
 mod image;
 mod layers;

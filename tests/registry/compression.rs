@@ -16,7 +16,7 @@ use serde_json::Value;
 use strata_image::Image;
 use strata_oci::{Compression, Digest, Reference};
 use strata_progress::Context;
-use strata_registry::{Pushed, push};
+use strata_registry::{Fetched, Pushed, plan, push};
 use support::engines::{self, Engine};
 use support::fake_registry::FakeRegistry;
 use support::memory_image::{MemoryLayer, image};
@@ -211,4 +211,96 @@ fn a_reused_layer_keeps_its_table() {
     assert_eq!(again, chunked);
     let zstd = push_to("2", "fourth", Compression::ZSTD);
     assert_eq!(zstd, chunked);
+}
+
+/// An image of one layer: a large text that does not change, and a program that knows a store path.
+fn in_parts(hash: &str) -> Image {
+    let text = "some words\n".repeat(2_000);
+    let program = format!(
+        "{}/nix/store/{hash}-libc/lib{}",
+        "a".repeat(9_000),
+        "b".repeat(9_000)
+    );
+    image(vec![MemoryLayer::programs(&[
+        ("text", text.as_bytes()),
+        ("bin/program", program.as_bytes()),
+    ])])
+}
+
+/// What a dry run says that whoever has the image under the tag fetches of the only layer.
+fn fetched(host: &str, image: &Image, compression: Compression) -> Option<Fetched> {
+    let reference = Reference::parse(&format!("{host}/name:tag")).unwrap();
+    let planned = plan(
+        image,
+        &reference,
+        &options(),
+        &compressed(compression),
+        Context::silent(),
+    );
+    let mut planned = planned.unwrap();
+    assert_eq!(planned.warnings, Vec::<String>::new());
+    planned.layers.remove(0).fetched
+}
+
+/// Issue 14, "Telling".
+#[test]
+fn a_dry_run_says_what_clients_fetch() {
+    let registry = Registry::start(Setup::default());
+    let host = &registry.host;
+    let [old, new] = [
+        "0123456789abcdfghijklmnpqrsvwxyz",
+        "z123456789abcdfghijklmnpqrsvwxyz",
+    ]
+    .map(in_parts);
+    let chunked = Compression::ZSTD_CHUNKED;
+    assert_eq!(fetched(host, &old, chunked), None, "nobody has anything");
+    push_compressed(host, &old, chunked);
+    assert_eq!(fetched(host, &old, chunked), Some(Fetched::Nothing));
+    assert_eq!(fetched(host, &new, Compression::GZIP), Some(Fetched::Whole));
+    let Some(Fetched::Parts { size, parts }) = fetched(host, &new, chunked) else {
+        panic!("it has a table");
+    };
+    // The text is one chunk; the program has one before the hash, the hash, and one behind it.
+    assert_eq!((parts.chunks, parts.of_chunks), (1, 4));
+    assert_eq!(parts.files[0].name, "bin/program");
+    assert!(parts.files[0].bytes < 100, "{parts:?}");
+    assert!(parts.bytes < size && size < 2_000, "{parts:?} {size}");
+
+    // What the registry has under another name says it itself.
+    let reference = Reference::parse(&format!("{host}/name:latest")).unwrap();
+    push(
+        &new,
+        &reference,
+        &options(),
+        &compressed(chunked),
+        Context::silent(),
+    )
+    .unwrap();
+    let expected = Fetched::Parts { size, parts };
+    assert_eq!(fetched(host, &new, chunked), Some(expected));
+}
+
+/// A registry that sends no parts of blobs.
+#[test]
+fn a_dry_run_does_without_tables() {
+    let registry = FakeRegistry::start(|_| None);
+    push_compressed(
+        &registry.host,
+        &in_parts("0123456789abcdfghijklmnpqrsvwxyz"),
+        Compression::ZSTD_CHUNKED,
+    );
+    let reference = Reference::parse(&format!("{}/name:tag", registry.host)).unwrap();
+    let planned = plan(
+        &in_parts("z123456789abcdfghijklmnpqrsvwxyz"),
+        &reference,
+        &options(),
+        &compressed(Compression::ZSTD_CHUNKED),
+        Context::silent(),
+    );
+    let planned = planned.unwrap();
+    assert_eq!(planned.layers[0].fetched, Some(Fetched::Whole));
+    let [warning] = planned.warnings.as_slice() else {
+        panic!("{:?}", planned.warnings);
+    };
+    assert!(warning.contains("sends no parts of blobs"), "{warning}");
 }

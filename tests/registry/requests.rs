@@ -23,7 +23,9 @@ use strata_registry::{Action, Options, PushOptions, plan, push};
 use support::fake_registry::{FakeRegistry, Fault, Reply, Seen};
 use support::memory_image::{MemoryLayer, image};
 use support::pushing::{compressed, options, with_credentials};
-use support::registry::far::{FarRegistry, Trips};
+use support::registry::far::{FarRegistry, Token, Trips};
+use support::registry::lockstep::Lockstep;
+use support::registry::secured::Secured;
 use support::registry::{Registry, Setup};
 
 /// Forty-four layers that stay, and one that changes.
@@ -286,4 +288,61 @@ fn a_registry_may_want_patches() {
         b"version 0"
     );
     assert_eq!(registry.open_uploads(), 0);
+}
+
+/// How a registry is reached.
+#[derive(Clone, Copy)]
+enum Way {
+    Plain,
+    Tls,
+    /// And a token, which it gives itself.
+    Token,
+    /// And a token, which another server gives, as with Docker Hub.
+    TokenFromElsewhere,
+}
+
+/// Issue 12, "with Bearer and TLS at most 4 more": through a network in which handshakes count, too. TLS is one more, or two
+/// where connections are opened later, for more requests at once; a token two, and the connection to another server that
+/// gives it two again.
+#[rstest]
+#[case::plain(Way::Plain, [11, 2, 6])]
+#[case::tls(Way::Tls, [13, 3, 8])]
+#[case::token(Way::Token, [15, 5, 10])]
+#[case::token_from_elsewhere(Way::TokenFromElsewhere, [17, 7, 12])]
+fn tls_and_a_token_cost_little(#[case] way: Way, #[case] most: [usize; 3]) {
+    let registry = Registry::start(Setup::default());
+    let network = Lockstep::start();
+    let giver = Secured::start(&FarRegistry::near(&registry.host, None).host);
+    let token = match way {
+        Way::Plain | Way::Tls => None,
+        Way::Token => Some(Token::Here),
+        Way::TokenFromElsewhere => {
+            let host = network.way_to(&giver.host);
+            Some(Token::At(format!("https://{host}/token")))
+        }
+    };
+    let secured = Secured::start(&FarRegistry::near(&registry.host, token).host);
+    let trusted = tempfile::tempdir().unwrap();
+    for (name, one) in [("registry.crt", &secured), ("token.crt", &giver)] {
+        let authority = one.certificates().join("ca.crt");
+        std::fs::copy(authority, trusted.path().join(name)).unwrap();
+    }
+    let options = Options {
+        certificate_directory: Some(trusted.path().to_owned()),
+        ..options()
+    };
+    let host = network.way_to(match way {
+        Way::Plain => &registry.host,
+        Way::Tls | Way::Token | Way::TokenFromElsewhere => &secured.host,
+    });
+    // The first push, the same again, an edit.
+    let counts = [0, 0, 1].map(|number| {
+        network.round_trips();
+        let what = PushOptions::default();
+        push_to(&host, "name:tag", &version(number), &options, &what);
+        network.round_trips()
+    });
+    println!("{counts:?}");
+    let is_more = counts.iter().zip(most).any(|(count, most)| *count > most);
+    assert!(!is_more, "{counts:?}");
 }

@@ -266,6 +266,7 @@ fn every_attribute_of_an_image_is_described() {
         "imageRefUnsafe",
         "imageReferences",
         "debug",
+        "evaluation",
         "override",
         "overrideAttrs",
     ];
@@ -286,9 +287,17 @@ fn strata(arguments: &[&str]) -> (String, String) {
 }
 
 /// The commands with flags.
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: &[&[&str]] = &[
     &["copy"],
+    &["sbom"],
+    &["attach"],
+    &["referrers"],
+    &["sign"],
     &["inspect"],
+    &["why"],
+    &["diff"],
+    &["check"],
+    &["browse"],
     &["explain"],
     &["layers"],
     &["verify"],
@@ -304,9 +313,10 @@ const COMMANDS: [&[&str]; 14] = [
 ];
 
 /// The pages about the command line.
-const PAGES: [&str; 5] = [
+const PAGES: &[&str] = &[
     "docs/cli.md",
     "docs/guides/ci.md",
+    "docs/guides/see-into-an-image.md",
     "docs/reference/cli.md",
     "docs/reference/destinations.md",
     "docs/reference/registries.md",
@@ -332,7 +342,7 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
         all.extend(named);
     }
     for command in COMMANDS {
-        let (help, _) = strata(&[command, &["--help"]].concat());
+        let (help, _) = strata(&[*command, &["--help"]].concat());
         for flag in captures(&help, r"(?m)^ +(?:-\w, )?(--[a-z-]+)") {
             assert!(
                 flag == "--help" || all.contains(flag),
@@ -346,7 +356,7 @@ fn flags_that_are_named_are_taken_and_the_others_are_named() {
 fn every_destination_is_described() {
     let page = read("docs/reference/destinations.md");
     let table = rows(&page);
-    for form in strata::destination::forms() {
+    for form in strata_destination::forms() {
         let mut cells = table.iter().map(|row| row[0].as_str());
         assert!(cells.any(|cell| codes(cell).contains(&form)), "{form}");
     }
@@ -421,11 +431,13 @@ impl Shell {
                 *.getManifest) ;;
                 *images.copyTo) strata copy result "$1app:1" "${@:2}" ;;
                 *.copyTo) strata copy result "$@" ;;
+                *.publish) strata copy result docker://registry.example/app:1 --attach=sbom,provenance "$@" ;;
                 *.copyToRegistry) strata copy result docker://registry.example/app:1 "$@" ;;
                 *.copyToDockerDaemon) strata copy result docker-daemon:app:1 "$@" ;;
                 *.copyToPodman) strata copy result containers-storage:app:1 "$@" ;;
                 *.copyToContainerd) strata copy result containerd:app:1 "$@" ;;
-                *.inspect | *.explain | *.serve | *.verify) strata "${installable##*.}" result "$@" ;;
+                *.diff) strata diff "$@" result ;;
+                *.inspect | *.why | *.browse | *.explain | *.serve | *.verify) strata "${installable##*.}" result "$@" ;;
                 *.lockLayers) strata lock-layers result "$@" ;;
                 *) strata "unknown installable $installable" ;;
               esac
@@ -543,7 +555,7 @@ fn the_format_of_lock_files_is_described() {
     let formats = read(FORMATS);
     let example = captures(section(&formats, "## Lock files"), "(?s)```json\n(.*?)```")[0];
     let example = example.replace("sha256:...", &Digest::of(b"").to_string());
-    let lock = strata_registry::pull::Lock::parse(example.as_bytes(), FORMATS).unwrap();
+    let lock = strata_oci::Lock::parse(example.as_bytes(), FORMATS).unwrap();
     let written: Value = serde_json::from_str(&lock.to_text()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&example).unwrap(), written);
 }
@@ -586,7 +598,7 @@ fn pieces_of_nix_evaluate() {
     // What the offline set has not.
     let here = root();
     let scope = "let more = { python3 = pkgs.hello; buildGoModule = _: pkgs.hello; iputils = pkgs.hello; }; all = pkgs; in \
-                 let inputs.strata = \"HERE\"; pkgs = all // more; app = pkgs.hello; files = app; base = app; \
+                 let inputs.strata = \"HERE\"; self = { outPath = \"HERE\"; }; pkgs = all // more; app = pkgs.hello; files = app; base = app; \
                    image = strata.buildImage { name = \"app\"; }; \
                    config.virtualisation.podman.package = pkgs.hello; in";
     let scope = scope.replace("HERE", &here.display().to_string());
@@ -681,7 +693,10 @@ fn whole(piece: &str) -> (&'static str, String) {
     } else if piece.starts_with("{ inputs") {
         let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; \
                       nixosModules.registry = \"strata/nix/registry-module.nix\"; }";
-        let module = format!("({piece}) {{ inherit pkgs; inputs.strata = {inputs}; }}");
+        let snapshotter = "nix-snapshotter.nixosModules.default = \"nix-snapshotter\";";
+        let module = format!(
+            "({piece}) {{ inherit pkgs; inputs = {{ strata = {inputs}; {snapshotter} }}; }}"
+        );
         ("module", format!("builtins.toJSON ({module})"))
     } else if piece.starts_with("virtualisation") {
         ("module", format!("builtins.toJSON {{ {piece} }}"))

@@ -37,8 +37,9 @@ pub enum EntryKind<'a> {
     },
     /// A device or a pipe.
     Special(Special),
-    /// A sign that the file of this name in the layers under it is hidden (OCI layer.md, "Whiteouts").
-    Whiteout,
+    /// A regular file with nothing in it: where a file will be mounted, or a sign that the file of this name in the
+    /// layers under it is hidden (OCI layer.md, "Whiteouts").
+    Empty,
 }
 
 /// What the name of a whiteout begins with.

@@ -74,7 +74,7 @@ impl<W: Write> ArchiveWriter<W> {
             EntryKind::Symlink { target } => {
                 self.header(path, metadata, EntryType::Symlink, 0, target)
             }
-            EntryKind::Whiteout => self.header(path, metadata, EntryType::Regular, 0, b""),
+            EntryKind::Empty => self.header(path, metadata, EntryType::Regular, 0, b""),
             EntryKind::HardLink { target } => {
                 self.header(path, metadata, EntryType::Link, 0, target)
             }

@@ -73,10 +73,19 @@ impl ImageSource {
     pub(super) fn open(named: &str, store: &Store, budget: &mut Budget) -> Result<Self> {
         let located = store.locate_inside(named);
         let located = located.map_err(|message| damaged("the base image", &message))?;
+        Self::open_at(named, located, &store.location, budget)
+    }
+
+    /// Opens what is at `located`. Symlinks in a directory must not lead out of `root`.
+    pub(super) fn open_at(
+        named: &str,
+        located: PathBuf,
+        root: &Path,
+        budget: &mut Budget,
+    ) -> Result<Self> {
         let metadata = located.metadata().map_err(Error::io("read", &located))?;
         let form = if metadata.is_dir() {
-            let store = &store.location;
-            let store = store.canonicalize().map_err(Error::io("read", store))?;
+            let store = root.canonicalize().map_err(Error::io("read", root))?;
             Form::Directory { store }
         } else if metadata.is_file() {
             let file = File::open(&located).map_err(Error::io("open", &located))?;

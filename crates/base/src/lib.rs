@@ -9,6 +9,7 @@
 //! - `read`: from a path to a [`Base`]
 //! - `image_source`, `documents`: a directory or archive, and what is said in it
 //! - `select`: which of several images is meant; `inherit`: what of its config an image takes over
+//! - `stored`: all images in a directory or archive, for whoever looks at them
 //! - `layers`, `files`: checking layers, and reading single files of them
 
 #![warn(missing_docs, unreachable_pub)]
@@ -24,9 +25,11 @@ mod inherit;
 mod layers;
 mod read;
 mod select;
+mod stored;
 
 pub use files::BaseFile;
 pub use image_source::is_archive;
 pub use inherit::{Inheritance, inherit};
 pub use read::{Base, read};
 pub use select::Selection;
+pub use stored::{StoredImage, images, parse_foreign_config};

@@ -7,7 +7,9 @@ use super::image_source::{BlobLocation, ImageSource};
 use super::layers::{self, Expected};
 use super::select::{ImageCandidate, Selection};
 use strata_error::{Error, Result};
-use strata_layer::{BaseRecord, Documents, ImagesFile, LayerRecord, read_tar};
+use strata_layer::{
+    BaseRecord, Described, Documents, ImagesFile, LayerRecord, NamedPath, read_tar, visit_beside,
+};
 use strata_nix::Store;
 use strata_oci::{Descriptor, Digest, Document, ImageConfig, Index, Platform, layout};
 use strata_tree::{BaseListing, BaseTree, Budget, LayerTree};
@@ -21,6 +23,8 @@ pub struct Base {
     pub blobs: Vec<BaseRecord>,
     /// The layers that Strata made, which lie above them, lowest first.
     pub layers: Vec<LayerRecord>,
+    /// What its arguments named, if Strata made it.
+    pub named: Vec<NamedPath>,
     /// What its layers make together.
     pub tree: BaseTree,
     /// Whether each blob lies behind everything before it in a compressed archive.
@@ -50,8 +54,28 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
     }
     let chosen = find(&source)?.choose(selection, architecture, named)?;
     let (config, layers) = chosen.contents(&source, &mut budget)?;
+    let expected = expected(&source, layers, &config)?;
+    let checked = layers::check(&expected, &mut budget)?;
+    Ok(Base {
+        config: Some(config),
+        blobs: checked.records,
+        layers: Vec::new(),
+        named: Vec::new(),
+        tree: checked.tree,
+        is_compressed: checked.is_compressed,
+        budget,
+    })
+}
+
+/// Where the layers of an image are, and what is said of them.
+pub(super) fn expected(
+    source: &ImageSource,
+    layers: Vec<FoundLayer>,
+    config: &ImageConfig,
+) -> Result<Vec<Expected>> {
     if layers.len() > MOST_LAYERS {
-        return Err(damaged(named, &format!("more than {MOST_LAYERS} layers")));
+        let message = format!("more than {MOST_LAYERS} layers");
+        return Err(damaged(&source.named, &message));
     }
     if layers.len() != config.rootfs.diff_ids.len() {
         let message = format!(
@@ -59,7 +83,7 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
             layers.len(),
             config.rootfs.diff_ids.len()
         );
-        return Err(damaged(named, &message));
+        return Err(damaged(&source.named, &message));
     }
     let expected = layers.into_iter().zip(&config.rootfs.diff_ids);
     let expected = expected.map(|(layer, diff_id)| {
@@ -72,35 +96,26 @@ pub fn read(named: &str, selection: &Selection, architecture: &str, store: &Stor
             diff_id: *diff_id,
         })
     });
-    let expected = expected.collect::<Result<Vec<_>>>()?;
-    let checked = layers::check(&expected, &mut budget)?;
-    Ok(Base {
-        config: Some(config),
-        blobs: checked.records,
-        layers: Vec::new(),
-        tree: checked.tree,
-        is_compressed: checked.is_compressed,
-        budget,
-    })
+    expected.collect()
 }
 
 /// What is in a source, before one is chosen.
 #[derive(Default)]
-struct FoundImages {
-    images: Vec<FoundImage>,
+pub(super) struct FoundImages {
+    pub(super) images: Vec<FoundImage>,
     /// What is no image, or a damaged one: nobody's loss until it is the one that is meant.
-    others: Vec<(ImageCandidate, Error)>,
+    pub(super) others: Vec<(ImageCandidate, Error)>,
 }
 
 /// An image that was found, of which no more is kept than what it is chosen by.
-struct FoundImage {
-    candidate: ImageCandidate,
-    manifest: FoundManifest,
+pub(super) struct FoundImage {
+    pub(super) candidate: ImageCandidate,
+    pub(super) manifest: FoundManifest,
 }
 
 /// Where it is said what an image is made of.
 #[derive(Clone)]
-enum FoundManifest {
+pub(super) enum FoundManifest {
     /// A manifest in this file, and how the files of its blobs are called.
     Blob(String, BlobName),
     /// An entry of the list in a Docker archive.
@@ -108,13 +123,13 @@ enum FoundManifest {
 }
 
 /// The name of the file of a blob, and whether it is a manifest.
-type BlobName = fn(Digest, bool) -> String;
+pub(super) type BlobName = fn(Digest, bool) -> String;
 
-struct FoundLayer {
+pub(super) struct FoundLayer {
     /// The file or member.
-    name: String,
+    pub(super) name: String,
     /// What a manifest says of it.
-    descriptor: Option<Descriptor>,
+    pub(super) descriptor: Option<Descriptor>,
 }
 
 impl FoundImages {
@@ -145,7 +160,7 @@ impl FoundImages {
 
 impl FoundImage {
     /// Its config and its layers.
-    fn contents(
+    pub(super) fn contents(
         self,
         source: &ImageSource,
         budget: &mut Budget,
@@ -184,7 +199,7 @@ impl FoundImage {
 /// An archive may have two lists: `docker load` believes `manifest.json`, others `index.json`. So the first
 /// tells which image there is for a platform and what it is called, and the second what is said of it besides
 /// and which images there are for other platforms.
-fn find(source: &ImageSource) -> Result<FoundImages> {
+pub(super) fn find(source: &ImageSource) -> Result<FoundImages> {
     let manifest = source.document("manifest.json");
     let is_layout = source.find(layout::MARKER_FILE)?.is_some();
     if is_layout && let Some(index) = source.document(layout::INDEX_FILE)? {
@@ -524,19 +539,21 @@ fn read_strata(
         record.compressed = None;
         let mut listing = BaseListing::default();
         let error = |message: String| damaged(&source.named, &message);
+        let mut described = Described::default();
         if let Some(tar) = &record.recipe.tar {
             read_tar(&record.recipe, tar, store, &mut |entry, _| {
+                described.add(&entry);
                 let counted = budget.entries(1);
                 let added = counted.and_then(|()| listing.add(entry, &mut budget));
                 added.map_err(error)
             })?;
-        } else {
-            LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
-                let counted = budget.entries(1);
-                let added = counted.and_then(|()| listing.add_own(&entry, &mut budget));
-                added.map_err(error)
-            })?;
         }
+        let tree = LayerTree::new(&record.recipe, store)?;
+        visit_beside(&tree, &described, &mut |entry| {
+            let counted = budget.entries(1);
+            let added = counted.and_then(|()| listing.add_own(&entry, &mut budget));
+            added.map_err(error)
+        })?;
         let result = checked.tree.apply(number, &listing, &mut budget);
         result.map_err(|message| damaged(&source.named, &message))?;
         listing.release(&mut budget);
@@ -545,6 +562,7 @@ fn read_strata(
         config: Some(config),
         blobs: checked.records,
         layers: file.layers,
+        named: file.named,
         tree: checked.tree,
         is_compressed: checked.is_compressed,
         budget,

@@ -14,7 +14,7 @@ use strata_system::{AccountFiles, Usual, merge_accounts};
 use strata_tree::{CompiledRules, EntryType, ImagePath, Rule, Source};
 
 /// Their directory in the output.
-const DIRECTORY: &str = "accounts";
+pub(super) const DIRECTORY: &str = "accounts";
 /// The files, in the order of the fields of [`AccountFiles`].
 const FILES: [&str; 4] = ["etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"];
 

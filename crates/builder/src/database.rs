@@ -15,7 +15,7 @@ use strata_plan::{LayerSpec, Plan};
 use strata_tree::{BaseEntry, ImagePath, Rule, Source};
 
 /// Its name in the output.
-const DIRECTORY: &str = "database";
+pub(super) const DIRECTORY: &str = "database";
 
 /// Directories that Nix works in and would otherwise make itself, as whoever runs it.
 const STATE: [&str; 5] = [

@@ -5,11 +5,15 @@ use std::num::NonZeroUsize;
 
 use super::inputs::base_image::{self, BaseImage};
 use super::inputs::{known_layers, parent_layers, pipeline_file, tar_layers, times};
+use super::limits::{self, CheckedLimits};
+use super::named::{Place, named};
 use super::output::Output;
-use super::{accounts, database, files, startup};
+use super::{accounts, database, files, mounts, startup};
 use strata_base::{Base, inherit};
 use strata_error::{Error, Result};
-use strata_layer::{Digested, ImageName, LayerRecord, LayersFile, PathRule, digest_recipes};
+use strata_layer::{
+    Digested, ImageName, LayerRecord, LayersFile, NamedPath, PathRule, digest_recipes,
+};
 use strata_nix::{Closure, ClosureEntry, Request, Store};
 use strata_oci::{Config, json};
 use strata_plan::{BaseLayers, CheckedRequest, LayerSpec, MOST_LAYERS, Plan, check, plan};
@@ -39,6 +43,10 @@ pub(super) fn build(
         own: &base.layers,
     };
     let known = known_layers::read(&request, store)?;
+    let limits = request.image.as_ref().and_then(|it| it.limits.as_ref());
+    let limits = limits
+        .map(|limits| limits::read(limits, store))
+        .transpose()?;
     let mut plan = plan(&request, &closure, &parents, base_layers, &known)?;
     if !hidden.is_empty() {
         // Below everything else of the image, which may use the same paths.
@@ -59,6 +67,7 @@ pub(super) fn build(
 
     let mut warnings = std::mem::take(&mut plan.warnings);
     let tars = tar_layers::read(&plan.layers, &base, store)?;
+    files::check_beside_tars(&request.files, &tars.tree)?;
     let (recipes, unmatched) = settle(&plan, &request, &base.tree, tars.recipes, store)?;
     let mut unmatched = unmatched_anywhere(&unmatched, &plan);
     let config = config(&request, &base);
@@ -69,12 +78,15 @@ pub(super) fn build(
         plan.parents
     };
     let known = known_digests(&parents);
-    let planned: Vec<_> = plan
+    let mut planned: Vec<_> = plan
         .layers
         .into_iter()
         .zip(recipes)
         .skip(own_from)
         .collect();
+    if image.is_some_and(|image| image.mount_store_paths) {
+        warnings.extend(mounts::replace(&mut planned, &request, store)?);
+    }
     let (records, digested_unmatched) =
         make_records(&planned, &known, &output, out, store, threads)?;
     unmatched.extend(digested_unmatched);
@@ -89,7 +101,17 @@ pub(super) fn build(
     let of_config = request.image.iter().flat_map(|image| &image.warnings);
     warnings.extend(of_config.cloned());
     warnings.extend(startup_warnings);
-    write_output(output, request, config, store, plan.perms, base, records)?;
+    let place = Place {
+        store_dir: &store.dir,
+        out,
+    };
+    let named = named(&request, &closure, &parents, &base, &records, place);
+    let said = Said {
+        perms: plan.perms,
+        named,
+        limits: limits.unwrap_or_default(),
+    };
+    write_output(output, request, config, store, said, base, records)?;
     Ok(warnings)
 }
 
@@ -153,9 +175,10 @@ fn settle(
     let mut merged = merge(&root, &files, &surroundings, store)?;
     let redirect = |(path, to)| Redirect { path, to };
     let recipes = layers.iter().enumerate().map(|(number, layer)| {
-        if let Some(tar) = tars.remove(&number) {
-            return tar;
-        }
+        let tar = match tars.remove(&number) {
+            Some(tar) if layer.sources.is_empty() && layer.files.is_empty() => return tar,
+            tar => tar.unwrap_or_default(),
+        };
         let omit = merged.omit.remove(&number).unwrap_or_default();
         let redirects = merged.redirects.remove(&number).unwrap_or_default();
         Recipe {
@@ -163,18 +186,29 @@ fn settle(
             sources: layer.sources.clone(),
             files: layer.files.clone(),
             omit: omit.into_iter().collect(),
-            redirects: redirects.into_iter().map(redirect).collect(),
+            redirects: union(redirects.into_iter().map(redirect), tar.redirects),
             whiteouts: layer.whiteouts.clone(),
             mtime: layer.mtime.or(request.mtime),
             store_owner: (layer.store_owner.as_ref())
                 .or(request.store_owner.as_ref())
                 .cloned(),
-            tar: None,
+            tar: tar.tar,
         }
     });
     let recipes = recipes.collect();
     let rule = |(path, rule)| PathRule { path, rule };
     Ok((recipes, merged.unmatched.into_iter().map(rule).collect()))
+}
+
+/// All redirects, each once, in their order.
+fn union(one: impl Iterator<Item = Redirect>, other: Vec<Redirect>) -> Vec<Redirect> {
+    let all = one
+        .chain(other)
+        .map(|redirect| (redirect.path, redirect.to));
+    let all: BTreeMap<_, _> = all.collect();
+    all.into_iter()
+        .map(|(path, to)| Redirect { path, to })
+        .collect()
 }
 
 /// The rules that match nothing: those about paths of the image may match in one of its sources only. `unmatched` has
@@ -253,6 +287,7 @@ fn make_records(
             compression: layer.compression,
             compressed: None,
             tar,
+            annotations: layer.annotations.clone(),
             reason: layer.reason.clone(),
             history: layer.history.clone(),
             recipe: recipe.clone(),
@@ -293,12 +328,20 @@ fn config(request: &CheckedRequest, base: &Base) -> Config {
     }
 }
 
+/// What the output says besides its layers.
+struct Said {
+    perms: Vec<PathRule>,
+    named: Vec<NamedPath>,
+    /// What the image must keep to.
+    limits: CheckedLimits,
+}
+
 fn write_output(
     output: Output,
     request: CheckedRequest,
     config: Config,
     store: &Store,
-    perms: Vec<PathRule>,
+    said: Said,
     mut base: Base,
     mut records: Vec<LayerRecord>,
 ) -> Result<()> {
@@ -310,13 +353,16 @@ fn write_output(
         base_image::compress(&mut base, request.compression);
         records.splice(0..0, base.layers);
         let mut layers = LayersFile::new(store.dir.clone(), Some(name), records);
+        layers.named = said.named;
         layers.base = base.blobs;
         layers.format = image.format;
+        said.limits.check(&layers)?;
         return output.write_image(&layers, image, config, base.config);
     }
     let mut layers = LayersFile::new(store.dir.clone(), None, records);
     layers.nested = request.layers.iter().map(ToString::to_string).collect();
-    layers.perms = perms;
+    layers.perms = said.perms;
+    layers.named = said.named;
     layers.accounts = request.accounts;
     output.write_layers(&layers)
 }

@@ -11,6 +11,9 @@
 //! - `inputs`: what a request names: a base image, layers of other outputs, tars, files, times
 //! - `files`: what is put into an image file by file
 //! - `accounts`, `database`: files that follow from what is below
+//! - `mounts`: store paths that are mounted instead of being in layers
+//! - `named`: which argument names what
+//! - `limits`: what an image must keep to
 //! - `startup`: whether a container of the image can start
 //! - `index`, `system`, `root_tree`: the other kinds
 //! - `output`: what is written, and removed again after an error
@@ -26,6 +29,9 @@ mod fleet;
 mod index;
 mod inputs;
 mod layers;
+mod limits;
+mod mounts;
+mod named;
 mod output;
 mod root_tree;
 mod run;

@@ -1,11 +1,10 @@
 //! A writer that compresses.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use strata_oci::Compression;
 
-use super::chunked::Chunked;
+use super::chunked::{Chunked, Finished};
 use super::pieces::Pieces;
 
 /// A writer that compresses what is written to it, for another writer.
@@ -46,18 +45,18 @@ impl<W: Write> Compressor<W> {
         self.finish_layer().map(|(writer, _)| writer)
     }
 
-    /// The same; gives also the annotations that lead to the table, if the output has one.
-    pub(super) fn finish_layer(mut self) -> io::Result<(W, BTreeMap<String, String>)> {
+    /// The same; gives also the table, if the output has one.
+    pub(super) fn finish_layer(mut self) -> io::Result<(W, Finished)> {
         self.check()?;
-        let annotations = match self.method {
-            Method::None => BTreeMap::new(),
+        let finished = match self.method {
+            Method::None => Finished::default(),
             Method::Pieces(pieces) => {
                 pieces.finish(&mut self.writer)?;
-                BTreeMap::new()
+                Finished::default()
             }
             Method::Chunked(chunked) => chunked.finish(&mut self.writer)?,
         };
-        Ok((self.writer, annotations))
+        Ok((self.writer, finished))
     }
 
     /// What follows an error would lack what was lost with it.

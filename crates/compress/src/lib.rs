@@ -8,6 +8,7 @@
 //! is opened here.
 //!
 //! - [`compress_layer`]: a layer's bytes, and the descriptor of what was made
+//! - [`TableOfContents`] and [`refetched`]: what a client fetches of a layer that can be fetched in parts
 //! - [`Compressor`]: the writer, over `pieces` or, for layers that can be fetched in parts, `chunked`
 //! - `encoder`: compressing one piece; `in_order`: work on all cores whose results keep their order
 
@@ -22,8 +23,9 @@ mod in_order;
 mod layer;
 mod pieces;
 
+pub use chunked::{Refetched, RefetchedFile, TableOfContents, TablePosition, refetched};
 pub use compressor::Compressor;
-pub use layer::compress_layer;
+pub use layer::{compress_layer, layer_contents};
 pub use pieces::PIECE;
 
 #[cfg(test)]

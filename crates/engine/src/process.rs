@@ -28,7 +28,8 @@ const WORK_TIME: Duration = Duration::from_hours(1);
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// How long a program may take to end when it is told to.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often an interruption is looked for.
+/// How often the end of a program and an interruption are looked for.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What writes the standard input of a program.
@@ -162,7 +163,7 @@ fn wait(
     context: Context<'_>,
     has_input: impl Fn() -> bool,
 ) -> Result<ExitStatus, Ended> {
-    let mut pause = Duration::from_millis(1);
+    let begin = Instant::now();
     let mut since = Instant::now();
     loop {
         if let Some(status) = child.try_wait().map_err(Ended::Unknown)? {
@@ -180,8 +181,9 @@ fn wait(
             end(child).map_err(Ended::Unknown)?;
             return Err(stopped);
         }
-        thread::sleep(pause);
-        pause = LONGEST_PAUSE.min(pause * 2);
+        // An eighth of the time that it ran is lost at most: programs that answer at once are asked often.
+        let pause = begin.elapsed() / 8;
+        thread::sleep(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
     }
 }
 

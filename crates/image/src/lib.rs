@@ -26,4 +26,5 @@ pub use compressed::CompressedLayer;
 pub use flatten::flatten;
 pub use image::Image;
 pub use index::{ImageIndex, ManifestOrIndex, ManifestOrIndexRef};
+pub use replay::{LayerArchive, read as read_archive};
 pub use verify::Verification;

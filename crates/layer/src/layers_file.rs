@@ -1,5 +1,7 @@
 //! `layers.json`: how the layer blobs of an image are made (docs/internals/formats.md).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::BaseRecord;
@@ -36,6 +38,9 @@ pub struct LayersFile {
     /// The base systems in a `buildLayer`, for whoever puts the layer on a base image; empty for an image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<AccountsRequest>,
+    /// What the arguments name, and what is in the layers because of that. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<NamedPath>,
     /// The layers of a base image that lie below all others as they are, lowest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base: Vec<BaseRecord>,
@@ -51,6 +56,16 @@ pub struct PathRule {
     /// The rule itself.
     #[serde(flatten)]
     pub rule: Rule,
+}
+
+/// A store path that an argument names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedPath {
+    /// The argument, as users write it: `config.Cmd`, `copyToRoot`.
+    pub argument: String,
+    /// The store path.
+    pub path: String,
 }
 
 /// What an image is called.
@@ -80,6 +95,9 @@ pub struct LayerRecord {
     pub compressed: Option<Descriptor>,
     /// Where the tar is kept, for layers that are not reproducible.
     pub tar: Option<String>,
+    /// What the manifest says of the layer besides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// Why these paths are a layer, where a strategy said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -98,7 +116,10 @@ impl LayerRecord {
 
     /// The uncompressed layer.
     pub fn tar_descriptor(&self) -> Descriptor {
-        Descriptor::new(media_type::LAYER_TAR, self.digest, self.size)
+        Descriptor {
+            annotations: self.annotations.clone(),
+            ..Descriptor::new(media_type::LAYER_TAR, self.digest, self.size)
+        }
     }
 }
 
@@ -113,6 +134,7 @@ impl LayersFile {
             nested: Vec::new(),
             perms: Vec::new(),
             accounts: Vec::new(),
+            named: Vec::new(),
             base: Vec::new(),
             layers,
         }
@@ -152,6 +174,7 @@ impl LayersFile {
             nested: self.nested.clone(),
             perms: self.perms.clone(),
             accounts: self.accounts.clone(),
+            named: self.named.clone(),
             base: self.base.clone(),
             layers: Vec::new(),
         };

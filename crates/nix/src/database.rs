@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::{DerivationOutput, base32};
+use super::{DerivationOutput, hash_of};
 use strata_error::{Error, Result};
 use strata_oci::Digest;
 
@@ -86,17 +86,14 @@ impl Registration {
         nar_size: u64,
         references: Vec<String>,
     ) -> Result<Self> {
-        let hash = nar_hash
-            .strip_prefix("sha256:")
-            .and_then(base32::decode::<32>);
-        let hash = hash.ok_or_else(|| Error::Document {
+        let hash = hash_of(nar_hash).ok_or_else(|| Error::Document {
             document: "closure".into(),
             message: format!("{nar_hash:?} of {path} is not a hash of Nix"),
             hint: "build images with Strata's Nix functions; they set it".into(),
         })?;
         Ok(Self {
             path,
-            hash: Digest::from_bytes(hash),
+            hash,
             nar_size,
             references,
             outputs: Vec::new(),

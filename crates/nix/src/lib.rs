@@ -8,6 +8,7 @@
 //! - `attrs`: `.attrs.json`, which is one of `request` and `requests`, and
 //!   `diagnostic`, what is wrong with it in the words of those who write Nix
 //! - `store`, `closure`, `derivation`, [`base32`]: store paths and what is known of them
+//! - `package_name`: `openssl` and `3.0.1` in the name of a store path
 //! - [`walk`] and [`nar`]: the files of a store path in their order, and as an archive
 //! - `database`, `database_reader`: which paths are valid, written, and read without being believed
 
@@ -24,6 +25,7 @@ mod database_reader;
 mod derivation;
 mod diagnostic;
 pub mod nar;
+mod package_name;
 mod request;
 mod requests;
 mod store;
@@ -35,9 +37,12 @@ pub use closure::{Closure, ClosureEntry};
 pub use database::{Registration, write_database};
 pub use database_reader::{DATABASE_FILES, read_database};
 pub use derivation::{DerivationOutput, parse_outputs};
+pub use nar::hash_of;
+pub use package_name::PackageName;
 pub use request::{
-    AccountsRequest, FileRequest, FileType, FleetRequest, FromImage, ImageRequest, InheritRequest,
-    LayerHints, NixDatabase, OwnerRequest, PermsRule, Request, StrategyName,
+    AccountsRequest, FileRequest, FileType, FleetRequest, FromImage, GrowthRequest, ImageRequest,
+    InheritRequest, LayerHints, LimitsRequest, NixDatabase, OwnerRequest, PermsRule, Request,
+    StrategyName,
 };
 pub use requests::index::{IndexArguments, IndexRequest};
 pub use requests::system::{

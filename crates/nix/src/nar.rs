@@ -8,7 +8,7 @@ use super::base32;
 use crate::walk;
 use crate::walk::{Kind, Visit};
 use strata_error::{Error, Result};
-use strata_oci::Hasher;
+use strata_oci::{Digest, Hasher};
 
 /// The hash and size of a store path's archive, as Nix records them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,12 @@ impl From<Hasher> for NarInfo {
         let hash = format!("sha256:{}", base32::encode(digest.as_bytes()));
         Self { hash, size }
     }
+}
+
+/// The digest that Nix writes as `sha256:` and 52 characters of its base 32; none if it is something else.
+pub fn hash_of(text: &str) -> Option<Digest> {
+    let text = text.strip_prefix("sha256:")?;
+    base32::decode::<32>(text).map(Digest::from_bytes)
 }
 
 /// Archives the file or directory at `path` and hashes the archive.

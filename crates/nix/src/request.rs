@@ -92,6 +92,10 @@ pub struct Request {
     /// refer to is in the closure.
     #[serde(default)]
     pub tar_layers: Vec<String>,
+    /// Whether the only tar of `tarLayers` is no layer of its own: the uppermost layer of store paths has what is in
+    /// it, too.
+    #[serde(default)]
+    pub join_tar: bool,
     /// The base systems in `copyToRoot`.
     #[serde(default)]
     pub accounts: Vec<AccountsRequest>,
@@ -208,10 +212,46 @@ pub struct ImageRequest {
     /// Absolute paths of the base image that are hidden.
     #[serde(default)]
     pub remove: Vec<String>,
+    /// Whether store paths are not in layers but mounted when a container starts: a layer has the places for them, and
+    /// annotations that tell nix-snapshotter which they are.
+    #[serde(default, rename = "mountStorePaths")]
+    pub mount_store_paths: bool,
     /// Makes a Nix database of the store paths in the layers, and of those of the base that its database or
     /// its recipes name and that are still there.
     #[serde(default, rename = "nixDatabase")]
     pub nix_database: Option<NixDatabase>,
+    /// What the image must keep to, or else it is not built.
+    #[serde(default)]
+    pub limits: Option<LimitsRequest>,
+}
+
+/// What an image must keep to.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsRequest {
+    /// The most bytes of its layers, before they are compressed: `200M`, `1.5G`, `500 MB`.
+    #[serde(default)]
+    pub size: Option<String>,
+    /// The most layers, those of a base image counted.
+    #[serde(default)]
+    pub layers: Option<u64>,
+    /// Packages that must not be in it, by their names, with or without versions, or by store paths; `*` stands for
+    /// anything.
+    #[serde(default)]
+    pub deny: Vec<String>,
+    /// How much it may gain over another image.
+    #[serde(default)]
+    pub growth: Option<GrowthRequest>,
+}
+
+/// How much an image may gain.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrowthRequest {
+    /// The image that is the measure: the output of its derivation.
+    pub against: String,
+    /// How much more, as a share or in bytes: `5 %`, `10M`.
+    pub size: String,
 }
 
 /// A base image. Where several are there, `name`, `tag`, `digest` and `platform` choose.
@@ -398,35 +438,35 @@ pub enum StrategyName {
     /// What is sent together when something changes (`crates/plan/src/strategy/auto/`).
     #[default]
     Auto,
-    /// What many paths depend on is alone in a layer (`crates/plan/src/strategy/popularity.rs`).
-    Popularity,
+    /// The biggest are alone (`crates/plan/src/strategy/biggest.rs`).
+    Biggest,
     /// What is reached first from the same big paths shares a layer, as dockerTools has it
     /// (`crates/plan/src/strategy/docker_tools.rs`).
     DockerTools,
     /// What only one big or popular path needs is in its layer (`crates/plan/src/strategy/nixery.rs`).
     Nixery,
-    /// The biggest are alone (`crates/plan/src/strategy/biggest.rs`).
-    Biggest,
+    /// What many paths depend on is alone in a layer (`crates/plan/src/strategy/popularity.rs`).
+    Popularity,
 }
 
 impl StrategyName {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Auto,
-        Self::Popularity,
+        Self::Biggest,
         Self::DockerTools,
         Self::Nixery,
-        Self::Biggest,
+        Self::Popularity,
     ];
 
     /// The name as users write it, and as it is in a request.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
-            Self::Popularity => "popularity",
+            Self::Biggest => "biggest",
             Self::DockerTools => "dockerTools",
             Self::Nixery => "nixery",
-            Self::Biggest => "biggest",
+            Self::Popularity => "popularity",
         }
     }
 

@@ -22,6 +22,11 @@ const TABLE_ANNOTATIONS: [&str; 3] = [TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_PO
 /// The annotation of the table of an eStargz layer (containerd's stargz-snapshotter).
 const STARGZ_TABLE: &str = "containerd.io/snapshot/stargz/toc.digest";
 
+/// The annotation of a layer whose store paths nix-snapshotter mounts; `true` (its `pkg/nix2container`).
+pub const NIX_LAYER: &str = "containerd.io/snapshot/nix-layer";
+/// What the annotation of each of these store paths begins with; a number follows, from 0 on.
+pub const NIX_STORE_PATH: &str = "containerd.io/snapshot/nix-store-path.";
+
 /// What a blob is, how it is called and how long it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,8 +89,12 @@ impl Descriptor {
         self.annotations.extend(table);
     }
 
-    /// The same as Docker's schema 2 has it, without annotations. `None` if that has no name for it.
+    /// The same as Docker's schema 2 has it, without annotations. `None` if that has no name for it, or it says
+    /// nothing without them.
     pub(super) fn in_docker_format(&self) -> Option<Self> {
+        if self.annotations.contains_key(NIX_LAYER) {
+            return None;
+        }
         Some(Self {
             media_type: media_type::in_docker(&self.media_type)?.to_owned(),
             annotations: BTreeMap::new(),

@@ -113,7 +113,7 @@ pub fn check_docker_archive_keys(bytes: &[u8]) -> Result<(), String> {
 }
 
 /// The same for a lock file, in which no platform may be twice.
-pub fn check_lock_keys(bytes: &[u8]) -> Result<(), String> {
+pub(super) fn check_lock_keys(bytes: &[u8]) -> Result<(), String> {
     check_keys(bytes, LOCK)
 }
 

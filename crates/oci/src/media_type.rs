@@ -7,6 +7,8 @@ pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// An image configuration.
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// An empty object, the config of what needs none.
+pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// An uncompressed layer.
 pub const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 /// A layer compressed with gzip.

@@ -26,7 +26,7 @@ pub fn main_packages(sources: &[Source]) -> String {
     names.sort_unstable();
     // A path may be in its place and at the root.
     names.dedup();
-    shortened(names.iter().map(|(_, name)| name.as_str()))
+    shortened(names.iter().map(|(_, name)| name.as_str()), NAMES)
 }
 
 /// What follows the hash.
@@ -37,9 +37,14 @@ fn name_of(store_path: &str) -> &str {
     base.split_once('-').map_or(base, |(_, name)| name)
 }
 
-/// The entry of a layer that scripts made.
-pub(super) fn of_scripts() -> History {
-    entry("what scripts made")
+/// The entry of a layer that scripts made, with store paths beside it if there are any.
+pub(super) fn of_scripts(sources: &[Source]) -> History {
+    let packages = main_packages(sources);
+    if packages.is_empty() {
+        entry("what scripts made")
+    } else {
+        entry(&format!("what scripts made, {packages}"))
+    }
 }
 
 /// The entry of a layer that hides paths of a base image.
@@ -47,14 +52,19 @@ pub fn of_whiteouts(whiteouts: &[ImagePath]) -> History {
     let names: Vec<String> = whiteouts.iter().map(ToString::to_string).collect();
     entry(&format!(
         "without {}",
-        shortened(names.iter().map(String::as_str))
+        shortened(names.iter().map(String::as_str), NAMES)
     ))
+}
+
+/// The entry of a layer with the places of so many store paths that will be mounted.
+pub fn of_mounts(count: usize) -> History {
+    entry(&format!("places of {count} store paths"))
 }
 
 /// The entry of a layer of files that are described one by one.
 pub fn of_files(files: &[FileRecord]) -> History {
     let names: Vec<String> = files.iter().map(|file| format!("/{}", file.path)).collect();
-    entry(&shortened(names.iter().map(String::as_str)))
+    entry(&shortened(names.iter().map(String::as_str), NAMES))
 }
 
 fn entry(created_by: &str) -> History {
@@ -64,9 +74,10 @@ fn entry(created_by: &str) -> History {
     }
 }
 
-fn shortened<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = names.len().saturating_sub(NAMES);
-    let shown: Vec<&str> = names.take(NAMES).collect();
+/// The first `most` names, and how many there are besides.
+pub fn shortened<'a>(names: impl ExactSizeIterator<Item = &'a str>, most: usize) -> String {
+    let more = names.len().saturating_sub(most);
+    let shown: Vec<&str> = names.take(most).collect();
     let more = if more > 0 {
         format!(" and {more} more")
     } else {

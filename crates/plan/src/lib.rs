@@ -32,7 +32,8 @@ mod updates;
 pub use check::{CheckedBase, CheckedImage, CheckedRequest, check, check_name, check_tag};
 pub use files::{CheckedFile, FileContent, FileSource, file_error};
 pub use history::{
-    main_packages, of_files as history_of_files, of_whiteouts as history_of_whiteouts,
+    main_packages, of_files as history_of_files, of_mounts as history_of_mounts,
+    of_whiteouts as history_of_whiteouts, shortened,
 };
 pub use layering::{KnownLayers, MOST_LAYERS};
 pub use pipeline::Pipeline;

@@ -55,6 +55,14 @@ impl Ask {
         Self::new(Method::HEAD, format!("blobs/{digest}"))
     }
 
+    /// For what there is at a path, in at most so many bytes.
+    pub(crate) fn at(path: &str, limit: usize) -> Self {
+        Self {
+            limit,
+            ..Self::new(Method::GET, path.to_owned())
+        }
+    }
+
     /// For the first `most` tags (end-8), in at most so many bytes.
     pub(crate) fn tags(most: usize, limit: usize) -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! Manifests and blobs out of a repository (distribution specification, "Pull").
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
@@ -64,6 +65,35 @@ impl Client {
             hasher: Sha256::new(),
             wanted: blob.digest,
         })
+    }
+
+    /// Some bytes of a blob (end-2 with a `Range`). A registry that cannot send a part fails.
+    pub(crate) fn blob_part(&self, blob: &Digest, range: Range<u64>) -> Result<Vec<u8>, Failure> {
+        let length = range.end.saturating_sub(range.start);
+        let limit = usize::try_from(length)
+            .ok()
+            .and_then(|length| length.checked_add(1));
+        let (Some(limit), Some(last)) = (limit, range.end.checked_sub(1)) else {
+            return Err(RegistryError::permanent("holds less than is asked for", "").into());
+        };
+        let request = Request {
+            limit,
+            expected: Some(length),
+            ..Request::new(Method::GET, self.url(&format!("blobs/{blob}"))?)
+        };
+        let start = range.start;
+        let request = request.header(RANGE, format!("bytes={start}-{last}"));
+        let response = self.send(request)?;
+        if response.status == StatusCode::OK {
+            return Err(RegistryError::permanent("sends no parts of blobs", "").into());
+        }
+        let response = response.success()?;
+        let found = response.header(CONTENT_RANGE).unwrap_or_default();
+        let is_right = found.starts_with(&format!("bytes {start}-{last}"));
+        if !is_right || response.body.len() as u64 != length {
+            return Err(RegistryError::permanent("answers with another part of a blob", "").into());
+        }
+        Ok(response.body)
     }
 
     /// Opens a blob behind its first `skip` bytes; a registry that cannot begin there sends them all.

@@ -12,7 +12,6 @@ use ureq::http::uri::Scheme;
 use ureq::http::{self, Method, StatusCode, Uri};
 use ureq::{Agent, AsSendBody, SendBody};
 
-use crate::certificates::Trust;
 use crate::delays::Delays;
 use crate::error::{Reached, RegistryError};
 use crate::options::{Options, Timeouts};
@@ -22,6 +21,7 @@ use strata_copy::worker_pool::CHECKS;
 use strata_error::Result;
 use strata_http::url::{is_loopback, resolve, same_origin};
 use strata_http::{Proxies, Route, Tls, Transport, early_response};
+use strata_keychain::Trust;
 
 /// The most redirects that one request may take.
 const MOST_REDIRECTS: usize = 5;

@@ -7,6 +7,8 @@
 //!
 //! - `auth/`: how requests are authorized, tokens; it knows no client. Credentials are found by `strata-keychain`.
 //! - `push/` and `pull/`: what is done with a repository; neither knows the other.
+//! - `repository.rs`: small documents and blobs that are read and written as they are, for what belongs to images
+//!   (`strata-referrers`).
 //! - what was pushed before is remembered by `strata_copy::cache`.
 //! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `http.rs` (one
 //!   exchange: redirects, limits, time-outs), `fetch.rs`, `error.rs`, `options.rs`.
@@ -31,7 +33,6 @@
 
 mod ask;
 mod auth;
-mod certificates;
 mod client;
 mod delays;
 mod error;
@@ -42,13 +43,16 @@ mod http;
 mod options;
 pub mod pull;
 mod push;
+mod repository;
 mod request;
 mod response;
 
 pub use options::{Options, Retry, Timeouts};
 pub use push::{
-    Action, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, no_docker_format, plan,
-    plan_index, push, push_index, tags,
+    Action, Fetched, ManifestFormat, Plan, PlannedLayer, PushOptions, Pushed, no_docker_format,
+    plan, plan_index, push, push_index, tags,
 };
+pub use repository::{Answer, Repository, StoredDocument};
+pub use strata_compress::{Refetched, RefetchedFile};
 pub use strata_http::Proxies;
 pub use strata_keychain::Credentials;

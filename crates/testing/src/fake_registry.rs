@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use strata_oci::{Digest, Index, Manifest};
+use strata_oci::{Artifact, Digest, Index, Manifest, Referrer, Referrers};
 
 /// A request that was seen.
 #[derive(Clone, Debug)]
@@ -112,6 +112,8 @@ struct State {
     uploads: BTreeMap<usize, Vec<u8>>,
     next_upload: usize,
     endless: usize,
+    /// How many of what refers to a manifest are in one answer; nothing is listed without.
+    page: Option<usize>,
 }
 
 type Faults = dyn Fn(&Seen) -> Option<Fault> + Send + Sync;
@@ -138,6 +140,11 @@ impl FakeRegistry {
             }
         });
         Self { host, state }
+    }
+
+    /// From now on it lists what refers to manifests, so many in an answer.
+    pub fn list_referrers(&self, page: usize) {
+        self.state.lock().unwrap().page = Some(page);
     }
 
     /// The requests so far.
@@ -497,6 +504,10 @@ impl State {
                 let list = serde_json::json!({ "name": name, "tags": tags });
                 Reply::new(200).body(list.to_string())
             }
+            ("GET", [name, "referrers", digest]) => match self.page {
+                Some(page) => self.referrers(name, digest, query, page),
+                None => Reply::error(404, "UNSUPPORTED", "no such thing"),
+            },
             ("PUT", [_, "manifests", name]) => self.tag(name, body),
             ("HEAD", [_, "manifests", name]) => match self.manifests.get(*name) {
                 Some(manifest) => {
@@ -552,7 +563,52 @@ impl State {
         }
         let digest = Digest::of(&body).to_string();
         self.manifests.insert(name.to_owned(), body.clone());
+        let subject = serde_json::from_slice::<Artifact>(&body).ok();
+        let subject = subject.and_then(|artifact| artifact.subject);
         self.manifests.insert(digest.clone(), body);
-        Reply::new(201).header("docker-content-digest", digest)
+        let reply = Reply::new(201).header("docker-content-digest", digest);
+        match subject.filter(|_| self.page.is_some()) {
+            Some(subject) => reply.header("oci-subject", subject.digest.to_string()),
+            None => reply,
+        }
+    }
+
+    /// What refers to a manifest, a page of it ("Listing Referrers").
+    fn referrers(&self, name: &str, digest: &str, query: &str, page: usize) -> Reply {
+        let parameter = |wanted: &str| {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs
+                .find(|(key, _)| *key == wanted)
+                .map(|(_, value)| value)
+        };
+        let wanted = parameter("artifactType");
+        let wanted = wanted.map(|it| it.replace("%2F", "/").replace("%2B", "+"));
+        let start: usize = parameter("last").map_or(0, |last| last.parse().unwrap());
+        let by_digest = self.manifests.iter().filter(|(name, _)| name.contains(':'));
+        let all = by_digest.filter_map(|(_, bytes)| {
+            let artifact: Artifact = serde_json::from_slice(bytes).ok()?;
+            let subject = artifact.subject.as_ref()?.digest.to_string();
+            let referrer = Referrer::of(&artifact, bytes);
+            let is_meant = wanted
+                .as_ref()
+                .is_none_or(|it| *it == referrer.artifact_type);
+            (subject == digest && is_meant).then_some(referrer)
+        });
+        let all: Vec<Referrer> = all.collect();
+        let list = Referrers {
+            manifests: all.iter().skip(start).take(page).cloned().collect(),
+            ..Referrers::default()
+        };
+        let reply = Reply::new(200)
+            .header("content-type", "application/vnd.oci.image.index.v1+json")
+            .body(strata_oci::json::to_bytes(&list));
+        let end = start + page;
+        let filter = parameter("artifactType").map(|it| format!("artifactType={it}&"));
+        if end >= all.len() {
+            return reply;
+        }
+        let filter = filter.unwrap_or_default();
+        let next = format!("</v2/{name}/referrers/{digest}?{filter}last={end}>; rel=\"next\"");
+        reply.header("link", next)
     }
 }

@@ -45,7 +45,7 @@ struct Described(Metadata);
 pub struct Stored {
     /// The number of the layer.
     pub layer: usize,
-    /// Where it begins in the layer's archive; 0 in a layer that Strata made.
+    /// Where it begins in the layer's archive, or in the tar of a layer that Strata made; 0 in the rest of that.
     pub offset: u64,
 }
 
@@ -140,7 +140,7 @@ impl BaseListing {
             EntryKind::Directory => Listed::Directory(Box::new(entry.metadata.clone())),
             EntryKind::Symlink { target } => Listed::Symlink((*target).into()),
             // The name of a whiteout says that it is one.
-            EntryKind::File(_) | EntryKind::Whiteout => Listed::File(0),
+            EntryKind::File(_) | EntryKind::Empty => Listed::File(0),
             EntryKind::HardLink { target } => {
                 Listed::HardLink(Box::new(ImagePath(target.to_vec())))
             }

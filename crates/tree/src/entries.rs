@@ -45,7 +45,7 @@ enum LayerNode {
     StorePath(usize),
     /// A file or symlink of the tree that the file with this number is, with its path in it.
     FileLeaf(usize, Vec<u8>),
-    /// The symlink, device or pipe with this number among the files.
+    /// The symlink, device, pipe or empty file with this number among the files.
     File(usize),
     /// A sign that something is hidden.
     Whiteout,
@@ -115,7 +115,8 @@ impl<'a> LayerTree<'a> {
         let place = recipe.place(file.path.clone());
         match &file.kind {
             FileKind::Directory => root.make(place.components()).map(|_| ()),
-            FileKind::Symlink { .. }
+            FileKind::Empty
+            | FileKind::Symlink { .. }
             | FileKind::Character { .. }
             | FileKind::Block { .. }
             | FileKind::Fifo => insert(root, &place.0, LayerNode::File(number)),
@@ -224,7 +225,7 @@ impl<'a> LayerTree<'a> {
                     visit(Entry {
                         path: &path.0,
                         metadata: &Metadata::root(Mode::of_file(false)),
-                        kind: EntryKind::Whiteout,
+                        kind: EntryKind::Empty,
                         source: &source,
                     })?;
                 }
@@ -238,7 +239,7 @@ impl<'a> LayerTree<'a> {
         Ok(())
     }
 
-    /// Shows a symlink, device or pipe that is described as such.
+    /// Shows a symlink, device, pipe or empty file that is described as such.
     fn file(
         &self,
         number: usize,
@@ -248,6 +249,7 @@ impl<'a> LayerTree<'a> {
         let file = &self.recipe.files[number];
         let kind = match (&file.kind, file.kind.special()) {
             (_, Some(special)) => EntryKind::Special(special),
+            (FileKind::Empty, None) => EntryKind::Empty,
             (FileKind::Symlink { target }, None) => EntryKind::Symlink {
                 target: target.as_bytes(),
             },

@@ -29,6 +29,8 @@ pub struct FileRecord {
 pub enum FileKind {
     /// A directory, whatever else is in it.
     Directory,
+    /// A file with nothing in it, where another will be mounted.
+    Empty,
     /// A file or a tree of the store.
     Source {
         /// Where it is: at or below a store path, and no symlink.
@@ -74,6 +76,7 @@ impl FileKind {
             Self::Block { major, minor } => Some(Special::Block(major, minor)),
             Self::Fifo => Some(Special::Pipe),
             Self::Directory
+            | Self::Empty
             | Self::Source { .. }
             | Self::Symlink { .. }
             | Self::HardLink { .. } => None,
@@ -101,7 +104,7 @@ impl FileRecord {
         })
     }
 
-    /// The metadata of a symlink, device or pipe that is given as such.
+    /// The metadata of a symlink, device, pipe or empty file that is given as such.
     pub(super) fn own_metadata(&self) -> Metadata {
         let changes = self.changes(b"");
         match self.kind {

@@ -11,8 +11,8 @@ use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::{Reporter, Unseen};
 use crate::cli::registry_args::{DestinationRegistryArgs, with_plain_name};
-use crate::destination::{self, Options};
 use crate::remote;
+use strata_destination::{self as destination, Options};
 use strata_engine::{containerd, docker};
 use strata_error::{Error, Result};
 use strata_image::{Image, ImageIndex, ManifestOrIndexRef};
@@ -166,7 +166,10 @@ fn create(
         return printer.data(&format!("{value:#}\n"));
     }
     match places.first().filter(|_| !printer.is_quiet()) {
-        Some(place) => printer.data(&format!("{place}@{digest}\n")),
+        Some(place) => {
+            let reference = destination::reference(place);
+            printer.data(&format!("{reference}@{digest}\n"))
+        }
         None => Ok(()),
     }
 }
@@ -193,24 +196,17 @@ fn here(sources: &[Reference], destination: Option<&Reference>) -> Vec<String> {
     here.map(|source| source.repository.clone()).collect()
 }
 
-/// The images that the sources mean. What is meant for the destination's registry goes to no other one.
+/// The images that the sources mean.
 fn images(
     sources: &[Reference],
     destination: Option<&Reference>,
     options: &registry::Options,
     context: Context<'_>,
 ) -> Result<Vec<Image>> {
-    let elsewhere = registry::Options {
-        tls_verify: None,
-        credentials: None,
-        certificate_directory: None,
-        ..options.clone()
-    };
     let mut images = Vec::new();
     for source in sources {
-        let is_here = destination.is_none_or(|it| it.registry == source.registry);
-        let options = if is_here { options } else { &elsewhere };
-        let source = Source::connect(source, options, context)?;
+        let options = remote::options_of(source, destination, options);
+        let source = Source::connect(source, &options, context)?;
         images.extend(remote::images(source, context)?);
     }
     Ok(images)

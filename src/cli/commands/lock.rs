@@ -12,8 +12,8 @@ use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
 use crate::cli::registry_args::{SourceRegistryArgs, reference};
 use strata_error::{Error, small_file, visible_line};
-use strata_oci::Platform;
-use strata_registry::pull::{Lock, Source};
+use strata_oci::{Lock, Platform};
+use strata_registry::pull::Source;
 
 const HELP: &str = "\
 Example: strata lock alpine:3.20 > image.lock.json

@@ -1,4 +1,5 @@
-//! `strata verify IMAGE`.
+//! `strata verify IMAGE`: of an image that was built here, whether its layers can still be made; of one in a registry,
+//! who signed it and whether a build comes to it (`attest/verify_remote.rs`).
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -6,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::attest::verify_remote::{self, RemoteArgs};
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::printer::Printer;
@@ -14,11 +16,19 @@ use strata_error::{Error, Result};
 use strata_image::{ManifestOrIndex, ManifestOrIndexRef, Verification};
 use strata_progress::{Outcome, Progress};
 
-/// Make every layer again and compare it with what was promised
+const HELP: &str = "\
+Of docker://IMAGE, its signatures are verified with --key, and what its provenance says is built and compared: a build \
+that comes to the same digest proves it, whoever pushed the image. Nix builds in its sandbox.";
+
+/// Make every layer again and compare it with what was promised; or verify an image in a registry
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub(crate) struct VerifyArgs {
-    /// The image: the output of its derivation, or a link to it such as `result`
+    /// The image: the output of its derivation, or a link to it such as `result`; or docker://NAME[:TAG]
     image: PathBuf,
+
+    #[command(flatten)]
+    remote: RemoteArgs,
 
     /// Answer in JSON; docs/cli.md describes it
     #[arg(long)]
@@ -31,11 +41,23 @@ pub(crate) struct VerifyArgs {
 
 /// Runs the command.
 pub(crate) fn run(
-    arguments: &VerifyArgs,
+    arguments: VerifyArgs,
     printer: &Printer,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
     let said = printer.silenced(arguments.quiet);
+    let text = arguments.image.to_str().unwrap_or_default();
+    if text.starts_with("docker://") {
+        return verify_remote::run(text, arguments.remote, arguments.json, &said, interruption);
+    }
+    if let Some(flag) = arguments.remote.given() {
+        return Err(Failure::Usage(Error::Name {
+            what: "image",
+            value: arguments.image.display().to_string(),
+            message: format!("{flag} is about an image in a registry"),
+            hint: "write docker://NAME[:TAG], or leave the flag out".to_owned(),
+        }));
+    }
     // Opening checks the documents against their digests and each other; what does not open is
     // damaged, and nothing more can be said about it.
     let built = ManifestOrIndex::open(&arguments.image)?;

@@ -2,9 +2,9 @@
 //! written.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 
-use super::batch::Made;
+use super::batch::{Made, MadeBatch};
 use super::table::{Chunk, Content, Table};
 use super::tar_split::TarSplit;
 use strata_archive::Member;
@@ -12,8 +12,10 @@ use strata_oci::{Digest, TABLE_DIGEST, TABLE_POSITION, TAR_SPLIT_POSITION};
 
 /// How strongly table and tar-split are compressed. Every client fetches them.
 const LEVEL: i32 = 4;
+/// How much of them is compressed at a time at least, in bytes.
+const BUFFER: usize = 64 * 1024;
 /// Readers take no larger ones, in bytes (`maxTocSize` of containers/storage).
-const LARGEST: u64 = 150 * 1024 * 1024;
+pub(super) const LARGEST: u64 = 150 * 1024 * 1024;
 /// The magic number of a skippable frame, as it is written (RFC 8878, section 3.1.2).
 const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 /// What comes before the content of a skippable frame, in bytes.
@@ -22,6 +24,15 @@ const SKIPPABLE_HEADER: u64 = 8;
 const KIND: u64 = 1;
 /// How the footer ends.
 const FOOTER: [u8; 8] = *b"GNUlInUx";
+
+/// What is behind the frames of a layer that is written; nothing if it has no table.
+#[derive(Default)]
+pub(crate) struct Finished {
+    /// The annotations of its descriptor that lead to the table.
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// The table as it is in the blob.
+    pub(crate) table: Vec<u8>,
+}
 
 /// The frames that are written, and what will be behind them.
 pub(super) struct Behind {
@@ -52,29 +63,38 @@ impl Behind {
         self.documents = None;
     }
 
-    /// Writes the next frames.
-    pub(super) fn write(&mut self, frames: Vec<Made>, writer: &mut impl Write) -> io::Result<()> {
-        for made in frames {
-            writer.write_all(&made.compressed)?;
+    /// Writes the next frames; what they hold is still needed, but not they.
+    pub(super) fn write(
+        &mut self,
+        batch: &mut MadeBatch,
+        writer: &mut impl Write,
+    ) -> io::Result<()> {
+        writer.write_all(batch.output.bytes())?;
+        let mut rest = batch.input.as_slice();
+        for made in batch.frames.drain(..) {
             let offset = self.length;
-            self.length += made.compressed.len() as u64;
+            self.length += made.length as u64;
+            let (chunk, tail) = (made.frame.chunk, made.frame.tail_length());
+            let (_, behind) = rest.split_at(chunk.min(rest.len()));
+            let (tail, behind) = behind.split_at(tail.min(behind.len()));
+            rest = behind;
             if let Some(documents) = &mut self.documents {
-                documents.add(made, offset, self.length)?;
+                documents.add(made, tail, offset, self.length)?;
             }
         }
         Ok(())
     }
 
-    /// Writes what is behind the frames; gives the annotations that lead there.
-    pub(super) fn finish(self, writer: &mut impl Write) -> io::Result<BTreeMap<String, String>> {
+    /// Writes what is behind the frames.
+    pub(super) fn finish(self, writer: &mut impl Write) -> io::Result<Finished> {
         let Some(documents) = self.documents else {
-            return Ok(BTreeMap::new());
+            return Ok(Finished::default());
         };
         let (tar_split, tar_split_length) = documents.tar_split.into_writer().finish()?;
         let table = documents.table.finish(Digest::of(&tar_split))?;
         let (table, table_length) = table.finish()?;
         if table_length.max(tar_split_length) > LARGEST {
-            return Ok(BTreeMap::new());
+            return Ok(Finished::default());
         }
         let table_at = self.length + SKIPPABLE_HEADER;
         let tar_split_at = table_at + table.len() as u64 + SKIPPABLE_HEADER;
@@ -113,13 +133,16 @@ impl Behind {
             ),
         ];
         let annotations = annotations.map(|(name, value)| (name.to_owned(), value));
-        Ok(annotations.into())
+        Ok(Finished {
+            annotations: annotations.into(),
+            table,
+        })
     }
 }
 
 impl Documents {
-    /// Adds a frame that is between two places of the blob.
-    fn add(&mut self, made: Made, offset: u64, end: u64) -> io::Result<()> {
+    /// Adds a frame that is between two places of the blob, with what follows its chunk.
+    fn add(&mut self, made: Made, tail: &[u8], offset: u64, end: u64) -> io::Result<()> {
         if let (Some((_, chunks)), Some(digest)) = (&mut self.file, made.digest) {
             chunks.push(Chunk {
                 offset,
@@ -139,7 +162,7 @@ impl Documents {
             self.tar_split
                 .content(&member.name, member.size, Some(crc))?;
         }
-        let mut rest = made.tail.as_slice();
+        let mut rest = tail;
         for segment in made.frame.tail {
             let (bytes, behind) = rest.split_at(segment.length.min(rest.len()));
             rest = behind;
@@ -168,16 +191,17 @@ fn skippable(writer: &mut impl Write, content: &[u8]) -> io::Result<()> {
 /// A document that is compressed while it grows.
 #[derive(Default)]
 struct Packed {
-    /// From the first byte on.
-    encoder: Option<zstd::Encoder<'static, Vec<u8>>>,
+    /// From the first byte on. Documents are written word by word, and each call of the encoder costs as much as many
+    /// of them.
+    encoder: Option<BufWriter<zstd::Encoder<'static, Vec<u8>>>>,
     length: u64,
 }
 
 impl Packed {
-    fn encoder(&mut self) -> io::Result<&mut zstd::Encoder<'static, Vec<u8>>> {
+    fn encoder(&mut self) -> io::Result<&mut BufWriter<zstd::Encoder<'static, Vec<u8>>>> {
         let encoder = match self.encoder.take() {
             Some(encoder) => encoder,
-            None => zstd::Encoder::new(Vec::new(), LEVEL)?,
+            None => BufWriter::with_capacity(BUFFER, zstd::Encoder::new(Vec::new(), LEVEL)?),
         };
         Ok(self.encoder.insert(encoder))
     }
@@ -185,8 +209,11 @@ impl Packed {
     /// What was made of it, and how long it was.
     fn finish(mut self) -> io::Result<(Vec<u8>, u64)> {
         self.encoder()?;
-        let encoder = self.encoder.map(zstd::Encoder::finish).transpose()?;
-        Ok((encoder.unwrap_or_default(), self.length))
+        let Some(encoder) = self.encoder else {
+            return Ok((Vec::new(), self.length));
+        };
+        let encoder = encoder.into_inner().map_err(IntoInnerError::into_error)?;
+        Ok((encoder.finish()?, self.length))
     }
 }
 

@@ -25,11 +25,14 @@
 //! - `batch`: frames that are made together, and making them
 //! - `table`, `tar_split` with `crc64`, `behind`: what is behind the frames
 //! - `writer`: the tar, header by header
+//! - `contents`: tables read; `refetch`: what a client fetches that has older layers
 
 mod batch;
 mod behind;
+mod contents;
 mod crc64;
 mod cut;
+mod refetch;
 mod table;
 mod tar_split;
 mod writer;
@@ -37,4 +40,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(super) use behind::Finished;
+pub use contents::{TableOfContents, TablePosition};
+pub use refetch::{Refetched, RefetchedFile, refetched};
 pub(super) use writer::Chunked;

@@ -1,6 +1,6 @@
 //! Requests to an engine's API, over whatever connection leads there.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -67,6 +67,14 @@ struct Response {
     /// What the engine says of itself: the header `Api-Version`.
     version: Option<Version>,
     body: Vec<u8>,
+}
+
+/// What came of asking for an archive.
+enum Saved {
+    /// It came, and was written or not.
+    Written(io::Result<()>),
+    /// The engine said no.
+    Refused(Response),
 }
 
 /// What a request sends after its head.
@@ -200,6 +208,47 @@ impl<'a> Client<'a> {
         match failure_of_load(&response.body) {
             None => Ok(()),
             Some(failure) => Err(self.refused(operation, &failure)),
+        }
+    }
+
+    /// Writes the archive of the image `name`, as `docker save` does.
+    pub(super) fn save(&self, name: &str, output: &mut dyn Write) -> Result<()> {
+        let operation = format!("save the image {name}");
+        self.context.check()?;
+        let url = format!("{}/images/{name}/get", self.base);
+        let saved = self.watched(|| -> Result<Saved, ureq::Error> {
+            let uri: Uri = url.parse().map_err(ureq::http::Error::from)?;
+            let request = Request::builder().uri(uri).method(Method::GET);
+            let configured = self.agent.configure_request(request.body(())?);
+            let request = configured
+                .timeout_recv_response(Some(LOAD))
+                .timeout_recv_body(Some(LOAD))
+                .build();
+            let (parts, mut body) = self.agent.run(request)?.into_parts();
+            if !parts.status.is_success() {
+                let mut bytes = Vec::new();
+                let reader = body.as_reader();
+                reader.take(LARGEST_RESPONSE).read_to_end(&mut bytes)?;
+                return Ok(Saved::Refused(Response {
+                    status: parts.status,
+                    version: None,
+                    body: bytes,
+                }));
+            }
+            let copied = io::copy(&mut body.as_reader(), output);
+            Ok(Saved::Written(copied.map(|_| ())))
+        });
+        match saved {
+            Ok(Saved::Written(Ok(()))) => Ok(()),
+            Ok(Saved::Written(Err(error))) => {
+                self.context.check()?;
+                Err(self.error(&operation, printable(&error.to_string()), ""))
+            }
+            Ok(Saved::Refused(response)) => self.check_status(&operation, &response),
+            Err(error) => {
+                self.context.check()?;
+                Err(self.unreached(&operation, error))
+            }
         }
     }
 

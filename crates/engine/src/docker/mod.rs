@@ -22,6 +22,7 @@ mod shared_layers;
 mod tls;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use self::client::Client;
@@ -67,6 +68,16 @@ pub fn copy(image: &Image, name: &CopyName, options: &Options, context: Context<
 /// What the engine runs on.
 pub fn platform(options: &Options, context: Context<'_>) -> Result<Platform> {
     connected(options, context, |client| client.platform())
+}
+
+/// Writes the archive of its image `name`, as `docker save` does.
+pub fn save(
+    name: &str,
+    options: &Options,
+    output: &mut dyn Write,
+    context: Context<'_>,
+) -> Result<()> {
+    connected(options, context, |client| client.save(name, output))
 }
 
 fn connected<T>(

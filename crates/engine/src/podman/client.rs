@@ -33,10 +33,20 @@ impl Podman<'_> {
     }
 
     /// Whether the images are on another machine. podman knows: it can be told by a flag in its
-    /// configuration, by variables, and by what it is built for.
+    /// configuration, by variables, and by what it is built for. Its version is told in a tenth of the time that
+    /// `podman info` takes, which starts the runtimes to ask for theirs.
     pub(super) fn is_remote(&self) -> Result<bool> {
-        let output = self.query(&["info", "--format", "{{.Host.ServiceIsRemote}}"])?;
-        Ok(output == "true")
+        let output = self.version("{{if .Server}}remote{{end}}")?;
+        Ok(output == "remote")
+    }
+
+    /// What containers run on, as `OS/ARCHITECTURE`.
+    pub(super) fn platform(&self) -> Result<String> {
+        self.version("{{if .Server}}{{.Server.OsArch}}{{else}}{{.Client.OsArch}}{{end}}")
+    }
+
+    fn version(&self, format: &str) -> Result<String> {
+        self.query(&["version", "--format", format])
     }
 
     /// Gives a name to the image with this ID.

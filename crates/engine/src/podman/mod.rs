@@ -8,7 +8,10 @@ mod client;
 mod local;
 mod remote;
 
-use client::Podman;
+use std::path::Path;
+
+use crate::process;
+use client::{Podman, command};
 use strata_copy::{CopyName, blobs};
 use strata_error::{Error, Result};
 use strata_image::Image;
@@ -23,35 +26,43 @@ use strata_progress::{Context, Outcome};
 pub fn copy(image: &Image, name: &CopyName, context: Context<'_>) -> Result<Digest> {
     let podman = Podman { context };
     let id = image.manifest.config.digest.hex();
-    let mut has_name = false;
-    if podman.has(&id)? {
+    // Each question starts podman, which takes longer than it takes to answer.
+    let (is_there, is_remote) = rayon::join(|| podman.has(&id), || podman.is_remote());
+    if is_there? {
         for blob in blobs(image).into_values() {
             context.progress.begin(blob.descriptor());
             context.progress.finish(blob.descriptor(), Outcome::Present);
         }
         podman.remove_loopback_names(image)?;
-    } else if podman.is_remote()? {
+    } else if is_remote? {
         remote::load(&podman, image, name)?;
     } else {
-        local::pull(&podman, image, name.full.as_deref())?;
-        has_name = true;
+        return local::pull(&podman, image, name.full.as_deref());
     }
     let Some(full) = &name.full else {
         return podman.digest(&id, &id);
     };
-    if !has_name {
-        podman.tag(&id, full)?;
-    }
+    podman.tag(&id, full)?;
     podman.digest(full, &id)
 }
 
 /// What podman's containers run on.
 pub fn platform(context: Context<'_>) -> Result<Platform> {
     let podman = Podman { context };
-    let output = podman.query(&["info", "--format", "{{.Host.OS}}/{{.Host.Arch}}"])?;
-    output.parse().map_err(|message| Error::Command {
-        command: "podman info".to_owned(),
-        message,
-        hint: "choose an image with --platform".to_owned(),
-    })
+    podman
+        .platform()?
+        .parse()
+        .map_err(|message| Error::Command {
+            command: "podman version".to_owned(),
+            message,
+            hint: "choose an image with --platform".to_owned(),
+        })
+}
+
+/// Writes the archive of its image `name` to `file`, as `podman save` does.
+pub fn save(name: &str, file: &Path, context: Context<'_>) -> Result<()> {
+    let mut save = command(&["save", "--quiet", "--format", "docker-archive", "--output"]);
+    save.arg(file).arg(name);
+    let hint = "`podman images` lists what it has; an image of root is for root to see";
+    process::run(save, hint, context).map(|_| ())
 }

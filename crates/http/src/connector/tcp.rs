@@ -160,20 +160,7 @@ impl TcpTransport {
 
     /// Writes as much of what is unsent as is taken at once.
     fn write(&mut self) -> io::Result<()> {
-        let mut taken = 0;
-        let result = loop {
-            let rest = self.unsent.get(taken..).unwrap_or_default();
-            if rest.is_empty() {
-                break Ok(());
-            }
-            let mut stream = &self.connection.0;
-            match stream.write(rest) {
-                Ok(amount) => taken += amount,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
+        let (taken, result) = write_some(&self.connection, &self.unsent);
         self.unsent.drain(..taken);
         result
     }
@@ -196,7 +183,15 @@ impl Transport for TcpTransport {
         let timeout = timeout.for_write();
         let output = self.buffers.output();
         let output = output.get(..amount).unwrap_or(output);
-        self.unsent.extend_from_slice(output);
+        let mut taken = 0;
+        if self.unsent.is_empty() {
+            // Most of a body is taken at once.
+            let result;
+            (taken, result) = write_some(&self.connection, output);
+            result?;
+        }
+        let rest = output.get(taken..).unwrap_or_default();
+        self.unsent.extend_from_slice(rest);
         loop {
             let before = self.unsent.len();
             self.write()?;
@@ -255,6 +250,24 @@ impl Transport for TcpTransport {
         let nothing = stream.read(&mut [0]);
         self.unsent.is_empty()
             && nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Writes as much as is taken at once; gives how much that is, and what went wrong behind it.
+fn write_some(connection: &Connection, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut taken = 0;
+    loop {
+        let rest = bytes.get(taken..).unwrap_or_default();
+        if rest.is_empty() {
+            return (taken, Ok(()));
+        }
+        let mut stream = &connection.0;
+        match stream.write(rest) {
+            Ok(amount) => taken += amount,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (taken, Ok(())),
+            Err(error) => return (taken, Err(error)),
+        }
     }
 }
 

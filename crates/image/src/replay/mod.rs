@@ -38,10 +38,11 @@ pub(super) fn list(
 }
 
 /// How layers are read.
-pub(super) type LayerArchive<'a> = ArchiveReader<Box<dyn Read + 'a>>;
+pub type LayerArchive<'a> = ArchiveReader<Box<dyn Read + 'a>>;
 
-/// Reads a layer to its end, so that its digest is checked, too.
-pub(super) fn read(
+/// Reads the archive that a layer is, compressed or not, to its end, so that its digest is checked, too. `advance` hears
+/// how many bytes of the layer were read; its error ends the work.
+pub fn read(
     layer: &dyn Layer,
     advance: &dyn Fn(u64) -> Result<()>,
     consume: &mut dyn FnMut(&mut LayerArchive<'_>) -> Result<()>,

@@ -15,7 +15,7 @@ pub(super) const SMALL: usize = 4 << 20;
 
 /// A blob to be sent.
 #[derive(Clone, Copy)]
-pub(super) enum BlobSource<'a> {
+pub(crate) enum BlobSource<'a> {
     /// The config.
     Config(&'a Descriptor, &'a [u8]),
     /// A layer as the image describes it.

@@ -36,8 +36,18 @@ pub(super) struct Discovery {
     pub(super) manifests: BTreeSet<Digest>,
     /// What the tags that are to be written lead to.
     pub(super) tagged: BTreeMap<String, Digest>,
+    /// The image that the first of these tags leads to, or the one of it that is for the platform.
+    pub(super) older: Option<Older>,
     /// What could not be discovered although it was asked for.
     pub(super) warnings: Vec<String>,
+}
+
+/// An image that a tag leads to before it is written.
+pub(super) struct Older {
+    /// Its name, with the registry.
+    pub(super) name: String,
+    /// Its layers, as far as they are of a kind that is known.
+    pub(super) layers: Vec<Descriptor>,
 }
 
 /// A name in a registry.
@@ -191,6 +201,12 @@ impl Discovery {
             && source.is_target
         {
             self.tagged.insert(source.name.clone(), *first);
+        }
+        if source.is_target && self.older.is_none() && !found.layers.is_empty() {
+            self.older = Some(Older {
+                name: source.shown(),
+                layers: found.layers.clone(),
+            });
         }
         if source.is_own {
             self.manifests.extend(found.manifests);

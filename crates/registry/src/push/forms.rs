@@ -69,7 +69,8 @@ pub fn no_docker_format() -> Error {
     Error::Name {
         what: "format",
         value: "docker".to_owned(),
-        message: "Docker's manifests hold layers that are plain or in gzip, and no others".to_owned(),
+        message: "Docker's manifests hold layers that are plain or in gzip and have no annotations, and no others"
+            .to_owned(),
         hint: "leave out compression = \"zstd\" of the image or --compression=zstd, or push it with --format oci"
             .to_owned(),
     }

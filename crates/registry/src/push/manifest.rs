@@ -20,10 +20,13 @@ const CONTENT_DIGEST: &str = "docker-content-digest";
 const FORMAT_HINT: &str =
     "a registry that takes Docker's manifests only takes this one with --format docker";
 
+/// The header in which a registry says that it lists what refers to other manifests ("Pushing Manifests with Subject").
+const SUBJECT: &str = "oci-subject";
+
 /// What became of a manifest.
-enum Put {
-    /// The registry has it.
-    Taken,
+pub(crate) enum Put {
+    /// The registry has it, and counts it to what refers to the manifest with this digest, if any.
+    Taken(Option<String>),
     /// The registry does not take it, which may be for its format.
     Refused(RegistryError),
 }
@@ -51,7 +54,7 @@ impl Client {
 
     /// Puts a manifest under a tag or its digest, and makes sure that the registry then has it
     /// (end-7), or hears that it may want another format.
-    fn put_manifest(
+    pub(crate) fn put_manifest(
         &self,
         name: &str,
         manifest: &Descriptor,
@@ -75,8 +78,9 @@ impl Client {
             }
             Err(error) => return Err(error.into()),
         };
+        let subject = response.header(SUBJECT).map(str::to_owned);
         if check_digest(&response, &manifest.digest)? {
-            return Ok(Put::Taken);
+            return Ok(Put::Taken(subject));
         }
         // Not every registry says what it took; then it is read back.
         let request = Request::new(Method::GET, url).header(ACCEPT, manifest.media_type.clone());
@@ -90,7 +94,7 @@ impl Client {
         let response = response.success()?;
         let found = Digest::of(&response.body);
         if found == manifest.digest {
-            Ok(Put::Taken)
+            Ok(Put::Taken(subject))
         } else {
             Err(changed(&manifest.digest, &found).into())
         }

@@ -17,6 +17,7 @@ mod blob_source;
 mod blob_upload;
 mod discover;
 mod execute;
+mod fetched;
 mod forms;
 mod index;
 mod list_tags;
@@ -37,12 +38,16 @@ use strata_image::Image;
 use strata_oci::Reference;
 use strata_progress::Context;
 
+pub(crate) use blob_source::BlobSource;
 pub use blob_upload::Action;
 pub use execute::Pushed;
+pub use fetched::Fetched;
 pub use forms::no_docker_format;
 pub use index::{plan_index, push_index};
+pub(crate) use manifest::Put;
 pub use options::{ManifestFormat, PushOptions, tags};
 pub use resolve::{Plan, PlannedLayer};
+pub(crate) use upload::Upload;
 
 /// Pushes `image` to `reference`: to its tag, to its digest if there is only that, else to `latest`.
 ///

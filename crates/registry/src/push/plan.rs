@@ -14,7 +14,7 @@ use crate::push::blob_index::BlobCandidate;
 use crate::push::blob_upload::{
     BlobUpload, ResolvedBlob, present, stays_as_it_is, warning_about_compressed,
 };
-use crate::push::discover::{Discovery, LATEST, Wanted};
+use crate::push::discover::{Discovery, LATEST, Older, Wanted};
 use crate::push::forms::{Form, forms, no_docker_format};
 use crate::push::options::{ManifestFormat, PushOptions, tags};
 use crate::response::Response;
@@ -162,6 +162,8 @@ pub(super) struct PushPlan<'a> {
     own: Option<Descriptor>,
     /// What the tags lead to now.
     pub(super) tagged: BTreeMap<String, Digest>,
+    /// The image that the first of them leads to now.
+    pub(super) older: Option<Older>,
     /// If the registry has the manifest already.
     pub(super) there: Option<There>,
     /// What the user should know.
@@ -206,6 +208,7 @@ impl<'a> PushPlan<'a> {
             base: base_repository(image, reference),
             own: None,
             tagged: BTreeMap::new(),
+            older: None,
             there: None,
             warnings: warning_about_compressed(image, options)
                 .into_iter()
@@ -301,6 +304,7 @@ impl<'a> PushPlan<'a> {
         self.blobs.sort_by_key(|blob| !blob.candidates.is_empty());
         self.there = self.there(target, &discovery)?;
         self.tagged = discovery.tagged;
+        self.older = discovery.older;
         self.warnings.extend(discovery.warnings);
         Ok(self)
     }

@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::push::blob_index::BlobCandidate;
 use crate::push::blob_source::BlobSource;
 use crate::push::blob_upload::{Action, BlobUpload, ResolvedBlob, present};
+use crate::push::fetched::{Fetched, fetched_layers};
 use crate::push::plan::{PushPlan, PushTarget};
 use strata_copy::worker_pool::{self, Transfers};
 use strata_error::{Error, Result};
@@ -25,6 +26,8 @@ pub struct Plan {
     pub repository: String,
     /// The tags that the manifest would get; none if it is pushed to its digest.
     pub tags: Vec<String>,
+    /// The name of the older image, which the first of the tags leads to now.
+    pub older: Option<String>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -38,6 +41,8 @@ pub struct PlannedLayer {
     pub size: u64,
     /// What would be done.
     pub action: Action,
+    /// What a client fetches of it that has the older image; none if there is no older one.
+    pub fetched: Option<Fetched>,
 }
 
 /// Resolves all blobs of a plan, and writes nothing. Where a mount would be tried, it is taken for
@@ -56,6 +61,7 @@ pub(super) fn dry_run(plan: &PushPlan<'_>, target: &PushTarget<'_>) -> Result<Pl
         )?,
     };
     let by_digest = by_digest(plan, &blobs);
+    let (mut fetched, unread) = fetched_layers(plan, target, &by_digest)?;
     let layers = plan.image.layers.iter().map(|layer| {
         let source = layer.descriptor();
         let action = by_digest.get(&source.digest).map(|blob| &blob.action);
@@ -63,13 +69,15 @@ pub(super) fn dry_run(plan: &PushPlan<'_>, target: &PushTarget<'_>) -> Result<Pl
             digest: source.digest,
             size: source.size,
             action: action.cloned().unwrap_or(Action::Sent),
+            fetched: fetched.remove(&source.digest),
         }
     });
     Ok(Plan {
         layers: layers.collect(),
         repository: target.client.name.clone(),
         tags: plan.tags.clone(),
-        warnings: resolver.into_warnings(),
+        older: plan.older.as_ref().map(|older| older.name.clone()),
+        warnings: [resolver.into_warnings(), unread].concat(),
     })
 }
 

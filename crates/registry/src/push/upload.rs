@@ -47,7 +47,7 @@ const CHUNK: usize = SMALL;
 impl Client {
     /// Whether the registry has the blob already. A response that says neither is taken for no: the
     /// upload will tell what is wrong.
-    pub(super) fn has_blob(&self, blob: &Descriptor) -> Result<bool, Failure> {
+    pub(crate) fn has_blob(&self, blob: &Descriptor) -> Result<bool, Failure> {
         let response = match self.ask(&Ask::has_blob(&blob.digest)) {
             Ok(response) => response,
             Err(Failure::Registry(error)) if !error.temporary => return Ok(false),
@@ -96,7 +96,7 @@ impl Client {
 }
 
 /// An upload that was begun ahead: where it is, or why not.
-pub(super) type Opened = Result<Uri, Failure>;
+pub(crate) type Opened = Result<Uri, Failure>;
 
 /// How the sending of a blob ended.
 enum Sent {
@@ -121,7 +121,7 @@ enum Ending {
 const UPLOAD_UNKNOWN: &str = "BLOB_UPLOAD_UNKNOWN";
 
 /// One blob on its way, in as many tries as it takes.
-pub(super) struct Upload<'a> {
+pub(crate) struct Upload<'a> {
     client: &'a Client,
     source: BlobSource<'a>,
     /// What the registry will hold, once that is known.
@@ -144,7 +144,7 @@ pub(super) struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     /// Nothing is sent yet.
-    pub(super) fn new(client: &'a Client, source: BlobSource<'a>, opened: Option<Opened>) -> Self {
+    pub(crate) fn new(client: &'a Client, source: BlobSource<'a>, opened: Option<Opened>) -> Self {
         Self {
             client,
             source,
@@ -164,7 +164,7 @@ impl<'a> Upload<'a> {
     ///
     /// After a failure that may pass, an upload may be open, to go on with the next time; whoever does
     /// not try again cancels it.
-    pub(super) fn attempt(&mut self, context: Context<'_>) -> Result<Descriptor, Failure> {
+    pub(crate) fn attempt(&mut self, context: Context<'_>) -> Result<Descriptor, Failure> {
         if std::mem::replace(&mut self.tried, true)
             && let Some(blob) = self.there_after_all()?
         {
@@ -268,7 +268,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Gives up what the registry got.
-    pub(super) fn cancel(&mut self) {
+    pub(crate) fn cancel(&mut self) {
         let opened = self.opened.take().and_then(Result::ok);
         for location in self.location.take().into_iter().chain(opened) {
             self.client.cancel(&location);

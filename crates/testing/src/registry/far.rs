@@ -20,8 +20,19 @@ pub struct FarRegistry {
     state: Arc<State>,
 }
 
+/// Where a token is given.
+#[derive(Clone)]
+pub enum Token {
+    /// Here, at `/token`: without TLS, or with it where answers do not wait and TLS stands before this.
+    Here,
+    /// At this address.
+    At(String),
+}
+
 #[derive(Default)]
 struct State {
+    /// Whether answers wait until nobody asks on.
+    waits: bool,
     log: Mutex<Log>,
     answered: Condvar,
 }
@@ -60,9 +71,21 @@ impl Trips {
 impl FarRegistry {
     /// Starts one before `server`. With `wants_token`, it wants a token, which it gives to everybody.
     pub fn start(server: &str, wants_token: bool) -> Self {
+        Self::with(server, wants_token.then_some(Token::Here), true)
+    }
+
+    /// One that answers at once. Who wants a token is sent to an address, where it is given to everybody.
+    pub fn near(server: &str, token: Option<Token>) -> Self {
+        Self::with(server, token, false)
+    }
+
+    fn with(server: &str, token: Option<Token>, waits: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        let state = Arc::new(State::default());
+        let state = Arc::new(State {
+            waits,
+            ..State::default()
+        });
         let ours = Arc::clone(&state);
         thread::spawn(move || {
             loop {
@@ -80,7 +103,8 @@ impl FarRegistry {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (server, state) = (server.clone(), Arc::clone(&theirs));
-                thread::spawn(move || serve(&client, &server, wants_token, &state));
+                let token = token.clone();
+                thread::spawn(move || serve(&client, &server, token.as_ref(), &state));
             }
         });
         Self { host, state }
@@ -96,7 +120,7 @@ impl FarRegistry {
     }
 }
 
-fn serve(client: &TcpStream, server: &str, wants_token: bool, state: &State) -> Option<()> {
+fn serve(client: &TcpStream, server: &str, token: Option<&Token>, state: &State) -> Option<()> {
     let mut reader = BufReader::new(client);
     loop {
         if *reader.fill_buf().ok()?.first()? == 0x16 {
@@ -116,7 +140,12 @@ fn serve(client: &TcpStream, server: &str, wants_token: bool, state: &State) -> 
             log.last = Some(Instant::now());
             log.open += 1;
         }
-        let answer = answer(&request, &body, server, wants_token);
+        let answer = answer(&request, &body, server, token, !state.waits);
+        if !state.waits {
+            state.log.lock().unwrap().open -= 1;
+            reply(client, &answer?).ok()?;
+            continue;
+        }
         let mut log = state.log.lock().unwrap();
         log.open -= 1;
         log.waiting += 1;
@@ -132,22 +161,38 @@ fn serve(client: &TcpStream, server: &str, wants_token: bool, state: &State) -> 
     }
 }
 
-fn answer(request: &Seen, body: &[u8], server: &str, wants_token: bool) -> Option<Reply> {
+fn answer(
+    request: &Seen,
+    body: &[u8],
+    server: &str,
+    token: Option<&Token>,
+    is_secured: bool,
+) -> Option<Reply> {
     let host = request.header("host");
     if request.target.starts_with("/token") {
         return Some(Reply::new(200).body(r#"{"token":"t"}"#));
     }
-    if wants_token && request.header("authorization") != "Bearer t" {
-        let challenge = format!("Bearer realm=\"http://{host}/token\"");
+    if let Some(token) = token
+        && request.header("authorization") != "Bearer t"
+    {
+        let scheme = if is_secured { "https" } else { "http" };
+        let address = match token {
+            Token::Here => format!("{scheme}://{host}/token"),
+            Token::At(address) => address.clone(),
+        };
+        let challenge = format!("Bearer realm=\"{address}\"");
         return Some(Reply::new(401).header("www-authenticate", challenge));
     }
-    ask(request, body, server).ok()
+    ask(request, body, server, is_secured).ok()
 }
 
 /// Asks the real registry, in HTTP/1.0: the answer ends with the connection.
-fn ask(request: &Seen, body: &[u8], server: &str) -> std::io::Result<Reply> {
+fn ask(request: &Seen, body: &[u8], server: &str, is_secured: bool) -> std::io::Result<Reply> {
     let mut stream = TcpStream::connect(server)?;
     write!(stream, "{} {} HTTP/1.0\r\n", request.method, request.target)?;
+    if is_secured {
+        stream.write_all(b"x-forwarded-proto: https\r\n")?;
+    }
     let ours = [
         "connection",
         "content-length",

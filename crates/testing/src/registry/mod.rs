@@ -1,6 +1,8 @@
 //! The real registry (Debian's `docker-registry`), on a free port of 127.0.0.1.
 
 pub mod far;
+pub mod lockstep;
+pub mod secured;
 
 use std::fmt::Write;
 use std::io::Read;

@@ -28,7 +28,8 @@ impl<'a> Merge<'a> {
             FileKind::Symlink { target } => {
                 self.add_file_leaf(number, &file.path, b"", Some(target.as_bytes()))
             }
-            FileKind::HardLink { .. }
+            FileKind::Empty
+            | FileKind::HardLink { .. }
             | FileKind::Character { .. }
             | FileKind::Block { .. }
             | FileKind::Fifo => self.add_file_leaf(number, &file.path, b"", None),
@@ -97,6 +98,7 @@ impl<'a> Merge<'a> {
             }
             FileKind::Symlink { target } => Content::Symlink(target.clone().into_bytes()),
             FileKind::HardLink { target } => Content::HardLink(target.clone()),
+            FileKind::Empty => Content::Empty,
             kind => {
                 let special = kind.special();
                 Content::Special(

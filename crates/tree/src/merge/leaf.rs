@@ -26,6 +26,8 @@ pub(super) enum Content {
     HardLink(ImagePath),
     /// A device or pipe.
     Special(Special),
+    /// Nothing: another file will be mounted there.
+    Empty,
 }
 
 /// Reads the file or symlink at `file`, for which `changes` are set; `mode` is that of a file, which may be executable,

@@ -6,7 +6,7 @@ use clap_complete::Shell;
 
 use crate::cli::failure::Failure;
 use crate::cli::printer::Printer;
-use crate::destination;
+use strata_destination as destination;
 
 const HELP: &str = "\
 For bash: source <(strata completions bash)
