@@ -224,8 +224,8 @@ let
         "shell/hello"
       ];
       expected = [
-        "amd64"
-        "amd64"
+        pkgs.go.GOARCH
+        pkgs.go.GOARCH
       ];
     };
     "registry: the service of the module" =

@@ -30,10 +30,7 @@ impl Image {
     #[must_use]
     pub fn with_layers(self, layers: Vec<Arc<dyn Layer>>) -> Self {
         let descriptors = layers.iter().map(|layer| layer.descriptor().clone());
-        let manifest = Manifest {
-            layers: descriptors.collect(),
-            ..self.manifest
-        };
+        let manifest = self.manifest.with_layers(descriptors.collect());
         let manifest_bytes = json::to_bytes(&manifest);
         Self {
             manifest_descriptor: Descriptor {

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::{Pid, test_kill_process};
 use tempfile::NamedTempFile;
 
+use super::flights::Flights;
 use strata_error::{Error, Result};
 use strata_layer::Layer;
 use strata_oci::{Compression, Descriptor, Digest, Hasher};
@@ -34,6 +35,8 @@ pub(crate) struct Blobs {
     most: u64,
     /// Files that were compared with their names.
     checked: Mutex<BTreeMap<Digest, Stamp>>,
+    /// Those that are being compared.
+    checking: Flights<Digest, bool>,
     /// Those that are written.
     growing: Mutex<BTreeMap<Digest, Arc<Growing>>>,
 }
@@ -61,6 +64,7 @@ impl Blobs {
             directory,
             most,
             checked: Mutex::default(),
+            checking: Flights::default(),
             growing: Mutex::default(),
         })
     }
@@ -71,15 +75,18 @@ impl Blobs {
         let file = File::open(&path).ok()?;
         let metadata = file.metadata().ok()?;
         let stamp = Stamp::of(&metadata);
-        let known = lock(&self.checked).get(&digest).copied();
-        if known != Some(stamp) {
-            let mut hasher = Hasher::default();
-            io::copy(&mut &file, &mut hasher).ok()?;
-            if hasher.finish().0 != digest {
-                let _ = fs::remove_file(path);
-                return None;
-            }
-            lock(&self.checked).insert(digest, stamp);
+        let is_checked = || lock(&self.checked).get(&digest) == Some(&stamp);
+        let is_right = is_checked()
+            || self.checking.run(&digest, || {
+                is_checked()
+                    || digest_of(&file) == Some(digest) && {
+                        lock(&self.checked).insert(digest, stamp);
+                        true
+                    }
+            });
+        if !is_right {
+            let _ = fs::remove_file(path);
+            return None;
         }
         let now = SystemTime::now();
         let used = metadata.accessed().ok();
@@ -205,6 +212,12 @@ impl Blobs {
         growing.insert(digest, Arc::clone(&grown));
         Some(grown)
     }
+}
+
+fn digest_of(mut file: &File) -> Option<Digest> {
+    let mut hasher = Hasher::default();
+    io::copy(&mut file, &mut hasher).ok()?;
+    Some(hasher.finish().0)
 }
 
 /// A file in the directory.

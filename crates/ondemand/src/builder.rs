@@ -108,9 +108,7 @@ impl Builder {
                 }
             })
         });
-        if let Err(failure) = &result
-            && !failure.is_passing()
-        {
+        if let Err(failure) = &result {
             self.remember_failure(config, key, failure);
         }
         result
@@ -226,24 +224,41 @@ impl Builder {
         if let Some(names) = known() {
             return Ok(names);
         }
-        self.naming.run(set, || {
+        let what = [set.source_type, &set.reference, &set.system];
+        let key = Digest::of(
+            json!(["names", self.functions, what])
+                .to_string()
+                .as_bytes(),
+        );
+        if let Some(failure) = self.failure(config, &key) {
+            return Err(failure);
+        }
+        let result = self.naming.run(set, || {
             if let Some(names) = known() {
                 return Ok(names);
             }
             let _place = self.queue.enter().ok_or(Failure::Busy)?;
             let names = self.nix(config).names(set)?.into_iter();
             let found = Arc::new(names.map(|name| name.to_lowercase()).collect());
-            let mut names = lock(&self.names);
-            let oldest = names.iter().min_by_key(|(_, (since, _))| *since);
-            let oldest = oldest.map(|(set, _)| set.clone());
-            if names.len() >= MOST_SETS
-                && let Some(oldest) = oldest
-            {
-                names.remove(&oldest);
-            }
-            names.insert(set.clone(), (Instant::now(), Arc::clone(&found)));
+            self.remember_names(set, &found);
             Ok(found)
-        })
+        });
+        if let Err(failure) = &result {
+            self.remember_failure(config, key, failure);
+        }
+        result
+    }
+
+    fn remember_names(&self, set: &PackageSet, found: &Names) {
+        let mut names = lock(&self.names);
+        let oldest = names.iter().min_by_key(|(_, (since, _))| *since);
+        let oldest = oldest.map(|(set, _)| set.clone());
+        if names.len() >= MOST_SETS
+            && let Some(oldest) = oldest
+        {
+            names.remove(&oldest);
+        }
+        names.insert(set.clone(), (Instant::now(), Arc::clone(found)));
     }
 
     fn nix<'a>(&'a self, config: &'a Config) -> Nix<'a> {
@@ -265,6 +280,9 @@ impl Builder {
     }
 
     fn remember_failure(&self, config: &Config, key: Digest, failure: &Failure) {
+        if failure.is_passing() {
+            return;
+        }
         let time = Duration::from_secs(config.limits.failure_seconds);
         let mut failures = lock(&self.failures);
         if failures.len() >= MOST_FAILURES {

@@ -1,11 +1,11 @@
 //! What images and layers were called, over restarts: an SQLite database that several servers may share.
 //!
-//! All of it can be found again. What cannot be read is as if it had never been there, and a database that is
-//! damaged is moved aside.
+//! All of it can be found again. What cannot be read is as if it had never been there, a database that is damaged is
+//! moved aside, and while the disk is full one in memory takes its place.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 
@@ -16,6 +16,8 @@ use strata_oci::{Compression, Descriptor, Digest};
 const FILE: &str = "memory-1.sqlite";
 /// How long to wait for another server that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long the disk is not asked again after it was full.
+const OUTAGE: Duration = Duration::from_mins(1);
 
 const TABLES: &str = "
     -- Which image a request stood for, what it was called, and when that was evaluated.
@@ -46,7 +48,14 @@ const TABLES: &str = "
 /// The memory of servers that share a directory.
 pub(crate) struct Memory {
     path: PathBuf,
-    connection: Mutex<Option<Connection>>,
+    database: Mutex<Database>,
+}
+
+/// A database, as far as there is one.
+struct Database {
+    connection: Option<Connection>,
+    /// Since when it is in memory alone.
+    in_memory: Option<Instant>,
 }
 
 /// What a name and a tag stood for.
@@ -88,7 +97,10 @@ impl Memory {
         })?;
         Ok(Self {
             path,
-            connection: Mutex::new(Some(connection)),
+            database: Mutex::new(Database {
+                connection: Some(connection),
+                in_memory: None,
+            }),
         })
     }
 
@@ -275,33 +287,43 @@ impl Memory {
     }
 
     /// Asks the database; nothing if it cannot be asked.
-    fn ask<T>(
-        &self,
-        question: impl FnOnce(&Connection) -> rusqlite::Result<Option<T>>,
-    ) -> Option<T> {
-        let mut connection = self.connection();
-        match question(connection.as_ref()?) {
+    fn ask<T>(&self, question: impl Fn(&Connection) -> rusqlite::Result<Option<T>>) -> Option<T> {
+        let mut database = self.database();
+        let is_over = |since: &Instant| since.elapsed() > OUTAGE;
+        if database.in_memory.as_ref().is_some_and(is_over) {
+            *database = Database {
+                connection: connect(&self.path).ok(),
+                in_memory: None,
+            };
+        }
+        match question(database.connection.as_ref()?) {
             Ok(answer) => answer,
-            Err(error) => {
-                if is_damaged(&error) {
-                    *connection = None;
-                    move_aside(&self.path);
-                    *connection = connect(&self.path).ok();
-                }
+            Err(error) if is_damaged(&error) => {
+                database.connection = None;
+                move_aside(&self.path);
+                database.connection = connect(&self.path).ok();
                 None
             }
+            Err(error) if is_about_the_disk(&error) && database.in_memory.is_none() => {
+                *database = Database {
+                    connection: with_tables(Connection::open_in_memory()).ok(),
+                    in_memory: Some(Instant::now()),
+                };
+                question(database.connection.as_ref()?).ok().flatten()
+            }
+            Err(_) => None,
         }
     }
 
     /// Tells the database something. That this fails is nobody's problem.
-    fn tell(&self, statement: impl FnOnce(&Connection) -> rusqlite::Result<()>) {
+    fn tell(&self, statement: impl Fn(&Connection) -> rusqlite::Result<()>) {
         self.ask(|connection| statement(connection).map(Some));
     }
 
-    fn connection(&self) -> MutexGuard<'_, Option<Connection>> {
+    fn database(&self) -> MutexGuard<'_, Database> {
         // What a panic left undone, SQLite takes back.
-        let connection = self.connection.lock();
-        connection.unwrap_or_else(PoisonError::into_inner)
+        let database = self.database.lock();
+        database.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -311,8 +333,26 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // What the last seconds brought may be lost when the machine fails: it is found again.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    with_tables(Ok(connection))
+}
+
+fn with_tables(connection: rusqlite::Result<Connection>) -> rusqlite::Result<Connection> {
+    let connection = connection?;
     connection.execute_batch(TABLES)?;
     Ok(connection)
+}
+
+/// Whether an error is about the place where the file is.
+fn is_about_the_disk(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+        )
+    )
 }
 
 /// Whether an error is about the file and not about what was asked.
