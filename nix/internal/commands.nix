@@ -17,6 +17,7 @@
 
   `ownLimits` (attribute set; default: `{ }`)
   : What the image must keep to, as of `internal.limits`.
+
   `evaluation` (path; default: `null`)
   : What only evaluation knows of the image, as of `internal.evaluation`.
 */

@@ -5,6 +5,7 @@
 //!       ├─> stored    layouts, archives and directories of others
 //!       ├─> remote    registries
 //!       └─> engine    docker-daemon:, containers-storage:, by an archive that lives as long as the image
+//!  tables             what of layers is fetched in parts
 //!  contents (layer)   what is in the layers of one: recipes are believed, others are read
 //! ```
 
@@ -15,6 +16,7 @@ mod layer;
 mod own;
 mod remote;
 mod stored;
+mod table;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -15,12 +15,14 @@ use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
 use crate::source::{self, Depth, ReadLayers, SourceImage};
+use strata_compress::{Refetched, refetched};
 use strata_contents::diff::{
     FieldChange, FileChange, LayerChanges, PackageChange, PackageChangeKind,
 };
 use strata_contents::{Amount, Contents, diff};
 use strata_error::{Result, visible_line};
 use strata_oci::Platform;
+use strata_progress::Context;
 
 /// Show what differs between two images: packages, layers, bytes to send, config
 #[derive(Args)]
@@ -39,6 +41,11 @@ pub(crate) struct DiffArgs {
     /// Also which files differ; all layers are read for that
     #[arg(long)]
     files: bool,
+
+    /// Also how much clients fetch that take layers in parts (zstd:chunked) and have the old image; layers are read, or
+    /// compressed for nobody
+    #[arg(long)]
+    chunks: bool,
 
     /// Also list packages that are of the same version and size, and only were rebuilt
     #[arg(long)]
@@ -72,6 +79,8 @@ struct Difference<'a> {
     layers: LayerChanges,
     fields: Vec<FieldChange>,
     files: Option<Vec<FileChange>>,
+    /// What clients fetch of the layers that are sent, by their numbers; none of one that is fetched whole.
+    parts: Option<Vec<(usize, Option<Refetched>)>>,
 }
 
 /// Runs the command.
@@ -85,6 +94,7 @@ pub(crate) fn run(
         new,
         platform,
         files,
+        chunks,
         all,
         reach,
         json,
@@ -103,9 +113,12 @@ pub(crate) fn run(
         Ok((image, contents))
     };
     let (old, new) = (open(&old)?, open(&new)?);
+    let layers = diff::layers(&old.1, &new.1);
+    let parts = chunks.then(|| parts(&old.0, &new.0, &layers.sent, context));
     let difference = Difference {
         packages: diff::packages(&old.1, &new.1),
-        layers: diff::layers(&old.1, &new.1),
+        parts: parts.transpose()?,
+        layers,
         fields: diff::configs(&fields(&old.0), &fields(&new.0)),
         files: files.then(|| diff::files(&old.1, &new.1)).flatten(),
         old: (&old.0, &old.1),
@@ -135,6 +148,22 @@ pub(crate) fn run(
         in_text(&difference, all)
     };
     printer.data(&text)
+}
+
+/// What clients fetch of these layers of the new image that have the old one.
+fn parts(
+    old: &SourceImage,
+    new: &SourceImage,
+    sent: &[usize],
+    context: Context<'_>,
+) -> Result<Vec<(usize, Option<Refetched>)>> {
+    let (known, tables) = (old.tables(context)?, new.tables(context)?);
+    let parts = sent.iter().map(|number| {
+        let table = tables.get(*number).and_then(Option::as_ref);
+        let known = known.iter().flatten();
+        (*number, table.map(|table| refetched(known, table)))
+    });
+    Ok(parts.collect())
 }
 
 /// What is said of an image and may differ.
@@ -211,9 +240,21 @@ fn describe(difference: &Difference<'_>) -> Value {
         });
         files.collect::<Vec<_>>()
     });
+    let parts = difference.parts.as_ref().map(|parts| {
+        let parts = parts.iter().map(|(number, parts)| {
+            json!({
+                "layer": number + 1,
+                "fetchedSize": parts.as_ref().map(|parts| parts.bytes),
+                "chunks": parts.as_ref().map(|parts| parts.chunks),
+                "ofChunks": parts.as_ref().map(|parts| parts.of_chunks),
+            })
+        });
+        parts.collect::<Vec<_>>()
+    });
     json!({
         "old": side(old),
         "new": side(new),
+        "parts": parts,
         "packages": packages.collect::<Vec<_>>(),
         "layers": {
             "kept": shown(new.1, &layers.kept),
@@ -313,6 +354,21 @@ fn in_text(difference: &Difference<'_>, all: bool) -> String {
         ),
     );
     page.field("to send", &sending(layers));
+    page.list(
+        "in parts",
+        difference.parts.iter().flatten().map(|(number, parts)| {
+            let layer = number + 1;
+            match parts {
+                None => format!("layer {layer} is fetched whole"),
+                Some(parts) => format!(
+                    "{} of layer {layer}, {} of {} chunks",
+                    Amount(parts.bytes),
+                    parts.chunks,
+                    parts.of_chunks
+                ),
+            }
+        }),
+    );
     for (kind, heading) in KINDS {
         let of_kind = difference.packages.iter().filter(|it| it.kind == kind);
         let of_kind: Vec<&PackageChange> = of_kind.collect();
