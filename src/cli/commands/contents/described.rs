@@ -1,4 +1,4 @@
-//! What the commands say in JSON, and pages of HTML are made of: docs/reference/json.md. Fields may be added, never
+//! What the commands say in JSON, as docs/cli.md describes it. Fields may be added, never
 //! changed.
 
 use serde_json::{Value, json};
