@@ -42,7 +42,13 @@
         in
         {
           default = functions.strata;
-          inherit (functions) strata strata-builder strata-fakeroot;
+          inherit (functions)
+            strata
+            strata-builder
+            strata-fakeroot
+            nixery-prepare-image
+            registry
+            ;
           # A flake that uses nix2container works with this one as its input instead.
           nix2container = functions.strata // functions;
           # There is none; it says so, and what to run.
@@ -91,6 +97,9 @@
 
       # For NixOS: `virtualisation.strata.images.NAME = image;`.
       nixosModules.default.imports = [ ./nix/nixos-module.nix ];
+
+      # For NixOS: `services.strata-registry.enable = true;`.
+      nixosModules.registry.imports = [ (import ./nix/registry-module.nix { inherit strataFor; }) ];
 
       # For flake-parts: `perSystem.images.NAME = { .. }`.
       flakeModules.default = {

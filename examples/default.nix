@@ -10,6 +10,7 @@ in
   created = example ./created.nix;
   files = example ./files.nix;
   fleet = example ./fleet.nix;
+  fromName = example ./from-name.nix;
   hello = example ./hello;
   layered = example ./layered.nix;
   metadata = example ./metadata.nix;

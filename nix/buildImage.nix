@@ -703,19 +703,25 @@ makeOverridable (
         moreTags
         ownLimits
         ;
-      evaluation = internal.evaluation {
-        inherit image provenance;
-        arguments = [
-          copyToRoot
-          contents
-          system
-          layers
-          ownConfig
-          files
-          tarLayers
-        ];
-        packages = sbom.packages or [ ];
-      };
+      about.evaluation = builtins.toFile "evaluation.json" (
+        builtins.unsafeDiscardStringContext (
+          builtins.toJSON (
+            internal.evaluation {
+              inherit image provenance;
+              arguments = [
+                copyToRoot
+                contents
+                system
+                layers
+                ownConfig
+                files
+                tarLayers
+              ];
+              packages = sbom.packages or [ ];
+            }
+          )
+        )
+      );
     }
     // {
       inherit

@@ -55,6 +55,11 @@ rec {
   pullImage = import ./pullImage.nix { inherit pkgs internal; };
   pullImageFromManifest = import ./pullImageFromManifest.nix { inherit pkgs internal; };
 
+  prepareImage = import ./prepareImage.nix { inherit pkgs internal buildImage; };
+  fromName = import ./fromName.nix { inherit pkgs internal prepareImage; };
+  nixery-prepare-image = import ./nixery-prepare-image.nix { inherit pkgs internal; };
+  registry = import ./registry.nix { inherit pkgs internal buildNixImage; };
+
   dockerTools = import ./dockerTools { inherit pkgs internal; };
 
   # Of nix2container.

@@ -1,4 +1,4 @@
-//! Images of a registry as things to copy, byte for byte: into an index of several.
+//! Images of a registry as things to copy, byte for byte: to other places, and into an index of several.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -7,11 +7,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use strata_error::{Error, Result};
-use strata_image::Image;
+use strata_image::{Image, ImageIndex, ManifestOrIndex};
 use strata_layer::Layer;
-use strata_oci::{Config, Descriptor, Digest, History, ImageConfig, Manifest, Platform};
+use strata_oci::{
+    Config, Descriptor, Digest, History, ImageConfig, Index, Manifest, Platform, Reference,
+    media_type,
+};
 use strata_progress::Context;
 use strata_registry::pull::{RemoteImage, Source, platform_of};
+use strata_registry::{Options, Repository};
 use strata_tree::Recipe;
 
 /// A layer that is in a registry.
@@ -65,6 +69,71 @@ pub(crate) fn images(source: Source, context: Context<'_>) -> Result<Vec<Image>>
     remote
         .map(|image| with_documents(&source, image, context))
         .collect()
+}
+
+/// What `reference` means, an image or an index with all of its images.
+pub(crate) fn open(
+    reference: &Reference,
+    options: &Options,
+    context: Context<'_>,
+) -> Result<ManifestOrIndex> {
+    let source = Source::connect(reference, options, context)?;
+    let mut images = images(source, context)?;
+    let repository = Repository::to_read(reference, options, context)?;
+    let name = match &reference.digest {
+        Some(digest) => digest.to_string(),
+        None => reference.tag_or_latest().to_owned(),
+    };
+    let error = |message: &str, hint: &str| Error::Registry {
+        operation: format!("cannot copy {reference}"),
+        message: message.to_owned(),
+        codes: Vec::new(),
+        hint: hint.to_owned(),
+    };
+    let top = repository.document(&name, context)?;
+    let top = top.ok_or_else(|| error("it is not there any more", ""))?;
+    let is_top = |image: &Image| image.manifest_descriptor.digest == top.digest;
+    if images.len() == 1 && images.first().is_some_and(is_top) {
+        return Ok(ManifestOrIndex::Image(Box::new(images.swap_remove(0))));
+    }
+    let index: Index = serde_json::from_slice(&top.bytes)
+        .map_err(|problem| error(&format!("not an index: {problem}"), ""))?;
+    let own = images.iter().map(|image| image.manifest_descriptor.digest);
+    if !own.eq(index.manifests.iter().map(|entry| entry.digest)) {
+        return Err(error(
+            "its index is not of images alone",
+            "copy one of its images by its digest; `strata index create` makes an index of them",
+        ));
+    }
+    let media_type = if index.media_type.is_empty() {
+        media_type::INDEX
+    } else {
+        &index.media_type
+    };
+    Ok(ManifestOrIndex::Index(Box::new(ImageIndex {
+        name: None,
+        descriptor: Descriptor::of(media_type, &top.bytes),
+        index,
+        index_bytes: top.bytes,
+        images,
+    })))
+}
+
+/// How the registry of `source` is reached: what is said of the destination's registry goes to no other one.
+pub(crate) fn options_of(
+    source: &Reference,
+    destination: Option<&Reference>,
+    options: &Options,
+) -> Options {
+    if destination.is_none_or(|it| it.registry == source.registry) {
+        return options.clone();
+    }
+    Options {
+        tls_verify: None,
+        credentials: None,
+        certificate_directory: None,
+        ..options.clone()
+    }
 }
 
 /// The image with its documents.

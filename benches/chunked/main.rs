@@ -13,6 +13,7 @@ mod measure;
 mod versions;
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -122,7 +123,7 @@ impl Bench {
             for (before, after) in before.iter().zip(&after) {
                 let (bytes, of) = fetched(before, after)?;
                 let share = bytes as f64 * 100.0 / of as f64;
-                row.push_str(&format!(" {:.2} MB, {share:.2} % |", bytes as f64 / 1e6));
+                write!(row, " {:.2} MB, {share:.2} % |", bytes as f64 / 1e6)?;
             }
             println!("{row}");
             for directory in after {
@@ -191,7 +192,7 @@ impl Bench {
 /// Copies a layout with the skopeo of a Debian 13, if there is one (`scripts/test-newer`); older ones write tables that
 /// nobody reads.
 fn skopeo(layout: &str, destination: &str) -> Command {
-    let mut command = match std::env::var_os("STRATA_DEBIAN_13") {
+    let mut command = match std::env::var_os("STRATA_DEBIAN_ENGINES") {
         None => Command::new("skopeo"),
         Some(root) => {
             // The programs and libraries of that Debian, and all else of this machine.

@@ -38,6 +38,7 @@ fn main() {
     );
     write("database", &[database()]);
     write("credentials", &CREDENTIALS.map(|text| text.as_bytes().to_vec()));
+    write("image_names", &NAMES.map(|text| text.as_bytes().to_vec()));
     write("listing", &LISTINGS.map(|text| text.as_bytes().to_vec()));
     // A symlink to a directory, files below it, links and whiteouts, in three layers.
     let entries = [
@@ -51,6 +52,13 @@ const CREDENTIALS: [&str; 3] = [
     r#"{"auths":{"r.example:5000":{"auth":"dTpw"},"r.example:5000/a":null,"https://index.docker.io/v1/":{"username":"u","password":"secret"}},"credsStore":"x"}"#,
     r#"{"Auths":{"ghcr.io":{"identitytoken":"secret","auth":null}},"credHelpers":{"ghcr.io":"y"}}"#,
     "machine r.example login u password secret\ndefault login d password secret\n",
+];
+
+/// Names of images that list packages.
+const NAMES: [&str; 3] = [
+    "hello",
+    "work/shell/arm64/git/python3packages.flask/7zz",
+    "a-b__c.d/e--f",
 ];
 
 /// Closure graphs in each form, with all that a plan may heed.

@@ -18,8 +18,9 @@
   `ownLimits` (attribute set; default: `{ }`)
   : What the image must keep to, as of `internal.limits`.
 
-  `evaluation` (path; default: `null`)
-  : What only evaluation knows of the image, as of `internal.evaluation`.
+  `about` (attribute set; default: `{ }`)
+  : `evaluation`, a file of what only evaluation knows of the image. What is made of it is there if it is. It costs time,
+    and is looked at where it is used.
 */
 {
   tools,
@@ -38,7 +39,7 @@ in
   reference,
   moreTags ? [ ],
   ownLimits ? { },
-  evaluation ? null,
+  about ? { },
 }:
 let
   # Whatever `strata` runs (docker, podman, ctr, ..) is the user's own: `PATH` stays as it is.
@@ -227,16 +228,16 @@ in
       )
       { };
 }
-// lib.optionalAttrs (evaluation != null) {
-  inherit evaluation;
+// lib.optionalAttrs (about ? evaluation) {
+  inherit (about) evaluation;
   publish =
     script "publish" "publish [OPTIONS]"
-      "${toRegistry} --attach=sbom,provenance --evaluation=${evaluation}";
+      "${toRegistry} --attach=sbom,provenance --evaluation=${about.evaluation}";
   sbom = runStrata "${baseName}-sbom" [
     "sbom"
     image
     (placeholder "out")
     "--format=all"
-    "--evaluation=${evaluation}"
+    "--evaluation=${about.evaluation}"
   ];
 }

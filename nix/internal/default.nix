@@ -102,7 +102,9 @@ in
       groups-of
       ;
   };
+  findPackages = import ./find-packages.nix { inherit lib; };
   fromImage = import ./from-image.nix { inherit lib; };
+  functionsFile = import ./functions-file.nix { inherit pkgs; };
   getManifest = import ./get-manifest.nix { inherit tools strata; };
   layerFields = import ./layer-fields.nix { inherit lib; };
   nixpkgsSource = import ./nixpkgs-source.nix;

@@ -1,6 +1,6 @@
 /**
-  What only evaluation knows of an image, as a file: what its packages are (`meta`), and how it is built. Bills of
-  materials and provenance are made of it.
+  What only evaluation knows of an image: what its packages are (`meta`), and how it is built. Bills of materials and
+  provenance are made of it; `strata` gets it as a file of JSON.
 
   Packages are looked for in the arguments, and in what the derivations there are built from. Of a string in the
   arguments, `"${pkgs.hello}/bin/hello"`, Nix keeps the derivation and forgets the package: that is found by its name
@@ -191,16 +191,14 @@ let
     inputs = map input (lib.filter (name: lock.nodes.${name} ? locked) (attrNames lock.nodes));
   };
 in
-builtins.toFile "evaluation.json" (
-  unsafeDiscardStringContext (toJSON {
-    version = 1;
-    packages = listToAttrs (concatMap named all);
-    build = {
-      derivation = image.drvPath;
-      inherit (image) system;
-      arguments = hashString "sha256" (toJSON image.drvAttrs.request);
-      nixVersion = builtins.nixVersion;
-    }
-    // lib.optionalAttrs (provenance != { }) { inherit flake; };
-  })
-)
+{
+  version = 1;
+  packages = listToAttrs (concatMap named all);
+  build = {
+    derivation = unsafeDiscardStringContext image.drvPath;
+    inherit (image) system;
+    arguments = hashString "sha256" (toJSON image.drvAttrs.request);
+    inherit (builtins) nixVersion;
+  }
+  // lib.optionalAttrs (provenance != { }) { inherit flake; };
+}

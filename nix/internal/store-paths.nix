@@ -8,6 +8,7 @@ let
     attrNames
     attrValues
     getContext
+    groupBy
     head
     isAttrs
     isList
@@ -65,8 +66,26 @@ let
     string:
     let
       context = contentContext string;
-      names = lib.concatMap (path: outputNames path context.${path}) (attrNames context);
-      isBorne = path: lib.elem (nameOf path) names || context ? ${path}.path;
+      # There may be thousands, so nothing is looked for in lists.
+      bearers = groupBy ({ name, ... }: name) (
+        lib.concatMap (path: map (name: { inherit name path; }) (outputNames path context.${path})) (
+          attrNames context
+        )
+      );
+      isBorne = path: bearers ? ${nameOf path} || context ? ${path}.path;
+      contextOf =
+        path:
+        listToAttrs (
+          map
+            (path: {
+              name = path;
+              value = context.${path};
+            })
+            (
+              map (bearer: bearer.path) bearers.${nameOf path} or [ ]
+              ++ lib.optional (context ? ${path}.path) path
+            )
+        );
 
       found = map head (
         lib.filter isList (split "(${storePath}|${placeholder})" (unsafeDiscardStringContext string))
@@ -76,11 +95,14 @@ let
         map (path: if isBorne path then path else trim path) (lib.filter (path: !isPlaceholder path) found)
       );
       # A placeholder has no name: it can only belong to an output that no store path bears.
-      placeholders = lib.optionals (lib.subtractLists (map nameOf paths) names != [ ]) (
+      placeholders = lib.optionals (removeAttrs bearers (map nameOf paths) != { }) (
         lib.filter isPlaceholder found
       );
     in
-    lib.optionals (context != { }) (map (path: appendContext path context) (paths ++ placeholders));
+    lib.optionals (context != { }) (
+      map (path: appendContext path (contextOf path)) paths
+      ++ map (path: appendContext path context) placeholders
+    );
 
   # The strings in a value, as `builtins.toJSON` would write them.
   leaves =

@@ -10,8 +10,8 @@ use super::commands::attest::{attach, referrers, sbom, sign};
 use super::commands::contents::{browse, check, diff, inspect, why};
 use super::commands::generated::{completions, man};
 use super::commands::{
-    compress, copy, explain, export, index, layers, lock, lock_layers, merge, pull, serve, tarsum,
-    verify,
+    compress, copy, explain, export, index, layers, lock, lock_layers, merge, pull, registry,
+    serve, tarsum, verify,
 };
 use super::usage;
 use strata_progress::Detail;
@@ -65,6 +65,7 @@ pub(super) enum Command {
     Referrers(Box<referrers::ReferrersArgs>),
     Sign(Box<sign::SignCommandArgs>),
     Serve(serve::ServeArgs),
+    Registry(registry::RegistryArgs),
     Index(index::IndexArgs),
     Merge(merge::MergeArgs),
     Export(export::ExportArgs),

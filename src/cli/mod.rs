@@ -8,14 +8,15 @@
 //!                                                failure       exit codes
 //! ```
 //!
-//! `registry_args` has the flags that commands about registries share; `usage` says what is wrong with a
-//! command line.
+//! `registry_args` has the flags that commands about registries share, `address` where servers listen; `usage` says what
+//! is wrong with a command line.
 //!
 //! The walk of `strata copy`: [`run`] parses (`arguments`), calls `run` of `commands/copy.rs`, which makes
 //! settings of its flags ([`destination::parse`](strata_destination::parse), `registry_args`, `push_args`),
 //! opens the image, chooses one of an index by what the destination runs, and has the
 //! [`Destination`](strata_destination::Destination) copy it; then it prints where the copy is.
 
+mod address;
 mod arguments;
 mod commands;
 mod failure;
@@ -36,8 +37,8 @@ use commands::attest::{attach, referrers, sbom, sign};
 use commands::contents::{browse, check, diff, inspect, why};
 use commands::generated::{completions, man};
 use commands::{
-    compress, copy, explain, export, index, layers, lock, lock_layers, merge, pull, serve, tarsum,
-    verify,
+    compress, copy, explain, export, index, layers, lock, lock_layers, merge, pull, registry,
+    serve, tarsum, verify,
 };
 use failure::Failure;
 use interruption::Interruption;
@@ -80,6 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Sign(arguments) => sign::run(*arguments, &printer, &interruption),
         Command::Compress(arguments) => compress::run(&arguments, &printer, &interruption),
         Command::Serve(arguments) => serve::run(&arguments, &printer, &interruption),
+        Command::Registry(arguments) => registry::run(&arguments, &printer, &interruption),
         Command::Pull(arguments) => pull::run(*arguments, &printer, &interruption),
         Command::Lock(arguments) => lock::run(*arguments, &printer, &interruption),
         Command::LockLayers(arguments) => lock_layers::run(&arguments, &printer, &interruption),

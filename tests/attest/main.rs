@@ -6,6 +6,7 @@
     reason = "this is a test"
 )]
 
+mod builds;
 mod keys;
 mod program;
 mod rebuilds;

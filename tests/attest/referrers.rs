@@ -13,6 +13,7 @@ use strata_testing::memory_image::{MemoryLayer, image};
 use strata_testing::pushing::{options, uncompressed};
 use strata_testing::registry::{Registry, Setup};
 
+use crate::keys::Keys;
 use crate::program::{attached, build, push, said, strata, told};
 
 /// An image in the repository `NAME` of a registry, and the repository to write to.
@@ -238,4 +239,64 @@ fn what_belongs_to_an_image_is_copied_along() {
     assert_eq!(count, 2);
     assert_eq!(listed(&target, &subject, None), [bill.digest]);
     assert_eq!(listed(&target, &bill.descriptor(), None), [about.digest]);
+}
+
+/// cosign 3.1 names the type of the config in the list under the tag, which is empty; the manifest knows better.
+#[test]
+fn a_list_of_cosign_is_understood() {
+    let registry = Registry::start(Setup::default());
+    let (repository, subject) = repository(&registry.host, "name");
+    let context = Context::silent();
+    let attached = attach(&repository, &subject, &document("{}"), context).unwrap();
+    let tag = Referrers::tag(&subject.digest);
+    let mut list = repository.document(&tag, context).unwrap().unwrap().bytes;
+    list = String::from_utf8(list)
+        .unwrap()
+        .replace("application/vnd.example+json", media_type::EMPTY)
+        .into_bytes();
+    let descriptor = Descriptor::of(media_type::INDEX, &list);
+    repository
+        .put_document(&tag, &descriptor, &list, context)
+        .unwrap();
+    let found = listed(&repository, &subject, Some("application/vnd.example+json"));
+    assert_eq!(found, [attached.digest]);
+}
+
+/// From registry to registry, the image keeps its digest and what belongs to it.
+#[test]
+fn a_copy_between_registries_brings_all_along() {
+    let (from, to) = (
+        Registry::start(Setup::default()),
+        Registry::start(Setup::default()),
+    );
+    let keys = Keys::new();
+    let name = format!("{}/app:1", from.host);
+    let sign = format!("--sign-by-key={}", keys.private());
+    let pushed = push(&build("hello"), &name, &["--attach=sbom,provenance", &sign]);
+    let (_, digest) = pushed.split_once('@').unwrap();
+    let target = format!("{}/elsewhere:2", to.host);
+    let source = format!("docker://{name}");
+    let copied = told(&["copy", &source, &format!("docker://{target}"), "--no-cache"]);
+    assert_eq!(copied.trim(), format!("docker://{target}@{digest}"));
+    let mut found = attached(&target);
+    let mut expected = attached(&name);
+    for list in [&mut found, &mut expected] {
+        list.sort_by_key(|(_, it)| it["digest"].to_string());
+    }
+    assert_eq!(found.len(), 7);
+    assert_eq!(found, expected);
+    let tag = format!("{}.sig", digest.replace(':', "-"));
+    let reference = Reference::parse(&target).unwrap();
+    let there = Repository::to_read(&reference, &options(), Context::silent()).unwrap();
+    assert!(there.document(&tag, Context::silent()).unwrap().is_some());
+    // Unless it is to stay behind.
+    let bare = format!("{}/bare:1", to.host);
+    told(&[
+        "copy",
+        &source,
+        &format!("docker://{bare}"),
+        "--no-cache",
+        "--no-referrers",
+    ]);
+    assert!(attached(&bare).is_empty());
 }

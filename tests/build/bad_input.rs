@@ -733,6 +733,11 @@ const MISTAKES: &[Mistake] = &[
         "attribute tarLayers[0]: \"/tmp/layer.tar\" is not in the store directory STORE",
     ),
     (
+        "no_tar_to_join",
+        |case| case.request["joinTar"] = json!(true),
+        "attribute joinTar: is true, but there are 0 tars in `tarLayers`",
+    ),
+    (
         "unknown_argument",
         |case| case.request["maxLayer"] = json!(1),
         "attribute maxLayer: is not an attribute of this",

@@ -4,7 +4,7 @@
 use strata_testing as support;
 
 use serde_json::{Value, json};
-use support::fake_store::{FakeStore, Item};
+use support::fake_store::{FakeStore, Item, read_json};
 
 /// A store, an image of a package and a tree for the root, and the two paths.
 fn case() -> (FakeStore, Value, String, String) {
@@ -167,6 +167,74 @@ fn a_tar_is_the_uppermost_layer_and_brings_what_it_refers_to() {
     let output = store.build(&request).unwrap();
     let upper = entries(&store, &output, 2);
     assert_eq!((upper[0].0.as_str(), upper[0].2), ("bin/", 12345));
+}
+
+/// A layer of scripts has what it refers to in itself, as the only layer of dockerTools' `buildImage`.
+#[test]
+fn a_tar_may_be_a_part_of_the_uppermost_layer() {
+    let (mut store, mut request, app, _) = case();
+    let tar = add_tar(&mut store, "scripts", &["tool"], &[&app]);
+    request["copyToRoot"] = json!([]);
+    request["deps"] = json!([tar]);
+    request["ignore"] = json!([tar]);
+    request["tarLayers"] = json!([format!("{tar}/layer.tar")]);
+    request["joinTar"] = json!(true);
+    request["metadata"] = Value::Null;
+    request["files"] = json!({
+        "/bin/beside": { "type": "fifo", "uid": 7 },
+        "/etc/made": { "type": "directory", "uid": 7 },
+    });
+    request["image"]["config"] = json!({ "Cmd": ["/bin/tool"] });
+    let output = store.build(&request).unwrap();
+    assert_eq!(store.tars(&output).len(), 1);
+    let all = entries(&store, &output, 0);
+    let paths: Vec<&str> = all.iter().map(|entry| entry.0.as_str()).collect();
+    // Each directory is there once, as the tar has it.
+    assert_eq!(paths.iter().filter(|path| **path == "bin/").count(), 1);
+    assert_eq!((paths[0], all[0].2), ("bin/", 12345));
+    assert_eq!(paths[1], "bin/tool");
+    for path in ["bin/beside", "etc/made/"] {
+        assert!(paths.contains(&path), "{path}: {paths:?}");
+    }
+    assert!(paths.iter().any(|path| path.ends_with("bin/app")));
+    let layers = read_json(&store.locate(&output).join("layers.json"));
+    let history = &layers["layers"][0]["history"]["created_by"];
+    assert_eq!(history, "strata: what scripts made, app");
+
+    // An image on top reads both parts, and repeats nothing.
+    let mut request = store.image_request();
+    request["deps"] = json!([app]);
+    request["image"]["fromImage"] = json!({ "path": output });
+    request["image"]["config"] = json!({ "Cmd": ["/bin/tool"] });
+    let upper = store.build(&request).unwrap();
+    assert_eq!(store.tars(&upper).len(), 1);
+
+    // Without anything to join, the tar is the layer.
+    let alone = add_tar(&mut store, "alone", &["tool"], &[]);
+    let mut request = store.image_request();
+    request["deps"] = json!([alone]);
+    request["ignore"] = json!([alone]);
+    request["tarLayers"] = json!([format!("{alone}/layer.tar")]);
+    request["joinTar"] = json!(true);
+    let output = store.build(&request).unwrap();
+    let tar = std::fs::read(store.locate(&alone).join("layer.tar")).unwrap();
+    assert_eq!(store.tars(&output), [tar]);
+}
+
+#[test]
+fn files_and_tars_have_no_path_together() {
+    let (mut store, mut request, ..) = case();
+    let tar = add_tar(&mut store, "scripts", &["tool"], &[]);
+    request["deps"] = json!([tar]);
+    request["ignore"] = json!([tar]);
+    request["tarLayers"] = json!([format!("{tar}/layer.tar")]);
+    request["files"] = json!({ "/bin": { "type": "directory", "uid": 7 } });
+    let error = store.build(&request).unwrap_err();
+    assert_eq!(
+        error.trim_end(),
+        "error: attribute files.\"/bin\": a script made something there, too, or a tar of `tarLayers` has it\n\
+         hint: leave it out of one of both"
+    );
 }
 
 /// NixOS/nixpkgs#110696, NixOS/nixpkgs#129007: `bin/` of a layer hid the base's `bin -> usr/bin`.

@@ -268,6 +268,36 @@ fn copies_say_where_and_what() {
 }
 
 #[test]
+fn a_copy_may_say_another_time() {
+    let scene = Scene::new();
+    let time = "2024-12-31T23:59:59Z";
+    let output = scene.copy(&["oci:layout:1", "--created", time]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!text(&output.stdout).contains(&scene.digest()));
+    let blob = |digest: &str| {
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        read_json(&scene.path("layout").join("blobs/sha256").join(hex))
+    };
+    let index = read_json(&scene.path("layout/index.json"));
+    let manifest = blob(index["manifests"][0]["digest"].as_str().unwrap());
+    let config = blob(manifest["config"]["digest"].as_str().unwrap());
+    assert_eq!(config["created"], time);
+    // The layers are what they were.
+    run(scene.strata("copy").arg("oci:plain:1"));
+    let plain = read_json(&scene.path("plain/index.json"));
+    let plain = plain["manifests"][0]["digest"].as_str().unwrap().to_owned();
+    let plain = plain.strip_prefix("sha256:").unwrap();
+    let plain = read_json(&scene.path("plain/blobs/sha256").join(plain));
+    assert_eq!(manifest["layers"], plain["layers"]);
+    let wrong = scene.copy(&["oci:layout:1", "--created", "yesterday"]);
+    assert_fails(
+        &wrong,
+        2,
+        &["--created", "write a time as in 2024-12-31T23:59:59Z"],
+    );
+}
+
+#[test]
 fn skopeo_finds_copies_by_what_was_typed() {
     let scene = Scene::new();
     for name in [

@@ -25,9 +25,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// In Debian 13.
+    /// In the Debian of the engines: 13, or unstable.
     pub fn new() -> Self {
-        let root = std::env::var_os("STRATA_DEBIAN_13");
+        let root = std::env::var_os("STRATA_DEBIAN_ENGINES");
         Self::below(PathBuf::from(
             root.expect("run this with scripts/test-newer"),
         ))

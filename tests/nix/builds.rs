@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::flake::Tree;
 use serde_json::json;
 use strata_oci::Digest;
+use strata_testing::flake::Tree;
 use support::fake_store::read_json;
 use support::nix::{
     OwnStore, ROOT, SANDBOX, build, build_all, digest, evaluate, expression, name_of, nix,

@@ -34,7 +34,7 @@ const NIX: &str = r"
 ";
 
 /// Each example, and the example of nix2container that it is the counterpart of.
-const EXAMPLES: [(&str, Option<&str>, Run); 21] = [
+const EXAMPLES: [(&str, Option<&str>, Run); 22] = [
     (
         "bash",
         Some("bash.nix"),
@@ -74,6 +74,11 @@ const EXAMPLES: [(&str, Option<&str>, Run); 21] = [
         ]),
     ),
     ("fleet", None, Run::Says(&["I serve."])),
+    (
+        "fromName",
+        None,
+        Run::Command(&["hello"], &["Hello, world!"]),
+    ),
     (
         "hello",
         Some("hello.nix"),

@@ -5,8 +5,8 @@ use strata_testing as support;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::flake::{Tree, offline_nix};
 use serde_json::{Value, json};
+use strata_testing::flake::{Tree, offline_nix};
 use support::engines::{self, Engine as _};
 use support::nix::{ROOT, digest, evaluate, nix, offline_nixpkgs};
 use support::oci::Layout;

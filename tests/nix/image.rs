@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::flake::offline_nix;
 use rstest::rstest;
 use serde_json::{Value, json};
+use strata_testing::flake::offline_nix;
 use support::engines::{self, Engine};
 use support::fake_store::read_json;
 use support::nix::{ROOT, build, evaluate, expression, name_of, nix, strata};

@@ -5,7 +5,6 @@ mod contents;
 mod docker_tools;
 mod examples;
 mod files;
-mod flake;
 mod flakes;
 mod image;
 mod layers;

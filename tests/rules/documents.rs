@@ -266,6 +266,7 @@ fn every_attribute_of_an_image_is_described() {
         "imageRefUnsafe",
         "imageReferences",
         "debug",
+        "evaluation",
         "override",
         "overrideAttrs",
     ];
@@ -302,6 +303,7 @@ const COMMANDS: &[&[&str]] = &[
     &["verify"],
     &["compress"],
     &["serve"],
+    &["registry"],
     &["pull"],
     &["lock"],
     &["lock-layers"],
@@ -313,10 +315,8 @@ const COMMANDS: &[&[&str]] = &[
 /// The pages about the command line.
 const PAGES: &[&str] = &[
     "docs/cli.md",
-    "docs/guides/bills-of-materials.md",
     "docs/guides/ci.md",
     "docs/guides/see-into-an-image.md",
-    "docs/guides/signatures.md",
     "docs/reference/cli.md",
     "docs/reference/destinations.md",
     "docs/reference/registries.md",
@@ -427,6 +427,7 @@ impl Shell {
               [ "${1-}" != -- ] || shift
               case $installable in
                 github:strata-oci/strata) strata "$@" ;;
+                *#registry) strata registry "$@" ;;
                 *.getManifest) ;;
                 *images.copyTo) strata copy result "$1app:1" "${@:2}" ;;
                 *.copyTo) strata copy result "$@" ;;
@@ -597,7 +598,7 @@ fn pieces_of_nix_evaluate() {
     // What the offline set has not.
     let here = root();
     let scope = "let more = { python3 = pkgs.hello; buildGoModule = _: pkgs.hello; iputils = pkgs.hello; }; all = pkgs; in \
-                 let inputs.strata = \"HERE\"; pkgs = all // more; app = pkgs.hello; files = app; base = app; \
+                 let inputs.strata = \"HERE\"; self = { outPath = \"HERE\"; }; pkgs = all // more; app = pkgs.hello; files = app; base = app; \
                    image = strata.buildImage { name = \"app\"; }; \
                    config.virtualisation.podman.package = pkgs.hello; in";
     let scope = scope.replace("HERE", &here.display().to_string());
@@ -690,7 +691,8 @@ fn whole(piece: &str) -> (&'static str, String) {
         );
         ("argument", image)
     } else if piece.starts_with("{ inputs") {
-        let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; }";
+        let inputs = "{ lib.x86_64-linux = strata; nixosModules.default = \"strata/nix/nixos-module.nix\"; \
+                      nixosModules.registry = \"strata/nix/registry-module.nix\"; }";
         let snapshotter = "nix-snapshotter.nixosModules.default = \"nix-snapshotter\";";
         let module = format!(
             "({piece}) {{ inherit pkgs; inputs = {{ strata = {inputs}; {snapshotter} }}; }}"

@@ -71,10 +71,8 @@ impl Base {
                 own.and_then(|own| self.layers.get(own)),
             ) {
                 (Some(record), _) => from_blob(record, &wanted, limits, store, &mut found)?,
-                (None, Some(record)) if record.recipe.tar.is_some() => {
-                    from_tar(&record.recipe, &wanted, limits, store, &mut found)?;
-                }
                 (None, Some(record)) => {
+                    from_tar(&record.recipe, &wanted, limits, store, &mut found)?;
                     from_recipe(&record.recipe, &wanted, limits, store, &mut found)?;
                 }
                 (None, None) => {}
@@ -126,7 +124,7 @@ fn from_tar<'a>(
     store: &Store,
     found: &mut Found<'a>,
 ) -> Result<()> {
-    let Some(tar) = &recipe.tar else {
+    let Some(tar) = recipe.tar.as_ref().filter(|_| wanted.keys().any(is_in_tar)) else {
         return Ok(());
     };
     read_tar(recipe, tar, store, &mut |entry, mut content| {
@@ -155,8 +153,13 @@ fn from_recipe<'a>(
     store: &Store,
     found: &mut Found<'a>,
 ) -> Result<()> {
+    if wanted.keys().all(is_in_tar) {
+        return Ok(());
+    }
     LayerTree::new(recipe, store)?.visit(&mut |entry| {
-        let here = wanted.iter().find(|((_, place), _)| place.0 == entry.path);
+        let here = wanted
+            .iter()
+            .find(|(key, _)| !is_in_tar(key) && key.1.0 == entry.path);
         let (Some(((_, place), paths)), EntryKind::File(mut file)) = (here, entry.kind) else {
             return Ok(());
         };
@@ -164,6 +167,11 @@ fn from_recipe<'a>(
         add(found, &[(place, paths)], entry.metadata, content);
         Ok(())
     })
+}
+
+/// Whether a file of a layer that Strata made is in the tar that the layer has.
+fn is_in_tar((stored, _): &(Stored, ImagePath)) -> bool {
+    stored.offset != 0
 }
 
 /// What may be read.

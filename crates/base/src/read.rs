@@ -7,7 +7,9 @@ use super::image_source::{BlobLocation, ImageSource};
 use super::layers::{self, Expected};
 use super::select::{ImageCandidate, Selection};
 use strata_error::{Error, Result};
-use strata_layer::{BaseRecord, Documents, ImagesFile, LayerRecord, NamedPath, read_tar};
+use strata_layer::{
+    BaseRecord, Described, Documents, ImagesFile, LayerRecord, NamedPath, read_tar, visit_beside,
+};
 use strata_nix::Store;
 use strata_oci::{Descriptor, Digest, Document, ImageConfig, Index, Platform, layout};
 use strata_tree::{BaseListing, BaseTree, Budget, LayerTree};
@@ -537,19 +539,21 @@ fn read_strata(
         record.compressed = None;
         let mut listing = BaseListing::default();
         let error = |message: String| damaged(&source.named, &message);
+        let mut described = Described::default();
         if let Some(tar) = &record.recipe.tar {
             read_tar(&record.recipe, tar, store, &mut |entry, _| {
+                described.add(&entry);
                 let counted = budget.entries(1);
                 let added = counted.and_then(|()| listing.add(entry, &mut budget));
                 added.map_err(error)
             })?;
-        } else {
-            LayerTree::new(&record.recipe, store)?.visit(&mut |entry| {
-                let counted = budget.entries(1);
-                let added = counted.and_then(|()| listing.add_own(&entry, &mut budget));
-                added.map_err(error)
-            })?;
         }
+        let tree = LayerTree::new(&record.recipe, store)?;
+        visit_beside(&tree, &described, &mut |entry| {
+            let counted = budget.entries(1);
+            let added = counted.and_then(|()| listing.add_own(&entry, &mut budget));
+            added.map_err(error)
+        })?;
         let result = checked.tree.apply(number, &listing, &mut budget);
         result.map_err(|message| damaged(&source.named, &message))?;
         listing.release(&mut budget);

@@ -7,7 +7,7 @@ use strata_nix::{FileType, Store, nar};
 use strata_plan::{
     CheckedFile, CheckedRequest, FileContent, FileSource, Plan, file_error, history_of_files,
 };
-use strata_tree::{FileKind, FileRecord, ImagePath};
+use strata_tree::{BaseEntry, BaseTree, FileKind, FileRecord, ImagePath};
 
 /// Adds the files of the request to the uppermost layer that is the image's own, or as a layer of its own.
 pub(super) fn add(plan: &mut Plan, request: &CheckedRequest, store: &Store) -> Result<()> {
@@ -24,6 +24,20 @@ pub(super) fn add(plan: &mut Plan, request: &CheckedRequest, store: &Store) -> R
     layer.keep_tar |= keep_tar;
     layer.files = files;
     Ok(())
+}
+
+/// Refuses files where a tar has something, too: it would hide them, with their owners and modes.
+pub(super) fn check_beside_tars(files: &[CheckedFile], tars: &BaseTree) -> Result<()> {
+    let is_in_tar = |file: &&CheckedFile| tars.at(&file.path) != BaseEntry::Nothing;
+    let Some(file) = files.iter().find(is_in_tar) else {
+        return Ok(());
+    };
+    Err(file_error(
+        &format!("/{}", file.path),
+        "",
+        "a script made something there, too, or a tar of `tarLayers` has it",
+        "leave it out of one of both",
+    ))
 }
 
 fn record(file: &CheckedFile, store: &Store) -> Result<FileRecord> {

@@ -67,6 +67,7 @@ pub(super) fn build(
 
     let mut warnings = std::mem::take(&mut plan.warnings);
     let tars = tar_layers::read(&plan.layers, &base, store)?;
+    files::check_beside_tars(&request.files, &tars.tree)?;
     let (recipes, unmatched) = settle(&plan, &request, &base.tree, tars.recipes, store)?;
     let mut unmatched = unmatched_anywhere(&unmatched, &plan);
     let config = config(&request, &base);
@@ -174,9 +175,10 @@ fn settle(
     let mut merged = merge(&root, &files, &surroundings, store)?;
     let redirect = |(path, to)| Redirect { path, to };
     let recipes = layers.iter().enumerate().map(|(number, layer)| {
-        if let Some(tar) = tars.remove(&number) {
-            return tar;
-        }
+        let tar = match tars.remove(&number) {
+            Some(tar) if layer.sources.is_empty() && layer.files.is_empty() => return tar,
+            tar => tar.unwrap_or_default(),
+        };
         let omit = merged.omit.remove(&number).unwrap_or_default();
         let redirects = merged.redirects.remove(&number).unwrap_or_default();
         Recipe {
@@ -184,18 +186,29 @@ fn settle(
             sources: layer.sources.clone(),
             files: layer.files.clone(),
             omit: omit.into_iter().collect(),
-            redirects: redirects.into_iter().map(redirect).collect(),
+            redirects: union(redirects.into_iter().map(redirect), tar.redirects),
             whiteouts: layer.whiteouts.clone(),
             mtime: layer.mtime.or(request.mtime),
             store_owner: (layer.store_owner.as_ref())
                 .or(request.store_owner.as_ref())
                 .cloned(),
-            tar: None,
+            tar: tar.tar,
         }
     });
     let recipes = recipes.collect();
     let rule = |(path, rule)| PathRule { path, rule };
     Ok((recipes, merged.unmatched.into_iter().map(rule).collect()))
+}
+
+/// All redirects, each once, in their order.
+fn union(one: impl Iterator<Item = Redirect>, other: Vec<Redirect>) -> Vec<Redirect> {
+    let all = one
+        .chain(other)
+        .map(|redirect| (redirect.path, redirect.to));
+    let all: BTreeMap<_, _> = all.collect();
+    all.into_iter()
+        .map(|(path, to)| Redirect { path, to })
+        .collect()
 }
 
 /// The rules that match nothing: those about paths of the image may match in one of its sources only. `unmatched` has

@@ -24,23 +24,61 @@ use strata_oci::Compression;
 ///
 /// A compressor's tables are as large as a piece, so a thread keeps them for its next one. What they
 /// hold from the last changes nothing.
-pub(super) fn encode(piece: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
+pub(super) fn encode(
+    piece: &[u8],
+    compression: Compression,
+    output: &mut Encoded,
+) -> io::Result<()> {
     match compression {
-        Compression::None => Ok(piece.to_vec()),
+        Compression::None => {
+            let room = output.room(piece.len());
+            room.copy_from_slice(piece);
+            output.length += piece.len();
+        }
         Compression::Gzip { level } => kept(&GZIP, level, new_gzip, |compressor| {
-            let mut output = vec![0; compressor.gzip_compress_bound(piece.len())];
-            let length = compressor
-                .gzip_compress(piece, &mut output)
-                .map_err(io::Error::other)?;
-            output.truncate(length);
-            Ok(output)
-        }),
+            let room = output.room(compressor.gzip_compress_bound(piece.len()));
+            let length = compressor.gzip_compress(piece, room);
+            output.length += length.map_err(io::Error::other)?;
+            Ok(())
+        })?,
         // A frame that tells the length of its content, which lets readers reserve no more.
         Compression::Zstd { level } | Compression::ZstdChunked { level } => {
             kept(&ZSTD, level, new_zstd, |compressor| {
-                compressor.compress(piece)
-            })
+                let room = output.room(zstd::zstd_safe::compress_bound(piece.len()));
+                output.length += compressor.compress_to_buffer(piece, room)?;
+                Ok(())
+            })?;
         }
+    }
+    Ok(())
+}
+
+/// What was compressed. Its memory is used again: fresh memory costs as much as a copy.
+#[derive(Default)]
+pub(super) struct Encoded {
+    /// Longer than what is in it.
+    buffer: Vec<u8>,
+    length: usize,
+}
+
+impl Encoded {
+    /// The bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+
+    /// Forgets them.
+    pub(super) fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// Room for so many more.
+    fn room(&mut self, more: usize) -> &mut [u8] {
+        let end = self.length + more;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        &mut self.buffer[self.length..end]
     }
 }
 
@@ -57,15 +95,15 @@ fn kept<C>(
     last: &'static LocalKey<Kept<C>>,
     level: u8,
     new: fn(u8) -> io::Result<C>,
-    compress: impl FnOnce(&mut C) -> io::Result<Vec<u8>>,
-) -> io::Result<Vec<u8>> {
+    compress: impl FnOnce(&mut C) -> io::Result<()>,
+) -> io::Result<()> {
     let mut compressor = match last.take() {
         Some((its, compressor)) if its == level => compressor,
         _ => new(level)?,
     };
-    let output = compress(&mut compressor)?;
+    compress(&mut compressor)?;
     last.set(Some((level, compressor)));
-    Ok(output)
+    Ok(())
 }
 
 fn new_gzip(level: u8) -> io::Result<libdeflater::Compressor> {

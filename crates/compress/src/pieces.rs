@@ -2,19 +2,28 @@
 
 use std::io::{self, Write};
 
-use super::encoder::encode;
+use super::encoder::{Encoded, encode};
 use super::in_order::InOrder;
 use strata_oci::Compression;
 
 /// How much of the input is compressed at a time, in bytes. Another length gives other bytes.
 pub const PIECE: usize = 1024 * 1024;
 
+/// A piece, and what was made of it.
+#[derive(Default)]
+struct Piece {
+    input: Vec<u8>,
+    output: Encoded,
+}
+
 /// The pieces of one stream.
 pub(super) struct Pieces {
     compression: Compression,
     /// What is not enough for a piece yet.
     filling: Vec<u8>,
-    on_the_way: InOrder<Vec<u8>>,
+    on_the_way: InOrder<Piece>,
+    /// The memory of pieces that are written.
+    spare: Vec<Piece>,
     /// An empty stream has one piece, too.
     is_begun: bool,
 }
@@ -25,6 +34,7 @@ impl Pieces {
             compression,
             filling: Vec::new(),
             on_the_way: InOrder::new(),
+            spare: Vec::new(),
             is_begun: false,
         }
     }
@@ -39,7 +49,11 @@ impl Pieces {
         if self.filling.len() == PIECE {
             self.send();
             while let Some(piece) = self.on_the_way.next_of_many() {
-                writer.write_all(&piece?)?;
+                let mut piece = piece?;
+                writer.write_all(piece.output.bytes())?;
+                piece.input.clear();
+                piece.output.clear();
+                self.spare.push(piece);
             }
         }
         Ok(taken.len())
@@ -51,15 +65,19 @@ impl Pieces {
             self.send();
         }
         while let Some(piece) = self.on_the_way.next() {
-            writer.write_all(&piece?)?;
+            writer.write_all(piece?.output.bytes())?;
         }
         Ok(())
     }
 
     fn send(&mut self) {
-        let input = std::mem::take(&mut self.filling);
+        let Piece { input, mut output } = self.spare.pop().unwrap_or_default();
+        let input = std::mem::replace(&mut self.filling, input);
         let compression = self.compression;
-        self.on_the_way.push(move || encode(&input, compression));
+        self.on_the_way.push(move || {
+            encode(&input, compression, &mut output)?;
+            Ok(Piece { input, output })
+        });
         self.is_begun = true;
     }
 }

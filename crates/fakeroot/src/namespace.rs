@@ -1,5 +1,6 @@
 //! A user namespace of one's own, in which the user is root, and a root directory with what a script needs.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -177,11 +178,16 @@ impl<'a> Mounts<'a> {
         set_mode(&shared, EVERYBODY)
     }
 
-    /// The store, and with it what the image has in its own, which scripts may run.
+    /// The store, and with it what the image alone has in its own, which scripts may run.
     fn store(&mut self, store: &Path) -> Result<()> {
         let place = self.place(store, true)?;
-        let is_empty = fs::read_dir(&place).map_err(Error::io("read", &place))?;
-        if is_empty.count() == 0 {
+        let mut is_all_here = true;
+        for entry in fs::read_dir(&place).map_err(Error::io("read", &place))? {
+            let entry = entry.map_err(Error::io("read", &place))?;
+            is_all_here &= store.join(entry.file_name()).symlink_metadata().is_ok();
+        }
+        // As a rule, since Nix built it here. To mount each path takes minutes where the store is not that of a sandbox.
+        if is_all_here {
             return Self::mount(store, &place, MsFlags::MS_BIND | MsFlags::MS_REC);
         }
         for entry in fs::read_dir(store).map_err(Error::io("read", store))? {
@@ -260,10 +266,10 @@ pub(crate) fn unmount_below(directory: &Path) -> Result<()> {
 
 /// Those that are in no other. What is mounted in one goes with it, and what came there with it goes only with it.
 fn outermost(places: Vec<PathBuf>) -> Vec<PathBuf> {
-    let all = places.clone();
+    let all: BTreeSet<PathBuf> = places.iter().cloned().collect();
     let is_inside = |place: &PathBuf| {
-        let mut others = all.iter();
-        others.any(|other| other != place && place.starts_with(other))
+        let mut above = place.ancestors().skip(1);
+        above.any(|directory| all.contains(directory))
     };
     places
         .into_iter()

@@ -3,6 +3,7 @@
 //! ```text
 //!  url, percent, proxies, challenge     tls <── certificates
 //!                                        │
+//!  server_tls: TLS of a server
 //!  agent ──> connector: socket (unix, ssh), plain_proxy, tcp, tls, hang_up, silence, early
 //! ```
 //!
@@ -22,6 +23,7 @@ mod connector;
 mod environment;
 mod percent;
 mod proxies;
+mod server_tls;
 mod tls;
 pub mod url;
 
@@ -32,4 +34,5 @@ pub use connector::{Ssh, early_response};
 pub use environment::Environment;
 pub use percent::{percent_decode, percent_encode};
 pub use proxies::{InvalidProxy, Proxies};
+pub use server_tls::{ServerStream, ServerTls};
 pub use tls::{Tls, TlsError};

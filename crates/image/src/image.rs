@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use strata_layer::{ImageName, Layer};
-use strata_oci::{Descriptor, Format, ImageConfig, Manifest, NIX_LAYER, json};
+use strata_oci::{Descriptor, Format, ImageConfig, Manifest, NIX_LAYER, json, media_type};
 
 /// An image that can be copied.
 pub struct Image {
@@ -26,6 +26,28 @@ pub struct Image {
 }
 
 impl Image {
+    /// The same with other forms of its layers, as with compressed ones. Its manifest is one of OCI that names them.
+    #[must_use]
+    pub fn with_layers(self, layers: Vec<Arc<dyn Layer>>) -> Self {
+        let descriptors = layers.iter().map(|layer| layer.descriptor().clone());
+        let manifest = Manifest {
+            layers: descriptors.collect(),
+            ..self.manifest
+        };
+        let manifest_bytes = json::to_bytes(&manifest);
+        Self {
+            manifest_descriptor: Descriptor {
+                annotations: self.manifest_descriptor.annotations,
+                platform: self.manifest_descriptor.platform,
+                ..Descriptor::of(media_type::MANIFEST, &manifest_bytes)
+            },
+            manifest,
+            manifest_bytes,
+            layers,
+            ..self
+        }
+    }
+
     /// The same with a manifest in Docker's format; its digest is another one. `None` if that has no name for what the
     /// image holds.
     pub fn in_docker_format(&self) -> Option<Self> {
@@ -51,6 +73,37 @@ impl Image {
     pub fn mounts_store_paths(&self) -> bool {
         let mut layers = self.manifest.layers.iter();
         layers.any(|layer| layer.annotations.contains_key(NIX_LAYER))
+    }
+
+    /// The same, made at this time (RFC 3339); its digest is another one. Layers stay, and what the history says of them.
+    pub fn created_at(&self, time: &str) -> Self {
+        let config = ImageConfig {
+            created: Some(time.to_owned()),
+            ..self.config.clone()
+        };
+        let config_bytes = json::to_bytes(&config);
+        let manifest = Manifest {
+            config: Descriptor {
+                annotations: self.manifest.config.annotations.clone(),
+                ..Descriptor::of(&self.manifest.config.media_type, &config_bytes)
+            },
+            ..self.manifest.clone()
+        };
+        let manifest_bytes = json::to_bytes(&manifest);
+        Self {
+            name: self.name.clone(),
+            format: self.format,
+            manifest_descriptor: Descriptor {
+                annotations: self.manifest_descriptor.annotations.clone(),
+                platform: self.manifest_descriptor.platform.clone(),
+                ..Descriptor::of(&manifest.media_type, &manifest_bytes)
+            },
+            manifest,
+            manifest_bytes,
+            config,
+            config_bytes,
+            layers: self.layers.clone(),
+        }
     }
 
     /// Whether containers of it are checked. Podman does not read that from an OCI manifest's config.

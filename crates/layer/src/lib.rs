@@ -10,7 +10,7 @@
 //! - `layers_lock`: `layers.lock.json`, the store paths of each layer, for later plans
 //! - `output_layout`, `documents`: the image layout of an output, and all its documents together
 //! - `base_layer`: a layer that lies in a base image as it is
-//! - `tar_layer`: a layer that is a tar in the store
+//! - `tar_layer`: a layer that is a tar in the store, or has one in it
 //! - `stream`: making the bytes of layers, on several threads
 
 #![warn(missing_docs, unreachable_pub)]
@@ -37,4 +37,4 @@ pub use layers_file::{
 pub use layers_lock::LayersLock;
 pub use output_layout::{OutputLayout, damaged, parse};
 pub use stream::{Digested, digest_recipes, piped, read_layer, write_layer};
-pub use tar_layer::read_tar;
+pub use tar_layer::{Described, read_tar, visit_beside};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use super::tar_layer::write_tar;
+use super::tar_layer::{Described, visit_beside, write_entries, write_whole};
 use super::{Layer, PathRule};
 use strata_archive::{ArchiveWriter, MODIFICATION_TIME};
 use strata_error::{Error, Result};
@@ -39,14 +39,21 @@ pub fn write_layer(
     store: &Store,
     writer: &mut dyn Write,
 ) -> Result<Vec<PathRule>> {
-    if let Some(tar) = &recipe.tar {
-        write_tar(recipe, tar, store, writer)?;
+    if let Some(tar) = &recipe.tar
+        && recipe.is_tar_alone()
+        && recipe.redirects.is_empty()
+    {
+        write_whole(tar, store, writer)?;
         return Ok(Vec::new());
     }
     let tree = LayerTree::new(recipe, store)?;
     let time = recipe.mtime.unwrap_or(MODIFICATION_TIME);
     let mut archive = ArchiveWriter::new(writer, "a layer").modified_at(time);
-    tree.visit(&mut |entry| archive.entry(entry))?;
+    let described = match &recipe.tar {
+        Some(tar) => write_entries(recipe, tar, store, &mut archive)?,
+        None => Described::default(),
+    };
+    visit_beside(&tree, &described, &mut |entry| archive.entry(entry))?;
     archive.finish()?;
     let unmatched = tree.unmatched().filter(|(source, _)| !source.to_root);
     let unmatched = unmatched.map(|(source, rule)| PathRule {

@@ -1,18 +1,52 @@
-//! Layers that are tars in the store, which scripts made.
+//! Layers that are tars in the store, which scripts made, and those that have such a tar in them.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use strata_archive::{ArchiveEntry, ArchiveEntryKind, ArchiveReader, ArchiveWriter, write_error};
+use strata_archive::{
+    ArchiveEntry, ArchiveEntryKind, ArchiveReader, ArchiveWriter, Entry, EntryKind, write_error,
+};
 use strata_error::{Error, Result};
 use strata_nix::Store;
 use strata_nix::walk::open_regular;
-use strata_tree::{ImagePath, Recipe};
+use strata_tree::{ImagePath, LayerTree, Recipe};
 
 const DAMAGED: &str = "give a tar that is not compressed, as GNU tar and Strata write it";
 
-/// Shows `visit` the entries of the layer that `tar` is in the recipe, where they are in the image, and what is in
-/// them.
+/// The directories that a tar has, which are described there.
+#[derive(Default)]
+pub struct Described(BTreeSet<Vec<u8>>);
+
+impl Described {
+    /// Remembers an entry of the tar if it is a directory.
+    pub fn add(&mut self, entry: &ArchiveEntry) {
+        if entry.kind == ArchiveEntryKind::Directory {
+            self.0.insert(entry.path.clone());
+        }
+    }
+
+    /// Whether an entry of the rest of the layer is one of them.
+    pub fn has(&self, entry: &Entry<'_>) -> bool {
+        matches!(entry.kind, EntryKind::Directory) && self.0.contains(entry.path)
+    }
+}
+
+/// Shows `visit` what the tree of a recipe has besides its tar.
+pub fn visit_beside(
+    tree: &LayerTree<'_>,
+    described: &Described,
+    visit: &mut dyn FnMut(Entry<'_>) -> Result<()>,
+) -> Result<()> {
+    tree.visit(&mut |entry| {
+        if described.has(&entry) {
+            return Ok(());
+        }
+        visit(entry)
+    })
+}
+
+/// Shows `visit` the entries of the tar in a recipe, where they are in the image, and what is in them.
 pub fn read_tar(
     recipe: &Recipe,
     tar: &str,
@@ -38,35 +72,43 @@ pub fn read_tar(
     Ok(())
 }
 
-/// Writes the layer that `tar` is in the recipe: as it lies there, or entry by entry where some go elsewhere.
-pub(super) fn write_tar(
+/// Writes a tar as it lies there.
+pub(super) fn write_whole(tar: &str, store: &Store, writer: &mut dyn Write) -> Result<()> {
+    let path = locate(tar, store)?;
+    let mut file = open_regular(&path)?.file;
+    io::copy(&mut file, writer).map_err(write_error("a layer"))?;
+    Ok(())
+}
+
+/// Writes the entries of the tar in a recipe, each where it is in the image.
+pub(super) fn write_entries<W: Write>(
     recipe: &Recipe,
     tar: &str,
     store: &Store,
-    writer: &mut dyn Write,
-) -> Result<()> {
-    if recipe.redirects.is_empty() {
-        let path = locate(tar, store)?;
-        let mut file = open_regular(&path)?.file;
-        io::copy(&mut file, writer).map_err(write_error("a layer"))?;
-        return Ok(());
-    }
-    let mut archive = ArchiveWriter::new(writer, "a layer");
+    archive: &mut ArchiveWriter<W>,
+) -> Result<Described> {
+    let mut described = Described::default();
     read_tar(recipe, tar, store, &mut |entry, content| {
         if entry.is_sparse {
             return Err(Error::Document {
                 document: tar.to_owned(),
                 message: format!(
-                    "{}: a sparse file, which cannot go elsewhere",
+                    "{}: a sparse file, which cannot be copied into another tar",
                     String::from_utf8_lossy(&entry.path)
                 ),
                 hint: "write the tar without --sparse".into(),
             });
         }
-        archive.copy(&entry.path, &entry, content)
+        described.add(&entry);
+        // The root is called so.
+        let path = if entry.path.is_empty() {
+            b"."
+        } else {
+            entry.path.as_slice()
+        };
+        archive.copy(path, &entry, content)
     })?;
-    archive.finish()?;
-    Ok(())
+    Ok(described)
 }
 
 fn locate(tar: &str, store: &Store) -> Result<PathBuf> {

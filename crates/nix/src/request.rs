@@ -92,6 +92,10 @@ pub struct Request {
     /// refer to is in the closure.
     #[serde(default)]
     pub tar_layers: Vec<String>,
+    /// Whether the only tar of `tarLayers` is no layer of its own: the uppermost layer of store paths has what is in
+    /// it, too.
+    #[serde(default)]
+    pub join_tar: bool,
     /// The base systems in `copyToRoot`.
     #[serde(default)]
     pub accounts: Vec<AccountsRequest>,

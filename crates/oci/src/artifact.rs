@@ -118,7 +118,8 @@ impl Referrer {
 pub struct Referrers {
     /// Always 2.
     pub schema_version: u32,
-    /// [`media_type::INDEX`].
+    /// [`media_type::INDEX`], if it says so.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub media_type: String,
     /// The manifests.
     #[serde(deserialize_with = "null_is_default")]
@@ -144,8 +145,11 @@ impl Referrers {
 
     /// Reads a list; the error says what is wrong with it.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let list: Self = serde_json::from_slice(bytes)
+        let mut list: Self = serde_json::from_slice(bytes)
             .map_err(|error| format!("not an index of what refers to an image: {error}"))?;
+        if list.media_type.is_empty() {
+            media_type::INDEX.clone_into(&mut list.media_type);
+        }
         if list.media_type == media_type::INDEX {
             Ok(list)
         } else {
@@ -178,12 +182,14 @@ mod tests {
     fn lists_are_indexes() {
         let list = Referrers::default();
         let bytes = json::to_bytes(&list);
-        assert_eq!(Referrers::parse(&bytes), Ok(list));
+        assert_eq!(Referrers::parse(&bytes), Ok(list.clone()));
+        let short = r#"{"schemaVersion":2,"manifests":[]}"#;
+        assert_eq!(Referrers::parse(short.as_bytes()), Ok(list));
         for wrong in [
             "",
             "[]",
             r#"{"schemaVersion":2,"mediaType":"a/b","manifests":[]}"#,
-            r#"{"schemaVersion":2,"manifests":[]}"#,
+            r#"{"schemaVersion":2}"#,
         ] {
             assert!(Referrers::parse(wrong.as_bytes()).is_err(), "{wrong}");
         }

@@ -46,6 +46,6 @@ pub use lock::{Lock, LockedImage};
 pub use manifest::{Format, Manifest};
 pub use user_config::{UserConfig, canonical_user_config};
 pub use value::{
-    Compression, Digest, Hasher, HashingReader, HashingWriter, Reference, is_rfc3339, rfc3339,
-    seconds_of, split_registry, validate_tag, without_password,
+    Compression, Digest, Hasher, HashingReader, HashingWriter, Reference, is_repository,
+    is_rfc3339, rfc3339, seconds_of, split_registry, validate_tag, without_password,
 };

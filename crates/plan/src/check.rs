@@ -58,6 +58,8 @@ pub struct CheckedRequest {
     pub root_apart: bool,
     /// Tars that are layers, lowest first: at or below a store path.
     pub tar_layers: Vec<String>,
+    /// Whether the only one is in the uppermost layer of store paths instead.
+    pub join_tar: bool,
     /// Whether tars need not be kept.
     pub reproducible: bool,
     /// How layers are compressed that do not say so themselves.
@@ -149,6 +151,7 @@ pub fn check(request: Request, store: &Store, out: &str) -> Result<CheckedReques
         store_owner: request.store_owner.map(check_owner).transpose()?,
         include_store_paths: request.include_store_paths,
         root_apart: request.root_apart,
+        join_tar: check_join_tar(request.join_tar, &request.tar_layers)?,
         tar_layers: check_tars(request.tar_layers, store)?,
         reproducible: request.reproducible,
         compression: check_compression(request.compression.as_deref())?,
@@ -225,6 +228,17 @@ fn check_tars(paths: Vec<String>, store: &Store) -> Result<Vec<String>> {
             })?;
     }
     Ok(paths)
+}
+
+fn check_join_tar(join_tar: bool, tars: &[String]) -> Result<bool> {
+    if join_tar && tars.len() != 1 {
+        return Err(Error::Attribute {
+            attribute: "joinTar".into(),
+            message: format!("is true, but there are {} tars in `tarLayers`", tars.len()),
+            hint: "give one tar, or leave it out: tars are layers of their own then".into(),
+        });
+    }
+    Ok(join_tar)
 }
 
 fn check_max_layers(max_layers: u64) -> Result<NonZeroUsize> {

@@ -37,9 +37,14 @@ fn name_of(store_path: &str) -> &str {
     base.split_once('-').map_or(base, |(_, name)| name)
 }
 
-/// The entry of a layer that scripts made.
-pub(super) fn of_scripts() -> History {
-    entry("what scripts made")
+/// The entry of a layer that scripts made, with store paths beside it if there are any.
+pub(super) fn of_scripts(sources: &[Source]) -> History {
+    let packages = main_packages(sources);
+    if packages.is_empty() {
+        entry("what scripts made")
+    } else {
+        entry(&format!("what scripts made, {packages}"))
+    }
 }
 
 /// The entry of a layer that hides paths of a base image.

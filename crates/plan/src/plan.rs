@@ -32,6 +32,8 @@ pub struct LayerSpec {
     pub compression: Option<Compression>,
     /// A tar that is the layer instead: at or below a store path.
     pub tar: Option<String>,
+    /// Whether that tar is only a part of it.
+    pub is_joined: bool,
     /// The time of what is in it, if it has one of its own.
     pub mtime: Option<u64>,
     /// Whose its store paths are, if they are somebody's of their own.
@@ -52,6 +54,7 @@ impl LayerSpec {
             keep_tar: false,
             compression,
             tar: None,
+            is_joined: false,
             mtime: None,
             store_owner: None,
             annotations: BTreeMap::new(),
@@ -73,10 +76,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The uppermost layer that is the image's own, made with this `history` if there is none. It is below tars, whose
-    /// scripts may have given what is in it to somebody.
+    /// The uppermost layer that is the image's own, made with this `history` if there is none. It is below tars that are
+    /// layers, whose scripts may have given what is in it to somebody.
     pub fn top(&mut self, history: History, compression: Option<Compression>) -> &mut LayerSpec {
-        let end = self.layers.iter().rposition(|layer| layer.tar.is_none());
+        let is_own = |layer: &LayerSpec| layer.tar.is_none() || layer.is_joined;
+        let end = self.layers.iter().rposition(is_own);
         let end = end.map_or(0, |number| number + 1);
         if end > self.parents {
             return &mut self.layers[end - 1];
@@ -144,13 +148,7 @@ pub fn plan(
     let apart = Some((apart, "what goes to the root".to_owned()));
     let apart = apart.filter(|(sources, _)| !sources.is_empty());
     layers.extend(groups.chain(apart).map(add));
-    layers.extend(request.tar_layers.iter().map(|tar| LayerSpec {
-        tar: Some(tar.clone()),
-        ..LayerSpec::new(
-            (request.history.clone()).unwrap_or_else(history::of_scripts),
-            request.compression,
-        )
-    }));
+    add_tars(&mut layers, parent_count, request);
     apply_rules(&mut layers, &rules, request)?;
     Ok(Plan {
         layers,
@@ -158,6 +156,27 @@ pub fn plan(
         perms: request.perms.clone(),
         warnings,
     })
+}
+
+/// Adds the tars of a request above its own layers, or into the uppermost of them.
+fn add_tars(layers: &mut Vec<LayerSpec>, parents: usize, request: &CheckedRequest) {
+    let is_joined = request.join_tar;
+    for tar in &request.tar_layers {
+        let below = (is_joined && layers.len() > parents).then(|| layers.pop());
+        let below = below.flatten();
+        let sources = below.as_ref().map_or(&[][..], |layer| &layer.sources);
+        let history = request.history.clone();
+        let history = history.unwrap_or_else(|| history::of_scripts(sources));
+        let layer = match below {
+            Some(layer) => LayerSpec { history, ..layer },
+            None => LayerSpec::new(history, request.compression),
+        };
+        layers.push(LayerSpec {
+            tar: Some(tar.clone()),
+            is_joined,
+            ..layer
+        });
+    }
 }
 
 /// An image of several that are planned together.
@@ -246,10 +265,10 @@ impl Below {
 }
 
 /// How many layers the files may have: what `maxLayers` leaves over a base, and what engines leave,
-/// but at least one. Tars and what is apart count as if they were the base's.
+/// but at least one. Tars that are layers and what is apart count as if they were the base's.
 fn room(request: &CheckedRequest, base: usize, parents: usize) -> Result<Room> {
     let root = usize::from(request.root_apart && !request.copy_to_root.is_empty());
-    let base = base + request.tar_layers.len() + root;
+    let base = base + tars(request) + root;
     if base > 0 && base + parents >= MOST_LAYERS {
         return Err(Error::Attribute {
             attribute: "fromImage".into(),
@@ -262,9 +281,18 @@ fn room(request: &CheckedRequest, base: usize, parents: usize) -> Result<Room> {
     Ok(layering::room(request, base, parents))
 }
 
+/// How many layers are tars alone.
+fn tars(request: &CheckedRequest) -> usize {
+    if request.join_tar {
+        0
+    } else {
+        request.tar_layers.len()
+    }
+}
+
 /// Refuses fewer layers than the base, the root and the store paths need, where these are not together.
 fn check_room(request: &CheckedRequest, base: usize) -> Result<()> {
-    let used = base + request.tar_layers.len().max(1);
+    let used = base + tars(request).max(1);
     match request.max_layers {
         Some(most) if request.root_apart && request.pipeline.is_none() && most.get() <= used => {
             Err(Error::Attribute {

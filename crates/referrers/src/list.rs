@@ -3,7 +3,7 @@
 use crate::tags;
 use strata_error::{Error, Result};
 use strata_http::percent_encode;
-use strata_oci::{Digest, Referrer, Referrers};
+use strata_oci::{Artifact, Digest, Referrer, Referrers, media_type};
 use strata_progress::Context;
 use strata_registry::Repository;
 
@@ -19,10 +19,31 @@ pub fn list(
 ) -> Result<Vec<Referrer>> {
     let mut found = match from_registry(repository, subject, artifact_type, context)? {
         Some(found) => found,
-        None => tags::list(repository, subject, context)?.manifests,
+        None => by_tag(repository, subject, context)?,
     };
     // Registries need not sort out.
     found.retain(|referrer| artifact_type.is_none_or(|wanted| referrer.artifact_type == wanted));
+    Ok(found)
+}
+
+/// What the list under a tag has. cosign writes there what the config is, which is empty, and not what it belongs to:
+/// then the manifest knows.
+fn by_tag(
+    repository: &Repository,
+    subject: &Digest,
+    context: Context<'_>,
+) -> Result<Vec<Referrer>> {
+    let mut found = tags::list(repository, subject, context)?.manifests;
+    let unsaid = found
+        .iter_mut()
+        .filter(|it| it.artifact_type == media_type::EMPTY);
+    for referrer in unsaid {
+        let document = repository.document(&referrer.digest.to_string(), context)?;
+        let artifact = document.and_then(|it| serde_json::from_slice::<Artifact>(&it.bytes).ok());
+        if let Some(artifact) = artifact {
+            artifact.kind().clone_into(&mut referrer.artifact_type);
+        }
+    }
     Ok(found)
 }
 

@@ -8,7 +8,7 @@ use crate::package_url::package_url;
 use crate::system::System;
 use strata_image::Image;
 use strata_nix::{PackageName, StorePath, hash_of};
-use strata_oci::{Digest, Platform, Reference};
+use strata_oci::{Digest, Platform, Reference, rfc3339, seconds_of};
 
 /// What is in an image.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct Bill {
     pub(crate) packages: Vec<Package>,
 }
 
-/// When images are made that do not say when.
+/// When images are made that do not say when, or that it was before there were any.
 const BEGINNING: &str = "1970-01-01T00:00:01Z";
 
 impl Bill {
@@ -85,11 +85,7 @@ impl Bill {
             tag,
             digest,
             platform: image.config.platform(),
-            created: image
-                .config
-                .created
-                .clone()
-                .unwrap_or_else(|| BEGINNING.to_owned()),
+            created: created(image.config.created.as_deref()),
             packages: packages.into_values().collect(),
         }
     }
@@ -144,6 +140,13 @@ impl Bill {
     }
 }
 
+/// A time in the only form that SPDX takes: in UTC, to the second.
+fn created(time: Option<&str>) -> String {
+    let seconds = time.and_then(seconds_of);
+    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.map_or_else(|| BEGINNING.to_owned(), rfc3339)
+}
+
 /// The store path that a path is at or below. Which directory the store is, the image's documents said.
 fn store_path_of(path: &str) -> Option<StorePath> {
     let parts = path.match_indices('/').map(|(place, _)| place);
@@ -182,5 +185,43 @@ fn of_store_path(path: &StorePath, known: &KnownPackages, layer: &str) -> Packag
         is_program: known.is_program,
         properties,
         ..Package::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_one_form() {
+        for (time, expected) in [
+            (
+                Some("2024-05-06T07:08:09.123+01:00"),
+                "2024-05-06T06:08:09Z",
+            ),
+            (Some("0001-01-01T00:00:00Z"), BEGINNING),
+            (Some("yesterday"), BEGINNING),
+            (None, BEGINNING),
+        ] {
+            assert_eq!(created(time), expected);
+        }
+    }
+
+    #[test]
+    fn store_paths_are_found_in_any_store() {
+        let hash = "0123456789abcdfghijklmnpqrsvwxyz";
+        for (path, expected) in [
+            (format!("/nix/store/{hash}-a"), Some("/nix/store")),
+            (
+                format!("/home/me/store/{hash}-a/bin/x"),
+                Some("/home/me/store"),
+            ),
+            ("/etc/passwd".to_owned(), None),
+            (String::new(), None),
+        ] {
+            let found = store_path_of(&path);
+            let whole = expected.map(|store| format!("{store}/{hash}-a"));
+            assert_eq!(found.map(|it| it.as_str().to_owned()), whole);
+        }
     }
 }

@@ -67,7 +67,7 @@ fn component(package: &Package) -> Value {
     if let Some(description) = &package.description {
         set("description", json!(description));
     }
-    if let Some(homepage) = &package.homepage {
+    if let Some(homepage) = package.address() {
         let reference = json!({ "type": "website", "url": homepage });
         set("externalReferences", json!([reference]));
     }

@@ -33,3 +33,15 @@ pub struct Package {
     /// More about it, by names with a namespace.
     pub properties: BTreeMap<String, String>,
 }
+
+impl Package {
+    /// The homepage, if it is an address that readers of documents take for one.
+    pub(crate) fn address(&self) -> Option<&str> {
+        let homepage = self.homepage.as_deref()?;
+        let is_address = ["https://", "http://"]
+            .iter()
+            .any(|scheme| homepage.starts_with(scheme));
+        let fits = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+        (is_address && homepage.bytes().all(fits)).then_some(homepage)
+    }
+}

@@ -109,7 +109,7 @@ fn package(package: &Package, id: &str) -> Value {
     if let Some(description) = &package.description {
         set("description", json!(description));
     }
-    if let Some(homepage) = &package.homepage {
+    if let Some(homepage) = package.address() {
         set("homepage", json!(homepage));
     }
     if let Some(hash) = &package.hash {

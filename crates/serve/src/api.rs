@@ -1,25 +1,23 @@
 //! The response to a request: the part of the OCI distribution specification that reads.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::catalog::{Catalog, Repository};
+use crate::contents::{Content, Contents, Denied, ManifestReference, Page, Visit};
 use crate::range::{Wanted, wanted};
 use crate::request::{Request, list};
 use crate::response::{Body, JSON, Parts, Response, content_range};
-use strata_copy::Blob;
 use strata_http::percent_encode;
-use strata_oci::{Digest, Index, media_type, validate_tag};
+use strata_oci::{Digest, Index, media_type};
 
 /// What is said of blobs, as other registries do: the manifest knows better.
 const OCTETS: &str = "application/octet-stream";
 
 /// The response to a request.
-pub(crate) fn respond<'a>(catalog: &Catalog<'a>, request: &Request) -> Response<'a> {
-    let response = find(catalog, request).unwrap_or_else(|error| error);
+pub(crate) fn respond<'a>(contents: &'a dyn Contents, request: &Request) -> Response<'a> {
+    let response = find(contents, request).unwrap_or_else(|error| error);
     response.with("Docker-Distribution-API-Version", "registry/2.0")
 }
 
@@ -56,7 +54,15 @@ fn route(path: &str) -> Option<Route<'_>> {
     }
 }
 
-fn find<'a>(catalog: &Catalog<'a>, request: &Request) -> Result<Response<'a>, Response<'a>> {
+fn find<'a>(contents: &'a dyn Contents, request: &Request) -> Result<Response<'a>, Response<'a>> {
+    let header = |name: &str| request.headers.get(name).map(String::as_str);
+    let visit = Visit {
+        path: &request.path,
+        query: &request.query,
+        host: header("host"),
+        authorization: header("authorization"),
+    };
+    contents.admit(&visit)?;
     let route = route(&request.path);
     let is_below = request.path.starts_with("/v2/");
     let is_read = matches!(request.method, Method::GET | Method::HEAD);
@@ -81,20 +87,17 @@ fn find<'a>(catalog: &Catalog<'a>, request: &Request) -> Result<Response<'a>, Re
             message,
         ));
     }
-    let repository = |name: &str| {
-        let error = || Response::not_found("NAME_UNKNOWN", "no image has this name");
-        catalog.repository(name).ok_or_else(error)
-    };
+    let last = request.query.get("last").map(String::as_str);
     match route {
         Some(Route::Base) => Ok(Response::json(JSON, &json!({}))),
         Some(Route::Names) => page(
             request,
             "/v2/_catalog",
-            catalog.names(start(request)),
+            contents.names(last),
             |names| json!({ "repositories": names }),
         ),
         Some(Route::Tags(name)) => {
-            let tags = repository(name)?.tags(start(request));
+            let tags = contents.tags(name, last)?;
             page(
                 request,
                 &format!("/v2/{name}/tags/list"),
@@ -103,29 +106,36 @@ fn find<'a>(catalog: &Catalog<'a>, request: &Request) -> Result<Response<'a>, Re
             )
         }
         Some(Route::Manifest(name, reference)) => {
-            let repository = repository(name)?;
-            let digest = match digest {
-                Some(digest) => digest,
-                None => repository.tags.get(reference).copied(),
+            let reference = match digest {
+                Some(Some(digest)) => ManifestReference::Digest(digest),
+                Some(None) => return Err(unknown_algorithm("MANIFEST_UNKNOWN")),
+                None => ManifestReference::Tag(reference),
             };
-            manifest(request, repository, digest, reference)
+            manifest(request, contents.manifest(name, reference)?)
         }
-        Some(Route::Blob(name, _)) => {
-            let blobs = &repository(name)?.blobs;
-            let blob = digest.flatten().and_then(|digest| blobs.get(&digest));
-            let error = || Response::not_found("BLOB_UNKNOWN", "the image has no such blob");
-            Ok(content(request, *blob.ok_or_else(error)?, OCTETS))
-        }
+        Some(Route::Blob(name, _)) => match digest.flatten() {
+            Some(digest) => Ok(content(request, contents.blob(name, digest)?, OCTETS)),
+            None => Err(unknown_algorithm("BLOB_UNKNOWN")),
+        },
         Some(Route::Referrers(name, _)) => {
-            repository(name)?;
+            contents.check(name)?;
             let response = Response::json(media_type::INDEX, &json!(Index::new(Vec::new())));
             Ok(match request.query.get("artifactType") {
                 Some(_) => response.with("OCI-Filters-Applied", "artifactType"),
                 None => response,
             })
         }
-        None => Err(Response::not_found("UNSUPPORTED", "there is nothing here")),
+        None => {
+            let is_page = is_read && !is_below;
+            let page = is_page.then(|| contents.page(&visit)).flatten();
+            let error = || Response::not_found("UNSUPPORTED", "there is nothing here");
+            page.map(Response::from).ok_or_else(error)
+        }
     }
+}
+
+fn unknown_algorithm<'a>(code: &str) -> Response<'a> {
+    Response::not_found(code, "nothing has a digest of this algorithm")
 }
 
 /// A digest; nothing if its algorithm is none of ours, because then nobody has that blob.
@@ -151,28 +161,14 @@ fn parse_digest<'a>(text: &str) -> Result<Option<Digest>, Response<'a>> {
     }
 }
 
-fn manifest<'a>(
-    request: &Request,
-    repository: &Repository<'a>,
-    digest: Option<Digest>,
-    reference: &str,
-) -> Result<Response<'a>, Response<'a>> {
-    let manifest = digest.and_then(|digest| repository.manifests.get(&digest));
-    let Some(manifest) = manifest else {
-        let message = if reference.contains(':') || validate_tag(reference).is_ok() {
-            "no image has this tag or digest"
-        } else {
-            "this is neither a tag nor a digest"
-        };
-        return Err(Response::not_found("MANIFEST_UNKNOWN", message));
-    };
-    let media_type = &manifest.descriptor().media_type;
-    if !accepts(request.headers.get("accept"), media_type) {
+fn manifest<'a>(request: &Request, manifest: Content<'a>) -> Result<Response<'a>, Response<'a>> {
+    let media_type = manifest.descriptor().media_type.clone();
+    if !accepts(request.headers.get("accept"), &media_type) {
         // As docker-registry does, so that clients that ask for one type after another go on.
         let message = format!("the manifest is there, and Accept does not list {media_type}");
         return Err(Response::not_found("MANIFEST_UNKNOWN", &message).with("Vary", "Accept"));
     }
-    Ok(content(request, *manifest, media_type).with("Vary", "Accept"))
+    Ok(content(request, manifest, &media_type).with("Vary", "Accept"))
 }
 
 /// Whether an `Accept` header (RFC 9110, section 12.5.1) takes a type: by the most precise element
@@ -198,8 +194,8 @@ fn accepts(accept: Option<&String>, media_type: &str) -> bool {
 }
 
 /// A blob or a manifest, or the part of it that was asked for, or that it is still the same.
-fn content<'a>(request: &Request, blob: Blob<'a>, content_type: &str) -> Response<'a> {
-    let descriptor = blob.descriptor();
+fn content<'a>(request: &Request, blob: Content<'a>, content_type: &str) -> Response<'a> {
+    let descriptor = blob.descriptor().clone();
     let digest = descriptor.digest.to_string();
     let tag = format!("\"{digest}\"");
     let header = |name: &str| request.headers.get(name).map(String::as_str);
@@ -223,14 +219,14 @@ fn content<'a>(request: &Request, blob: Blob<'a>, content_type: &str) -> Respons
         Some(range) if same && request.method == Method::GET => wanted(range, descriptor.size),
         _ => Wanted::Whole,
     };
-    let size = descriptor.size;
+    let (size, blob) = (descriptor.size, Box::new(blob));
     match wanted {
-        Wanted::Whole => response(StatusCode::OK, Body::Blob(blob, Parts::one(0..size))),
+        Wanted::Whole => response(StatusCode::OK, Body::Content(blob, Parts::one(0..size))),
         Wanted::Part(part) => {
             let range = content_range(&part, size);
             response(
                 StatusCode::PARTIAL_CONTENT,
-                Body::Blob(blob, Parts::one(part)),
+                Body::Content(blob, Parts::one(part)),
             )
             .with("Content-Range", range)
         }
@@ -239,7 +235,7 @@ fn content<'a>(request: &Request, blob: Blob<'a>, content_type: &str) -> Respons
             let boundary = descriptor.digest.hex();
             let parts = Parts::several(ranges, size, content_type, &boundary);
             let content_type = format!("multipart/byteranges; boundary={boundary}");
-            return response(StatusCode::PARTIAL_CONTENT, Body::Blob(blob, parts))
+            return response(StatusCode::PARTIAL_CONTENT, Body::Content(blob, parts))
                 .with("Content-Type", content_type)
                 .with("Accept-Ranges", "bytes");
         }
@@ -253,20 +249,12 @@ fn content<'a>(request: &Request, blob: Blob<'a>, content_type: &str) -> Respons
     .with("Accept-Ranges", "bytes")
 }
 
-/// Where a list is to begin: after `last`.
-fn start(request: &Request) -> Bound<&str> {
-    match request.query.get("last") {
-        Some(last) => Bound::Excluded(last.as_str()),
-        None => Bound::Unbounded,
-    }
-}
-
-/// A page of a sorted list ("Listing Tags") from [`start`] on: at most `n` entries.
-fn page<'a, 'n>(
+/// A page of a list ("Listing Tags"): at most `n` of what is behind `last`.
+fn page<'a>(
     request: &Request,
     path: &str,
-    mut rest: impl Iterator<Item = &'n str>,
-    form: impl FnOnce(&[&str]) -> Value,
+    mut entries: Vec<String>,
+    form: impl FnOnce(&[String]) -> Value,
 ) -> Result<Response<'a>, Response<'a>> {
     let most = match request.query.get("n").map(|most| most.parse::<usize>()) {
         None => usize::MAX,
@@ -281,10 +269,11 @@ fn page<'a, 'n>(
             ));
         }
     };
-    let names: Vec<&str> = rest.by_ref().take(most).collect();
-    let response = Response::json(JSON, &form(&names));
-    Ok(match (names.last(), rest.next()) {
-        (Some(last), Some(_)) => {
+    let are_more = entries.len() > most;
+    entries.truncate(most);
+    let response = Response::json(JSON, &form(&entries));
+    Ok(match entries.last() {
+        Some(last) if are_more => {
             let next = format!(
                 "<{path}?n={most}&last={}>; rel=\"next\"",
                 percent_encode(last)
@@ -293,6 +282,28 @@ fn page<'a, 'n>(
         }
         _ => response,
     })
+}
+
+impl From<Page> for Response<'_> {
+    fn from(page: Page) -> Self {
+        let mut headers = page.headers;
+        headers.push(("Content-Type", page.content_type.to_owned()));
+        Self {
+            status: page.status,
+            headers,
+            body: Body::Bytes(page.body),
+        }
+    }
+}
+
+impl From<Denied> for Response<'_> {
+    fn from(denied: Denied) -> Self {
+        let response = Self::error(denied.status, denied.code, &denied.message);
+        match denied.header {
+            Some((name, value)) => response.with(name, value),
+            None => response,
+        }
+    }
 }
 
 #[cfg(test)]

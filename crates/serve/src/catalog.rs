@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use crate::contents::{Content, Contents, Denied, ManifestReference};
 use strata_copy::{Blob, blobs};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndexRef;
-use strata_oci::{Digest, Reference, split_registry};
+use strata_oci::{Digest, Reference, split_registry, validate_tag};
 
 /// Images to serve.
 #[derive(Default)]
@@ -16,21 +17,13 @@ pub struct Catalog<'a> {
 
 /// What is known under one name.
 #[derive(Default)]
-pub(crate) struct Repository<'a> {
+struct Repository<'a> {
     /// The manifests by tag.
-    pub(crate) tags: BTreeMap<String, Digest>,
+    tags: BTreeMap<String, Digest>,
     /// The manifests.
-    pub(crate) manifests: BTreeMap<Digest, Blob<'a>>,
+    manifests: BTreeMap<Digest, Blob<'a>>,
     /// The configs and layers.
-    pub(crate) blobs: BTreeMap<Digest, Blob<'a>>,
-}
-
-impl Repository<'_> {
-    /// The tags from `start` on, in their order.
-    pub(crate) fn tags(&self, start: Bound<&str>) -> impl Iterator<Item = &str> {
-        let tags = self.tags.range::<str, _>((start, Bound::Unbounded));
-        tags.map(|(tag, _)| tag.as_str())
-    }
+    blobs: BTreeMap<Digest, Blob<'a>>,
 }
 
 impl<'a> Catalog<'a> {
@@ -80,16 +73,55 @@ impl<'a> Catalog<'a> {
         }
     }
 
-    /// The names from `start` on, in their order.
-    pub(crate) fn names(&self, start: Bound<&str>) -> impl Iterator<Item = &str> {
-        let names = self.repositories.range::<str, _>((start, Bound::Unbounded));
-        names.map(|(name, _)| name.as_str())
+    /// What is known under a name.
+    fn repository(&self, name: &str) -> Result<&Repository<'a>, Denied> {
+        let error = || Denied::not_found("NAME_UNKNOWN", "no image has this name");
+        self.repositories.get(name).ok_or_else(error)
+    }
+}
+
+impl Contents for Catalog<'_> {
+    fn names(&self, last: Option<&str>) -> Vec<String> {
+        keys_behind(&self.repositories, last)
     }
 
-    /// What is known under a name.
-    pub(crate) fn repository(&self, name: &str) -> Option<&Repository<'a>> {
-        self.repositories.get(name)
+    fn check(&self, name: &str) -> Result<(), Denied> {
+        self.repository(name).map(|_| ())
     }
+
+    fn tags(&self, name: &str, last: Option<&str>) -> Result<Vec<String>, Denied> {
+        Ok(keys_behind(&self.repository(name)?.tags, last))
+    }
+
+    fn manifest(
+        &self,
+        name: &str,
+        reference: ManifestReference<'_>,
+    ) -> Result<Content<'_>, Denied> {
+        let repository = self.repository(name)?;
+        let (digest, message) = match reference {
+            ManifestReference::Digest(digest) => (Some(digest), "no image has this digest"),
+            ManifestReference::Tag(tag) if validate_tag(tag).is_ok() => {
+                (repository.tags.get(tag).copied(), "no image has this tag")
+            }
+            ManifestReference::Tag(_) => (None, "this is neither a tag nor a digest"),
+        };
+        let manifest = digest.and_then(|digest| repository.manifests.get(&digest));
+        let error = || Denied::not_found("MANIFEST_UNKNOWN", message);
+        manifest.copied().map(Content::Blob).ok_or_else(error)
+    }
+
+    fn blob(&self, name: &str, digest: Digest) -> Result<Content<'_>, Denied> {
+        let blob = self.repository(name)?.blobs.get(&digest);
+        let error = || Denied::not_found("BLOB_UNKNOWN", "the image has no such blob");
+        blob.copied().map(Content::Blob).ok_or_else(error)
+    }
+}
+
+fn keys_behind<V>(map: &BTreeMap<String, V>, last: Option<&str>) -> Vec<String> {
+    let start = last.map_or(Bound::Unbounded, Bound::Excluded);
+    let found = map.range::<str, _>((start, Bound::Unbounded));
+    found.map(|(key, _)| key.clone()).collect()
 }
 
 /// A name without the registry that it may begin with. `hello` stays `hello`, although Docker says
@@ -117,7 +149,7 @@ mod tests {
             image.name.as_mut().unwrap().name = name.to_owned();
             let mut catalog = Catalog::default();
             assert_eq!(catalog.add(&image).unwrap(), format!("{known}:latest"));
-            assert_eq!(catalog.names(Bound::Unbounded).collect::<Vec<_>>(), [known]);
+            assert_eq!(catalog.names(None), [known]);
         }
     }
 
@@ -133,7 +165,7 @@ mod tests {
         let mut other = fixture::image(&[b"two"]);
         other.name.as_mut().unwrap().tag = "other".to_owned();
         catalog.add(&other).unwrap();
-        let hello = catalog.repository("hello").unwrap();
+        let hello = &catalog.repositories["hello"];
         assert_eq!((hello.tags.len(), hello.manifests.len()), (2, 2));
         assert_eq!(hello.blobs.len(), 4);
         let mut nameless = fixture::image(&[b"one"]);

@@ -18,6 +18,8 @@ const SOON: Duration = Duration::from_millis(100);
 pub(crate) struct Clients {
     /// Whether the server ends. It changes while the state is locked.
     is_stopping: AtomicBool,
+    /// Whether nobody is let in any more. So does this one.
+    is_closing: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -95,6 +97,11 @@ impl Clients {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
+    /// Whether nobody is let in any more, and who is there gets one more response at most.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing is left half done where it could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -104,6 +111,9 @@ impl Clients {
     pub(crate) fn waits(&self, number: u64, since: Option<Instant>) {
         if let Some(client) = self.state().clients.get_mut(&number) {
             client.waits_since = since;
+            if since.is_some() && self.is_closing() {
+                let _ = client.stream.shutdown(Shutdown::Both);
+            }
         }
     }
 
@@ -124,12 +134,12 @@ impl Clients {
     /// Lets a client in when there is room; not if the server ends.
     pub(crate) fn enter(&self, stream: TcpStream, limits: &Limits) -> Option<u64> {
         let mut state = self.state();
-        while !self.is_stopping() && state.clients.len() >= limits.connections {
+        while !self.is_closing() && state.clients.len() >= limits.connections {
             let wait = state.make_room(limits);
             let waited = self.changed.wait_timeout(state, wait);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        if self.is_stopping() {
+        if self.is_closing() {
             return None;
         }
         let number = state.next;
@@ -149,7 +159,26 @@ impl Clients {
         self.changed.notify_all();
     }
 
-    /// Lets nobody in any more, and hangs up on everybody.
+    /// Lets nobody in any more, and hangs up on those whose next request is waited for.
+    pub(crate) fn close(&self) {
+        let state = self.state();
+        self.is_closing.store(true, Ordering::Relaxed);
+        let waiting = state.clients.values().filter(|it| it.waits_since.is_some());
+        for client in waiting {
+            let _ = client.stream.shutdown(Shutdown::Both);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Waits until everybody is gone, for so long at most.
+    pub(crate) fn wait(&self, time: Duration) {
+        let state = self.state();
+        let is_somebody = |state: &mut State| !state.clients.is_empty();
+        drop(self.changed.wait_timeout_while(state, time, is_somebody));
+    }
+
+    /// Hangs up on everybody.
     pub(crate) fn stop(&self) {
         let state = self.state();
         self.is_stopping.store(true, Ordering::Relaxed);

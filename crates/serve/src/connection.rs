@@ -1,20 +1,21 @@
 //! The connection of one client: request after request, until one of both ends it.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
+use rustix::net::sockopt::set_socket_keepalive;
 
 use crate::api::respond;
-use crate::catalog::Catalog;
 use crate::clients::Clients;
+use crate::contents::{Answered, Content, Contents};
 use crate::limits::Limits;
 use crate::observer::Observer;
 use crate::request::{LONGEST_HEAD, Refusal, Request};
 use crate::response::{Body, Parts, Response, head};
-use crate::sending::{Sending, is_timeout};
-use crate::window::Window;
+use crate::sending::{Sending, Transport, Window, is_timeout};
 use strata_copy::Blob;
 use strata_error::Error;
 use strata_progress::Detail;
@@ -29,8 +30,8 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// What a connection works with.
 pub(crate) struct Connection<'s> {
-    pub(crate) stream: &'s TcpStream,
-    pub(crate) catalog: &'s Catalog<'s>,
+    pub(crate) transport: Transport<'s>,
+    pub(crate) contents: &'s dyn Contents,
     pub(crate) observer: Observer<'s>,
     pub(crate) limits: Limits,
     /// Who else is there, and whether the server ends.
@@ -48,10 +49,12 @@ enum Received {
     Nothing,
 }
 
-impl Connection<'_> {
+impl<'s> Connection<'s> {
     /// Responds to requests until the connection ends. What fails, fails because of the client.
     pub(crate) fn run(&self) {
-        let _ = self.stream.set_nodelay(true);
+        let _ = self.transport.stream().set_nodelay(true);
+        // What is between may forget a connection on which nothing is said while an image is built.
+        let _ = set_socket_keepalive(self.transport.stream(), true);
         let mut buffer = Vec::new();
         loop {
             self.clients.waits(self.number, Some(Instant::now()));
@@ -68,27 +71,45 @@ impl Connection<'_> {
                     return self.linger();
                 }
                 Received::Request(request) => {
-                    let response = respond(self.catalog, &request);
-                    let (status, started) = (response.status, Instant::now());
-                    if self
-                        .write_response(response, &request.method, request.keep_alive)
-                        .is_err()
-                    {
+                    if self.answer(&request).is_err() {
                         // Half a response must not look like a whole one.
-                        let _ = self.stream.shutdown(Shutdown::Both);
+                        let _ = self.transport.stream().shutdown(Shutdown::Both);
                         return;
                     }
-                    let milliseconds = started.elapsed().as_millis();
-                    let (method, target) = (&request.method, &request.path);
-                    let text = format!("{method} {target}: {status} after {milliseconds} ms");
-                    let progress = self.observer.context.progress;
-                    progress.explain(Detail::Request, &text);
-                    if !request.keep_alive {
+                    if !request.keep_alive || self.clients.is_closing() {
                         return self.linger();
                     }
                 }
             }
         }
+    }
+
+    /// Answers a request, and tells who wants to know.
+    fn answer(&self, request: &Request) -> io::Result<()> {
+        let started = Instant::now();
+        let response = respond(self.contents, request);
+        let status = response.status;
+        let bytes = match request.method {
+            Method::HEAD => 0,
+            _ => response.body.length(),
+        };
+        let keep_alive = request.keep_alive && !self.clients.is_closing();
+        let written = self.write_response(response, &request.method, keep_alive);
+        let time = started.elapsed();
+        let (method, path) = (&request.method, &request.path);
+        self.contents.answered(&Answered {
+            method: method.as_str(),
+            path,
+            status: status.as_u16(),
+            bytes,
+            is_whole: written.is_ok(),
+            time,
+        });
+        let milliseconds = time.as_millis();
+        let text = format!("{method} {path}: {status} after {milliseconds} ms");
+        let progress = self.observer.context.progress;
+        progress.explain(Detail::Request, &text);
+        written
     }
 
     /// Reads the head of the next request. What follows it stays in `buffer`.
@@ -101,7 +122,7 @@ impl Connection<'_> {
                 has_begun = true;
                 end = Instant::now() + self.limits.head;
             }
-            if buffer.first() == Some(&TLS_HANDSHAKE) {
+            if buffer.first() == Some(&TLS_HANDSHAKE) && !self.transport.is_encrypted() {
                 return Received::Tls;
             }
             match Request::parse(buffer) {
@@ -131,11 +152,10 @@ impl Connection<'_> {
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        self.stream.set_read_timeout(Some(left))?;
+        self.transport.stream().set_read_timeout(Some(left))?;
         let mut piece = [0; 4096];
         let most = most.min(piece.len());
-        let mut stream = self.stream;
-        let count = stream.read(&mut piece[..most])?;
+        let count = self.transport.read(&mut piece[..most])?;
         buffer.extend_from_slice(&piece[..count]);
         Ok(count)
     }
@@ -160,24 +180,52 @@ impl Connection<'_> {
         let mut message = head(status, &headers);
         let mut stream = self.writer();
         match body {
-            _ if method == Method::HEAD => stream.write_all(&message),
+            _ if method == Method::HEAD => stream.write_all(&message)?,
             Body::Bytes(bytes) => {
                 message.extend(bytes);
-                stream.write_all(&message)
-            }
-            Body::Blob(blob, parts) => {
                 stream.write_all(&message)?;
-                self.send(&blob, parts)
+            }
+            Body::Content(content, parts) => {
+                stream.write_all(&message)?;
+                match content.as_ref() {
+                    Content::Blob(blob) => self.send_made(blob, parts)?,
+                    Content::Layer(layer) => self.send_made(&Blob::Layer(layer.as_ref()), parts)?,
+                    Content::Document(_, bytes) => self.send_bytes(bytes, &parts)?,
+                    Content::File(_, file) => self.send_file(file, &parts)?,
+                }
             }
         }
+        stream.flush()
     }
 
-    fn writer(&self) -> Sending<'_> {
-        Sending::new(self.stream, self.clients, self.number, &self.limits)
+    fn writer(&self) -> Sending<'_, 's> {
+        Sending::new(&self.transport, self.clients, self.number, &self.limits)
+    }
+
+    /// Sends parts of what is in memory.
+    fn send_bytes(&self, bytes: &[u8], Parts { parts, after }: &Parts) -> io::Result<()> {
+        let mut stream = self.writer();
+        for (before, part) in parts {
+            let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
+            let part = bytes.get(at(part.start)..at(part.end));
+            stream.write_all(before)?;
+            stream.write_all(part.ok_or(io::ErrorKind::UnexpectedEof)?)?;
+        }
+        stream.write_all(after)
+    }
+
+    /// Sends parts of a file.
+    fn send_file(&self, file: &File, Parts { parts, after }: &Parts) -> io::Result<()> {
+        let mut stream = self.writer();
+        for (before, part) in parts {
+            stream.write_all(before)?;
+            stream.write_file(file, part.clone())?;
+        }
+        stream.write_all(after)
     }
 
     /// Makes a blob, once, and sends parts of it.
-    fn send(&self, blob: &Blob<'_>, parts: Parts) -> io::Result<()> {
+    fn send_made(&self, blob: &Blob<'_>, parts: Parts) -> io::Result<()> {
         let is_stopping = || self.clients.is_stopping();
         let check = || {
             if is_stopping() {
@@ -204,7 +252,7 @@ impl Connection<'_> {
     /// Closes the connection when the client did, or has had time to read the last response: who closes
     /// while there is something to read takes that back.
     fn linger(&self) {
-        if self.stream.shutdown(Shutdown::Write).is_err() {
+        if self.transport.close().is_err() {
             return;
         }
         let end = Instant::now() + LINGER;

@@ -21,6 +21,8 @@ pub struct Limits {
     /// How long a client may read nothing while it is sent something. An engine that unpacks what it
     /// read may take a while.
     pub stall: Duration,
+    /// How long who is being answered may take until the server ends.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
@@ -32,6 +34,7 @@ impl Default for Limits {
             crowded: Duration::from_secs(1),
             least_rate: 64 << 10,
             stall: Duration::from_mins(5),
+            grace: Duration::ZERO,
         }
     }
 }

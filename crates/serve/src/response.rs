@@ -5,8 +5,8 @@ use std::ops::Range;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::contents::Content;
 use crate::request::Refusal;
-use strata_copy::Blob;
 use strata_oci::json as canonical;
 
 /// What every JSON but manifests is.
@@ -26,8 +26,8 @@ pub(crate) struct Response<'a> {
 pub(crate) enum Body<'a> {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// Bytes of a blob, which are made when they are sent.
-    Blob(Blob<'a>, Parts),
+    /// Parts of a blob, of which some are made when they are sent.
+    Content(Box<Content<'a>>, Parts),
 }
 
 /// Parts of a blob, in its order, and what is sent besides.
@@ -84,7 +84,7 @@ impl Body<'_> {
     pub(crate) fn length(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Blob(_, Parts { parts, after }) => {
+            Self::Content(_, Parts { parts, after }) => {
                 let parts = parts.iter().map(|(before, part)| {
                     before.len() as u64 + part.end.saturating_sub(part.start)
                 });

@@ -6,18 +6,21 @@ use std::{io, thread};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use crate::catalog::Catalog;
 use crate::clients::{Clients, Leave, WAIT};
 use crate::connection::Connection;
+use crate::contents::Contents;
 use crate::limits::Limits;
 use crate::observer::Observer;
+use crate::sending::Transport;
 use strata_error::{Error, Result};
+use strata_http::ServerTls;
 
 /// A registry that listens, and serves while [`Server::run`] runs.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
+    tls: Option<ServerTls>,
 }
 
 impl Server {
@@ -40,7 +43,15 @@ impl Server {
             listener,
             address,
             limits,
+            tls: None,
         })
+    }
+
+    /// The same with TLS.
+    #[must_use]
+    pub fn with_tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Listens at a free port that only this machine reaches.
@@ -53,10 +64,11 @@ impl Server {
         self.address
     }
 
-    /// Serves `catalog` while `work` runs. Afterwards nobody is connected and nothing is made any more.
+    /// Serves `contents` while `work` runs. Afterwards nobody is connected and nothing is made any more; who is being
+    /// answered then has the grace of the limits for it.
     pub fn run<T>(
         &self,
-        catalog: &Catalog<'_>,
+        contents: &dyn Contents,
         observer: Observer<'_>,
         work: impl FnOnce() -> T,
     ) -> T {
@@ -72,9 +84,12 @@ impl Server {
                     let clients = &clients;
                     let serve = move || {
                         let _leave = Leave { clients, number };
+                        let Ok(transport) = Transport::new(&stream, self.tls.as_ref()) else {
+                            return;
+                        };
                         let connection = Connection {
-                            stream: &stream,
-                            catalog,
+                            transport,
+                            contents,
                             observer,
                             limits: self.limits,
                             clients,
@@ -96,7 +111,7 @@ impl Server {
     fn accept(&self, clients: &Clients) -> Option<(u64, TcpStream)> {
         loop {
             let accepted = self.listener.accept();
-            if clients.is_stopping() {
+            if clients.is_closing() {
                 return None;
             }
             match accepted.and_then(|(stream, _)| Ok((stream.try_clone()?, stream))) {
@@ -130,8 +145,10 @@ struct End<'a> {
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.clients.stop();
+        self.clients.close();
         // Who waits for the next client waits no more.
         let _ = TcpStream::connect_timeout(&self.server.own_address(), Duration::from_secs(1));
+        self.clients.wait(self.server.limits.grace);
+        self.clients.stop();
     }
 }

@@ -13,6 +13,7 @@ pub mod bases;
 pub mod engines;
 pub mod fake_registry;
 pub mod fake_store;
+pub mod flake;
 pub mod image;
 pub mod keeper;
 pub mod listing;

@@ -45,7 +45,7 @@ struct Described(Metadata);
 pub struct Stored {
     /// The number of the layer.
     pub layer: usize,
-    /// Where it begins in the layer's archive; 0 in a layer that Strata made.
+    /// Where it begins in the layer's archive, or in the tar of a layer that Strata made; 0 in the rest of that.
     pub offset: u64,
 }
 

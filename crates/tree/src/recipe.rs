@@ -37,7 +37,8 @@ pub struct Recipe {
     /// Whose the store paths are, with the store directory and what is above it; null is root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_owner: Option<Owner>,
-    /// A tar in the store that is the layer, but for `redirects`. All else is empty then.
+    /// A tar in the store whose entries come first; directories of the rest that it has, too, are those of the tar. With
+    /// nothing else, it is the layer as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tar: Option<String>,
 }
@@ -87,6 +88,14 @@ pub struct StoreContent<'a> {
 const ROOT: &ImagePath = &ImagePath(Vec::new());
 
 impl Recipe {
+    /// Whether there is anything to make of the store besides the tar, if there is one.
+    pub fn is_tar_alone(&self) -> bool {
+        self.directories.is_empty()
+            && self.sources.is_empty()
+            && self.files.is_empty()
+            && self.whiteouts.is_empty()
+    }
+
     /// All that is taken from the store: sources, then files.
     pub fn store_contents(&self) -> impl Iterator<Item = StoreContent<'_>> {
         let sources = self.sources.iter().map(|source| StoreContent {

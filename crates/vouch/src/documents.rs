@@ -52,49 +52,55 @@ pub fn bill(image: &Image, digest: Digest, known: &KnownPackages) -> Result<(Bil
 }
 
 impl Maker {
-    /// A document about `image`, which is at `reference` under the digest, and warnings.
+    /// Documents about `image`, which is at `reference` under the digest, in the order of `kinds`, and warnings.
     pub fn make(
         &self,
-        kind: Kind,
+        kinds: &[Kind],
         image: &Image,
         reference: &Reference,
         digest: Digest,
-    ) -> Result<(Said, Vec<String>)> {
-        match kind {
+    ) -> Result<(Vec<Said>, Vec<String>)> {
+        // Layers of a base are read once.
+        let (bill, warnings) = if kinds.iter().any(|kind| matches!(kind, Kind::Bill(_))) {
+            let (bill, warnings) = bill(image, digest, &self.known)?;
+            (Some(bill.at(reference)), warnings)
+        } else {
+            (None, Vec::new())
+        };
+        let said = kinds.iter().filter_map(|kind| match kind {
             Kind::Bill(format) => {
-                let (bill, warnings) = bill(image, digest, &self.known)?;
-                let document = bill.at(reference).document(format);
-                let said = Said {
-                    attachment: Attachment::new(
-                        format.media_type(),
-                        strata_oci::json::to_bytes(&document),
-                    ),
+                let document = bill.as_ref()?.document(*format);
+                let bytes = strata_oci::json::to_bytes(&document);
+                Some(Said {
+                    attachment: Attachment::new(format.media_type(), bytes),
                     predicate_type: format.predicate_type().to_owned(),
                     predicate: document,
-                };
-                Ok((said, warnings))
+                })
             }
-            Kind::Provenance => {
-                let built = Built {
-                    output: self.output.clone(),
-                    image: Some(image.manifest_descriptor.digest),
-                    compression: self.compression,
-                    ..Built::default()
-                };
-                let predicate = provenance(&built, self.build.as_ref(), self.builder.as_deref());
-                let statement = Statement {
-                    name: name_of(reference),
-                    digest,
-                    predicate_type: SLSA_PROVENANCE.to_owned(),
-                    predicate: predicate.clone(),
-                };
-                let said = Said {
-                    attachment: Attachment::new(IN_TOTO, statement.to_bytes()),
-                    predicate_type: SLSA_PROVENANCE.to_owned(),
-                    predicate,
-                };
-                Ok((said, Vec::new()))
-            }
+            Kind::Provenance => Some(self.provenance(image, reference, digest)),
+        });
+        Ok((said.collect(), warnings))
+    }
+
+    /// How the image was built.
+    fn provenance(&self, image: &Image, reference: &Reference, digest: Digest) -> Said {
+        let built = Built {
+            output: self.output.clone(),
+            image: Some(image.manifest_descriptor.digest),
+            compression: self.compression,
+            ..Built::default()
+        };
+        let predicate = provenance(&built, self.build.as_ref(), self.builder.as_deref());
+        let statement = Statement {
+            name: name_of(reference),
+            digest,
+            predicate_type: SLSA_PROVENANCE.to_owned(),
+            predicate: predicate.clone(),
+        };
+        Said {
+            attachment: Attachment::new(IN_TOTO, statement.to_bytes()),
+            predicate_type: SLSA_PROVENANCE.to_owned(),
+            predicate,
         }
     }
 }

@@ -19,21 +19,27 @@ use crate::cli::printer::Printer;
 use crate::cli::progress::{Reporter, Unseen};
 use crate::cli::push_args::{PushArgs, PushSettings};
 use crate::cli::registry_args::DestinationRegistryArgs;
+use crate::remote;
 use strata_destination::of_this_machine;
 use strata_destination::{self as destination, Destination, Options};
 use strata_engine::{containerd, docker};
 use strata_error::{Error, Result};
 use strata_image::ManifestOrIndex;
-use strata_oci::{Format, Platform};
+use strata_oci::{Compression, Digest, Format, Platform, Reference, is_rfc3339};
 use strata_progress::Context;
-use strata_registry::ManifestFormat;
+use strata_registry::{self as registry, ManifestFormat};
+use strata_vouch::subjects;
 
 /// Copy an image to a registry, an engine, an archive or a directory
 #[derive(Args)]
 #[command(after_help = help())]
 pub(crate) struct CopyArgs {
-    /// The image: the output of its derivation, or a link to it such as `result`
+    /// The image: the output of its derivation, or a link to it such as `result`; or docker://NAME[:TAG]
     image: PathBuf,
+
+    /// Leave behind what is attached to an image of a registry: signatures, bills of materials
+    #[arg(long)]
+    no_referrers: bool,
 
     /// Where to copy it
     #[arg(value_name = "DESTINATION")]
@@ -83,6 +89,10 @@ pub(crate) struct CopyArgs {
     /// The format of manifests: oci or docker; without it oci, and docker where a registry takes nothing else
     #[arg(long, short, value_name = "FORMAT", value_parser = manifest_format)]
     format: Option<Format>,
+
+    /// Say that the image was made at this time, as in 2024-12-31T23:59:59Z; its digest is another one then
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    created: Option<String>,
 
     /// Answer in JSON; docs/cli.md describes it
     #[arg(long)]
@@ -192,10 +202,22 @@ fn manifest_format(text: &str) -> Result<Format, String> {
     }
 }
 
+fn time(text: &str) -> Result<String, String> {
+    if is_rfc3339(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("write a time as in 2024-12-31T23:59:59Z".to_owned())
+    }
+}
+
 /// Arguments that were checked and understood.
 struct CopySettings {
     /// The output of the image's derivation.
     image: PathBuf,
+    /// Where it is instead, if it is in a registry.
+    source: Option<Reference>,
+    /// Whether what is attached to it there stays behind.
+    no_referrers: bool,
     /// Where it goes.
     destination: Box<dyn Destination>,
     /// Which image of an index is copied.
@@ -206,6 +228,8 @@ struct CopySettings {
     format: Option<Format>,
     /// What is attached afterwards, and who signs.
     publish: PublishArgs,
+    /// When the image is said to be made, if not when it was.
+    created: Option<String>,
     /// Whether only to say what would be done.
     dry_run: bool,
     /// The file that the digest is written to.
@@ -224,6 +248,9 @@ impl TryFrom<CopyArgs> for CopySettings {
     fn try_from(arguments: CopyArgs) -> Result<Self> {
         check_image(&arguments.image)?;
         let destination = destination::parse(&arguments.destination)?;
+        let name = arguments.image.to_str();
+        let name = name.and_then(|text| text.strip_prefix("docker://"));
+        let source = name.map(Reference::parse_in_registry).transpose()?;
         let PushSettings {
             mut options,
             dry_run,
@@ -232,6 +259,11 @@ impl TryFrom<CopyArgs> for CopySettings {
             .push
             .settings(destination.as_ref(), &|name| std::env::var_os(name))?;
         options.jobs = arguments.jobs;
+        if source.is_some() {
+            // It keeps its digest.
+            options.compression = Some(Compression::None);
+            options.no_reuse = true;
+        }
         if arguments.format == Some(Format::Docker) {
             format::check(destination.as_ref(), options.compression)?;
         }
@@ -242,6 +274,8 @@ impl TryFrom<CopyArgs> for CopySettings {
         Ok(Self {
             publish: arguments.publish,
             image: arguments.image,
+            source,
+            no_referrers: arguments.no_referrers,
             destination,
             platform: match arguments.multi_arch.as_deref() {
                 Some("system") => Some(of_this_machine()),
@@ -261,6 +295,7 @@ impl TryFrom<CopyArgs> for CopySettings {
                 stdout: Printer::stdout,
             },
             format: arguments.format,
+            created: arguments.created,
             dry_run,
             digest_file: arguments.digestfile,
             warnings: [arguments.skopeo.warnings(), warnings].concat(),
@@ -307,8 +342,9 @@ pub(crate) fn run(
         printer.note(warning);
     }
     let unseen = Unseen(&printer);
-    let image = ManifestOrIndex::open(&settings.image)?;
+    let image = open(&settings, interruption.context(&unseen))?;
     let image = choose(image, &settings, interruption.context(&unseen))?;
+    let image = created(image, settings.created.as_deref())?;
     let formatted = format::apply(
         image,
         settings.format,
@@ -323,6 +359,66 @@ pub(crate) fn run(
         return dry_run(&image, &settings, &printer, interruption.context(&unseen));
     }
     copy(&image, &settings, &printer, interruption)
+}
+
+/// What is to be copied, where it is.
+fn open(settings: &CopySettings, context: Context<'_>) -> Result<ManifestOrIndex> {
+    match &settings.source {
+        None => ManifestOrIndex::open(&settings.image),
+        Some(source) => remote::open(source, &source_options(source, settings), context),
+    }
+}
+
+fn source_options(source: &Reference, settings: &CopySettings) -> registry::Options {
+    let destination = settings.destination.reference();
+    remote::options_of(source, destination, &settings.options.registry)
+}
+
+/// Copies what is attached to an image of a registry along, and to the images of an index.
+fn copy_referrers(
+    settings: &CopySettings,
+    digest: Digest,
+    printer: &Printer,
+    context: Context<'_>,
+) -> Result<()> {
+    let destination = settings.destination.reference();
+    let (Some(source), Some(destination)) = (&settings.source, destination) else {
+        return Ok(());
+    };
+    if settings.no_referrers {
+        return Ok(());
+    }
+    let options = source_options(source, settings);
+    let from = registry::Repository::to_read(source, &options, context)?;
+    let destination = Reference {
+        digest: Some(digest),
+        ..destination.clone()
+    };
+    let to = registry::Repository::to_write(&destination, &settings.options.registry, context)?;
+    let mut count = 0;
+    for subject in subjects(&to, &destination, context)? {
+        count += strata_referrers::copy(&from, &to, &subject.descriptor.digest, context)?;
+    }
+    if count > 0 {
+        printer.note(&format!("copied {count} attached documents along"));
+    }
+    Ok(())
+}
+
+/// The image as made at the time that was asked for.
+fn created(image: ManifestOrIndex, time: Option<&str>) -> Result<ManifestOrIndex> {
+    match (image, time) {
+        (ManifestOrIndex::Image(image), Some(time)) => {
+            Ok(ManifestOrIndex::Image(Box::new(image.created_at(time))))
+        }
+        (ManifestOrIndex::Index(_), Some(time)) => Err(Error::Name {
+            what: "time",
+            value: time.to_owned(),
+            message: "an index has no time, and its images have theirs".to_owned(),
+            hint: "choose one of them with --platform".to_owned(),
+        }),
+        (image, None) => Ok(image),
+    }
 }
 
 /// What is copied: the image that was asked for; where one image must do, the one for the engine; else
@@ -413,6 +509,12 @@ fn copy(
             interruption.context(&Unseen(printer)),
         )?;
     }
+    copy_referrers(
+        settings,
+        digest,
+        printer,
+        interruption.context(&Unseen(printer)),
+    )?;
     let attached = match destination.reference() {
         Some(reference) => publishing.publish(
             image,

@@ -196,24 +196,17 @@ fn here(sources: &[Reference], destination: Option<&Reference>) -> Vec<String> {
     here.map(|source| source.repository.clone()).collect()
 }
 
-/// The images that the sources mean. What is meant for the destination's registry goes to no other one.
+/// The images that the sources mean.
 fn images(
     sources: &[Reference],
     destination: Option<&Reference>,
     options: &registry::Options,
     context: Context<'_>,
 ) -> Result<Vec<Image>> {
-    let elsewhere = registry::Options {
-        tls_verify: None,
-        credentials: None,
-        certificate_directory: None,
-        ..options.clone()
-    };
     let mut images = Vec::new();
     for source in sources {
-        let is_here = destination.is_none_or(|it| it.registry == source.registry);
-        let options = if is_here { options } else { &elsewhere };
-        let source = Source::connect(source, options, context)?;
+        let options = remote::options_of(source, destination, options);
+        let source = Source::connect(source, &options, context)?;
         images.extend(remote::images(source, context)?);
     }
     Ok(images)

@@ -13,6 +13,7 @@ pub(super) mod lock;
 pub(super) mod lock_layers;
 pub(super) mod merge;
 pub(super) mod pull;
+pub(super) mod registry;
 pub(super) mod serve;
 pub(super) mod tarsum;
 pub(super) mod verify;

@@ -1,6 +1,5 @@
 //! `strata serve IMAGE...`.
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -11,11 +10,12 @@ use indicatif::HumanBytes;
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::address::resolve;
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use strata_error::{Error, Result};
+use strata_error::Result;
 use strata_image::ManifestOrIndex;
 use strata_oci::{Compression, Descriptor};
 use strata_progress::{Detail, Outcome, Progress};
@@ -106,22 +106,6 @@ pub(crate) fn run(
     })
 }
 
-/// The address that `HOST:PORT` means.
-fn resolve(text: &str) -> Result<SocketAddr> {
-    let error = |message: String| Error::Name {
-        what: "address",
-        value: text.to_owned(),
-        message,
-        hint: "write ADDRESS:PORT, as in 127.0.0.1:5000; port 0 is any that is free".to_owned(),
-    };
-    let mut addresses = text
-        .to_socket_addrs()
-        .map_err(|source| error(source.to_string()))?;
-    addresses
-        .next()
-        .ok_or_else(|| error("no such host".to_owned()))
-}
-
 /// Says what was sent.
 struct Log<'a>(&'a Printer);
 
@@ -133,21 +117,5 @@ impl Progress for Log<'_> {
 
     fn explain(&self, detail: Detail, text: &str) {
         self.0.explain(detail, text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_have_a_port() {
-        assert_eq!(resolve("127.0.0.1:0").unwrap().port(), 0);
-        assert!(resolve("localhost:5000").unwrap().ip().is_loopback());
-        assert!(resolve("[::1]:5000").unwrap().is_ipv6());
-        for text in ["", "127.0.0.1", "5000", "127.0.0.1:x", "127.0.0.1:70000"] {
-            let error = resolve(text).unwrap_err();
-            assert!(error.hint().unwrap().contains("ADDRESS:PORT"), "{text}");
-        }
     }
 }

@@ -66,12 +66,19 @@ in
   };
 
   coreutils-full = final.coreutils;
+  git = final.gitMinimal;
   man = final.writeShellScriptBin "man" ''
     echo "man: this package set has no manual pages" >&2
     exit 1
   '';
   shadow = applets "shadow" [ "nologin" ];
   which = applets "which" [ "which" ];
+
+  # For images by name: what nixery's `shell` has, a name with a digit, and one in a set.
+  moreutils = applets "coreutils" [ "ts" ];
+  nano = final.writeShellScriptBin "nano" "echo nano: this package set has no editor >&2; exit 1";
+  _7zz = final.writeShellScriptBin "7zz" "echo 7-Zip";
+  python3Packages.flask = final.writeShellScriptBin "flask" "echo Flask";
 
   cacert = final.dataPackage "cacert";
   iana-etc = final.dataPackage "iana-etc";

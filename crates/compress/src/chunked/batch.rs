@@ -3,7 +3,7 @@
 use std::io;
 
 use super::crc64::Crc64;
-use crate::encoder::encode;
+use crate::encoder::{Encoded, encode};
 use strata_archive::Member;
 use strata_oci::{Compression, Digest};
 
@@ -53,28 +53,43 @@ pub(super) struct Batch {
     pub(super) frames: Vec<Frame>,
 }
 
+/// Frames that are made.
+#[derive(Default)]
+pub(super) struct MadeBatch {
+    /// What they hold, one after the other.
+    pub(super) input: Vec<u8>,
+    /// The same, compressed.
+    pub(super) output: Encoded,
+    pub(super) frames: Vec<Made>,
+}
+
 /// A frame that is made.
 pub(super) struct Made {
     pub(super) frame: Frame,
-    pub(super) compressed: Vec<u8>,
+    /// How many bytes it has, compressed.
+    pub(super) length: usize,
     /// Of the chunk, if there is one.
     pub(super) digest: Option<Digest>,
     /// Of the whole file, if this is its end.
     pub(super) whole: Option<(Digest, [u8; 8])>,
-    /// The bytes of the tail.
-    pub(super) tail: Vec<u8>,
 }
 
 impl Batch {
-    /// Makes the frames.
-    pub(super) fn make(self, level: u8) -> io::Result<Vec<Made>> {
+    /// Makes the frames, in the memory of others.
+    pub(super) fn make(self, level: u8, memory: MadeBatch) -> io::Result<MadeBatch> {
+        let MadeBatch {
+            mut output,
+            mut frames,
+            ..
+        } = memory;
         let mut rest = self.input.as_slice();
-        let frames = self.frames.into_iter().map(|frame| {
+        for frame in self.frames {
             let length = frame.chunk + frame.tail_length();
             let (bytes, behind) = rest.split_at_checked(length).ok_or_else(short)?;
             rest = behind;
-            let compressed = encode(bytes, Compression::Zstd { level })?;
-            let (chunk, tail) = bytes.split_at(frame.chunk);
+            let before = output.bytes().len();
+            encode(bytes, Compression::Zstd { level }, &mut output)?;
+            let (chunk, _) = bytes.split_at(frame.chunk);
             let digest = (!chunk.is_empty()).then(|| Digest::of(chunk));
             let whole = match frame.end {
                 None => None,
@@ -85,15 +100,18 @@ impl Batch {
                     (digest, crc.finish())
                 }),
             };
-            Ok(Made {
+            frames.push(Made {
                 frame,
-                compressed,
+                length: output.bytes().len() - before,
                 digest,
                 whole,
-                tail: tail.to_vec(),
-            })
-        });
-        frames.collect()
+            });
+        }
+        Ok(MadeBatch {
+            input: self.input,
+            output,
+            frames,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IntoInnerError, Write};
 
-use super::batch::Made;
+use super::batch::{Made, MadeBatch};
 use super::table::{Chunk, Content, Table};
 use super::tar_split::TarSplit;
 use strata_archive::Member;
@@ -63,14 +63,23 @@ impl Behind {
         self.documents = None;
     }
 
-    /// Writes the next frames.
-    pub(super) fn write(&mut self, frames: Vec<Made>, writer: &mut impl Write) -> io::Result<()> {
-        for made in frames {
-            writer.write_all(&made.compressed)?;
+    /// Writes the next frames; what they hold is still needed, but not they.
+    pub(super) fn write(
+        &mut self,
+        batch: &mut MadeBatch,
+        writer: &mut impl Write,
+    ) -> io::Result<()> {
+        writer.write_all(batch.output.bytes())?;
+        let mut rest = batch.input.as_slice();
+        for made in batch.frames.drain(..) {
             let offset = self.length;
-            self.length += made.compressed.len() as u64;
+            self.length += made.length as u64;
+            let (chunk, tail) = (made.frame.chunk, made.frame.tail_length());
+            let (_, behind) = rest.split_at(chunk.min(rest.len()));
+            let (tail, behind) = behind.split_at(tail.min(behind.len()));
+            rest = behind;
             if let Some(documents) = &mut self.documents {
-                documents.add(made, offset, self.length)?;
+                documents.add(made, tail, offset, self.length)?;
             }
         }
         Ok(())
@@ -132,8 +141,8 @@ impl Behind {
 }
 
 impl Documents {
-    /// Adds a frame that is between two places of the blob.
-    fn add(&mut self, made: Made, offset: u64, end: u64) -> io::Result<()> {
+    /// Adds a frame that is between two places of the blob, with what follows its chunk.
+    fn add(&mut self, made: Made, tail: &[u8], offset: u64, end: u64) -> io::Result<()> {
         if let (Some((_, chunks)), Some(digest)) = (&mut self.file, made.digest) {
             chunks.push(Chunk {
                 offset,
@@ -153,7 +162,7 @@ impl Documents {
             self.tar_split
                 .content(&member.name, member.size, Some(crc))?;
         }
-        let mut rest = made.tail.as_slice();
+        let mut rest = tail;
         for segment in made.frame.tail {
             let (bytes, behind) = rest.split_at(segment.length.min(rest.len()));
             rest = behind;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use super::batch::{BATCH, Batch, FileEnd, Frame, Made, Segment};
+use super::batch::{BATCH, Batch, FileEnd, Frame, MadeBatch, Segment};
 use super::behind::{Behind, Finished};
 use super::crc64::Crc64;
 use super::cut::{AHEAD, LARGEST, first_chunk};
@@ -25,7 +25,9 @@ pub(crate) struct Chunked {
     batch: Batch,
     /// How many bytes of the batch are in frames.
     framed: usize,
-    on_the_way: InOrder<Vec<Made>>,
+    on_the_way: InOrder<MadeBatch>,
+    /// The memory of those that are written.
+    spare: Vec<MadeBatch>,
     /// Whether anything was sent.
     is_begun: bool,
     /// The paths of all members, without slashes at the end.
@@ -62,6 +64,7 @@ impl Chunked {
             batch: Batch::default(),
             framed: 0,
             on_the_way: InOrder::new(),
+            spare: Vec::new(),
             is_begun: false,
             paths: BTreeSet::new(),
             behind: Behind::new(),
@@ -90,7 +93,11 @@ impl Chunked {
             if self.batch.input.len() >= BATCH {
                 self.send();
                 while let Some(made) = self.on_the_way.next_of_many() {
-                    self.behind.write(made?, writer)?;
+                    let mut made = made?;
+                    self.behind.write(&mut made, writer)?;
+                    made.input.clear();
+                    made.output.clear();
+                    self.spare.push(made);
                 }
             }
         }
@@ -115,7 +122,7 @@ impl Chunked {
         }
         self.send();
         while let Some(made) = self.on_the_way.next() {
-            self.behind.write(made?, writer)?;
+            self.behind.write(&mut made?, writer)?;
         }
         self.behind.finish(writer)
     }
@@ -231,18 +238,19 @@ impl Chunked {
         if self.batch.frames.is_empty() {
             return;
         }
-        let waiting = self.batch.input.split_off(self.framed);
-        let batch = std::mem::replace(
-            &mut self.batch,
-            Batch {
-                input: waiting,
-                frames: Vec::new(),
-            },
-        );
+        let mut memory = self.spare.pop().unwrap_or_default();
+        let mut input = std::mem::take(&mut memory.input);
+        input.extend_from_slice(self.waiting());
+        self.batch.input.truncate(self.framed);
+        let next = Batch {
+            input,
+            frames: Vec::new(),
+        };
+        let batch = std::mem::replace(&mut self.batch, next);
         self.framed = 0;
         self.is_begun = true;
         let level = self.level;
-        self.on_the_way.push(move || batch.make(level));
+        self.on_the_way.push(move || batch.make(level, memory));
     }
 }
 

@@ -82,7 +82,7 @@ impl Reference {
                 "write HOST[:PORT]/NAME[:TAG]",
             ));
         }
-        if !repository.split('/').all(is_path_component) {
+        if !is_repository(&repository) {
             let rest = text.get(name.len()..).unwrap_or_default();
             return Err(match in_lower_case(name) {
                 Some(meant) => error(
@@ -152,16 +152,15 @@ fn without_slash_in_tag(name: &str) -> Option<String> {
     })?;
     let (registry, repository) = split_registry(path);
     let is_host_alone = registry.is_none() && path.contains('.');
-    let is_repository = repository.split('/').all(is_path_component);
     let meant = format!("{path}:{}", tag.replace('/', "-"));
-    (!is_host_alone && is_repository).then_some(meant)
+    (!is_host_alone && is_repository(repository)).then_some(meant)
 }
 
 /// The name that was meant when the repository in `name` has upper-case letters.
 fn in_lower_case(name: &str) -> Option<String> {
     let (registry, repository) = split_registry(name);
     let lower = repository.to_lowercase();
-    let fits = lower.split('/').all(is_path_component);
+    let fits = is_repository(&lower);
     let registry = registry.map_or_else(String::new, |registry| format!("{registry}/"));
     fits.then(|| format!("{registry}{lower}"))
 }
@@ -184,6 +183,11 @@ pub fn split_registry(name: &str) -> (Option<&str>, &str) {
         }
         _ => (None, name),
     }
+}
+
+/// Whether a text is the name of a repository, without a registry: components with slashes between them.
+pub fn is_repository(name: &str) -> bool {
+    name.split('/').all(is_path_component)
 }
 
 /// Refuses what no registry takes for a tag.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::os_release::OsRelease;
-use super::paragraphs;
+use super::paragraphs::paragraphs;
 use crate::package::Package;
 use crate::package_url::package_url;
 

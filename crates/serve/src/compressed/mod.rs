@@ -9,7 +9,7 @@ use strata_copy::compressed::{Made, compress_all};
 use strata_error::Result;
 use strata_image::{CompressedLayer, Image, ManifestOrIndex};
 use strata_layer::Layer;
-use strata_oci::{Compression, Descriptor, Manifest, json as canonical, media_type};
+use strata_oci::Compression;
 use strata_progress::Context;
 
 pub use self::shared::SharedLayers;
@@ -46,9 +46,8 @@ fn compress(image: Image, compression: Compression, context: Context<'_>) -> Res
         return Ok(image);
     }
     let compressed = compress_all(&image.layers, Some(compression), context)?;
-    let layers: Vec<_> = image
-        .layers
-        .into_iter()
+    let layers = image.layers.iter().cloned();
+    let layers = layers
         .zip(compressed)
         .map(
             |(
@@ -69,23 +68,7 @@ fn compress(image: Image, compression: Compression, context: Context<'_>) -> Res
             },
         )
         .collect();
-    let descriptors = layers.iter().map(|layer| layer.descriptor().clone());
-    let manifest = Manifest {
-        layers: descriptors.collect(),
-        ..image.manifest
-    };
-    let manifest_bytes = canonical::to_bytes(&manifest);
-    Ok(Image {
-        manifest_descriptor: Descriptor {
-            annotations: image.manifest_descriptor.annotations,
-            platform: image.manifest_descriptor.platform,
-            ..Descriptor::of(media_type::MANIFEST, &manifest_bytes)
-        },
-        manifest,
-        manifest_bytes,
-        layers,
-        ..image
-    })
+    Ok(image.with_layers(layers))
 }
 
 /// The same image with compressed layers that are shared.

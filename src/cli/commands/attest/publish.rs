@@ -147,15 +147,15 @@ impl Publishing {
         let own = found.iter().filter(|subject| subject.config.is_some());
         let mut attached = Vec::new();
         for (subject, image) in own.zip(images) {
-            for kind in &self.kinds {
-                let descriptor = &subject.descriptor;
-                let made = self
-                    .maker
-                    .make(*kind, image, &reference, descriptor.digest)?;
-                let (said, warnings) = made;
-                for warning in warnings {
-                    printer.note(&format!("warning: {warning}"));
-                }
+            let descriptor = &subject.descriptor;
+            let made = self
+                .maker
+                .make(&self.kinds, image, &reference, descriptor.digest)?;
+            let (documents, warnings) = made;
+            for warning in warnings {
+                printer.note(&format!("warning: {warning}"));
+            }
+            for said in documents {
                 let referrer = attach(&repository, descriptor, &said.attachment, context)?;
                 printer.note(&format!(
                     "attached {} to {}",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::flags::public_key;
 use crate::cli::failure::Failure;
@@ -62,8 +62,8 @@ impl RemoteArgs {
 /// What was found out.
 struct Verdict {
     digest: Digest,
-    /// What the key says, for each manifest.
-    signed: Vec<(Digest, Vec<String>)>,
+    /// What the key says of it.
+    signed: Vec<String>,
     /// What was built, and what came of it.
     built: Option<(String, Comparison)>,
 }
@@ -95,11 +95,9 @@ pub(in crate::cli) fn run(
         built: None,
     };
     if let Some(key) = &key {
-        for subject in &found {
-            let digest = subject.descriptor.digest;
-            let said = verify(&repository, &reference, &digest, key, context)?;
-            verdict.signed.push((digest, said));
-        }
+        // The digest of an index covers its images.
+        let said = verify(&repository, &reference, &verdict.digest, key, context)?;
+        verdict.signed = said;
     }
     if rebuilds {
         let rebuild = Rebuild {
@@ -220,24 +218,20 @@ fn tell(
     let differences = verdict.built.as_ref().map(|(_, found)| &found.differences);
     let is_refuted = differences.is_some_and(|differences| !differences.is_empty());
     if as_json {
-        let signed: Vec<Value> = verdict
-            .signed
-            .iter()
-            .map(|(digest, said)| json!({ "digest": digest, "predicateTypes": said }))
-            .collect();
         let built = verdict.built.as_ref().map(|(name, found)| {
             json!({ "from": name, "differences": found.differences, "notes": found.notes })
         });
         let value = json!({
             "digest": verdict.digest,
             "verified": !is_refuted,
-            "signed": signed,
+            "signed": verdict.signed,
             "built": built,
         });
         printer.data(&format!("{value:#}\n"))?;
     } else {
-        for (digest, said) in &verdict.signed {
-            printer.data(&format!("{digest} is signed: {}\n", said.join(", ")))?;
+        if !verdict.signed.is_empty() {
+            let (digest, said) = (verdict.digest, verdict.signed.join(", "));
+            printer.data(&format!("{digest} is signed: {said}\n"))?;
         }
         if let Some((name, found)) = &verdict.built {
             for note in &found.notes {

@@ -60,7 +60,7 @@ pub(crate) fn run(
     interruption: &Interruption,
 ) -> Result<(), Failure> {
     if !printer.output_is_terminal() {
-        return Err(Failure::Usage(Error::Name {
+        return Err(Failure::Failed(Error::Name {
             what: "output",
             value: "standard output".to_owned(),
             message: "it is no terminal".to_owned(),

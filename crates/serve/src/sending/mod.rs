@@ -1,51 +1,77 @@
 //! What goes to a client, with an eye on how fast it reads.
 
+mod transport;
+mod window;
+
+use std::fs::File;
 use std::io::{self, Write};
-use std::net::TcpStream;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::clients::Clients;
 use crate::limits::Limits;
 
+pub(crate) use self::transport::Transport;
+pub(crate) use self::window::Window;
+
 /// How long to wait for a client to read before noting that it does not.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How much of a file is sent at a time, in bytes.
+const PIECE: usize = 1 << 20;
+
 /// A writer to a client. An error means that the client went away, read nothing for too long, or had to make
 /// room.
-pub(crate) struct Sending<'a> {
-    stream: &'a TcpStream,
+pub(crate) struct Sending<'a, 's> {
+    transport: &'a Transport<'s>,
     clients: &'a Clients,
     number: u64,
     limits: Limits,
 }
 
-impl<'a> Sending<'a> {
-    /// A writer to `stream`, which is the client of that number.
+impl<'a, 's> Sending<'a, 's> {
+    /// A writer to `transport`, which is the client of that number.
     pub(crate) fn new(
-        stream: &'a TcpStream,
+        transport: &'a Transport<'s>,
         clients: &'a Clients,
         number: u64,
         limits: &Limits,
     ) -> Self {
         // A client that cannot be waited for a while is waited for as long as it takes.
+        let stream = transport.stream();
         let _ = stream.set_write_timeout(Some(PAUSE.min(limits.stall)));
         Self {
-            stream,
+            transport,
             clients,
             number,
             limits: *limits,
         }
     }
-}
 
-impl Write for Sending<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Sends a part of a file.
+    pub(crate) fn write_file(&self, file: &File, part: Range<u64>) -> io::Result<()> {
+        let mut at = part.start;
+        while at < part.end {
+            let wanted = usize::try_from(part.end - at).unwrap_or(PIECE).min(PIECE);
+            let sent = self.patiently(|transport| transport.write_file(file, at, wanted))?;
+            if sent == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            at += sent as u64;
+        }
+        Ok(())
+    }
+
+    /// Writes once, and waits for the client for as long as it may take.
+    fn patiently(
+        &self,
+        mut write: impl FnMut(&Transport<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         let begun = Instant::now();
         let mut noted = begun;
         loop {
             self.clients.writes(self.number);
-            let mut stream = self.stream;
-            let written = stream.write(bytes);
+            let written = write(self.transport);
             let now = Instant::now();
             let count = *written.as_ref().unwrap_or(&0);
             (self.clients).wrote(self.number, count, now - noted, &self.limits);
@@ -56,9 +82,16 @@ impl Write for Sending<'_> {
             }
         }
     }
+}
+
+impl Write for Sending<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.patiently(|transport| transport.write(bytes))
+    }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.patiently(|transport| transport.flush().map(|()| 0))
+            .map(|_| ())
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use strata_testing::keeper::Keeper;
-use strata_testing::nix::{ROOT, nix, offline_nixpkgs_with_nix};
-use strata_testing::registry::run;
+use crate::keeper::Keeper;
+use crate::nix::{ROOT, nix, offline_nixpkgs_with_nix};
+use crate::registry::run;
 
 /// `nix VERB`, with the package set that needs no network.
 pub fn offline_nix(verb: &[&str]) -> Command {
