@@ -13,10 +13,10 @@ use crate::cli::interruption::Interruption;
 use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use crate::source::{self, Depth};
 use strata_contents::{Amount, Broken, Growth, Limits, Measured};
 use strata_error::{Error, visible_line};
 use strata_oci::Platform;
+use strata_source::{self as source, Depth};
 
 /// Check an image against limits: size, layers, packages that must not be in it, growth
 #[derive(Args)]

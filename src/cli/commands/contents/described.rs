@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::source::SourceImage;
 use strata_contents::{Chains, Contents, FoundFile, FoundKind, Sizes, Visible};
+use strata_source::SourceImage;
 
 /// What is in an image.
 pub(super) fn contents(contents: &Contents) -> Value {

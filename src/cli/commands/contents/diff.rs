@@ -14,7 +14,6 @@ use crate::cli::interruption::Interruption;
 use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use crate::source::{self, Depth, ReadLayers, SourceImage};
 use strata_compress::{Refetched, refetched};
 use strata_contents::diff::{
     FieldChange, FileChange, LayerChanges, PackageChange, PackageChangeKind,
@@ -23,6 +22,7 @@ use strata_contents::{Amount, Contents, diff};
 use strata_error::{Result, visible_line};
 use strata_oci::Platform;
 use strata_progress::Context;
+use strata_source::{self as source, Depth, ReadLayers, SourceImage};
 
 /// Show what differs between two images: packages, layers, bytes to send, config
 #[derive(Args)]

@@ -14,11 +14,11 @@ use crate::cli::interruption::Interruption;
 use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use crate::source::{self, Depth, SourceImage};
 use strata_contents::{Amount, Contents, FoundFile, FoundKind, Layer, Sizes, Visible};
 use strata_error::{Error, visible_line};
 use strata_oci::{Config, Platform, media_type};
 use strata_plan::shortened;
+use strata_source::{self as source, Depth, SourceImage};
 use strata_tree::{FileKind, FileRecord, Recipe};
 
 /// So many packages are listed, unless all are asked for.

@@ -14,11 +14,11 @@ use crate::cli::interruption::Interruption;
 use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use crate::source::{self, Depth, Mentioning, SourceImage, mentioned_by, mentioning};
 use strata_contents::{Amount, Chains, Contents, Mention, Sizes};
 use strata_error::{Error, Result, visible_line};
 use strata_oci::Platform;
 use strata_progress::Context;
+use strata_source::{self as source, Depth, Mentioning, SourceImage, mentioned_by, mentioning};
 
 /// So many ways are listed with --all, and in JSON.
 const MOST_CHAINS: usize = 1000;

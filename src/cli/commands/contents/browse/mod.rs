@@ -26,10 +26,10 @@ use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use crate::source::{self, Depth, SourceImage};
 use strata_error::{Error, Result};
 use strata_oci::Platform;
 use strata_progress::Context;
+use strata_source::{self as source, Depth, SourceImage};
 
 /// Look around in an image: its layers, packages and files, what they weigh and why they are there
 #[derive(Args)]

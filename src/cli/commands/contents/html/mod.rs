@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::source::SourceImage;
 use strata_contents::diff::{LayerChanges, PackageChange, PackageChangeKind};
 use strata_contents::{Amount, Contents, Sizes};
+use strata_source::SourceImage;
 
 /// The page, in which names in braces stand for its parts.
 const PAGE: &str = include_str!("page.html");

@@ -9,6 +9,10 @@
 //!  contents (layer)   what is in the layers of one: recipes are believed, others are read
 //! ```
 
+#![warn(missing_docs, unreachable_pub)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod engine;
 mod facts;
 mod files;
@@ -33,28 +37,28 @@ use strata_oci::{Compression, Digest, ImageConfig, Platform, without_password};
 use strata_progress::Context;
 use strata_tree::{Budget, Recipe};
 
-pub(crate) use facts::Facts;
-pub(crate) use files::{Mentioning, mentioned_by, mentioning};
+pub use facts::Facts;
+pub use files::{Mentioning, mentioned_by, mentioning};
 
 /// How `IMAGE` is read.
-pub(crate) struct Options {
+pub struct Options {
     /// How registries are reached.
-    pub(crate) registry: strata_registry::Options,
+    pub registry: strata_registry::Options,
     /// How Docker is reached.
-    pub(crate) docker: docker::Options,
+    pub docker: docker::Options,
 }
 
 /// An image to look at.
-pub(crate) struct SourceImage {
+pub struct SourceImage {
     /// What is said of it as a whole.
-    pub(crate) facts: Facts,
+    pub facts: Facts,
     /// Its config.
-    pub(crate) config: ImageConfig,
+    pub config: ImageConfig,
     /// What the arguments named, as far as it says so itself.
     named: Vec<Named>,
     layers: Layers,
     /// Whether reading a layer means to fetch it.
-    pub(crate) is_remote: bool,
+    pub is_remote: bool,
     /// What its layers lie in, if that goes with it.
     _archive: Option<Arc<TempDir>>,
 }
@@ -68,7 +72,7 @@ enum Layers {
 }
 
 /// Layers that were read.
-pub(crate) struct ReadLayers {
+pub struct ReadLayers {
     /// By their diff IDs.
     layers: BTreeMap<Digest, FoundLayer>,
     /// What may still be kept of others.
@@ -91,7 +95,7 @@ const MOST_ENTRIES: usize = 10_000_000;
 
 /// How closely layers are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Depth {
+pub enum Depth {
     /// The store paths in them; of layers that lie on a base image, those of the base are passed over.
     Packages,
     /// All files, and their digests.
@@ -99,7 +103,7 @@ pub(crate) enum Depth {
 }
 
 /// The transports of what is looked at, beside paths.
-pub(crate) const FORMS: &str = "\
+pub const FORMS: &str = "\
 An IMAGE is the output of a derivation or a link to it such as `result`, an OCI layout, an archive or a directory; or
   docker://NAME[:TAG|@DIGEST]        an image in a registry
   docker-daemon:NAME[:TAG]           one of a Docker engine
@@ -108,11 +112,7 @@ An IMAGE is the output of a derivation or a link to it such as `result`, an OCI 
                                      files, as `strata copy` writes them";
 
 /// Opens everything that `text` stands for: one image, or those of an index.
-pub(crate) fn open(
-    text: &str,
-    options: &Options,
-    context: Context<'_>,
-) -> Result<Vec<SourceImage>> {
+pub fn open(text: &str, options: &Options, context: Context<'_>) -> Result<Vec<SourceImage>> {
     let path = Path::new(text);
     // What is there is meant, whatever it is called.
     if let Some((transport, rest)) = text.split_once(':')
@@ -169,7 +169,7 @@ fn at(path: &Path, name: Option<&str>) -> Result<Vec<SourceImage>> {
 
 /// What is looked at where an index may be: the image for `platform`, if one is given; all of them; but of those that
 /// would have to be fetched, the one for this machine.
-pub(crate) fn choose_some(
+pub fn choose_some(
     text: &str,
     images: Vec<SourceImage>,
     platform: Option<&Platform>,
@@ -182,7 +182,7 @@ pub(crate) fn choose_some(
 }
 
 /// The one of several images that is for `platform`, or else for this machine.
-pub(crate) fn choose(
+pub fn choose(
     text: &str,
     mut images: Vec<SourceImage>,
     platform: Option<&Platform>,
@@ -220,12 +220,12 @@ pub(crate) fn choose(
 
 impl SourceImage {
     /// What is in it.
-    pub(crate) fn contents(&self, depth: Depth, context: Context<'_>) -> Result<Contents> {
+    pub fn contents(&self, depth: Depth, context: Context<'_>) -> Result<Contents> {
         self.contents_beside(&mut ReadLayers::default(), depth, context)
     }
 
     /// What is in it, where layers that were read of another image are not read again.
-    pub(crate) fn contents_beside(
+    pub fn contents_beside(
         &self,
         known: &mut ReadLayers,
         depth: Depth,
@@ -259,7 +259,7 @@ impl SourceImage {
     }
 
     /// The recipe of a layer, and how it is compressed or is to be, as far as that is said.
-    pub(crate) fn recipe(&self, layer: usize) -> (Option<&Recipe>, Option<Compression>) {
+    pub fn recipe(&self, layer: usize) -> (Option<&Recipe>, Option<Compression>) {
         match &self.layers {
             Layers::Recorded(file, _) => match layer.checked_sub(file.base.len()) {
                 None => (None, file.base[layer].compression),
@@ -274,7 +274,7 @@ impl SourceImage {
 
     /// The store where its packages are. Those of images of others may be there, too: a store path is the same
     /// wherever it is.
-    pub(crate) fn store(&self) -> Result<Store> {
+    pub fn store(&self) -> Result<Store> {
         match &self.layers {
             Layers::Recorded(file, path) => own::store(file, path),
             Layers::Read(_) => Ok(Store::new("/nix/store")),

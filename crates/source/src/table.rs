@@ -15,7 +15,7 @@ use strata_progress::{Context, Watched};
 impl SourceImage {
     /// The table of each layer, of those that have one or are to be compressed so that they have one. For that, layers
     /// are read, or made and compressed for nobody.
-    pub(crate) fn tables(&self, context: Context<'_>) -> Result<Vec<Option<TableOfContents>>> {
+    pub fn tables(&self, context: Context<'_>) -> Result<Vec<Option<TableOfContents>>> {
         let opened;
         let layers: &[Arc<dyn Layer>] = match &self.layers {
             Layers::Recorded(_, path) => {
