@@ -6,7 +6,6 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::image_args::ImageArgs;
-use super::inspect::what as what_layer;
 use super::page::{self, Page};
 use super::{described, html};
 use crate::cli::failure::Failure;
@@ -129,7 +128,7 @@ pub(crate) fn run(
         let view = html::View {
             image: difference.new.0,
             contents,
-            what: &|number| what_layer(contents, &contents.layers[number]),
+            what: &|number| contents.what(number),
             target: None,
             difference: Some(html::Changes {
                 before: title(difference.old.0),

@@ -17,14 +17,11 @@ use crate::cli::progress::Unseen;
 use strata_contents::{Amount, Contents, FoundFile, FoundKind, Layer, Sizes, Visible};
 use strata_error::{Error, visible_line};
 use strata_oci::{Config, Platform, media_type};
-use strata_plan::shortened;
 use strata_source::{self as source, Depth, SourceImage};
 use strata_tree::{FileKind, FileRecord, Recipe};
 
 /// So many packages are listed, unless all are asked for.
 const SHOWN: usize = 20;
-/// So many names stand for a layer.
-const NAMES: usize = 3;
 
 /// Show what is in an image: its layers, its packages and what they weigh
 #[derive(Args)]
@@ -140,7 +137,7 @@ pub(crate) fn run(
         let view = html::View {
             image,
             contents,
-            what: &|number| what(contents, &contents.layers[number]),
+            what: &|number| contents.what(number),
             target: None,
             difference: None,
         };
@@ -426,37 +423,12 @@ fn layers(page: &mut Page, contents: &Contents) {
             number + 1,
             page::bytes(layer.size),
             page::share(layer.size, whole),
-            visible_line(&what(contents, layer)),
+            visible_line(&contents.what(number)),
         ));
         if let Some(reason) = &layer.reason {
             page.line(&format!("{:28}{}", "", visible_line(reason)));
         }
     }
-}
-
-/// What a layer is, in a few words.
-pub(super) fn what(contents: &Contents, layer: &Layer) -> String {
-    // The default of `buildLayer` says nothing, and the default of an image what stands here anyway.
-    let said = layer.created_by.as_deref();
-    let said = said.filter(|said| *said != "strata" && !said.starts_with("strata: "));
-    let base = if layer.is_base { "base image: " } else { "" };
-    if let Some(said) = said {
-        return format!("{base}{said}");
-    }
-    let mut packages: Vec<u32> = layer.packages.iter().map(|it| it.package).collect();
-    packages.dedup();
-    packages.sort_by_key(|number| Reverse(contents.package(*number).size));
-    let names = packages
-        .iter()
-        .map(|number| contents.package(*number).full_name());
-    let mut what = shortened(names, NAMES);
-    if what.is_empty() {
-        let said = layer.created_by.as_deref().unwrap_or_default();
-        said.strip_prefix("strata: ")
-            .unwrap_or(said)
-            .clone_into(&mut what);
-    }
-    format!("{base}{what}")
 }
 
 /// The packages that weigh most.

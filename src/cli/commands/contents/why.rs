@@ -6,7 +6,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::image_args::ImageArgs;
-use super::inspect::what as what_layer;
 use super::page::Page;
 use super::{described, html};
 use crate::cli::failure::Failure;
@@ -96,7 +95,7 @@ pub(crate) fn run(
         let view = html::View {
             image: &image,
             contents: &contents,
-            what: &|number| what_layer(&contents, &contents.layers[number]),
+            what: &|number| contents.what(number),
             target: found.first().copied(),
             difference: None,
         };
