@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::described;
 use super::image_args::ImageArgs;
-use super::page::{self, Page};
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::output::write_text;
@@ -16,6 +14,7 @@ use crate::cli::progress::Unseen;
 use strata_contents::{Amount, Broken, Growth, Limits, Measured};
 use strata_error::{Error, visible_line};
 use strata_oci::Platform;
+use strata_report::facts;
 use strata_source::{self as source, Depth};
 
 /// Check an image against limits: size, layers, packages that must not be in it, growth
@@ -99,7 +98,7 @@ pub(crate) fn run(
     let images = source::open(&arguments.image, &options, context)?;
     let images = source::choose_some(&arguments.image, images, platform)?;
     let mut answers = Vec::new();
-    let mut page = Page::default();
+    let mut text = String::new();
     let mut is_kept = true;
     for image in &images {
         let contents = image.contents(Depth::Packages, context)?;
@@ -122,14 +121,14 @@ pub(crate) fn run(
             printer.error(&report(finding));
         }
         if broken.is_empty() {
-            page.line(&format!(
-                "{}  {} in {} layers: within the limits",
+            text += &format!(
+                "{}  {} in {} layers: within the limits\n",
                 image.facts.digest,
-                page::bytes(contents.size()).trim_start(),
+                Amount(contents.size()),
                 contents.layers.len()
-            ));
+            );
         }
-        let mut value = described::facts(image);
+        let mut value = facts(image);
         if let Some(fields) = value.as_object_mut() {
             fields.insert("size".to_owned(), contents.size().into());
             fields.insert("layers".to_owned(), contents.layers.len().into());
@@ -145,7 +144,6 @@ pub(crate) fn run(
     if arguments.json {
         printer.data(&answer)?;
     } else if !said.is_quiet() {
-        let text = page.into_text();
         if !text.is_empty() {
             printer.data(&text)?;
         }

@@ -116,7 +116,7 @@ pub(super) fn why(contents: &Contents, sizes: &Sizes, number: u32, most: usize) 
 }
 
 /// What is said of an image as a whole.
-pub(super) fn facts(image: &SourceImage) -> Value {
+pub fn facts(image: &SourceImage) -> Value {
     let facts = &image.facts;
     json!({
         "name": facts.name,
