@@ -3,7 +3,9 @@
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use super::{SourceImage, stored, wrong};
+use super::image::SourceImage;
+use super::stored;
+use super::wrong::wrong;
 use strata_engine::{docker, podman};
 use strata_error::{Error, Result};
 use strata_oci::Reference;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
-use super::Depth;
+use super::depth::Depth;
 use strata_archive::{ArchiveEntry, ArchiveEntryKind};
 use strata_contents::{
     FoundFile, FoundKind, FoundLayer, FoundPackage, HASH_LENGTH, MentionedHashes, Named, NarSize,

@@ -5,40 +5,41 @@
 //!       ├─> stored    layouts, archives and directories of others
 //!       ├─> remote    registries
 //!       └─> engine    docker-daemon:, containers-storage:, by an archive that lives as long as the image
-//!  tables             what of layers is fetched in parts
-//!  contents (layer)   what is in the layers of one: recipes are believed, others are read
+//!  image ─┬─> recorded   what the layers of an output hold: recipes are believed
+//!         ├─> layer      what those of others hold: they are read
+//!         └─> table      what of them is fetched in parts
 //! ```
 
 #![warn(missing_docs, unreachable_pub)]
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod depth;
 mod engine;
 mod facts;
 mod files;
+mod image;
 mod layer;
 mod own;
+mod recorded;
 mod remote;
 mod stored;
 mod table;
+mod wrong;
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use tempfile::TempDir;
-
-use strata_contents::{Contents, FoundLayer, Named};
 use strata_engine::docker;
-use strata_error::{Error, Result};
-use strata_layer::{Layer, LayersFile};
-use strata_nix::Store;
-use strata_oci::{Compression, Digest, ImageConfig, Platform, without_password};
+use strata_error::Result;
+use strata_oci::Platform;
 use strata_progress::Context;
-use strata_tree::{Budget, Recipe};
 
+use self::wrong::wrong;
+
+pub use depth::Depth;
 pub use facts::Facts;
 pub use files::{Mentioning, mentioned_by, mentioning};
+pub use image::{ReadLayers, SourceImage};
 
 /// How `IMAGE` is read.
 pub struct Options {
@@ -46,60 +47,6 @@ pub struct Options {
     pub registry: strata_registry::Options,
     /// How Docker is reached.
     pub docker: docker::Options,
-}
-
-/// An image to look at.
-pub struct SourceImage {
-    /// What is said of it as a whole.
-    pub facts: Facts,
-    /// Its config.
-    pub config: ImageConfig,
-    /// What the arguments named, as far as it says so itself.
-    named: Vec<Named>,
-    layers: Layers,
-    /// Whether reading a layer means to fetch it.
-    pub is_remote: bool,
-    /// What its layers lie in, if that goes with it.
-    _archive: Option<Arc<TempDir>>,
-}
-
-/// The layers of an image.
-enum Layers {
-    /// Those of an output, and where that is.
-    Recorded(Box<LayersFile>, std::path::PathBuf),
-    /// Those that tell of themselves when they are read.
-    Read(Vec<Arc<dyn Layer>>),
-}
-
-/// Layers that were read.
-pub struct ReadLayers {
-    /// By their diff IDs.
-    layers: BTreeMap<Digest, FoundLayer>,
-    /// What may still be kept of others.
-    budget: Budget,
-}
-
-impl Default for ReadLayers {
-    fn default() -> Self {
-        Self {
-            layers: BTreeMap::new(),
-            budget: Budget::new(MOST_MEMORY, MOST_ENTRIES),
-        }
-    }
-}
-
-/// The most bytes of memory that is kept of the files of all images that are looked at.
-const MOST_MEMORY: usize = 2 << 30;
-/// The most entries of all their layers.
-const MOST_ENTRIES: usize = 10_000_000;
-
-/// How closely layers are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Depth {
-    /// The store paths in them; of layers that lie on a base image, those of the base are passed over.
-    Packages,
-    /// All files, and their digests.
-    Files,
 }
 
 /// The transports of what is looked at, beside paths.
@@ -215,78 +162,5 @@ pub fn choose(
                 ),
             ))
         }
-    }
-}
-
-impl SourceImage {
-    /// What is in it.
-    pub fn contents(&self, depth: Depth, context: Context<'_>) -> Result<Contents> {
-        self.contents_beside(&mut ReadLayers::default(), depth, context)
-    }
-
-    /// What is in it, where layers that were read of another image are not read again.
-    pub fn contents_beside(
-        &self,
-        known: &mut ReadLayers,
-        depth: Depth,
-        context: Context<'_>,
-    ) -> Result<Contents> {
-        let mut named = self.named.clone();
-        let layers = match &self.layers {
-            Layers::Recorded(file, path) => {
-                own::layers(file, path, &self.config, &mut known.budget, depth, context)?
-            }
-            Layers::Read(layers) => {
-                let history = layer::history(&self.config, layers.len());
-                let read = layers.iter().zip(history);
-                let read = read.map(|(layer, created_by)| {
-                    let found = match known.layers.get(&layer.diff_id()) {
-                        Some(found) => layer::again(found, layer.as_ref()),
-                        None => layer::read(layer.as_ref(), &mut known.budget, depth, context)?,
-                    };
-                    known.layers.insert(layer.diff_id(), found.clone());
-                    Ok(FoundLayer {
-                        created_by,
-                        ..found
-                    })
-                });
-                let layers = read.collect::<Result<Vec<FoundLayer>>>()?;
-                named.extend(layer::named(&self.config.config, &layers));
-                layers
-            }
-        };
-        Contents::new(layers, &named)
-    }
-
-    /// The recipe of a layer, and how it is compressed or is to be, as far as that is said.
-    pub fn recipe(&self, layer: usize) -> (Option<&Recipe>, Option<Compression>) {
-        match &self.layers {
-            Layers::Recorded(file, _) => match layer.checked_sub(file.base.len()) {
-                None => (None, file.base[layer].compression),
-                Some(own) => match file.layers.get(own) {
-                    Some(record) => (Some(&record.recipe), record.compression),
-                    None => (None, None),
-                },
-            },
-            Layers::Read(layers) => (None, layers.get(layer).and_then(|it| it.compression())),
-        }
-    }
-
-    /// The store where its packages are. Those of images of others may be there, too: a store path is the same
-    /// wherever it is.
-    pub fn store(&self) -> Result<Store> {
-        match &self.layers {
-            Layers::Recorded(file, path) => own::store(file, path),
-            Layers::Read(_) => Ok(Store::new("/nix/store")),
-        }
-    }
-}
-
-fn wrong(text: &str, message: &str, hint: &str) -> Error {
-    Error::Name {
-        what: "image",
-        value: without_password(text),
-        message: message.to_owned(),
-        hint: hint.to_owned(),
     }
 }

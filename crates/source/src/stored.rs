@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::facts::Facts;
-use super::{Layers, SourceImage};
+use super::image::{Layers, SourceImage};
 use strata_base::StoredImage;
 use strata_error::{Error, Result};
 use strata_layer::Layer;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Layers, SourceImage};
+use super::image::{Layers, SourceImage};
 use strata_compress::{TableOfContents, TablePosition, layer_contents};
 use strata_error::{Error, Result};
 use strata_image::Image;
