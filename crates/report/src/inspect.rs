@@ -211,17 +211,16 @@ fn describe_files(recipe: &Recipe) -> Vec<Value> {
 /// The image for people to read.
 fn table(image: &SourceImage, contents: &Contents, view: &View) -> String {
     let mut page = Page::default();
-    match view.layer {
-        Some(number) => one_layer(&mut page, image, contents, number - 1, view),
-        None => {
-            whole(&mut page, image, contents);
-            layers(&mut page, contents);
-            packages(&mut page, contents, view);
-            if view.files {
-                largest_files(&mut page, contents, view);
-            }
-            wasted(&mut page, contents);
+    if let Some(number) = view.layer {
+        one_layer(&mut page, image, contents, number - 1, view);
+    } else {
+        whole(&mut page, image, contents);
+        layers(&mut page, contents);
+        packages(&mut page, contents, view);
+        if view.files {
+            largest_files(&mut page, contents, view);
         }
+        wasted(&mut page, contents);
     }
     page.into_text()
 }

@@ -53,5 +53,5 @@ fn in_archive(write: impl FnOnce(&std::path::Path) -> Result<()>) -> Result<Vec<
     let directory = tempfile::tempdir().map_err(Error::io("create", std::env::temp_dir()))?;
     let file = directory.path().join(ARCHIVE);
     write(&file)?;
-    stored::open(&file, None, Some(Arc::new(directory)))
+    stored::open(&file, None, Some(&Arc::new(directory)))
 }

@@ -149,18 +149,16 @@ pub fn choose(
         .enumerate()
         .collect();
     let chosen = wanted.choose(&platforms, |(_, own)| Some(own.clone()));
-    match chosen.map(|(number, _)| *number) {
-        Some(number) => Ok(images.swap_remove(number)),
-        None => {
-            let all: Vec<String> = platforms.iter().map(|(_, it)| it.to_string()).collect();
-            Err(wrong(
-                text,
-                &format!("it has no image for {wanted}"),
-                &format!(
-                    "it has images for {}; --platform chooses one",
-                    all.join(", ")
-                ),
-            ))
-        }
+    if let Some((number, _)) = chosen {
+        return Ok(images.swap_remove(*number));
     }
+    let all: Vec<String> = platforms.iter().map(|(_, it)| it.to_string()).collect();
+    Err(wrong(
+        text,
+        &format!("it has no image for {wanted}"),
+        &format!(
+            "it has images for {}; --platform chooses one",
+            all.join(", ")
+        ),
+    ))
 }

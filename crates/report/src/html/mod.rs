@@ -57,15 +57,12 @@ pub fn page(view: &View<'_>) -> String {
     while let Some(start) = rest.find("{{") {
         page.push_str(&rest[..start]);
         rest = &rest[start..];
-        match parts.iter().find(|(mark, _)| rest.starts_with(mark)) {
-            Some((mark, part)) => {
-                page.push_str(part);
-                rest = &rest[mark.len()..];
-            }
-            None => {
-                page.push_str("{{");
-                rest = &rest[2..];
-            }
+        if let Some((mark, part)) = parts.iter().find(|(mark, _)| rest.starts_with(mark)) {
+            page.push_str(part);
+            rest = &rest[mark.len()..];
+        } else {
+            page.push_str("{{");
+            rest = &rest[2..];
         }
     }
     page.push_str(rest);

@@ -1,5 +1,6 @@
 //! `strata check IMAGE`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -121,8 +122,10 @@ pub(crate) fn run(
             printer.error(&report(finding));
         }
         if broken.is_empty() {
-            text += &format!(
-                "{}  {} in {} layers: within the limits\n",
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{}  {} in {} layers: within the limits",
                 image.facts.digest,
                 Amount(contents.size()),
                 contents.layers.len()
@@ -143,10 +146,8 @@ pub(crate) fn run(
     }
     if arguments.json {
         printer.data(&answer)?;
-    } else if !said.is_quiet() {
-        if !text.is_empty() {
-            printer.data(&text)?;
-        }
+    } else if !said.is_quiet() && !text.is_empty() {
+        printer.data(&text)?;
     }
     if is_kept {
         Ok(())

@@ -19,6 +19,7 @@ use strata_source::{self as source, Depth, ReadLayers, SourceImage};
 /// Show what differs between two images: packages, layers, bytes to send, config
 #[derive(Args)]
 #[command(after_help = format!("{HELP}\n\n{}", source::FORMS))]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags")]
 pub(crate) struct DiffArgs {
     /// The image before, in any of the forms below
     old: String,
