@@ -11,4 +11,3 @@
 
 pub mod cli;
 mod remote;
-mod source;

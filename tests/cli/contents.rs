@@ -65,6 +65,7 @@ fn scene(version: &str, compiler: bool) -> Scene {
     let mut request = store.image_request();
     request["deps"] = json!([app]);
     request["maxLayers"] = json!(3);
+    request["compression"] = json!("zstd:chunked");
     request["image"]["config"] =
         json!({ "Cmd": [format!("{app}/bin/app")], "Env": [format!("VERSION={version}")] });
     let output = store.build(&request).unwrap();
@@ -209,6 +210,26 @@ fn diff_tells_what_changed() {
     }
     let markdown = said(&["diff", old.image(), new.image(), "--markdown"]);
     assert!(markdown.contains("| ssl | 3.0 | 3.1 | "), "{markdown}");
+
+    // The compiler's file is the same in both, and fetched by nobody.
+    let bigger = scene("3.2", true);
+    let value = answer(&["diff", old.image(), bigger.image(), "--json", "--chunks"]);
+    let parts = value["parts"].as_array().unwrap();
+    assert_eq!(
+        parts.len(),
+        value["layers"]["sent"].as_array().unwrap().len()
+    );
+    let chunks = |field: &str| {
+        parts
+            .iter()
+            .map(|it| it[field].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert!(
+        chunks("chunks") > 0 && chunks("chunks") < chunks("ofChunks"),
+        "{parts:?}"
+    );
+    assert!(parts.iter().all(|it| it["fetchedSize"].as_u64() > Some(0)));
 
     let same = answer(&["diff", old.image(), old.image(), "--json"]);
     assert_eq!(same["packages"], json!([]));

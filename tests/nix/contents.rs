@@ -33,7 +33,7 @@ fn packages(version: usize) -> String {
 
 fn image(version: usize) -> String {
     format!(
-        r#"(buildImage {{ name = "parts"; tag = "{version}"; config.Cmd = [ "${{{}}}" ]; }})"#,
+        r#"(buildImage {{ name = "parts"; tag = "{version}"; config.Env = [ "DATA=${{{}}}" ]; }})"#,
         packages(version)
     )
 }
@@ -105,7 +105,7 @@ fn sizes_and_ways_are_those_of_nix() {
     let top_path = top.to_str().unwrap();
     assert_eq!(
         value["roots"],
-        json!([{ "argument": "config.Cmd", "path": top_path }])
+        json!([{ "argument": "config.Env.DATA", "path": top_path }])
     );
     for path in info.keys().filter(|path| *path != top_path) {
         let found = answer(&["why", image, path, "--json"]);
@@ -249,7 +249,7 @@ fn images_have_commands_to_look_into_them() {
         std::process::Command::new(outputs[number].join("bin").join(name))
     };
     let why = run(script(1, "why").arg("part20"));
-    assert!(why.contains("config.Cmd\n  part0-1.0  "), "{why}");
+    assert!(why.contains("config.Env.DATA\n  part0-1.0  "), "{why}");
     let other = build_all(&self::image(2));
     let diff = run(script(2, "diff").arg(&other[0]).arg("--markdown"));
     assert!(
@@ -266,7 +266,7 @@ fn images_have_commands_to_look_into_them() {
 fn limits_fail_a_build_and_name_the_way() {
     let limited = |limits: &str| {
         format!(
-            r#"(buildImage {{ name = "parts"; config.Cmd = [ "${{{}}}" ]; limits = {limits}; }})"#,
+            r#"(buildImage {{ name = "parts"; config.Env = [ "DATA=${{{}}}" ]; limits = {limits}; }})"#,
             packages(1)
         )
     };
@@ -282,7 +282,7 @@ fn limits_fail_a_build_and_name_the_way() {
         r#"{ size = "1M"; layers = 60; deny = [ pkgs.hello "gcc" ]; }"#,
     ));
     let said = failed(&limited(r#"{ deny = [ "part20" ]; }"#));
-    let way = "and part20 is denied: config.Cmd -> part0-1.0 -> ";
+    let way = "and part20 is denied: config.Env.DATA -> part0-1.0 -> ";
     assert!(said.contains(way), "{said}");
     let said = failed(&limited(&format!(
         r#"{{ growth = {{ against = {}; size = "-1"; }}; }}"#,
@@ -307,7 +307,7 @@ fn limits_fail_a_build_and_name_the_way() {
         image(1)
     ));
     assert!(
-        said.contains("and part3 is denied: config.Cmd -> part0-1.0 -> "),
+        said.contains("and part3 is denied: config.Env.DATA -> part0-1.0 -> "),
         "{said}"
     );
     // Without limits nothing asks for a digest of them.

@@ -681,7 +681,7 @@ fn whole(piece: &str) -> (&'static str, String) {
         ("flake", outputs)
     } else if piece.starts_with("inputs") {
         ("input", format!("{{ {piece} }}.inputs.nix2container.url"))
-    } else if ["perms", "layeringPipeline", "layerHints", "files"]
+    } else if ["perms", "layeringPipeline", "layerHints", "files", "limits"]
         .iter()
         .any(|name| piece.starts_with(name))
     {

@@ -126,19 +126,16 @@ impl<'a> Chains<'a> {
                 chain.pop();
                 continue;
             }
-            match self.contents.graph.references(*last).get(*next) {
-                Some(reference) => {
-                    *next += 1;
-                    let place = *reference as usize;
-                    if self.leads[place] && !on_chain[place] {
-                        on_chain[place] = true;
-                        chain.push((*reference, 0));
-                    }
+            if let Some(reference) = self.contents.graph.references(*last).get(*next) {
+                *next += 1;
+                let place = *reference as usize;
+                if self.leads[place] && !on_chain[place] {
+                    on_chain[place] = true;
+                    chain.push((*reference, 0));
                 }
-                None => {
-                    on_chain[*last as usize] = false;
-                    chain.pop();
-                }
+            } else {
+                on_chain[*last as usize] = false;
+                chain.pop();
             }
         }
     }

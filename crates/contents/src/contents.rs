@@ -1,13 +1,18 @@
 //! The packages of all layers as one graph, and what the arguments named.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use strata_error::{Error, Result};
 use strata_nix::PackageName;
 use strata_oci::Digest;
+use strata_plan::shortened;
 use strata_plan::strategy::{Graph, Node};
 
 use super::found::{FoundFile, FoundLayer, FoundPackage, Named, References};
+
+/// So many names stand for a layer.
+const NAMES: usize = 3;
 
 /// What is in an image.
 #[derive(Clone, Debug, Default)]
@@ -192,6 +197,32 @@ impl Contents {
             }
             path = path.rsplit_once('/')?.0;
         }
+    }
+
+    /// What a layer is, in a few words.
+    pub fn what(&self, layer: usize) -> String {
+        let layer = &self.layers[layer];
+        // The default of `buildLayer` says nothing, and the default of an image what stands here anyway.
+        let said = layer.created_by.as_deref();
+        let said = said.filter(|said| *said != "strata" && !said.starts_with("strata: "));
+        let base = if layer.is_base { "base image: " } else { "" };
+        if let Some(said) = said {
+            return format!("{base}{said}");
+        }
+        let mut packages: Vec<u32> = layer.packages.iter().map(|it| it.package).collect();
+        packages.dedup();
+        packages.sort_by_key(|number| Reverse(self.package(*number).size));
+        let names = packages
+            .iter()
+            .map(|number| self.package(*number).full_name());
+        let mut what = shortened(names, NAMES);
+        if what.is_empty() {
+            let said = layer.created_by.as_deref().unwrap_or_default();
+            said.strip_prefix("strata: ")
+                .unwrap_or(said)
+                .clone_into(&mut what);
+        }
+        format!("{base}{what}")
     }
 
     /// All bytes of the layers.

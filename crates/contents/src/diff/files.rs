@@ -92,10 +92,10 @@ fn about(old: &FoundFile, new: &FoundFile) -> Vec<&'static str> {
     let mut about = Vec::new();
     match (&old.kind, &new.kind) {
         (FoundKind::Symlink(before), FoundKind::Symlink(after))
-        | (FoundKind::HardLink(before), FoundKind::HardLink(after)) => {
-            if before != after {
-                about.push("target");
-            }
+        | (FoundKind::HardLink(before), FoundKind::HardLink(after))
+            if before != after =>
+        {
+            about.push("target");
         }
         (before, after) if before != after => about.push("type"),
         (FoundKind::File, _) => {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use strata_oci::Digest;
+
 use crate::contents::Contents;
 
 /// A package of which the two images have not the same.
@@ -63,11 +65,15 @@ struct Group {
     versions: BTreeSet<String>,
     size: u64,
     paths: BTreeMap<String, u32>,
+    /// Those that are only in layers that the other image has, too.
+    shared: BTreeSet<String>,
 }
 
-/// The packages that differ, by name.
+/// The packages that differ, by name. What one of them has only in layers that both have is in both, whether or not
+/// somebody knows that it is: the content of a package at `/` has no name in an image of others.
 pub fn packages(old: &Contents, new: &Contents) -> Vec<PackageChange> {
-    let (old, new) = (groups(old), groups(new));
+    let (in_old, in_new) = (layers(old), layers(new));
+    let (old, new) = (groups(old, &in_new), groups(new, &in_old));
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let none = Group::default();
     let changes = names.into_iter().filter_map(|name| {
@@ -97,7 +103,11 @@ pub fn packages(old: &Contents, new: &Contents) -> Vec<PackageChange> {
     changes.collect()
 }
 
-fn groups(contents: &Contents) -> BTreeMap<String, Group> {
+fn layers(contents: &Contents) -> BTreeSet<Digest> {
+    contents.layers.iter().map(|layer| layer.diff_id).collect()
+}
+
+fn groups(contents: &Contents, others: &BTreeSet<Digest>) -> BTreeMap<String, Group> {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for (number, package) in contents.numbers().zip(&contents.packages) {
         let name = package.name();
@@ -105,13 +115,21 @@ fn groups(contents: &Contents) -> BTreeMap<String, Group> {
         group.versions.insert(name.version.to_owned());
         group.size = group.size.saturating_add(package.size);
         group.paths.insert(package.path.clone(), number);
+        let mut own = package
+            .layers
+            .iter()
+            .map(|layer| contents.layers[*layer].diff_id);
+        if own.all(|layer| others.contains(&layer)) {
+            group.shared.insert(package.path.clone());
+        }
     }
     groups
 }
 
 fn only(group: &Group, other: &Group) -> Vec<u32> {
     let paths = group.paths.iter();
-    let only = paths.filter(|(path, _)| !other.paths.contains_key(*path));
+    let is_in_both = |path: &String| other.paths.contains_key(path) || group.shared.contains(path);
+    let only = paths.filter(|(path, _)| !is_in_both(path));
     only.map(|(_, number)| *number).collect()
 }
 
@@ -119,6 +137,19 @@ fn only(group: &Group, other: &Group) -> Vec<u32> {
 mod tests {
     use super::*;
     use crate::contents::fixture::{layer, package};
+
+    #[test]
+    fn what_is_in_a_layer_of_both_is_in_both() {
+        let known = layer(vec![package("root", 1, &[])]);
+        let mut unknown = known.clone();
+        unknown.packages.clear();
+        let more = layer(vec![package("new-1", 1, &[])]);
+        let old = Contents::new(vec![unknown], &[]).unwrap();
+        let new = Contents::new(vec![known, more], &[]).unwrap();
+        let changes = packages(&old, &new);
+        let names: Vec<&str> = changes.iter().map(|change| change.name.as_str()).collect();
+        assert_eq!(names, ["new"]);
+    }
 
     #[test]
     fn packages_are_compared_by_name() {

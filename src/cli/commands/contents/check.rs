@@ -1,22 +1,22 @@
 //! `strata check IMAGE`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::described;
 use super::image_args::ImageArgs;
-use super::page::{self, Page};
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
 use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use crate::source::{self, Depth};
 use strata_contents::{Amount, Broken, Growth, Limits, Measured};
 use strata_error::{Error, visible_line};
 use strata_oci::Platform;
+use strata_report::facts;
+use strata_source::{self as source, Depth};
 
 /// Check an image against limits: size, layers, packages that must not be in it, growth
 #[derive(Args)]
@@ -99,7 +99,7 @@ pub(crate) fn run(
     let images = source::open(&arguments.image, &options, context)?;
     let images = source::choose_some(&arguments.image, images, platform)?;
     let mut answers = Vec::new();
-    let mut page = Page::default();
+    let mut text = String::new();
     let mut is_kept = true;
     for image in &images {
         let contents = image.contents(Depth::Packages, context)?;
@@ -122,14 +122,16 @@ pub(crate) fn run(
             printer.error(&report(finding));
         }
         if broken.is_empty() {
-            page.line(&format!(
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
                 "{}  {} in {} layers: within the limits",
                 image.facts.digest,
-                page::bytes(contents.size()).trim_start(),
+                Amount(contents.size()),
                 contents.layers.len()
-            ));
+            );
         }
-        let mut value = described::facts(image);
+        let mut value = facts(image);
         if let Some(fields) = value.as_object_mut() {
             fields.insert("size".to_owned(), contents.size().into());
             fields.insert("layers".to_owned(), contents.layers.len().into());
@@ -144,11 +146,8 @@ pub(crate) fn run(
     }
     if arguments.json {
         printer.data(&answer)?;
-    } else if !said.is_quiet() {
-        let text = page.into_text();
-        if !text.is_empty() {
-            printer.data(&text)?;
-        }
+    } else if !said.is_quiet() && !text.is_empty() {
+        printer.data(&text)?;
     }
     if is_kept {
         Ok(())

@@ -4,8 +4,8 @@ use clap::Args;
 
 use crate::cli::failure::Failure;
 use crate::cli::registry_args::SourceRegistryArgs;
-use crate::source::Options;
 use strata_engine::docker;
+use strata_source::Options;
 
 /// The flags of what looks at images.
 #[derive(Args)]

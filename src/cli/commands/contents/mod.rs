@@ -1,10 +1,7 @@
 //! The commands that look into an image: what is in it, why, what differs, what is too much.
 //!
-//! - `inspect`, `why`, `diff`, `check`: the commands, each with its page for people; `browse`: a terminal to look around
-//! - `described`: what they say in JSON
-//! - `html`: what they show as a page of HTML
-//! - `image_args`: the flags to reach an image, wherever it is
-//! - `page`: rows and numbers of pages for people
+//! They find images (`strata_source`) and say what is in them (`strata_contents`) in a form that `strata_report` has.
+//! `image_args` has the flags to reach an image, wherever it is.
 
 pub(crate) mod browse;
 pub(crate) mod check;
@@ -12,7 +9,4 @@ pub(crate) mod diff;
 pub(crate) mod inspect;
 pub(crate) mod why;
 
-mod described;
-mod html;
 mod image_args;
-mod page;

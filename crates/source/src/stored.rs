@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::facts::Facts;
-use super::{Layers, SourceImage};
+use super::image::{Layers, SourceImage};
 use strata_base::StoredImage;
 use strata_error::{Error, Result};
 use strata_layer::Layer;
@@ -16,7 +16,7 @@ use strata_oci::Reference;
 pub(super) fn open(
     path: &Path,
     name: Option<&str>,
-    archive: Option<Arc<TempDir>>,
+    archive: Option<&Arc<TempDir>>,
 ) -> Result<Vec<SourceImage>> {
     if path.symlink_metadata().is_err() {
         return Err(Error::Document {
@@ -42,7 +42,7 @@ pub(super) fn open(
         }
     }
     let images = images.into_iter();
-    Ok(images.map(|image| of(image, archive.clone())).collect())
+    Ok(images.map(|image| of(image, archive.cloned())).collect())
 }
 
 /// What symlinks of a directory must not lead out of: the store, if it lies in one, as parts of it may be other store

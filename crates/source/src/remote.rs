@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::facts::{Facts, IndexFacts};
-use super::{Layers, SourceImage};
+use super::image::{Layers, SourceImage};
 use serde::Deserialize;
 use strata_base::parse_foreign_config;
 use strata_error::{Error, Result};

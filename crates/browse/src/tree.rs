@@ -47,15 +47,12 @@ impl Tree {
                 tree.add(file);
             }
         };
-        match layer {
-            Some(number) => {
-                let files = contents.layers.get(number).and_then(|it| it.files.as_ref());
-                files.into_iter().flatten().for_each(&mut add);
-            }
-            None => {
-                let visible = Visible::new(contents).unwrap_or_default();
-                visible.files.values().for_each(|(_, file)| add(file));
-            }
+        if let Some(number) = layer {
+            let files = contents.layers.get(number).and_then(|it| it.files.as_ref());
+            files.into_iter().flatten().for_each(&mut add);
+        } else {
+            let visible = Visible::new(contents).unwrap_or_default();
+            visible.files.values().for_each(|(_, file)| add(file));
         }
         // What is found is seen at once.
         if !wanted.is_empty() {

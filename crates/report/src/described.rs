@@ -1,10 +1,10 @@
-//! What the commands say in JSON, and pages of HTML are made of: docs/reference/json.md. Fields may be added, never
+//! What the commands say in JSON, as docs/cli.md describes it. Fields may be added, never
 //! changed.
 
 use serde_json::{Value, json};
 
-use crate::source::SourceImage;
 use strata_contents::{Chains, Contents, FoundFile, FoundKind, Sizes, Visible};
+use strata_source::SourceImage;
 
 /// What is in an image.
 pub(super) fn contents(contents: &Contents) -> Value {
@@ -116,7 +116,7 @@ pub(super) fn why(contents: &Contents, sizes: &Sizes, number: u32, most: usize) 
 }
 
 /// What is said of an image as a whole.
-pub(super) fn facts(image: &SourceImage) -> Value {
+pub fn facts(image: &SourceImage) -> Value {
     let facts = &image.facts;
     json!({
         "name": facts.name,

@@ -3,7 +3,9 @@
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use super::{SourceImage, stored, wrong};
+use super::image::SourceImage;
+use super::stored;
+use super::wrong::wrong;
 use strata_engine::{docker, podman};
 use strata_error::{Error, Result};
 use strata_oci::Reference;
@@ -51,5 +53,5 @@ fn in_archive(write: impl FnOnce(&std::path::Path) -> Result<()>) -> Result<Vec<
     let directory = tempfile::tempdir().map_err(Error::io("create", std::env::temp_dir()))?;
     let file = directory.path().join(ARCHIVE);
     write(&file)?;
-    stored::open(&file, None, Some(Arc::new(directory)))
+    stored::open(&file, None, Some(&Arc::new(directory)))
 }

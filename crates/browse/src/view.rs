@@ -8,7 +8,6 @@ use ratatui::widgets::{Block, Paragraph};
 
 use super::state::{Cursor, Pane, Sort, State};
 use super::tree::Row;
-use crate::cli::commands::contents::inspect::what;
 use strata_contents::{Amount, FoundKind};
 use strata_error::visible_line;
 
@@ -121,9 +120,12 @@ fn list(
 fn layers(frame: &mut Frame<'_>, state: &mut State, area: Rect) {
     let contents = &state.contents;
     let row = |number: usize, width: usize| {
-        let (name, size, what) = match number.checked_sub(1).map(|it| &contents.layers[it]) {
+        let (name, size, what) = match number.checked_sub(1) {
             None => (String::new(), contents.size(), "all layers".to_owned()),
-            Some(layer) => (number.to_string(), layer.size, what(contents, layer)),
+            Some(layer) => {
+                let size = contents.layers[layer].size;
+                (number.to_string(), size, contents.what(layer))
+            }
         };
         let line = format!(
             "{name:>3} {:>10} {}",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
-use super::Depth;
+use super::depth::Depth;
 use strata_archive::{ArchiveEntry, ArchiveEntryKind};
 use strata_contents::{
     FoundFile, FoundKind, FoundLayer, FoundPackage, HASH_LENGTH, MentionedHashes, Named, NarSize,
@@ -205,7 +205,7 @@ fn store_path(path: &str) -> Option<(&str, Option<&str>)> {
 /// Reads the content of the last entry; gives its digest if that is wanted.
 fn read_content(
     archive: &mut LayerArchive<'_>,
-    hashes: &mut MentionedHashes,
+    mentioned: &mut MentionedHashes,
     wants_digest: bool,
 ) -> io::Result<Option<Digest>> {
     let mut hasher = wants_digest.then(Hasher::default);
@@ -215,7 +215,7 @@ fn read_content(
         if count == 0 {
             break;
         }
-        hashes.write_all(&buffer[..count])?;
+        mentioned.write_all(&buffer[..count])?;
         if let Some(hasher) = &mut hasher {
             hasher.write_all(&buffer[..count])?;
         }

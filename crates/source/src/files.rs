@@ -14,15 +14,15 @@ const LARGEST: u64 = 1 << 30;
 
 /// A file that mentions a store path.
 #[derive(Debug)]
-pub(crate) struct Mentioning {
+pub struct Mentioning {
     /// The file, with its whole path.
-    pub(crate) file: String,
+    pub file: String,
     /// Where, the first places; of a symlink, where it points.
-    pub(crate) mentions: Vec<Mention>,
+    pub mentions: Vec<Mention>,
 }
 
 /// The files of the store path `from`, or the only one that it is, that mention `to`; of each the first `most` places.
-pub(crate) fn mentioning(
+pub fn mentioning(
     store: &Store,
     from: &str,
     to: &str,
@@ -63,7 +63,7 @@ pub(crate) fn mentioning(
 }
 
 /// What one file, `path`, which lies in the store, mentions of store paths with these full names.
-pub(crate) fn mentioned_by<'a>(
+pub fn mentioned_by<'a>(
     store: &Store,
     path: &str,
     others: impl Iterator<Item = &'a str>,

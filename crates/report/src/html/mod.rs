@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::source::SourceImage;
 use strata_contents::diff::{LayerChanges, PackageChange, PackageChangeKind};
 use strata_contents::{Amount, Contents, Sizes};
+use strata_source::SourceImage;
 
 /// The page, in which names in braces stand for its parts.
 const PAGE: &str = include_str!("page.html");
@@ -12,30 +12,31 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
 /// What a page shows.
-pub(super) struct View<'a> {
-    /// The image, and what is in it.
-    pub(super) image: &'a SourceImage,
-    pub(super) contents: &'a Contents,
-    /// What a layer is, in a few words.
-    pub(super) what: &'a dyn Fn(usize) -> String,
+pub struct View<'a> {
+    /// The image.
+    pub image: &'a SourceImage,
+    /// What is in it.
+    pub contents: &'a Contents,
     /// The package that is chosen when the page opens.
-    pub(super) target: Option<u32>,
+    pub target: Option<u32>,
     /// What changed since another image.
-    pub(super) difference: Option<Changes<'a>>,
+    pub difference: Option<Changes<'a>>,
 }
 
 /// What changed since another image.
-pub(super) struct Changes<'a> {
+pub struct Changes<'a> {
     /// What that is called.
-    pub(super) before: String,
-    pub(super) packages: &'a [PackageChange],
-    pub(super) layers: &'a LayerChanges,
+    pub before: String,
+    /// The packages that differ.
+    pub packages: &'a [PackageChange],
+    /// What becomes of layers.
+    pub layers: &'a LayerChanges,
     /// What is to be sent, in a sentence.
-    pub(super) sending: String,
+    pub sending: String,
 }
 
 /// The page as a document.
-pub(super) fn page(view: &View<'_>) -> String {
+pub fn page(view: &View<'_>) -> String {
     let name = view.image.facts.whole_name();
     let name = name.unwrap_or_else(|| view.image.facts.digest.to_string());
     let title = match &view.difference {
@@ -56,15 +57,12 @@ pub(super) fn page(view: &View<'_>) -> String {
     while let Some(start) = rest.find("{{") {
         page.push_str(&rest[..start]);
         rest = &rest[start..];
-        match parts.iter().find(|(mark, _)| rest.starts_with(mark)) {
-            Some((mark, part)) => {
-                page.push_str(part);
-                rest = &rest[mark.len()..];
-            }
-            None => {
-                page.push_str("{{");
-                rest = &rest[2..];
-            }
+        if let Some((mark, part)) = parts.iter().find(|(mark, _)| rest.starts_with(mark)) {
+            page.push_str(part);
+            rest = &rest[mark.len()..];
+        } else {
+            page.push_str("{{");
+            rest = &rest[2..];
         }
     }
     page.push_str(rest);
@@ -99,7 +97,7 @@ fn data(view: &View<'_>, title: &str) -> Value {
             "base": layer.is_base,
             "reason": layer.reason,
             "createdBy": layer.created_by,
-            "what": (view.what)(number),
+            "what": contents.what(number),
             "packages": own,
         })
     });
