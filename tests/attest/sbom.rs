@@ -166,11 +166,13 @@ fn packages_of_the_base_are_listed() {
             "var/lib/dpkg/status.d/tzdata",
             "Package: tzdata\nVersion: 2024a\n",
         ),
+        Piece::File("var/lib/dpkg/status.d/gone", "Package: gone\nVersion: 1\n"),
         Piece::File("var/lib/rpm/Packages", "x"),
     ]);
     let upper = tar(&[
         Piece::File("var/lib/dpkg/status", status),
         Piece::File("lib/apk/.wh.db", ""),
+        Piece::File("var/lib/dpkg/status.d/.wh.gone", ""),
     ]);
     let mut store = FakeStore::new();
     let base = store.path("base");

@@ -124,7 +124,13 @@ pub fn provenance(built: &Built, build: Option<&Build>, builder: Option<&str>) -
     let flake = build.and_then(|build| build.flake.as_ref());
     set(
         "flake",
-        flake.map(|flake| json!({ "uri": flake.uri, "attribute": flake.attribute })),
+        flake.map(|flake| {
+            json!({
+                "uri": flake.uri,
+                "attribute": flake.attribute,
+                "revision": flake.revision,
+            })
+        }),
     );
     let mut internal = Map::new();
     let mut version = json!({ "strata": env!("CARGO_PKG_VERSION") });
@@ -236,7 +242,9 @@ mod tests {
         assert_eq!(read.image, built.image);
         assert_eq!(read.compression, built.compression);
         assert_eq!(read.derivation.as_deref(), Some("/s/a.drv"));
-        assert_eq!(read.flake.unwrap().attribute.as_deref(), Some("image"));
+        let flake = read.flake.unwrap();
+        assert_eq!(flake.attribute.as_deref(), Some("image"));
+        assert_eq!(flake.revision.as_deref(), Some("abc"));
         let other = json!({ "buildDefinition": { "buildType": "x", "externalParameters": {} } });
         assert!(Built::parse(&other).unwrap_err().contains("another kind"));
         assert!(Build::parse(b"{}", "f").is_err());

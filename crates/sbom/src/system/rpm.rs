@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, MAIN_DB};
 
 use super::os_release::OsRelease;
@@ -13,6 +15,10 @@ use crate::package_url::package_url;
 
 /// The most packages.
 const MOST_PACKAGES: usize = 100_000;
+/// The most bytes of a header.
+const LARGEST_HEADER: i32 = 64 << 20;
+/// How many instructions of its machine SQLite may run between two looks, and how many looks there are.
+const INSTRUCTIONS: (i32, u32) = (1_000_000, 1_000);
 
 /// Tags of a header that are read.
 mod tag {
@@ -29,13 +35,12 @@ mod tag {
 
 /// The packages of a database; the error says what is wrong with it.
 pub(super) fn packages(bytes: &[u8], release: &OsRelease) -> Result<Vec<Package>, String> {
-    let headers = headers(bytes).map_err(|error| format!("not a database of rpm: {error}"))?;
-    let packages = headers.iter().filter_map(|header| package(header, release));
-    Ok(packages.collect())
+    let packages = read(bytes, |header| package(header, release));
+    packages.map_err(|error| format!("not a database of rpm: {error}"))
 }
 
-/// The headers in a database, which is read from memory and never written.
-fn headers(bytes: &[u8]) -> rusqlite::Result<Vec<Vec<u8>>> {
+/// What is made of the headers in a database, which is read from memory, never written, and not believed.
+fn read<T>(bytes: &[u8], make: impl Fn(&[u8]) -> Option<T>) -> rusqlite::Result<Vec<T>> {
     let mut connection = Connection::open_in_memory()?;
     // What was not finished when the image was made is in a log beside it, and missing here: the file itself is whole.
     let mut whole = bytes.to_vec();
@@ -49,9 +54,27 @@ fn headers(bytes: &[u8]) -> rusqlite::Result<Vec<Vec<u8>>> {
     }
     let size = whole.len();
     connection.deserialize_read_exact(MAIN_DB, whole.take(size as u64), size, true)?;
+    // Views and triggers may compute anything.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_HEADER)?;
+    let (instructions, mut looks) = INSTRUCTIONS;
+    let handler = move || {
+        looks = looks.saturating_sub(1);
+        looks == 0
+    };
+    connection.progress_handler(instructions, Some(handler))?;
     let mut statement = connection.prepare("select blob from Packages order by hnum")?;
-    let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
-    rows.take(MOST_PACKAGES).collect()
+    let mut rows = statement.query([])?;
+    let mut made = Vec::new();
+    while let Some(row) = rows.next()? {
+        made.extend(make(row.get_ref(0)?.as_blob()?));
+        if made.len() >= MOST_PACKAGES {
+            break;
+        }
+    }
+    Ok(made)
 }
 
 fn package(header: &[u8], release: &OsRelease) -> Option<Package> {
