@@ -6,6 +6,10 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use strata_oci::Reference;
+use strata_progress::Context;
+use strata_registry::Repository;
+use strata_testing::pushing::options;
 use strata_testing::registry::{Registry, Setup, run};
 
 use crate::keys::{Keys, of_cosign};
@@ -105,10 +109,6 @@ fn signatures_of_others_and_other_images_are_refused() {
     // The same image elsewhere, with all that belongs to it.
     let elsewhere = format!("{host}/other:1");
     push(&image, &elsewhere, &[]);
-    use strata_oci::Reference;
-    use strata_progress::Context;
-    use strata_registry::Repository;
-    use strata_testing::pushing::options;
     let context = Context::silent();
     let from = Reference::parse(&pushed).unwrap();
     let from = Repository::to_read(&from, &options(), context).unwrap();

@@ -102,8 +102,8 @@ impl Build {
     }
 }
 
-/// The predicate about an image. `builder` is a URI of whoever built it, `build` what Nix knew, if it did.
-pub fn provenance(built: &Built, build: Option<&Build>, builder: Option<&str>) -> Value {
+/// The predicate about an image. `builder` is a URI of whoever built it, `known` what Nix knew, if it did.
+pub fn provenance(built: &Built, known: Option<&Build>, builder: Option<&str>) -> Value {
     let mut external = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -116,12 +116,12 @@ pub fn provenance(built: &Built, build: Option<&Build>, builder: Option<&str>) -
         "compression",
         built.compression.map(|method| json!(method.to_string())),
     );
-    set("derivation", build.map(|it| json!(it.derivation)));
+    set("derivation", known.map(|it| json!(it.derivation)));
     set(
         "arguments",
-        build.map(|it| json!({ "sha256": it.arguments })),
+        known.map(|it| json!({ "sha256": it.arguments })),
     );
-    let flake = build.and_then(|build| build.flake.as_ref());
+    let flake = known.and_then(|known| known.flake.as_ref());
     set(
         "flake",
         flake.map(|flake| {
@@ -134,9 +134,9 @@ pub fn provenance(built: &Built, build: Option<&Build>, builder: Option<&str>) -
     );
     let mut internal = Map::new();
     let mut version = json!({ "strata": env!("CARGO_PKG_VERSION") });
-    if let Some(build) = build {
-        internal.insert("system".to_owned(), json!(build.system));
-        version["nix"] = json!(build.nix_version);
+    if let Some(known) = known {
+        internal.insert("system".to_owned(), json!(known.system));
+        version["nix"] = json!(known.nix_version);
     }
     let own = flake.map(|flake| FlakeInput {
         name: "flake".to_owned(),
@@ -227,14 +227,14 @@ mod tests {
             "derivation":"/s/a.drv","system":"x86_64-linux","arguments":"00","nixVersion":"2.8",
             "flake":{"uri":"github:me/app","attribute":"image","revision":"abc","narHash":"sha256-x",
                      "inputs":[{"name":"nixpkgs","uri":"github:NixOS/nixpkgs","revision":"def"}]}}}"#;
-        let build = Build::parse(evaluation.as_bytes(), "f").unwrap();
+        let known = Build::parse(evaluation.as_bytes(), "f").unwrap();
         let built = Built {
             image: Some(Digest::of(b"image")),
             output: Some("/s/image".to_owned()),
             compression: Some(Compression::ZSTD),
             ..Built::default()
         };
-        let predicate = provenance(&built, Some(&build), None);
+        let predicate = provenance(&built, Some(&known), None);
         let dependencies = &predicate["buildDefinition"]["resolvedDependencies"];
         assert_eq!(dependencies[0]["digest"]["gitCommit"], "abc");
         assert_eq!(dependencies[1]["name"], "nixpkgs");

@@ -4,7 +4,7 @@
 use ureq::http::header::ACCEPT;
 use ureq::http::{HeaderName, Method};
 
-use crate::request::Request;
+use strata_exchange::Request;
 use strata_oci::Digest;
 
 /// The largest manifest or index that registries take, in bytes.

@@ -9,8 +9,8 @@ use ureq::http::{Method, StatusCode};
 
 use crate::ask::{Ask, LARGEST_MANIFEST};
 use crate::client::Client;
-use crate::error::{Failure, RegistryError};
-use crate::request::Request;
+use strata_exchange::Request;
+use strata_exchange::{Failure, RegistryError};
 use strata_oci::{Descriptor, Digest};
 
 /// A manifest or index as a registry holds it.

@@ -13,12 +13,12 @@ use ureq::http::{self, Method, StatusCode, Uri};
 use ureq::{Agent, AsSendBody, SendBody};
 
 use crate::delays::Delays;
-use crate::error::{Reached, RegistryError};
 use crate::options::{Options, Timeouts};
-use crate::request::{Body, Request};
-use crate::response::{Response, ResponseReader};
 use strata_copy::worker_pool::CHECKS;
 use strata_error::Result;
+use strata_exchange::{Body, Request};
+use strata_exchange::{Reached, RegistryError};
+use strata_exchange::{Response, ResponseReader};
 use strata_http::url::{is_loopback, resolve, same_origin};
 use strata_http::{Proxies, Route, Tls, Transport, early_response};
 use strata_keychain::Trust;

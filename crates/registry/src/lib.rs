@@ -11,7 +11,8 @@
 //!   (`strata-referrers`).
 //! - what was pushed before is remembered by `strata_copy::cache`.
 //! - beside them what both use: `client.rs` (a repository: logs in, tries again) over `http.rs` (one
-//!   exchange: redirects, limits, time-outs), `fetch.rs`, `error.rs`, `options.rs`.
+//!   exchange: redirects, limits, time-outs), `fetch.rs`, `list_tags.rs`, `options.rs`; requests, responses and errors are of
+//!   `strata-exchange`.
 //!
 //! A push from its arguments to the manifest (a dry run ends after `Resolver::find`):
 //!
@@ -35,17 +36,15 @@ mod ask;
 mod auth;
 mod client;
 mod delays;
-mod error;
 mod fetch;
 #[cfg(test)]
 mod fixture;
 mod http;
+mod list_tags;
 mod options;
 pub mod pull;
 mod push;
 mod repository;
-mod request;
-mod response;
 
 pub use options::{Options, Retry, Timeouts};
 pub use push::{

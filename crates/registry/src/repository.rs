@@ -6,10 +6,10 @@ use ureq::http::header::LINK;
 use crate::ask::Ask;
 use crate::auth::Purpose;
 use crate::client::Client;
-use crate::error::RegistryError;
 use crate::options::Options;
 use crate::push::{BlobSource, Put, Upload};
 use strata_error::{Error, Result};
+use strata_exchange::RegistryError;
 use strata_oci::{Descriptor, Digest, Reference, media_type};
 use strata_progress::Context;
 
@@ -168,7 +168,7 @@ impl Repository {
         &self,
         operation: &str,
         context: Context<'_>,
-        attempt: impl FnMut() -> Result<T, crate::error::Failure>,
+        attempt: impl FnMut() -> Result<T, strata_exchange::Failure>,
     ) -> Result<T> {
         self.0
             .watch(context, || self.0.retry(operation, context.cancel, attempt))

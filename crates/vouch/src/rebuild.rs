@@ -34,8 +34,11 @@ impl Source {
     pub fn of(built: &Built) -> Option<Self> {
         let flake = built.flake.as_ref().and_then(installable);
         let derivation = built.derivation.as_ref();
-        let derivation =
-            derivation.filter(|path| path.ends_with(".drv") && Path::new(path).exists());
+        let is_derivation = |path: &Path| path.extension().is_some_and(|end| end == "drv");
+        let derivation = derivation.filter(|path| {
+            let path = Path::new(path);
+            is_derivation(path) && path.exists()
+        });
         flake
             .map(Self::Flake)
             .or_else(|| derivation.cloned().map(Self::Derivation))

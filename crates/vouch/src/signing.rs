@@ -61,10 +61,10 @@ pub fn attach_signed(
         }
     }
     let bundle = Bundle::sign(statement, signer)?;
-    let (content, envelope) = Bundle::CONTENT;
+    let (kind, envelope) = Bundle::CONTENT;
     let attachment = Attachment {
         annotations: BTreeMap::from([
-            (content.to_owned(), envelope.to_owned()),
+            (kind.to_owned(), envelope.to_owned()),
             (
                 Bundle::PREDICATE_TYPE.to_owned(),
                 statement.predicate_type.clone(),

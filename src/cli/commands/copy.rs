@@ -34,7 +34,7 @@ use strata_vouch::subjects;
 #[derive(Args)]
 #[command(after_help = help())]
 pub(crate) struct CopyArgs {
-    /// The image: the output of its derivation, or a link to it such as `result`; or docker://NAME[:TAG]
+    /// The image: the output of its derivation, or a link to it such as `result`; or `docker://NAME[:TAG]`
     image: PathBuf,
 
     /// Leave behind what is attached to an image of a registry: signatures, bills of materials
@@ -211,6 +211,7 @@ fn time(text: &str) -> Result<String, String> {
 }
 
 /// Arguments that were checked and understood.
+#[expect(clippy::struct_excessive_bools, reason = "they are flags")]
 struct CopySettings {
     /// The output of the image's derivation.
     image: PathBuf,

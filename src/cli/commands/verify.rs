@@ -24,7 +24,7 @@ that comes to the same digest proves it, whoever pushed the image. Nix builds in
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct VerifyArgs {
-    /// The image: the output of its derivation, or a link to it such as `result`; or docker://NAME[:TAG]
+    /// The image: the output of its derivation, or a link to it such as `result`; or `docker://NAME[:TAG]`
     image: PathBuf,
 
     #[command(flatten)]

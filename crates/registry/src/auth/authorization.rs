@@ -9,9 +9,9 @@ use ureq::http::header::WWW_AUTHENTICATE;
 use ureq::http::{HeaderValue, StatusCode, Uri};
 
 use crate::auth::token::{Token, TokenRequest, basic, secret_header};
-use crate::error::{Failure, Reached, RegistryError};
 use crate::http::Http;
-use crate::response::Response;
+use strata_exchange::Response;
+use strata_exchange::{Failure, Reached, RegistryError};
 use strata_http::Challenge;
 use strata_keychain::{COMMAND_LINE, Credentials, Keychain};
 use strata_oci::{Digest, Reference};

@@ -8,8 +8,8 @@ use serde_json::Value;
 use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderValue, Method, Uri};
 
-use crate::error::RegistryError;
-use crate::request::{Body, Request};
+use strata_exchange::RegistryError;
+use strata_exchange::{Body, Request};
 use strata_http::percent_encode;
 use strata_http::url::with_parameter;
 use strata_keychain::Credentials;

@@ -7,8 +7,8 @@ use ureq::http::header::CONTENT_LENGTH;
 
 use crate::ask::Ask;
 use crate::client::Client;
-use crate::error::{Failure, RegistryError};
 use strata_error::{Error, Result};
+use strata_exchange::{Failure, RegistryError};
 use strata_oci::{Descriptor, Digest, Hasher};
 use strata_progress::Context;
 

@@ -5,11 +5,11 @@ use ureq::http::{Method, StatusCode};
 
 use crate::ask::{Ask, LARGEST_MANIFEST};
 use crate::client::Client;
-use crate::error::{Failure, RegistryError};
 use crate::push::forms::Form;
-use crate::request::{Body, Request};
-use crate::response::Response;
 use strata_error::Error;
+use strata_exchange::Response;
+use strata_exchange::{Body, Request};
+use strata_exchange::{Failure, RegistryError};
 use strata_oci::{Descriptor, Digest, media_type};
 use strata_progress::{Context, Outcome};
 

@@ -20,7 +20,6 @@ mod execute;
 mod fetched;
 mod forms;
 mod index;
-mod list_tags;
 mod manifest;
 mod mount;
 mod options;

@@ -4,9 +4,9 @@
 use ureq::http::{Method, StatusCode, Uri};
 
 use crate::client::Client;
-use crate::error::{Failure, RegistryError};
 use crate::push::manifest::check_digest;
-use crate::request::Request;
+use strata_exchange::Request;
+use strata_exchange::{Failure, RegistryError};
 use strata_http::url::with_parameter;
 use strata_oci::Digest;
 

@@ -17,9 +17,9 @@ use crate::push::blob_upload::{
 use crate::push::discover::{Discovery, LATEST, Older, Wanted};
 use crate::push::forms::{Form, forms, no_docker_format};
 use crate::push::options::{ManifestFormat, PushOptions, tags};
-use crate::response::Response;
 use strata_copy::cache::Cache;
 use strata_error::{Error, Result};
+use strata_exchange::Response;
 use strata_image::Image;
 use strata_oci::{Compression, Descriptor, Digest, Document, Platform, Reference, media_type};
 use strata_progress::Context;

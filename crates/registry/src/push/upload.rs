@@ -29,12 +29,12 @@ use ureq::http::{Method, StatusCode, Uri};
 
 use crate::ask::Ask;
 use crate::client::{Client, at_once};
-use crate::error::{Failure, RegistryError};
 use crate::push::blob_source::{BlobSource, SMALL, UploadReader};
 use crate::push::manifest::check_digest;
-use crate::request::{Body, Request};
-use crate::response::Response;
 use strata_error::{Error, Result};
+use strata_exchange::Response;
+use strata_exchange::{Body, Request};
+use strata_exchange::{Failure, RegistryError};
 use strata_http::url::with_parameter;
 use strata_oci::Descriptor;
 use strata_progress::Context;

@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 
 use crate::client::Client;
-use crate::error::{Failure, RegistryError};
 use strata_archive::decompress;
+use strata_exchange::{Failure, RegistryError};
 use strata_oci::{Descriptor, Digest, Hasher};
 
 impl Client {

@@ -67,14 +67,14 @@ fn read<T>(bytes: &[u8], make: impl Fn(&[u8]) -> Option<T>) -> rusqlite::Result<
     connection.progress_handler(instructions, Some(handler))?;
     let mut statement = connection.prepare("select blob from Packages order by hnum")?;
     let mut rows = statement.query([])?;
-    let mut made = Vec::new();
+    let mut results = Vec::new();
     while let Some(row) = rows.next()? {
-        made.extend(make(row.get_ref(0)?.as_blob()?));
-        if made.len() >= MOST_PACKAGES {
+        results.extend(make(row.get_ref(0)?.as_blob()?));
+        if results.len() >= MOST_PACKAGES {
             break;
         }
     }
-    Ok(made)
+    Ok(results)
 }
 
 fn package(header: &[u8], release: &OsRelease) -> Option<Package> {

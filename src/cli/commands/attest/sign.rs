@@ -61,21 +61,21 @@ pub(crate) fn run(
     let unseen = Unseen(&printer);
     let context = interruption.context(&unseen);
     let repository = Repository::to_write(&reference, &options, context)?;
-    let mut signed: Vec<Digest> = Vec::new();
+    let mut digests: Vec<Digest> = Vec::new();
     for subject in subjects(&repository, &reference, context)? {
         let (signer, forms) = (signing.signer.as_ref(), signing.forms);
         let descriptor = &subject.descriptor;
         sign(&repository, &reference, descriptor, signer, forms, context)?;
-        signed.push(descriptor.digest);
+        digests.push(descriptor.digest);
     }
     if arguments.json {
-        let value = json!({ "name": repository.name(), "signed": signed });
+        let value = json!({ "name": repository.name(), "signed": digests });
         return printer.data(&format!("{value:#}\n"));
     }
     if printer.is_quiet() {
         return Ok(());
     }
-    for digest in signed {
+    for digest in digests {
         printer.data(&format!("{}@{digest}\n", repository.name()))?;
     }
     Ok(())

@@ -134,7 +134,7 @@ impl Rebuild<'_> {
         let provenance = self.provenance(&images, context);
         let (name, path) = match (&self.image, &self.flake) {
             (Some(path), _) => (path.display().to_string(), path.clone()),
-            (None, Some(flake)) => self.build(&Source::Flake(flake.clone()), printer)?,
+            (None, Some(flake)) => Self::build(&Source::Flake(flake.clone()), printer)?,
             (None, None) => {
                 let built = provenance.as_ref().map_err(|problem| Error::Document {
                     document: self.reference.to_string(),
@@ -146,7 +146,7 @@ impl Rebuild<'_> {
                     message: "its provenance names no flake, and no derivation that is here".to_owned(),
                     hint: "name what to build with --flake=FLAKE#ATTRIBUTE, or what is built with --image".to_owned(),
                 })?;
-                self.build(&source, printer)?
+                Self::build(&source, printer)?
             }
         };
         let built = provenance.unwrap_or_default();
@@ -195,7 +195,7 @@ impl Rebuild<'_> {
         said
     }
 
-    fn build(&self, source: &Source, printer: &Printer) -> Result<(String, PathBuf)> {
+    fn build(source: &Source, printer: &Printer) -> Result<(String, PathBuf)> {
         printer.note(&format!("building {}", source.name()));
         Ok((source.name().to_owned(), build(source)?))
     }

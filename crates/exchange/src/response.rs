@@ -15,25 +15,25 @@ use strata_error::printable;
 const MOST_ERRORS: usize = 3;
 
 /// A response, with as much of its body as was asked for.
-pub(crate) struct Response {
+pub struct Response {
     /// The URL that answered, after redirects.
-    pub(crate) url: Uri,
+    pub url: Uri,
     /// The status.
-    pub(crate) status: StatusCode,
+    pub status: StatusCode,
     /// The headers.
-    pub(crate) headers: HeaderMap,
+    pub headers: HeaderMap,
     /// The body, cut at the limit of the request.
-    pub(crate) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Response {
     /// A header's text.
-    pub(crate) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+    pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
     /// The response if it is a success (2xx), else what went wrong.
-    pub(crate) fn success(self) -> Result<Self, RegistryError> {
+    pub fn success(self) -> Result<Self, RegistryError> {
         if self.status.is_success() {
             Ok(self)
         } else {
@@ -42,7 +42,7 @@ impl Response {
     }
 
     /// What this response means as a failure.
-    pub(crate) fn error(&self) -> RegistryError {
+    pub fn error(&self) -> RegistryError {
         let mut message = format!("answered {}", self.status.as_u16());
         if let Some(reason) = self.status.canonical_reason() {
             message.push(' ');
@@ -68,9 +68,9 @@ impl Response {
 }
 
 /// A response whose body is still to be read.
-pub(crate) struct ResponseReader {
+pub struct ResponseReader {
     /// The response without its body.
-    pub(crate) head: Response,
+    pub head: Response,
     /// The body, unless it is in the response already.
     body: Option<ureq::Body>,
     limit: usize,
@@ -79,7 +79,8 @@ pub(crate) struct ResponseReader {
 }
 
 impl ResponseReader {
-    pub(crate) fn new(response: http::Response<ureq::Body>, request: &Request<'_>) -> Self {
+    /// What came back for this request; of the body nothing is read yet.
+    pub fn new(response: http::Response<ureq::Body>, request: &Request<'_>) -> Self {
         let (parts, body) = response.into_parts();
         Self {
             head: Response {
@@ -95,7 +96,7 @@ impl ResponseReader {
     }
 
     /// The response with its body, cut at the limit of the request.
-    pub(crate) fn read(mut self) -> Result<Response, RegistryError> {
+    pub fn read(mut self) -> Result<Response, RegistryError> {
         if let Some(mut body) = self.body {
             let mut reader = body.as_reader().take(self.limit as u64);
             let received = reader.read_to_end(&mut self.head.body);
@@ -109,7 +110,7 @@ impl ResponseReader {
     }
 
     /// The body, to be read as it comes.
-    pub(crate) fn into_body(self) -> Box<dyn Read + Send> {
+    pub fn into_body(self) -> Box<dyn Read + Send> {
         match self.body {
             Some(body) => Box::new(body.into_reader()),
             None => Box::new(Cursor::new(self.head.body)),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::ask::Ask;
 use crate::client::Client;
-use crate::error::Failure;
+use strata_exchange::Failure;
 use strata_oci::validate_tag;
 
 /// How many tags are asked for. Registries that give fewer at once do that.
@@ -18,7 +18,7 @@ const BESIDE_IMAGES: &str = "sha256-";
 
 impl Client {
     /// The first tags of the repository, in the registry's order and one response.
-    pub(super) fn list_tags(&self) -> Result<Vec<String>, Failure> {
+    pub(crate) fn list_tags(&self) -> Result<Vec<String>, Failure> {
         let response = self.ask(&Ask::tags(MOST_TAGS, LARGEST_LIST))?.success()?;
         Ok(images(&response.body))
     }

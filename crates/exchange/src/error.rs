@@ -10,7 +10,7 @@ use strata_http::NotThisMachine;
 
 /// How far a request came that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reached {
+pub enum Reached {
     /// There was a response: we may not in, or not do that.
     Refusal,
     /// There was a response, or at least what stood for one.
@@ -27,24 +27,24 @@ pub(crate) enum Reached {
 
 /// A registry that refused, failed or could not be reached.
 #[derive(Clone, Debug)]
-pub(crate) struct RegistryError {
+pub struct RegistryError {
     /// What happened. No secrets, no addresses with their parameters (those can be signed).
-    pub(crate) message: String,
+    pub message: String,
     /// The codes of the registry's errors, as far as it answered with some.
-    pub(crate) codes: Vec<String>,
+    pub codes: Vec<String>,
     /// The way out.
-    pub(crate) hint: String,
+    pub hint: String,
     /// Whether the next try may succeed.
-    pub(crate) temporary: bool,
+    pub temporary: bool,
     /// How far the request came.
-    pub(crate) reached: Reached,
+    pub reached: Reached,
     /// How long the registry asks to wait before the next try.
-    pub(crate) pause: Option<Duration>,
+    pub pause: Option<Duration>,
 }
 
 impl RegistryError {
     /// A failure that no further try mends.
-    pub(crate) fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             codes: Vec::new(),
@@ -56,7 +56,7 @@ impl RegistryError {
     }
 
     /// A failure that the next try may mend.
-    pub(crate) fn temporary(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn temporary(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             temporary: true,
             ..Self::permanent(message, hint)
@@ -64,7 +64,8 @@ impl RegistryError {
     }
 
     /// The same, where it was the proxy that a variable names which could not be reached.
-    pub(crate) fn of_proxy(self, host: &str, port: u16, variable: &str) -> Self {
+    #[must_use]
+    pub fn of_proxy(self, host: &str, port: u16, variable: &str) -> Self {
         Self {
             message: format!("the proxy {host}:{port} ({variable}): {}", self.message),
             hint: format!("is the proxy running? check {variable}; hosts in NO_PROXY need none"),
@@ -73,7 +74,8 @@ impl RegistryError {
     }
 
     /// The same, where it was the authorization server at `url` that did not answer.
-    pub(crate) fn of_authorization_server(self, url: &Uri) -> Self {
+    #[must_use]
+    pub fn of_authorization_server(self, url: &Uri) -> Self {
         // Not the whole authority, in which a password can be.
         let host = url.host().unwrap_or_default();
         let port = url
@@ -94,7 +96,7 @@ impl RegistryError {
     }
 
     /// The error of the whole `operation`, after so many tries.
-    pub(crate) fn during(self, operation: &str, tries: u32) -> Error {
+    pub fn during(self, operation: &str, tries: u32) -> Error {
         let message = match tries {
             0 | 1 => self.message,
             _ => format!("{} ({tries} tries)", self.message),
@@ -110,7 +112,7 @@ impl RegistryError {
 
 /// Why an attempt failed.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The registry or the way to it; perhaps not the next time.
     Registry(RegistryError),
     /// Something else, which another try does not mend: the layer cannot be made, the user

@@ -5,7 +5,7 @@ use std::io::Read;
 use ureq::http::{HeaderName, HeaderValue, Method, Uri};
 
 /// What is sent after the headers.
-pub(crate) enum Body<'a> {
+pub enum Body<'a> {
     /// Nothing.
     Empty,
     /// What can be sent again.
@@ -22,32 +22,32 @@ pub(crate) enum Body<'a> {
 }
 
 /// A request.
-pub(crate) struct Request<'a> {
+pub struct Request<'a> {
     /// The method.
-    pub(crate) method: Method,
+    pub method: Method,
     /// The whole URL.
-    pub(crate) url: Uri,
+    pub url: Uri,
     /// The headers but for `Authorization` and those of the body's length.
-    pub(crate) headers: Vec<(HeaderName, String)>,
+    pub headers: Vec<(HeaderName, String)>,
     /// The `Authorization` header; it goes to the origin of `url` only.
-    pub(crate) authorization: Option<HeaderValue>,
+    pub authorization: Option<HeaderValue>,
     /// What follows the headers.
-    pub(crate) body: Body<'a>,
+    pub body: Body<'a>,
     /// Whether the body is for the origin of `url` only.
-    pub(crate) is_secret: bool,
+    pub is_secret: bool,
     /// The most bytes of a response's body to keep.
-    pub(crate) limit: usize,
+    pub limit: usize,
     /// How many bytes the response's body will have, if it is read as it comes. It decides how long that
     /// may take.
-    pub(crate) expected: Option<u64>,
+    pub expected: Option<u64>,
 }
 
 impl<'a> Request<'a> {
     /// The most bytes that are kept of a response whose body only matters if it is an error.
-    pub(crate) const ERROR_LIMIT: usize = 64 << 10;
+    pub const ERROR_LIMIT: usize = 64 << 10;
 
     /// A request without headers and body.
-    pub(crate) fn new(method: Method, url: Uri) -> Self {
+    pub fn new(method: Method, url: Uri) -> Self {
         Self {
             method,
             url,
@@ -61,13 +61,15 @@ impl<'a> Request<'a> {
     }
 
     /// The same with a header.
-    pub(crate) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
     /// The same with a body.
-    pub(crate) fn body(mut self, body: Body<'a>) -> Self {
+    #[must_use]
+    pub fn body(mut self, body: Body<'a>) -> Self {
         self.body = body;
         self
     }
