@@ -159,13 +159,13 @@ mod tests {
             (
                 &["vrify"],
                 "unrecognized subcommand 'vrify'",
-                "perhaps verify; the commands are copy, inspect, why, diff, check, browse, explain, layers, verify, serve, index, merge, export, \
+                "perhaps verify; the commands are copy, inspect, why, diff, check, browse, explain, layers, verify, sbom, attach, referrers, sign, serve, registry, index, merge, export, \
                  compress, pull, lock, lock-layers, completions, man",
             ),
             (
                 &["frobnicate"],
                 "unrecognized subcommand 'frobnicate'",
-                "the commands are copy, inspect, why, diff, check, browse, explain, layers, verify, serve, index, merge, export, compress, pull, lock, \
+                "the commands are copy, inspect, why, diff, check, browse, explain, layers, verify, sbom, attach, referrers, sign, serve, registry, index, merge, export, compress, pull, lock, \
                  lock-layers, completions, man",
             ),
             (

@@ -91,7 +91,7 @@ fn a_stranger_comes_to_the_same_digest() {
     let publish = format!("{}#image.publish", uri(&own));
     let published = run(nix("nix").args(["run", &publish, "--", "--compression=zstd"]));
     assert!(
-        published.contains(&format!("docker://{name}@sha256:")),
+        published.contains(&format!("{name}@sha256:")),
         "{published}"
     );
 

@@ -70,7 +70,7 @@ pub fn push(image: &Built, name: &str, more: &[&str]) -> String {
     let image = image.image.display().to_string();
     let arguments = [&["copy", &image, &target, "--no-cache"], more].concat();
     let said = told(&arguments);
-    said.trim().strip_prefix("docker://").unwrap().to_owned()
+    said.trim().to_owned()
 }
 
 /// What is attached to an image, by artifact types.

@@ -277,7 +277,7 @@ fn a_copy_between_registries_brings_all_along() {
     let target = format!("{}/elsewhere:2", to.host);
     let source = format!("docker://{name}");
     let copied = told(&["copy", &source, &format!("docker://{target}"), "--no-cache"]);
-    assert_eq!(copied.trim(), format!("docker://{target}@{digest}"));
+    assert_eq!(copied.trim(), format!("{target}@{digest}"));
     let mut found = attached(&target);
     let mut expected = attached(&name);
     for list in [&mut found, &mut expected] {

@@ -444,7 +444,7 @@ fn a_push_tells_of_every_layer_once_and_of_every_tag() {
         "{said}"
     );
     let digest = Digest::of(&registry.manifest("1").unwrap());
-    let name = |tag: &str| format!("docker://{}/name:{tag}@{digest}\n", registry.host);
+    let name = |tag: &str| format!("{}/name:{tag}@{digest}\n", registry.host);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), name("1"));
     for tag in ["2", "latest"] {
         assert!(said.contains(&format!("also {}", name(tag))), "{said}");

@@ -899,7 +899,8 @@ fn the_version_is_negotiated() {
 #[test]
 fn images_of_docker_are_looked_into() {
     let docker = support::engines::docker();
-    let image = Speakers::new().image("looked-into", "hello");
+    let mut speakers = Speakers::new();
+    let image = speakers.image("looked-into", "hello");
     let copy = [
         "docker-daemon:looked-into:v1",
         "--dest-daemon-host",

@@ -619,7 +619,8 @@ fn what_skopeo_refuses_is_told_in_its_words() {
 #[test]
 fn images_of_podman_are_looked_into() {
     let podman = Podman::local();
-    let image = Speakers::new().image("looked", "hello");
+    let mut speakers = Speakers::new();
+    let image = speakers.image("looked", "hello");
     podman.copy(&image, "containers-storage:looked:v1");
     let look = |name: &str| {
         let mut inspect = strata("inspect");

@@ -140,7 +140,8 @@ fn check_inspect(image: &Path) {
         **at("/srv/again"),
         json!({ "path": "/srv/again", "type": "hardlink", "target": "/srv/setuid" })
     );
-    let text = run(strata().arg("inspect").arg(image));
+    let layer = |number: &str| run(strata().arg("inspect").arg(image).args(["--layer", number]));
+    let text = ["1", "2"].map(layer).concat();
     for line in [
         "/srv/null  character device 1:3  0666",
         "/var/lib/app  directory  0750  1000:100",

@@ -529,6 +529,7 @@ fn copy(
     };
     let places = destination.places(&name, options);
     for other in places.iter().skip(1) {
+        let other = destination::reference(other);
         printer.note(&format!("also {other}@{digest}"));
     }
     if settings.json {

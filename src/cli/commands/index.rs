@@ -150,6 +150,7 @@ fn create(
     }
     let places = destination.places(&name, &options);
     for other in places.iter().skip(1) {
+        let other = strata_destination::reference(other);
         printer.note(&format!("also {other}@{digest}"));
     }
     if arguments.json {

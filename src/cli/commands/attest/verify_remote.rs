@@ -28,7 +28,7 @@ pub(crate) struct RemoteArgs {
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// Build what its provenance says and compare; the default without --key
+    /// Build what its provenance says and compare; the default if there is no key
     #[arg(long)]
     rebuild: bool,
 
