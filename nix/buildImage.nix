@@ -267,7 +267,7 @@
 
   `provenance` (attribute set; default: `{ }`)
   : Where the image is from: `source`, the `self` of the flake; `uri`, where others find it (`"github:me/app"`); and
-    `attribute`, what of it the image is (`"packages.x86_64-linux.image"`). With `uri`, `strata verify docker://REGISTRY/NAME`
+    `attribute`, what of it the image is (`"packages.x86_64-linux.image"`). With `uri`, `strata verify docker://ghcr.io/me/app`
     builds the image again.
 
   `meta` (attribute set; default: `{ }`)

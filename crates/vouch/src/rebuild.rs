@@ -66,7 +66,9 @@ fn installable(flake: &FlakeSource) -> Option<String> {
         {
             format!("{uri}/{revision}")
         }
-        (Some(revision), Some((scheme, _))) if scheme.starts_with("git") && !is_named => {
+        (Some(revision), Some((scheme, _)))
+            if (scheme == "git" || scheme.starts_with("git+")) && !is_named =>
+        {
             let mark = if uri.contains('?') { '&' } else { '?' };
             format!("{uri}{mark}rev={revision}")
         }
