@@ -54,7 +54,7 @@
   ```nix
   (strata.prepareImage {
     packages = [ "bashInteractive" "hello" ];
-    srcArgs = "nixos-25.05";
+    loadPkgs = _: pkgs;
   }).image
   ```
 */
