@@ -1,6 +1,5 @@
 //! Images of a registry as things to copy, byte for byte: to other places, and into an index of several.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -14,36 +13,8 @@ use strata_oci::{
     media_type,
 };
 use strata_progress::Context;
-use strata_registry::pull::{RemoteImage, Source, platform_of};
+use strata_registry::pull::{RemoteImage, RemoteLayer, Source, platform_of};
 use strata_registry::{Options, Repository};
-use strata_tree::Recipe;
-
-/// A layer that is in a registry.
-struct RemoteLayer {
-    source: Arc<Source>,
-    blob: Descriptor,
-    diff_id: Digest,
-}
-
-impl Layer for RemoteLayer {
-    fn descriptor(&self) -> &Descriptor {
-        &self.blob
-    }
-
-    fn diff_id(&self) -> Digest {
-        self.diff_id
-    }
-
-    fn recipe(&self) -> Option<&Recipe> {
-        None
-    }
-
-    fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
-        // Whoever writes is told when to stop, and fails then.
-        self.source
-            .write_blob(&self.blob, writer, Context::silent())
-    }
-}
 
 /// What a copy needs of a config; the rest of its bytes is nobody's concern here.
 #[derive(Deserialize)]

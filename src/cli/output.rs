@@ -34,8 +34,9 @@ pub(super) fn two_answers() -> Error {
     }
 }
 
-/// Writes a small file, which is there whole or not at all.
+/// Writes a small file, which is there whole or not at all, into a directory that is there.
 pub(super) fn write_text(file: &Path, text: &str, context: Context<'_>) -> Result<()> {
+    check_directory("output", file)?;
     write_file(file, context, |writer| {
         let written = writer.write_all(text.as_bytes());
         written.map_err(Error::io("write", file))

@@ -128,13 +128,15 @@ fn why_tells_the_way_from_what_the_user_wrote() {
         found["links"][1]["files"][0]["path"],
         json!(format!("{}/lib/libssl.so", scene.library))
     );
-    let output = strata(&["why", scene.image(), "perl"]);
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        errors.contains("\"perl\"") && errors.contains("hint: "),
-        "{errors}"
-    );
+    for wanted in ["perl", ""] {
+        let output = strata(&["why", scene.image(), wanted]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            errors.contains(&format!("{wanted:?}")) && errors.contains("hint: "),
+            "{errors}"
+        );
+    }
 }
 
 /// What would go, what is named, and what mentions what.
@@ -312,6 +314,13 @@ fn pages_of_html_need_nothing_else() {
         assert_eq!(data["diff"].is_null(), arguments[0] != "diff");
         assert_eq!(data["target"].is_null(), arguments[0] != "why");
     }
+    // A slip of the pen makes no directory.
+    let nowhere = old.store.root().join("typo/page.html");
+    let output = strata(&["inspect", old.image(), "--html", nowhere.to_str().unwrap()]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("hint: make it first: mkdir -p"), "{errors}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!nowhere.parent().unwrap().exists());
 }
 
 const HASHES: [&str; 3] = [

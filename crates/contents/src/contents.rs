@@ -171,8 +171,11 @@ impl Contents {
     }
 
     /// The packages that are meant by a store path, or a path below one; by a package's name, with or without its
-    /// version; or else by a part of one.
+    /// version; or else by a part of one, of which nothing is none.
     pub fn find(&self, wanted: &str) -> Vec<u32> {
+        if wanted.is_empty() {
+            return Vec::new();
+        }
         if let Some(path) = self.containing(wanted) {
             return vec![path];
         }

@@ -49,8 +49,18 @@ impl Image {
     /// image holds.
     pub fn in_docker_format(&self) -> Option<Self> {
         let manifest = self.manifest.in_docker_format()?;
+        Some(self.with_manifest(manifest, self.config.clone(), self.config_bytes.clone()))
+    }
+
+    /// The same layers under the same name, described by another manifest and config.
+    fn with_manifest(
+        &self,
+        manifest: Manifest,
+        config: ImageConfig,
+        config_bytes: Vec<u8>,
+    ) -> Self {
         let manifest_bytes = json::to_bytes(&manifest);
-        Some(Self {
+        Self {
             name: self.name.clone(),
             format: self.format,
             manifest_descriptor: Descriptor {
@@ -60,10 +70,10 @@ impl Image {
             },
             manifest,
             manifest_bytes,
-            config: self.config.clone(),
-            config_bytes: self.config_bytes.clone(),
+            config,
+            config_bytes,
             layers: self.layers.clone(),
-        })
+        }
     }
 
     /// Whether store paths are mounted into its containers, which annotations of its layers say.
@@ -87,21 +97,7 @@ impl Image {
             },
             ..self.manifest.clone()
         };
-        let manifest_bytes = json::to_bytes(&manifest);
-        Self {
-            name: self.name.clone(),
-            format: self.format,
-            manifest_descriptor: Descriptor {
-                annotations: self.manifest_descriptor.annotations.clone(),
-                platform: self.manifest_descriptor.platform.clone(),
-                ..Descriptor::of(&manifest.media_type, &manifest_bytes)
-            },
-            manifest,
-            manifest_bytes,
-            config,
-            config_bytes,
-            layers: self.layers.clone(),
-        }
+        self.with_manifest(manifest, config, config_bytes)
     }
 
     /// Whether containers of it are checked. Podman does not read that from an OCI manifest's config.

@@ -1,6 +1,5 @@
 //! Images in registries.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use super::facts::{Facts, IndexFacts};
@@ -9,38 +8,10 @@ use serde::Deserialize;
 use strata_base::parse_foreign_config;
 use strata_error::{Error, Result};
 use strata_layer::Layer;
-use strata_oci::{Descriptor, Digest, Reference};
+use strata_oci::Reference;
 use strata_progress::Context;
 use strata_registry::Options;
-use strata_registry::pull::{RemoteImage, Source};
-use strata_tree::Recipe;
-
-/// A layer that is in a registry.
-struct RemoteLayer {
-    source: Arc<Source>,
-    blob: Descriptor,
-    diff_id: Digest,
-}
-
-impl Layer for RemoteLayer {
-    fn descriptor(&self) -> &Descriptor {
-        &self.blob
-    }
-
-    fn diff_id(&self) -> Digest {
-        self.diff_id
-    }
-
-    fn recipe(&self) -> Option<&Recipe> {
-        None
-    }
-
-    fn write_to(&self, writer: &mut dyn Write) -> Result<()> {
-        // Whoever reads is told when to stop, and fails then.
-        self.source
-            .write_blob(&self.blob, writer, Context::silent())
-    }
-}
+use strata_registry::pull::{RemoteImage, RemoteLayer, Source};
 
 /// The image that `name` means, or those of its index.
 pub(super) fn open(

@@ -1,16 +1,14 @@
 //! `strata lock-layers IMAGE [FILE]`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::cli::failure::Failure;
 use crate::cli::interruption::Interruption;
+use crate::cli::output::write_text;
 use crate::cli::printer::Printer;
 use crate::cli::progress::Unseen;
-use strata_copy::write_file;
-use strata_error::Error;
 use strata_layer::{LayersFile, LayersLock};
 
 const HELP: &str = "\
@@ -40,12 +38,7 @@ pub(crate) fn run(
     if file.as_os_str() == "-" {
         return printer.data(&text);
     }
-    let unseen = Unseen(printer);
-    let write = |writer: &mut dyn Write| {
-        let written = writer.write_all(text.as_bytes());
-        written.map_err(Error::io("write", file))
-    };
-    write_file(file, interruption.context(&unseen), write)?;
+    write_text(file, &text, interruption.context(&Unseen(printer)))?;
     printer.note(&format!("wrote {}", file.display()));
     Ok(())
 }

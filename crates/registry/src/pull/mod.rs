@@ -2,8 +2,10 @@
 //! writes, single documents and blobs, and what a name means, for lock files.
 
 mod download;
+mod layer;
 mod lock;
 mod source;
 
+pub use layer::RemoteLayer;
 pub use lock::platform_of;
 pub use source::{RemoteImage, Source};
